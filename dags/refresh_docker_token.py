@@ -1,0 +1,115 @@
+"""Renew the ECR password of Airflow's Docker connection every six hours.
+
+Each task runs one step of `ecr-refresh`; the steps hand each other a small JSON document by XCom, the token in it sealed.
+Needs the binary on the worker's PATH (or ECR_REFRESH_BIN) and:
+
+- Variables `ecr_aws_account` and `ecr_aws_region_name`
+- Connection `airflow-api` (HTTP): this Airflow's REST API and a user that may read and edit connections
+- Connection `docker_default` (Docker): host is the registry's bare name; its password is what this DAG renews
+- Pool `systemqueue`, and with Celery a worker that serves the queue of that name
+- With several workers also the Variables `ecr_refresh_recipient` and `ecr_refresh_private_key` (`ecr-refresh keygen`)
+
+A red task says in the last lines of its log what is wrong and what to do.
+"""
+
+import json
+from datetime import datetime, timedelta, timezone
+
+from airflow.providers.standard.operators.bash import BashOperator
+from airflow.sdk import DAG
+
+CONNECTION_IDS = "docker_default"  # connections to renew, joined by commas; step 3 logs in as the first one
+AIRFLOW_API = "airflow-api"
+QUEUE = POOL = "systemqueue"
+# A token lives twelve hours: every six hours leaves a spare run before it dies.
+SCHEDULE = "55 5,11,17,23 * * *"
+
+
+def variable(name):
+    """Render a Variable; empty when it is missing, so that ecr-refresh can name all that is missing at once."""
+    return "{{ var.value.get('%s', '') }}" % name
+
+
+def field(connection_id, name):
+    """Render one field of a connection; empty when the field or the connection is missing."""
+    return "{{ (conn.get('%s') or {}).%s | default('', true) }}" % (connection_id, name)
+
+
+def document(task_id):
+    """Render what a step handed on."""
+    return "{{ ti.xcom_pull(task_ids='%s') | tojson }}" % task_id
+
+
+def step(task_id, priority_weight, env):
+    """Run one step as a task. Its last line of output is its result."""
+    return BashOperator(
+        task_id=task_id,
+        priority_weight=priority_weight,
+        bash_command='exec "${ECR_REFRESH_BIN:-ecr-refresh}" %s </dev/null' % task_id.replace("_", "-"),
+        env={
+            **env,  # secrets first: Airflow before 3.2 cuts a long env before it masks it
+            "ECR_REFRESH_CONNECTION_IDS": CONNECTION_IDS,
+            "ECR_REFRESH_LOG_OUTPUT": "stdout",
+            "SHLVL": "1",  # or bash takes Airflow's socket for a remote login and reads ~/.bashrc
+        },
+        append_env=True,  # AWS_*, HTTPS_PROXY, DOCKER_HOST and the like come from the worker
+        output_processor=json.loads,
+    )
+
+
+with DAG(
+    dag_id="refresh_docker_token_v4",
+    description="Refresh Docker ECR token using JWT authentication",
+    doc_md=__doc__,
+    schedule=SCHEDULE,
+    start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
+    catchup=False,
+    max_active_runs=1,
+    dagrun_timeout=timedelta(minutes=30),  # or a task that waits for a missing pool blocks every later run
+    tags=["airflow", "docker", "ecr"],
+    # on_failure_callback=SmtpNotifier(to="platform@example.com"),  # from airflow.providers.smtp.notifications.smtp
+    default_args={
+        "queue": QUEUE,
+        "pool": POOL,
+        "retries": 2,
+        "retry_delay": timedelta(minutes=1),
+        "execution_timeout": timedelta(minutes=3),
+    },
+):
+    docker = CONNECTION_IDS.split(",")[0].strip()
+
+    extract = step(
+        "extract_ecr_token",
+        priority_weight=5,
+        env={
+            "AIRFLOW_VAR_ECR_AWS_ACCOUNT": variable("ecr_aws_account"),
+            "AIRFLOW_VAR_ECR_AWS_REGION_NAME": variable("ecr_aws_region_name"),
+            "ECR_REFRESH_RECIPIENT": variable("ecr_refresh_recipient"),
+        },
+    )
+    update = step(
+        "update_docker_connection",
+        priority_weight=5,
+        env={
+            "ECR_REFRESH_AIRFLOW_PASSWORD": field(AIRFLOW_API, "password"),
+            "ECR_REFRESH_PRIVATE_KEY": variable("ecr_refresh_private_key"),
+            "ECR_REFRESH_AIRFLOW_CONN_TYPE": field(AIRFLOW_API, "conn_type"),
+            "ECR_REFRESH_AIRFLOW_SCHEMA": field(AIRFLOW_API, "schema"),
+            "ECR_REFRESH_AIRFLOW_HOST": field(AIRFLOW_API, "host"),
+            "ECR_REFRESH_AIRFLOW_PORT": field(AIRFLOW_API, "port"),
+            "ECR_REFRESH_AIRFLOW_LOGIN": field(AIRFLOW_API, "login"),
+            "ECR_REFRESH_DOCUMENT": document("extract_ecr_token"),
+        },
+    )
+    test = step(
+        "test_docker_connection",
+        priority_weight=3,
+        env={
+            "ECR_REFRESH_DOCKER_PASSWORD": field(docker, "password"),
+            "ECR_REFRESH_DOCKER_HOST": field(docker, "host"),
+            "ECR_REFRESH_DOCKER_PORT": field(docker, "port"),
+            "ECR_REFRESH_DOCKER_LOGIN": field(docker, "login"),
+            "ECR_REFRESH_DOCUMENT": document("update_docker_connection"),
+        },
+    )
+    extract >> update >> test

@@ -1,0 +1,199 @@
+package peers
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// Airflow is a real Airflow on SQLite with the LocalExecutor: API server, scheduler and DAG processor.
+type Airflow struct {
+	URL   string // its UI and its API
+	Port  int
+	Home  string           // AIRFLOW_HOME: database, logs
+	DAGs  string           // the DAG folder
+	Users map[string]Login // by role: admin, op, viewer
+
+	venv  string
+	env   []string
+	procs []*process
+	rest  restClient
+}
+
+// Login is a user of Airflow's SimpleAuthManager.
+type Login struct{ User, Password string }
+
+// newAirflow lays out an Airflow in dir; extra is added to the environment of its processes, hence of its tasks.
+func newAirflow(dir, venv string, extra []string) (*Airflow, error) {
+	port, err := freePort("127.0.0.1")
+	if err != nil {
+		return nil, err
+	}
+	a := &Airflow{
+		URL:  fmt.Sprintf("http://127.0.0.1:%d", port),
+		Port: port,
+		Home: filepath.Join(dir, "airflow"),
+		DAGs: filepath.Join(dir, "dags"),
+		venv: venv,
+		Users: map[string]Login{
+			"admin":  {"admin", rand.Text()},
+			"op":     {"refresher", rand.Text()},
+			"viewer": {"viewer", rand.Text()},
+		},
+	}
+	a.env = cleanEnv(append(a.settings(), extra...)...)
+	a.rest = newRestClient(a.URL, a.Users["admin"])
+	return a, a.writeHome(dir)
+}
+
+func (a *Airflow) writeHome(dir string) error {
+	for _, folder := range []string{a.Home, a.DAGs, filepath.Join(dir, "home"), filepath.Join(dir, "tmp")} {
+		if err := os.MkdirAll(folder, 0o700); err != nil {
+			return err
+		}
+	}
+	passwords := map[string]string{}
+	for _, login := range a.Users {
+		passwords[login.User] = login.Password
+	}
+	text, err := json.Marshal(passwords)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(a.path("passwords.json"), text, 0o600)
+}
+
+func (a *Airflow) path(name string) string { return filepath.Join(a.Home, name) }
+
+// settings are Airflow's own defaults but for places, secrets, and the pauses that would only make a test longer.
+func (a *Airflow) settings() []string {
+	dir := filepath.Dir(a.Home)
+	fernet := make([]byte, 32)
+	_, _ = rand.Read(fernet) // never fails
+	return []string{
+		"PATH=" + filepath.Join(a.venv, "bin") + string(os.PathListSeparator) + os.Getenv("PATH"),
+		"HOME=" + filepath.Join(dir, "home"),
+		"TMPDIR=" + filepath.Join(dir, "tmp"),
+		"AIRFLOW_HOME=" + a.Home,
+		"AIRFLOW__CORE__DAGS_FOLDER=" + a.DAGs,
+		"AIRFLOW__CORE__LOAD_EXAMPLES=False",
+		"AIRFLOW__CORE__EXECUTOR=LocalExecutor",
+		"AIRFLOW__CORE__PARALLELISM=4",
+		"AIRFLOW__CORE__MAX_ACTIVE_RUNS_PER_DAG=4",
+		"AIRFLOW__CORE__FERNET_KEY=" + base64.URLEncoding.EncodeToString(fernet),
+		"AIRFLOW__CORE__EXECUTION_API_SERVER_URL=" + a.URL + "/execution/",
+		"AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS=admin:admin,refresher:op,viewer:viewer",
+		"AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE=" + a.path("passwords.json"),
+		"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=sqlite:///" + a.path("airflow.db") + "?timeout=60",
+		"AIRFLOW__API__BASE_URL=" + a.URL,
+		"AIRFLOW__API__SECRET_KEY=" + rand.Text(),
+		"AIRFLOW__API_AUTH__JWT_SECRET=" + rand.Text() + rand.Text() + rand.Text(),
+		"AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL=5",
+		"AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL=5",
+		"AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES=1",
+		"AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME=0.2",
+		"AIRFLOW__USAGE_DATA_COLLECTION__ENABLED=False",
+	}
+}
+
+// migrate makes the database. SQLite's write-ahead log lets readers and a writer work side by side.
+func (a *Airflow) migrate(ctx context.Context) error {
+	if _, err := a.CLI(ctx, "db", "migrate"); err != nil {
+		return fmt.Errorf("make airflow's database: %w", err)
+	}
+	_, err := a.python(ctx, `import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute("PRAGMA journal_mode=WAL")`, a.path("airflow.db"))
+	return err
+}
+
+// start runs the three processes and waits until each reports to be healthy.
+func (a *Airflow) start(ctx context.Context) error {
+	commands := map[string][]string{
+		"api-server":    {"api-server", "--host", "127.0.0.1", "--port", fmt.Sprint(a.Port), "--workers", "1"},
+		"scheduler":     {"scheduler", "--skip-serve-logs"},
+		"dag-processor": {"dag-processor"},
+	}
+	for name, args := range commands {
+		p, err := start("airflow-"+name, filepath.Dir(a.Home), a.env, append([]string{a.bin("airflow")}, args...)...)
+		if err != nil {
+			return err
+		}
+		a.procs = append(a.procs, p)
+	}
+	for _, p := range a.procs {
+		if err := p.ready(ctx, a.healthy); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *Airflow) healthy(ctx context.Context) error {
+	type part struct{ Status string }
+	var health struct {
+		Metadatabase, Scheduler part
+		DAGProcessor            part `json:"dag_processor"`
+	}
+	if err := a.rest.once(ctx, "GET", "/api/v2/monitor/health", "", nil, &health); err != nil {
+		return err
+	}
+	for _, p := range []part{health.Metadatabase, health.Scheduler, health.DAGProcessor} {
+		if p.Status != "healthy" {
+			return fmt.Errorf("airflow's health is %+v", health)
+		}
+	}
+	return nil
+}
+
+func (a *Airflow) stop() {
+	for _, p := range a.procs {
+		p.stop()
+	}
+	a.procs = nil
+}
+
+func (a *Airflow) bin(name string) string { return filepath.Join(a.venv, "bin", name) }
+
+// CLI runs Airflow's command line beside the running Airflow, as an administrator on its host does.
+func (a *Airflow) CLI(ctx context.Context, args ...string) (string, error) {
+	return run(ctx, a.env, append([]string{a.bin("airflow")}, args...)...)
+}
+
+func (a *Airflow) python(ctx context.Context, script string, args ...string) (string, error) {
+	return run(ctx, a.env, append([]string{a.bin("python"), "-c", script}, args...)...)
+}
+
+const storedPassword = `
+import os, sqlite3, sys
+from cryptography.fernet import Fernet
+row = sqlite3.connect(sys.argv[1], timeout=60).execute(
+    "SELECT password, is_encrypted FROM connection WHERE conn_id = ?", sys.argv[2:]).fetchone()
+if row is None: sys.exit("no such connection")
+if row[0] and not row[1]: sys.exit("the password is not encrypted")
+if row[0]: print(Fernet(os.environ["AIRFLOW__CORE__FERNET_KEY"]).decrypt(row[0].encode()).decode())
+`
+
+// StoredPassword decrypts what Airflow's database holds as the connection's password; no API hands it out.
+func (a *Airflow) StoredPassword(ctx context.Context, connection string) (string, error) {
+	return a.python(ctx, storedPassword, a.path("airflow.db"), connection)
+}
+
+// Deploy writes a DAG file into the DAG folder.
+func (a *Airflow) Deploy(name, text string) error {
+	return os.WriteFile(filepath.Join(a.DAGs, name), []byte(text), 0o600)
+}
+
+// cleanEnv is an environment with nothing of the caller's but PATH; extra wins.
+func cleanEnv(extra ...string) []string {
+	return append([]string{"PATH=" + os.Getenv("PATH"), "HOME=/nonexistent", "LANG=C.UTF-8"}, extra...)
+}
+
+// withDeadline bounds a wait that has no deadline of its own.
+func withDeadline(ctx context.Context, d time.Duration, what string) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, d, fmt.Errorf("%s takes longer than %s", strings.TrimSpace(what), d))
+}
