@@ -1,0 +1,103 @@
+package airflowclient
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"ecr-refresh/steps/failure"
+	"ecr-refresh/steps/token"
+)
+
+// authorized sends with the JWT. When Airflow does not take the JWT (it expired, was revoked, or the server has a new
+// key), it logs in once more and sends once more.
+func (c *Client) authorized(ctx context.Context, s send) (answer, error) {
+	var jwt token.Secret
+	var a answer
+	for range 2 {
+		var err error
+		if jwt, err = c.login(ctx, jwt); err != nil {
+			return answer{}, err
+		}
+		if a, err = c.exchange(ctx, s, bearer(jwt)); err != nil || !a.rejectsJWT() {
+			return a, err
+		}
+	}
+	return answer{}, failure.Permanent(hintJWT, "a new login changes nothing: %s", c.said(a))
+}
+
+// rejectsJWT tells a JWT that is not taken from a right that is missing. Airflow answers 401 "Token Expired" or
+// "Not authenticated" and 403 "Invalid JWT token" for the first, 403 "Forbidden" for the second
+// (resolve_user_from_token in airflow/api_fastapi/core_api/security.py).
+func (a answer) rejectsJWT() bool {
+	return a.status == http.StatusUnauthorized || a.status == http.StatusForbidden && a.words() == "Invalid JWT token"
+}
+
+// login gives a JWT other than stale: the one at hand, or a new one. The first call gives the zero Secret as stale.
+func (c *Client) login(ctx context.Context, stale token.Secret) (token.Secret, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.jwt.Empty() && !c.jwt.Equal(stale) {
+		return c.jwt, nil
+	}
+	jwt, err := c.createToken(ctx)
+	if err != nil {
+		return token.Secret{}, fmt.Errorf("log in as %q: %w", c.user, err)
+	}
+	c.hidden.add(jwt)
+	c.jwt = jwt
+	return jwt, nil
+}
+
+// createToken sends the password. 201 is what Airflow answers today, 200 what older auth managers may.
+func (c *Client) createToken(ctx context.Context) (token.Secret, error) {
+	a, err := c.exchange(ctx, func(edit ...RequestEditorFn) (*http.Response, error) {
+		return c.api.CreateToken(ctx, LoginBody{Username: c.user, Password: c.password.Reveal()}, edit...)
+	})
+	if err != nil {
+		return token.Secret{}, err
+	}
+	switch a.status {
+	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden: // 403: the Keycloak auth manager
+		return token.Secret{}, failure.Permanent(hintLogin, "%s", c.said(a))
+	case http.StatusNotFound, http.StatusMethodNotAllowed:
+		return token.Secret{}, failure.Permanent(hintNoLogin, "%s", c.said(a))
+	}
+	var body LoginResponse
+	if err := c.decode(a, &body); err != nil {
+		return token.Secret{}, err
+	}
+	if body.AccessToken == "" {
+		return token.Secret{}, failure.Permanent(hintBaseURL, "airflow answered %d without a token", a.status)
+	}
+	return token.NewSecret(body.AccessToken), nil
+}
+
+func bearer(jwt token.Secret) RequestEditorFn {
+	return func(_ context.Context, req *http.Request) error {
+		req.Header.Set("Authorization", "Bearer "+jwt.Reveal())
+		return nil
+	}
+}
+
+// Logout revokes the JWT, best effort, and forgets it. It does nothing when nobody is logged in. Airflow answers with a
+// redirect to its login page, which is not followed.
+func (c *Client) Logout(ctx context.Context) error {
+	c.mu.Lock()
+	jwt := c.jwt
+	c.jwt = token.Secret{}
+	c.mu.Unlock()
+	if jwt.Empty() {
+		return nil
+	}
+	a, err := c.exchange(ctx, func(edit ...RequestEditorFn) (*http.Response, error) {
+		return c.api.Logout(ctx, edit...)
+	}, bearer(jwt))
+	if err == nil && a.status >= http.StatusBadRequest {
+		err = c.refused(a)
+	}
+	if err != nil {
+		return fmt.Errorf("log out: %w", err)
+	}
+	return nil
+}

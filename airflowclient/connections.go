@@ -1,0 +1,249 @@
+package airflowclient
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"ecr-refresh/steps/failure"
+	"ecr-refresh/steps/token"
+)
+
+// pageSize is Airflow's own limit of a page ([api] maximum_page_limit), whatever is asked for.
+const pageSize = 100
+
+// masked is what Airflow shows instead of a password. Sent back, it means "keep what is stored", and is a success.
+const masked = "***"
+
+// Connection is a connection as Airflow shows it: a field that is null there is zero here.
+type Connection struct {
+	ID, Type, Host             string
+	Port                       int
+	Login, Schema, Description string
+	HasPassword                bool   // Airflow never gives the password itself
+	Extra                      string // redacted by Airflow: never send it back
+}
+
+// Connection reads one connection of the metadata database. A connection that comes from an environment variable or a
+// secrets backend is not there: ErrNotFound.
+func (c *Client) Connection(ctx context.Context, id string) (Connection, error) {
+	if err := checkID(id); err != nil {
+		return Connection{}, err
+	}
+	a, err := c.authorized(ctx, func(edit ...RequestEditorFn) (*http.Response, error) {
+		return c.api.GetConnection(ctx, id, edit...)
+	})
+	if err != nil {
+		return Connection{}, err
+	}
+	// An unknown route is 404 too, but does not name the connection.
+	if a.status == http.StatusNotFound && strings.Contains(a.words(), id) {
+		return Connection{}, notFound(id)
+	}
+	var row ConnectionResponse
+	if err := c.decode(a, &row); err != nil {
+		return Connection{}, err
+	}
+	return row.connection(), nil
+}
+
+// Connections reads all connections of the metadata database, in pages.
+func (c *Client) Connections(ctx context.Context) ([]Connection, error) {
+	var all []Connection
+	for {
+		page, err := c.page(ctx, len(all))
+		if err != nil {
+			return nil, err
+		}
+		for _, row := range page.Connections {
+			all = append(all, row.connection())
+		}
+		if len(page.Connections) == 0 || len(all) >= page.TotalEntries {
+			return all, nil
+		}
+	}
+}
+
+func (c *Client) page(ctx context.Context, offset int) (ConnectionCollectionResponse, error) {
+	var page ConnectionCollectionResponse
+	limit := pageSize
+	err := c.call(ctx, &page, func(edit ...RequestEditorFn) (*http.Response, error) {
+		return c.api.GetConnections(ctx, &GetConnectionsParams{Limit: &limit, Offset: &offset}, edit...)
+	})
+	return page, err
+}
+
+func (r ConnectionResponse) connection() Connection {
+	return Connection{
+		ID: r.ConnectionId, Type: r.ConnType, Host: value(r.Host), Port: value(r.Port), Login: value(r.Login),
+		Schema: value(r.Schema), Description: value(r.Description), HasPassword: r.Password != nil, Extra: value(r.Extra),
+	}
+}
+
+func value[T any](p *T) T {
+	if p == nil {
+		return *new(T)
+	}
+	return *p
+}
+
+// Update is a new password for a connection, and what has to go with it.
+type Update struct {
+	ID       string
+	Type     string // Airflow wants it in every update: give the one that Connection told
+	Login    string // "": leave it as it is
+	Password token.Secret
+}
+
+// UpdateConnections writes all updates in one call. The map holds an error for each connection that was not updated,
+// and nothing for the others; the second result says that the whole call failed. An update that would do nothing, or
+// something else than it says, is not sent. Sending the same updates twice does no harm.
+func (c *Client) UpdateConnections(ctx context.Context, updates []Update) (map[string]error, error) {
+	failed := map[string]error{}
+	var entities []ConnectionBody
+	seen := map[string]bool{}
+	for _, u := range updates {
+		if seen[u.ID] {
+			return nil, failure.Permanent("name each connection once", "connection %q is to be updated twice", u.ID)
+		}
+		seen[u.ID] = true
+		if err := u.check(); err != nil {
+			failed[u.ID] = err
+			continue
+		}
+		c.hidden.add(u.Password)
+		entities = append(entities, u.body())
+	}
+	if len(entities) == 0 {
+		return failed, nil
+	}
+	var answer BulkResponse
+	err := c.call(ctx, &answer, func(edit ...RequestEditorFn) (*http.Response, error) {
+		return c.api.BulkConnections(ctx, updateOf(entities), edit...)
+	})
+	if err != nil {
+		return nil, err
+	}
+	c.judge(answer.Update, entities, failed)
+	return failed, nil
+}
+
+func (u Update) check() error {
+	if err := checkID(u.ID); err != nil {
+		return err
+	}
+	password := u.Password.Reveal()
+	switch {
+	case u.Type == "":
+		return failure.Permanent("", "the connection's type is not given")
+	case password == "" || password == masked:
+		return failure.Permanent("this is a fault of the document or of its producer: run extract_ecr_token again",
+			"the new password is empty or %s, which Airflow would take for \"keep the old one\"", masked)
+	case !utf8.ValidString(password):
+		return failure.Permanent("", "the new password is not UTF-8 and would be changed on its way")
+	}
+	return nil
+}
+
+// body holds what is to change and nothing else: Airflow leaves a field alone that is not sent, and wipes one that is
+// sent as null.
+func (u Update) body() ConnectionBody {
+	password := u.Password.Reveal()
+	body := ConnectionBody{ConnectionId: u.ID, ConnType: u.Type, Password: &password}
+	if u.Login != "" {
+		body.Login = &u.Login
+	}
+	return body
+}
+
+// updateOf asks to skip missing connections: by default one of them keeps all the others from being written.
+func updateOf(entities []ConnectionBody) BulkBodyConnectionBody {
+	skip := BulkActionNotOnExistenceSkip
+	return BulkBodyConnectionBody{Actions: []BulkUpdateActionConnectionBody{{
+		Action: BulkUpdateActionConnectionBodyActionUpdate, ActionOnNonExistence: &skip, Entities: entities,
+	}}}
+}
+
+// judge adds an error to failed for each connection that is not in the list of successes or is named by an error. An
+// error that names none goes to all that did not succeed, or to all. (A bulk update answers 200 whatever happened, and
+// a skipped connection stands in neither list.)
+func (c *Client) judge(result *BulkActionResponse, sent []ConnectionBody, failed map[string]error) {
+	if result == nil {
+		result = &BulkActionResponse{}
+	}
+	var missing, all []string
+	done := map[string]bool{}
+	for _, id := range value(result.Success) {
+		done[id] = true
+	}
+	for _, s := range sent {
+		all = append(all, s.ConnectionId)
+		if !done[s.ConnectionId] {
+			missing = append(missing, s.ConnectionId)
+		}
+	}
+	for _, id := range missing {
+		failed[id] = notFound(id)
+	}
+	for _, e := range value(result.Errors) {
+		for _, id := range firstNotEmpty(named(e["error"], all), missing, all) {
+			failed[id] = c.bulkError(id, e)
+		}
+	}
+}
+
+// bulkError judges one entry of update.errors. One without a status is a validation error: Python's repr of the input,
+// password included, so that nothing of it is repeated.
+func (c *Client) bulkError(id string, entry map[string]any) error {
+	status, _ := entry["status_code"].(float64)
+	text, _ := entry["error"].(string)
+	switch {
+	case status == http.StatusNotFound:
+		return notFound(id)
+	case status == 0:
+		return failure.Permanent("", "airflow did not update it: %s", invalid)
+	}
+	return classified(int(status), "", answered(int(status), c.scrub(text)))
+}
+
+// named gives those ids that stand in text as a whole word.
+func named(text any, ids []string) []string {
+	s, _ := text.(string)
+	words := map[string]bool{}
+	for _, word := range strings.FieldsFunc(s, func(r rune) bool { return !idRune(r) }) {
+		words[word] = true
+	}
+	var found []string
+	for _, id := range ids {
+		if words[id] {
+			found = append(found, id)
+		}
+	}
+	return found
+}
+
+func firstNotEmpty(lists ...[]string) []string {
+	for _, list := range lists {
+		if len(list) > 0 {
+			return list
+		}
+	}
+	return nil
+}
+
+// checkID holds ids to Airflow's own pattern, ^[\w.-]+$ and at most 200 characters. "." and ".." fit the pattern too,
+// but in a path they name another resource.
+func checkID(id string) error {
+	n := utf8.RuneCountInString(id)
+	if n == 0 || n > 200 || id == "." || id == ".." || strings.ContainsFunc(id, func(r rune) bool { return !idRune(r) }) {
+		return failure.Permanent("a connection id has letters, digits, \"_\", \"-\" and \".\", at most 200 of them",
+			"%q is not a connection id", cut(id))
+	}
+	return nil
+}
+
+func idRune(r rune) bool {
+	return r == '.' || r == '-' || r != utf8.RuneError && unicode.In(r, unicode.L, unicode.M, unicode.Nd, unicode.Pc)
+}

@@ -1,0 +1,172 @@
+package airflowclient
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"ecr-refresh/steps/failure"
+)
+
+// ErrNotFound says that the metadata database has no such connection.
+var ErrNotFound = errors.New("airflow has no such connection")
+
+// invalid stands for words of the server that may quote the request, password included.
+const invalid = "the request did not pass validation"
+
+// What to do next.
+const (
+	hintBaseURL = "check schema, host, port and base path of connection airflow-api: below it, /api/v2/version must answer JSON (Airflow 3)"
+	hintLogin   = "check login and password of connection airflow-api"
+	hintNoLogin = "check schema, host, port and base path of connection airflow-api; the auth manager must offer POST /auth/token (Amazon's does not)"
+	hintJWT     = "give all API servers the same [api_auth] jwt_secret, and check the clocks of their machines"
+	hintRights  = "give the user of connection airflow-api the role Op (SimpleAuthManager) or a FAB role with can_read and can_edit on Connections"
+	hintServer  = "look into the log of Airflow's API server, then try again"
+	hintNetwork = "check that Airflow's API server runs and can be reached from here: schema, host and port of connection airflow-api, HTTPS_PROXY, NO_PROXY"
+	hintScheme  = "set the schema of connection airflow-api to what its port speaks: http or https"
+	hintCA      = "give the certificate of its authority with --ca-file (ECR_REFRESH_CA_FILE), use a host name that its certificate holds, or renew the certificate"
+)
+
+func notFound(id string) error {
+	return failure.Permanent("create it: airflow connections add "+id+" --conn-type docker --conn-host REGISTRY --conn-login AWS "+
+		"(one from an environment variable or a secrets backend cannot be updated)", "%w", ErrNotFound)
+}
+
+// refused makes an error of an answer that reports a failure.
+func (c *Client) refused(a answer) error {
+	if a.status >= 300 && a.status < 400 {
+		return failure.Permanent("give the final address as host of connection airflow-api",
+			"airflow answered %d, a redirect to %s: no redirect is followed", a.status, a.target())
+	}
+	return classified(a.status, a.hint(), c.said(a))
+}
+
+// classified tells what a retry may help from what it cannot.
+func classified(status int, hint, said string) error {
+	switch status {
+	case http.StatusRequestTimeout, http.StatusConflict, http.StatusLocked, http.StatusTooEarly, http.StatusTooManyRequests:
+		return failure.Transient(hint, "%s", said)
+	}
+	if status >= 500 {
+		return failure.Transient(hint, "%s", said)
+	}
+	return failure.Permanent(hint, "%s", said)
+}
+
+func (a answer) hint() string {
+	switch {
+	case a.status == http.StatusUnauthorized:
+		return hintLogin
+	case a.status == http.StatusForbidden:
+		return hintRights
+	case a.status == http.StatusBadRequest || a.status == http.StatusUnprocessableEntity:
+		return "this Airflow may be older or newer than ecr-refresh knows"
+	case a.status == http.StatusProxyAuthRequired:
+		return "check the proxy in HTTP_PROXY"
+	case a.status == http.StatusTooManyRequests || a.status >= 500:
+		return hintServer
+	}
+	return hintBaseURL
+}
+
+// target gives scheme and host of a redirect, and no more: path and query may hold anything.
+func (a answer) target() string {
+	u, err := a.asked.Parse(a.header.Get("Location"))
+	if err != nil || a.header.Get("Location") == "" {
+		return "nowhere"
+	}
+	return tidy(u.Scheme + "://" + u.Host)
+}
+
+// said gives status and words. What stands behind the colon is the server's.
+func (c *Client) said(a answer) string { return answered(a.status, c.scrub(a.words())) }
+
+func answered(status int, words string) string {
+	if words == "" {
+		return strings.TrimSpace(fmt.Sprintf("airflow answered %d %s", status, http.StatusText(status)))
+	}
+	return fmt.Sprintf("airflow answered %d: %s", status, words)
+}
+
+// words picks what a person can use out of an answer that reports a failure. Airflow's `detail` is a string, a list of
+// validation errors or an object; an unknown route has `error` instead; a 500 is plain text, of which nothing is
+// repeated. Input and context of a validation error are left out, and so is the Simple auth manager's 422, a string
+// that holds the request.
+func (a answer) words() string {
+	var body struct{ Detail, Error json.RawMessage }
+	if !a.isJSON() || json.Unmarshal(a.body, &body) != nil {
+		return ""
+	}
+	var text string
+	if json.Unmarshal(body.Error, &text) == nil && body.Detail == nil {
+		return text
+	}
+	if json.Unmarshal(body.Detail, &text) == nil {
+		if a.status == http.StatusUnprocessableEntity || strings.Contains(text, "input_value") || strings.Contains(text, "'input'") {
+			return invalid
+		}
+		return text
+	}
+	var object struct{ Reason, Message string }
+	if json.Unmarshal(body.Detail, &object) == nil {
+		return strings.Trim(object.Reason+": "+object.Message, ": ")
+	}
+	return validation(body.Detail)
+}
+
+// validation words a list of validation errors. Airflow gives the list of a bulk request twice.
+func validation(detail json.RawMessage) string {
+	var list []struct {
+		Loc []any
+		Msg string
+	}
+	if json.Unmarshal(detail, &list) != nil {
+		return ""
+	}
+	var lines []string
+	for _, e := range list {
+		line := strings.ReplaceAll(strings.Trim(fmt.Sprint(e.Loc), "[]"), " ", ".") + ": " + e.Msg
+		if !slices.Contains(lines, line) {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, "; ")
+}
+
+// unreachable makes an error of a call that got no answer, or none that could be read.
+func (c *Client) unreachable(ctx context.Context, err error) error {
+	var wrapped *url.Error // it repeats method and URL
+	if errors.As(err, &wrapped) {
+		err = wrapped.Err
+	}
+	why := c.scrub(err.Error())
+	switch {
+	case errors.As(err, new(*waitError)):
+		return failure.Transient(hintServer, "%s", why)
+	case ctx.Err() != nil:
+		return failure.Transient(hintNetwork, "no answer from airflow at %s: %w", c.base, ctx.Err())
+	case errors.As(err, new(*longError)):
+		return failure.Permanent(hintBaseURL, "%s", why)
+	case isScheme(err):
+		return failure.Permanent(hintScheme, "reach airflow at %s: %s", c.base, why)
+	case isTLS(err):
+		return failure.Permanent(hintCA, "trust airflow at %s: %s", c.base, why)
+	}
+	return failure.Transient(hintNetwork, "reach airflow at %s: %s", c.base, why)
+}
+
+// isScheme tells a peer that does not speak TLS.
+func isScheme(err error) bool {
+	return errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, new(tls.RecordHeaderError))
+}
+
+// isTLS tells a certificate that is not trusted, or a handshake that was refused: neither gets better by itself.
+func isTLS(err error) bool {
+	return errors.As(err, new(*tls.CertificateVerificationError)) || errors.As(err, new(tls.AlertError))
+}

@@ -1,0 +1,173 @@
+package airflowclient
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-retryablehttp"
+)
+
+const (
+	attempts       = 3
+	attemptTimeout = 10 * time.Second // unless Config says otherwise
+	longestWait    = time.Minute      // that Airflow may ask for when the caller has set no deadline
+)
+
+// doer sends the requests of the generated client: with retries, without redirects, each answer read up to a limit.
+type doer struct{ retry *retryablehttp.Client }
+
+func newDoer(cfg Config) *doer {
+	log := cfg.Log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	timeout := cfg.AttemptTimeout
+	if timeout <= 0 {
+		timeout = attemptTimeout
+	}
+	return &doer{retry: &retryablehttp.Client{
+		HTTPClient:   &http.Client{Transport: newTransport(cfg), Timeout: timeout, CheckRedirect: noRedirect},
+		RetryMax:     attempts - 1,
+		RetryWaitMin: 500 * time.Millisecond,
+		RetryWaitMax: 5 * time.Second,
+		CheckRetry:   checkRetry,
+		Backoff:      backoff,
+		ErrorHandler: retryablehttp.PassthroughErrorHandler,
+		RequestLogHook: func(_ retryablehttp.Logger, req *http.Request, attempt int) {
+			log.DebugContext(req.Context(), "asking airflow", "method", req.Method, "path", req.URL.Path, "attempt", attempt+1)
+		},
+		ResponseLogHook: func(_ retryablehttp.Logger, resp *http.Response) {
+			log.DebugContext(resp.Request.Context(), "airflow answered", "path", resp.Request.URL.Path, "status", resp.StatusCode)
+		},
+	}}
+}
+
+func newTransport(cfg Config) *http.Transport {
+	return &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: cfg.RootCAs},
+		ForceAttemptHTTP2:      true,
+		MaxResponseHeaderBytes: 64 << 10,
+		IdleConnTimeout:        30 * time.Second,
+	}
+}
+
+// noRedirect stands on the client inside the retries: a redirect that is followed carries the password to another host.
+func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+// Do sends req up to three times and gives the last answer, its body in memory.
+func (d *doer) Do(req *http.Request) (*http.Response, error) {
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", "ecr-refresh")
+	r, err := retryablehttp.FromRequest(req)
+	if err != nil {
+		return nil, err
+	}
+	r.SetResponseHandler(slurp) // inside the retries: a connection may break in the middle of an answer
+	resp, err := d.retry.Do(r)
+	if err == nil {
+		err = slurp(resp) // again: the handler is left out for the last of three failures
+	}
+	if err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// slurp reads an answer into memory, up to its limit, and closes the connection's side of it.
+func slurp(resp *http.Response) error {
+	defer resp.Body.Close()
+	limit := limitOf(resp.Request)
+	body, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
+	if err != nil {
+		return err
+	}
+	if int64(len(body)) > limit {
+		return &longError{limit}
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(body))
+	return nil
+}
+
+// limitOf gives how long an answer may be: lists of connections, with their extras, are the only long ones.
+func limitOf(req *http.Request) int64 {
+	if strings.HasSuffix(req.URL.Path, "/connections") {
+		return 8 << 20
+	}
+	return 1 << 20
+}
+
+// checkRetry tells whether another attempt may help. Every call may be repeated: reading, logging in and writing the same
+// password twice do no harm.
+func checkRetry(ctx context.Context, resp *http.Response, err error) (bool, error) {
+	if ctx.Err() != nil {
+		return false, ctx.Err()
+	}
+	if err != nil {
+		return mayPass(err), nil
+	}
+	switch resp.StatusCode {
+	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return waitFits(ctx, resp)
+	}
+	return false, nil
+}
+
+// mayPass tells a network that failed from a peer that will fail again.
+func mayPass(err error) bool {
+	if errors.As(err, new(*longError)) || isScheme(err) || isTLS(err) {
+		return false
+	}
+	retry, _ := retryablehttp.DefaultRetryPolicy(context.Background(), nil, err)
+	return retry
+}
+
+// waitFits gives up at once when Airflow asks for a longer wait than the caller has time for.
+func waitFits(ctx context.Context, resp *http.Response) (bool, error) {
+	left := longestWait
+	if deadline, ok := ctx.Deadline(); ok {
+		left = time.Until(deadline)
+	}
+	if wait := retryAfter(resp); wait < 0 || wait > left {
+		return false, &waitError{resp.StatusCode, wait}
+	}
+	return true, nil
+}
+
+// retryAfter reads the header Retry-After of a 429 or 503, in seconds or as a date, and gives 0 when there is none.
+func retryAfter(resp *http.Response) time.Duration {
+	return retryablehttp.DefaultBackoff(0, 0, 0, resp)
+}
+
+// backoff waits as long as Airflow asks, else twice as long as before, and a little more at random, so that workers that
+// failed together do not come back together.
+func backoff(shortest, longest time.Duration, attempt int, resp *http.Response) time.Duration {
+	wait := retryablehttp.DefaultBackoff(shortest, longest, attempt, resp)
+	return wait + rand.N(min(wait, shortest)+1)
+}
+
+// waitError says that Airflow asks for a longer wait than there is time.
+type waitError struct {
+	status int
+	wait   time.Duration
+}
+
+func (e *waitError) Error() string {
+	return fmt.Sprintf("airflow answered %d and asks to wait %.0f s, longer than the time left", e.status, e.wait.Seconds())
+}
+
+// longError says that an answer is longer than any that Airflow gives.
+type longError struct{ limit int64 }
+
+func (e *longError) Error() string {
+	return fmt.Sprintf("airflow's answer is longer than %d MiB", e.limit>>20)
+}
