@@ -1,0 +1,266 @@
+package main
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"ecr-refresh/steps"
+	"ecr-refresh/steps/failure"
+	"ecr-refresh/steps/privatefile"
+	"ecr-refresh/steps/token"
+	"ecr-refresh/steps/xcom"
+)
+
+// maxDocument bounds a document: 50 tokens take 121 kB.
+const maxDocument = 8 << 20
+
+// call is one invocation of a step's command. Its inputs are read one after another; what is missing or malformed is
+// gathered in faults and told all at once.
+type call struct {
+	*cli.Context
+	inputs
+	stdin  io.Reader
+	stdout io.Writer
+	log    *slog.Logger
+	faults []error
+}
+
+// step makes the command of one step. read gathers the inputs and makes the step; the step it gives runs under --timeout
+// and its result is printed.
+func (p *program) step(command cli.Command, flags []setting, read func(*call) func(context.Context) ([]byte, error)) *cli.Command {
+	in := settings()
+	for _, s := range append(flags, in.common()...) {
+		command.Flags = append(command.Flags, s.cliFlag())
+	}
+	command.OnUsageError = usageError
+	command.HideHelpCommand = true
+	command.Action = func(c *cli.Context) error {
+		call := &call{Context: c, inputs: in, stdin: p.stdin, stdout: p.stdout}
+		if err := p.openLog(call); err != nil {
+			return err
+		}
+		return call.do(read)
+	}
+	return &command
+}
+
+// openLog reads the flags of the log, and from here on errors go there too.
+func (p *program) openLog(c *call) error {
+	if c.Args().Present() {
+		return failure.Permanent("see ecr-refresh "+c.Command.Name+" --help", "read command line: unexpected argument %q", c.Args().First())
+	}
+	w := p.stderr
+	switch output := c.optional(c.logOutput); output {
+	case "stderr":
+	case "stdout":
+		w = p.stdout
+	default:
+		return failure.Permanent("give stderr or stdout", "read --log-output: %q is no stream", output)
+	}
+	log, err := newLog(w, c.optional(c.logFormat), c.optional(c.logLevel))
+	if err != nil {
+		return err
+	}
+	c.log = log
+	p.log.Store(log)
+	return nil
+}
+
+func (c *call) do(read func(*call) func(context.Context) ([]byte, error)) error {
+	timeout := c.duration(c.timeout)
+	run := read(c)
+	if len(c.faults) > 0 {
+		return failure.Permanent(inputHint(c.faults), "read inputs: %w", failure.Join(c.faults))
+	}
+	ctx, cancel := context.WithTimeout(c.Context.Context, timeout)
+	defer cancel()
+	result, err := run(ctx)
+	if err != nil {
+		return err
+	}
+	return c.print(result)
+}
+
+func inputHint(faults []error) string {
+	if hint := failure.Hint(failure.Join(faults)); hint != "" {
+		return hint
+	}
+	return "see --help for each input; in the DAG they are the keys of env"
+}
+
+// print writes the result to --out and to stdout: the last line, and there the only one.
+func (c *call) print(result []byte) error {
+	if path := c.String(c.out.flag); path != "" {
+		if err := privatefile.Write(path, result); err != nil {
+			return err
+		}
+	}
+	_, err := c.stdout.Write(result)
+	return err
+}
+
+func (c *call) fault(err error) {
+	if err != nil {
+		c.faults = append(c.faults, err)
+	}
+}
+
+// optional gives an input, or its fallback.
+func (c *call) optional(s setting) string {
+	if v, _ := given(c.Context, s); v != "" {
+		return strings.TrimSpace(v)
+	}
+	return s.fallback
+}
+
+// need gives an input that has no fallback.
+func (c *call) need(s setting, check func(string) error) string {
+	v := c.optional(s)
+	if v == "" {
+		c.missing(s.flag, s.names())
+		return ""
+	}
+	c.fault(check(v))
+	return v
+}
+
+func (c *call) missing(what, how string) {
+	c.fault(fmt.Errorf("missing %s (%s)", what, how))
+}
+
+func (c *call) duration(s setting) time.Duration {
+	d, err := time.ParseDuration(c.optional(s))
+	if err != nil || d <= 0 {
+		c.fault(fmt.Errorf("--%s %.20q is not a duration such as %s", s.flag, c.optional(s), s.fallback))
+	}
+	return d
+}
+
+// dryRun is the one input of two values; Jinja renders them as True and False.
+func (c *call) dryRun() bool {
+	if c.Bool("dry-run") {
+		return true
+	}
+	v := os.Getenv(dryRunEnv)
+	if unset(v) {
+		return false
+	}
+	dry, err := strconv.ParseBool(strings.ToLower(strings.TrimSpace(v)))
+	if err != nil {
+		c.fault(fmt.Errorf("%s %.20q is neither true nor false", dryRunEnv, v))
+	}
+	return dry
+}
+
+const dryRunEnv = "ECR_REFRESH_DRY_RUN"
+
+func dryRunFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "dry-run", Usage: "check all, publish nothing [$" + dryRunEnv + "]", DisableDefaultText: true}
+}
+
+// ids gives the connection ids, each once.
+func (c *call) ids() (ids []string) {
+	seen := map[string]bool{}
+	for id := range strings.SplitSeq(c.optional(c.connectionIDs), ",") {
+		id = strings.TrimSpace(id)
+		if id == "" || seen[id] {
+			continue
+		}
+		seen[id] = true
+		c.fault(steps.CheckConnectionID(id))
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+// rootCAs gives the system's certificates with those of --ca-file added, or nil for the system's alone.
+func (c *call) rootCAs() *x509.CertPool {
+	path := c.optional(c.ca)
+	if path == "" {
+		return nil
+	}
+	pem, err := os.ReadFile(path)
+	if err != nil {
+		c.fault(fmt.Errorf("read --ca-file %q: %w", path, errors.Unwrap(err)))
+		return nil
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	if !pool.AppendCertsFromPEM(pem) {
+		c.fault(fmt.Errorf("read --ca-file %q: no certificate in PEM in it", path))
+	}
+	return pool
+}
+
+// documentOf reads the document of the step before from exactly one of its sources. stdin is read only for "-": in an
+// Airflow task it is the supervisor's socket.
+func documentOf[D xcom.ExtractECRToken | xcom.UpdateDockerConnection](c *call, read func(string) (D, error)) (doc D) {
+	text, err := c.documentText()
+	if err == nil {
+		doc, err = read(text)
+	}
+	c.fault(err)
+	return doc
+}
+
+func (c *call) documentText() (string, error) {
+	path := c.String(c.document.flag)
+	env, set := os.LookupEnv(c.document.env[0])
+	switch {
+	case path != "" && set && !unset(env):
+		return "", failure.Permanent("give one", "two sources for one document: --in and %s", c.document.env[0])
+	case path == "" && !set:
+		return "", fmt.Errorf("missing document of the step before (%s)", c.document.names())
+	case path == "":
+		return env, nil
+	case path == "-":
+		text, err := io.ReadAll(io.LimitReader(c.stdin, maxDocument))
+		return string(text), err
+	}
+	text, err := privatefile.Read(path, maxDocument)
+	return string(text), err
+}
+
+// identityPath is where this host's own identity lies.
+func (c *call) identityPath() (string, error) {
+	state := os.Getenv("XDG_STATE_HOME")
+	if state == "" {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return "", failure.Permanent("set ECR_REFRESH_RECIPIENT for step 1 and ECR_REFRESH_PRIVATE_KEY for step 2 (ecr-refresh keygen)",
+				"find a place for this host's identity: neither XDG_STATE_HOME nor HOME is set")
+		}
+		state = home + "/.local/state"
+	}
+	return state + "/ecr-refresh/identity", nil
+}
+
+// givenIdentity gives the identity that was handed over, if one was: the private key, or a named file.
+func (c *call) givenIdentity() (id token.Identity, found bool, err error) {
+	if key := secret(privateKeyEnv); !key.Empty() {
+		id, err = token.ParseIdentity(key)
+		if err != nil {
+			err = fmt.Errorf("%s: %w", privateKeyEnv, err)
+		}
+		return id, true, err
+	}
+	if path := c.optional(setting{flag: c.identityFile.flag, env: c.identityFile.env}); path != "" {
+		id, err = token.LoadIdentity(path)
+		return id, true, err
+	}
+	return id, false, nil
+}
+
+const privateKeyEnv = "ECR_REFRESH_PRIVATE_KEY"

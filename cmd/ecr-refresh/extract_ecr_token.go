@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"ecr-refresh/steps"
+	"ecr-refresh/steps/token"
+	"ecr-refresh/steps/xcom"
+)
+
+func (p *program) extractECRToken() *cli.Command {
+	in := settings()
+	return p.step(cli.Command{
+		Name:  "extract-ecr-token",
+		Usage: "step 1: get a token from ECR, check it at its registry, seal it",
+		Description: describe(`Gets one authorization token, which every account's registry in the region accepts that this AWS
+identity may reach. AWS credentials come from AWS's default chain (AWS_PROFILE, AWS_ACCESS_KEY_ID,
+a role, …).
+
+Example:
+  ecr-refresh extract-ecr-token --account 123456789012 --region us-east-1 --out token.json`),
+	}, []setting{in.account, in.region, in.connectionIDs, in.recipient, in.identityFile, in.out},
+		func(c *call) func(context.Context) ([]byte, error) {
+			s, rootCAs := c.extract(), c.rootCAs()
+			s.Registry = steps.NewRegistry(rootCAs)
+			if len(c.faults) == 0 {
+				s.Recipient = c.sealTo()
+			}
+			return func(ctx context.Context) ([]byte, error) {
+				client, err := steps.NewECR(ctx, s.Region, rootCAs, c.log)
+				if err != nil {
+					return nil, err
+				}
+				s.ECR = client
+				return printed(s.Run(ctx))
+			}
+		})
+}
+
+// extract reads the inputs of step 1, but for the seal.
+func (c *call) extract() steps.ExtractECRToken {
+	return steps.ExtractECRToken{
+		Account:       c.need(c.account, steps.CheckAccount),
+		Region:        c.need(c.region, steps.CheckRegion),
+		ConnectionIDs: c.ids(),
+		Now:           time.Now,
+		Log:           c.log,
+	}
+}
+
+// sealTo gives the recipient: handed over, or of an identity handed over, or of this host's own, made here if need be.
+func (c *call) sealTo() string {
+	if to, _ := given(c.Context, c.recipient); to != "" {
+		return to
+	}
+	id, found, err := c.givenIdentity()
+	if !found {
+		id, err = c.ownIdentity()
+	}
+	if err != nil {
+		c.fault(err)
+		return ""
+	}
+	return id.Recipient()
+}
+
+func (c *call) ownIdentity() (token.Identity, error) {
+	path, err := c.identityPath()
+	if err != nil {
+		return token.Identity{}, err
+	}
+	return token.CreateIdentity(path)
+}
+
+// printed turns a step's result into its document's line.
+func printed(doc any, err error) ([]byte, error) {
+	if err != nil {
+		return nil, err
+	}
+	return xcom.Print(doc)
+}
+
+// describe closes a command's description with what all of them share.
+func describe(text string) string {
+	return text + `
+
+Exit codes:
+  0    done
+  1    a peer failed: a retry may help
+  2    input, configuration or permission: a retry cannot help
+  130, 143  ended by SIGINT, SIGTERM`
+}

@@ -1,0 +1,122 @@
+// Command ecr-refresh keeps Airflow's Docker connections to Amazon ECR alive: three steps, each an Airflow task and a
+// shell command. See --help of each command for its inputs and exit codes.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"ecr-refresh/steps/failure"
+)
+
+// grace is how long a step may take to end after SIGTERM; Airflow sends SIGKILL after 5 s.
+const grace = 3 * time.Second
+
+func main() {
+	os.Exit(run(context.Background(), os.Args, os.Stdin, os.Stdout, os.Stderr))
+}
+
+// run is the whole program: it gives the exit code. The result goes to stdout; errors and logs go to stderr, or to
+// stdout as well where --log-output says so.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
+
+	p := &program{stdin: stdin, stdout: stdout, stderr: stderr}
+	p.log.Store(slog.New(newSentences(stderr, slog.LevelInfo)))
+	done := make(chan error, 1)
+	go func() { done <- p.app().RunContext(ctx, args) }()
+	select {
+	case err := <-done:
+		if err != nil {
+			report(p.log.Load(), err)
+		}
+		return failure.ExitCode(err)
+	case sig := <-signals:
+		cancel()
+		select {
+		case <-done:
+		case <-time.After(grace):
+		}
+		p.log.Load().Error(fmt.Sprintf("ended by %s", sig))
+		return 128 + int(sig.(syscall.Signal))
+	}
+}
+
+// program is one run: its streams, and its log, which a command replaces when its flags are read.
+type program struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	log            atomic.Pointer[slog.Logger]
+}
+
+func (p *program) app() *cli.App {
+	app := &cli.App{
+		Name:            "ecr-refresh",
+		Usage:           "keep Airflow's Docker connections to Amazon ECR alive",
+		UsageText:       "ecr-refresh COMMAND [--help]",
+		Version:         version(),
+		HideHelpCommand: true,
+		Writer:          p.stdout,
+		ErrWriter:       p.stderr,
+		OnUsageError:    usageError,
+		ExitErrHandler:  func(*cli.Context, error) {},
+		Action:          noCommand,
+	}
+	app.Commands = p.commands()
+	return app
+}
+
+// commands are in the order of the DAG.
+func (p *program) commands() []*cli.Command {
+	return []*cli.Command{
+		p.extractECRToken(),
+		p.updateDockerConnection(),
+		p.testDockerConnection(),
+		p.run(),
+		p.keygen(),
+	}
+}
+
+func usageError(_ *cli.Context, err error, _ bool) error {
+	return failure.Permanent("see ecr-refresh COMMAND --help", "read command line: %w", err)
+}
+
+// noCommand runs when no command's name was given; the library itself would exit with 0, or 3.
+func noCommand(c *cli.Context) error {
+	if c.Args().First() == "help" {
+		return cli.ShowAppHelp(c)
+	}
+	if c.Args().Present() {
+		return failure.Permanent("see ecr-refresh --help", "read command line: unknown command %q", c.Args().First())
+	}
+	return failure.Permanent("see ecr-refresh --help", "read command line: no command given")
+}
+
+// version is what the Go command stamped: the module's version from git, and the Go release.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	commit := ""
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" && len(s.Value) >= 12 {
+			commit = " (" + s.Value[:12] + ")"
+		}
+	}
+	return info.Main.Version + commit + " " + info.GoVersion
+}

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/urfave/cli/v2"
+
+	"ecr-refresh/airflowclient"
+	"ecr-refresh/steps"
+	"ecr-refresh/steps/token"
+	"ecr-refresh/steps/xcom"
+)
+
+func (p *program) run() *cli.Command {
+	in := settings()
+	return p.step(cli.Command{
+		Name:  "run",
+		Usage: "all three steps in one process, with nothing at rest",
+		Flags: []cli.Flag{dryRunFlag()},
+		Description: describe(`For a shell. The Engine logs in with the token in hand and the host that Airflow's REST API shows, since
+this command cannot see what tasks see: "matches" is null, unless AIRFLOW_CONN_DOCKER_DEFAULT or
+ECR_REFRESH_DOCKER_{HOST,PORT,LOGIN,PASSWORD} hands the connection over.
+
+` + airflowEnvHelp + `
+
+Example:
+  ecr-refresh run --account 123456789012 --region us-east-1 --dry-run`),
+	}, []setting{in.account, in.region, in.connectionIDs, in.airflowURL, in.engine, in.out},
+		func(c *call) func(context.Context) ([]byte, error) {
+			rootCAs := c.rootCAs()
+			all := allSteps{call: c, extract: c.extract(), update: c.update(rootCAs), test: c.test()}
+			all.extract.Registry, all.test.Registry = all.update.Registry, all.update.Registry
+			return func(ctx context.Context) ([]byte, error) {
+				client, err := steps.NewECR(ctx, all.extract.Region, rootCAs, c.log)
+				if err != nil {
+					return nil, err
+				}
+				all.extract.ECR = client
+				return printed(all.run(ctx))
+			}
+		})
+}
+
+// allSteps is the DAG in one process. The token is sealed all the same, to an identity that lives as long as the run.
+type allSteps struct {
+	*call
+	extract steps.ExtractECRToken
+	update  steps.UpdateDockerConnection
+	test    steps.TestDockerConnection
+}
+
+func (a allSteps) run(ctx context.Context) (doc xcom.TestDockerConnection, err error) {
+	if a.update.Identity, err = token.NewIdentity(); err != nil {
+		return doc, err
+	}
+	a.extract.Recipient = a.update.Identity.Recipient()
+	if a.update.Document, err = a.extract.Run(ctx); err != nil {
+		return doc, err
+	}
+	seen := &connectionsSeen{Airflow: a.update.Airflow, byID: map[string]airflowclient.Connection{}}
+	a.update.Airflow = seen
+	if a.test.Document, err = a.update.Run(ctx); err != nil {
+		return doc, err
+	}
+	if err := a.handOverAll(seen); err != nil {
+		return doc, err
+	}
+	return a.test.Run(ctx)
+}
+
+// connectionsSeen remembers the connections that step 2 read, for step 3.
+type connectionsSeen struct {
+	steps.Airflow
+	byID map[string]airflowclient.Connection
+}
+
+func (s *connectionsSeen) Connection(ctx context.Context, id string) (airflowclient.Connection, error) {
+	conn, err := s.Airflow.Connection(ctx, id)
+	s.byID[id] = conn
+	return conn, err
+}
+
+// handOverAll gives step 3 each connection: as tasks see it where the environment says so, else made of what was published.
+func (a allSteps) handOverAll(seen *connectionsSeen) error {
+	tokens, err := token.Open(a.update.Identity, a.update.Document.Recipient, a.update.Document.Sealed)
+	if err != nil {
+		return err
+	}
+	byRegistry := map[string]token.Token{}
+	for _, t := range tokens {
+		byRegistry[t.RegistryURL] = t
+	}
+	published := a.test.Document.Connections
+	for _, p := range published {
+		conn, found, err := a.asTasksSee(p.ConnectionID, len(published) == 1)
+		if err != nil {
+			return err
+		}
+		if !found {
+			conn = unseen(seen.byID[p.ConnectionID], byRegistry[p.RegistryURL])
+		}
+		a.test.Connections[p.ConnectionID] = conn
+	}
+	return nil
+}
+
+func unseen(conn airflowclient.Connection, t token.Token) steps.DockerConnection {
+	made := steps.DockerConnection{Host: conn.Host, Login: t.Username, Password: t.Password, Unseen: true}
+	if conn.Port != 0 {
+		made.Port = fmt.Sprint(conn.Port)
+	}
+	return made
+}

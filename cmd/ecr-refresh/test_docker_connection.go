@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"ecr-refresh/steps"
+	"ecr-refresh/steps/xcom"
+)
+
+func (p *program) testDockerConnection() *cli.Command {
+	in := settings()
+	return p.step(cli.Command{
+		Name:  "test-docker-connection",
+		Usage: "step 3: log in with the connection, as a Docker task would",
+		Description: describe(`Compares the connection, as Airflow hands it to tasks, with what step 2 published; looks for entries of
+~/.docker/config.json that would win over it; makes the Docker Engine log in with it.
+
+The connection comes from the environment: ECR_REFRESH_DOCKER_{HOST,PORT,LOGIN,PASSWORD}, or
+AIRFLOW_CONN_DOCKER_DEFAULT (a URI, or JSON; another connection id in its place).
+The Engine as Docker's own tools: DOCKER_HOST, DOCKER_TLS_VERIFY, DOCKER_CERT_PATH.
+
+Example:
+  ecr-refresh test-docker-connection --in published.json`),
+	}, []setting{in.document, in.out, in.engine},
+		func(c *call) func(context.Context) ([]byte, error) {
+			s := c.test()
+			s.Registry = steps.NewRegistry(c.rootCAs())
+			s.Document = documentOf(c, xcom.Parse[xcom.UpdateDockerConnection])
+			for _, published := range s.Document.Connections {
+				c.handOver(s, published.ConnectionID, len(s.Document.Connections) == 1)
+			}
+			return func(ctx context.Context) ([]byte, error) { return printed(s.Run(ctx)) }
+		})
+}
+
+// test reads the inputs of step 3, but for the document and the connections.
+func (c *call) test() steps.TestDockerConnection {
+	s := steps.TestDockerConnection{
+		Connections: map[string]steps.DockerConnection{},
+		Now:         time.Now,
+		Log:         c.log,
+	}
+	if host := c.optional(c.engine); host != "none" {
+		engine, err := steps.NewEngine(host, os.Getenv("DOCKER_CERT_PATH"), os.Getenv("DOCKER_TLS_VERIFY") != "")
+		c.fault(err)
+		s.Engine = engine
+	}
+	s.Config = c.dockerConfig()
+	return s
+}
+
+// dockerConfig reads the file that docker-py would (docker/utils/config.py). A file that cannot be read is only told.
+func (c *call) dockerConfig() steps.DockerConfig {
+	folder := os.Getenv("DOCKER_CONFIG")
+	if folder == "" {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return steps.DockerConfig{}
+		}
+		folder = filepath.Join(home, ".docker")
+	}
+	config, err := steps.ReadDockerConfig(filepath.Join(folder, "config.json"))
+	if err != nil {
+		c.log.Warn(err.Error())
+	}
+	return config
+}
+
+const dockerPrefix = "ECR_REFRESH_DOCKER_"
+
+// handOver gives step 3 the connection id, or a fault.
+func (c *call) handOver(s steps.TestDockerConnection, id string, only bool) {
+	conn, found, err := c.asTasksSee(id, only)
+	if err == nil && !found {
+		c.missing("connection "+id, dockerPrefix+"{HOST,LOGIN,PASSWORD} or "+connectionEnv(id))
+	}
+	c.fault(err)
+	s.Connections[id] = conn
+}
+
+// asTasksSee reads one connection as Airflow hands it to tasks: the fields that the DAG rendered, where they can only
+// be this one's, or AIRFLOW_CONN_<ID>. Beside the fields, that variable is evidence: tasks read it before the database.
+func (c *call) asTasksSee(id string, only bool) (seen steps.DockerConnection, found bool, err error) {
+	conn, found := connectionFields(dockerPrefix)
+	if !found || !only {
+		conn, found, err = connectionFromEnv(id)
+	} else if !unset(os.Getenv(connectionEnv(id))) {
+		seen.Shadow = connectionEnv(id)
+	}
+	seen.Host, seen.Port, seen.Login, seen.Password = conn.host, conn.port, conn.login, conn.password
+	return seen, found, err
+}

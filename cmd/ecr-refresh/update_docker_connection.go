@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"ecr-refresh/airflowclient"
+	"ecr-refresh/steps"
+	"ecr-refresh/steps/failure"
+	"ecr-refresh/steps/token"
+	"ecr-refresh/steps/xcom"
+)
+
+func (p *program) updateDockerConnection() *cli.Command {
+	in := settings()
+	return p.step(cli.Command{
+		Name:  "update-docker-connection",
+		Usage: "step 2: put the token into Airflow's connection",
+		Flags: []cli.Flag{dryRunFlag()},
+		Description: describe(`Checks the token at its registry again, logs in to Airflow's REST API and changes the password of the
+connection, and its login if that is not the token's. Nothing else of the connection is touched.
+
+` + airflowEnvHelp + `
+The identity that opens the seal: ECR_REFRESH_PRIVATE_KEY, or --identity-file, or this host's own.
+
+Example:
+  ecr-refresh update-docker-connection --in token.json --out published.json`),
+	}, []setting{in.document, in.out, in.maxAge, in.identityFile, in.airflowURL},
+		func(c *call) func(context.Context) ([]byte, error) {
+			s := c.update(c.rootCAs())
+			s.Document = documentOf(c, xcom.Parse[xcom.ExtractECRToken])
+			if len(c.faults) == 0 {
+				s.Identity = c.openWith(s.Document.Recipient)
+			}
+			return func(ctx context.Context) ([]byte, error) { return printed(s.Run(ctx)) }
+		})
+}
+
+// update reads the inputs of step 2, but for the document and the identity.
+func (c *call) update(rootCAs *x509.CertPool) steps.UpdateDockerConnection {
+	return steps.UpdateDockerConnection{
+		MaxAge:   c.duration(c.maxAge),
+		DryRun:   c.dryRun(),
+		Airflow:  c.airflow(rootCAs),
+		Registry: steps.NewRegistry(rootCAs),
+		Now:      time.Now,
+		Log:      c.log,
+	}
+}
+
+// openWith gives the identity for a seal made to recipient. Only step 1 makes one.
+func (c *call) openWith(recipient string) token.Identity {
+	id, found, err := c.givenIdentity()
+	if found {
+		c.fault(err)
+		return id
+	}
+	path, err := c.identityPath()
+	if err == nil {
+		id, err = token.LoadIdentity(path)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		err = failure.Permanent("run 'ecr-refresh keygen' once and set the two Airflow Variables that it prints: this worker is not the one that ran step 1",
+			"missing identity for recipient %.70q (%s or %s or %s)", recipient, privateKeyEnv, c.identityFile.names(), path)
+	}
+	c.fault(err)
+	return id
+}
+
+const (
+	airflowConnectionID = "airflow-api"
+	airflowPrefix       = "ECR_REFRESH_AIRFLOW_"
+	airflowEnvHelp      = `The connection airflow-api comes from the environment: ECR_REFRESH_AIRFLOW_{CONN_TYPE,SCHEMA,HOST,PORT,
+LOGIN,PASSWORD}, or AIRFLOW_CONN_AIRFLOW_API (a URI, or JSON).`
+)
+
+// airflow reads the airflow-api connection and makes a client for it.
+func (c *call) airflow(rootCAs *x509.CertPool) *airflowclient.Client {
+	conn := c.airflowConnection()
+	base := c.optional(c.airflowURL)
+	if base == "" && conn.host != "" {
+		var err error
+		if base, err = conn.baseURL(); err != nil {
+			c.fault(fmt.Errorf("connection %s: %w", airflowConnectionID, err))
+			return nil
+		}
+	}
+	if base == "" || conn.login == "" || conn.password.Empty() {
+		return nil
+	}
+	client, err := airflowclient.New(airflowclient.Config{
+		BaseURL: base, Login: conn.login, Password: conn.password, RootCAs: rootCAs, Log: c.log,
+	})
+	c.fault(err)
+	return client
+}
+
+// airflowConnection names every field that is missing.
+func (c *call) airflowConnection() connection {
+	conn, found := connectionFields(airflowPrefix)
+	// connection ids with "-" cannot be shell variables, so Airflow users write "_".
+	if !found {
+		var err error
+		conn, found, err = connectionFromEnv("airflow_api")
+		if err != nil {
+			c.fault(err)
+			return conn
+		}
+	}
+	field := func(name, value string) {
+		if value == "" {
+			how := airflowPrefix + name
+			if !found {
+				how += " or AIRFLOW_CONN_AIRFLOW_API"
+			}
+			c.missing("Airflow "+strings.ToLower(name), how)
+		}
+	}
+	if c.optional(c.airflowURL) == "" {
+		field("HOST", conn.host)
+	}
+	field("LOGIN", conn.login)
+	if conn.password.Empty() {
+		field("PASSWORD", "")
+	}
+	return conn
+}

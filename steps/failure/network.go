@@ -1,0 +1,66 @@
+package failure
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net"
+	"net/url"
+	"strings"
+	"unicode"
+)
+
+// maxSaid bounds what is repeated of a server's words.
+const maxSaid = 200
+
+// Network sorts an error of a call that got no answer: a certificate that is not trusted is permanent, all else may
+// pass. peer is the host that was called.
+func Network(peer string, err error) error {
+	if IsCertificate(err) {
+		return Permanent("if a proxy or a private CA stands between, name its certificate with --ca-file (ECR_REFRESH_CA_FILE); else look at the clock and the host's name",
+			"reach %s: %s", peer, Said(cause(err).Error()))
+	}
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	var timeout net.Error
+	if errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout() {
+		return Transient("look at the network between here and "+peer+", HTTPS_PROXY and NO_PROXY", "reach %s: no answer in time", peer)
+	}
+	return Transient("look at the host's name, its port, HTTPS_PROXY and NO_PROXY", "reach %s: %s", peer, Said(cause(err).Error()))
+}
+
+// IsCertificate tells whether err comes of a certificate that is unknown, expired or of another name.
+func IsCertificate(err error) bool {
+	var verify *tls.CertificateVerificationError
+	var unknown x509.UnknownAuthorityError
+	var name x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	return errors.As(err, &verify) || errors.As(err, &unknown) || errors.As(err, &name) || errors.As(err, &invalid)
+}
+
+// cause drops url.Error's method and URL, which the caller's own words name better.
+func cause(err error) error {
+	var at *url.Error
+	if errors.As(err, &at) {
+		return at.Err
+	}
+	return err
+}
+
+// Said makes somebody else's words fit for one line of a log: no control characters, hence no ANSI colour and no new
+// line; no "::group::" that Airflow's log page would fold; at most 200 characters.
+func Said(words string) string {
+	words = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || r == unicode.ReplacementChar || unicode.Is(unicode.Cf, r) {
+			return ' '
+		}
+		return r
+	}, words)
+	words = strings.ReplaceAll(strings.Join(strings.Fields(words), " "), "::", ": ")
+	if runes := []rune(words); len(runes) > maxSaid {
+		return string(runes[:maxSaid]) + "…"
+	}
+	return words
+}

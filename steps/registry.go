@@ -1,0 +1,118 @@
+package steps
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+
+	"ecr-refresh/steps/failure"
+	"ecr-refresh/steps/token"
+)
+
+// registryPause stands between the two attempts at a registry.
+const registryPause = 500 * time.Millisecond
+
+// Registry asks Docker registries whether they accept a credential.
+type Registry struct{ http *http.Client }
+
+// NewRegistry makes a Registry. rootCAs may be nil for the system's; HTTPS_PROXY and NO_PROXY are honoured.
+func NewRegistry(rootCAs *x509.CertPool) *Registry {
+	return &Registry{&http.Client{
+		Timeout: attemptTimeout,
+		Transport: &http.Transport{
+			Proxy:             http.ProxyFromEnvironment,
+			TLSClientConfig:   &tls.Config{RootCAs: rootCAs, MinVersion: tls.VersionTLS12},
+			ForceAttemptHTTP2: true,
+		},
+		// A redirect would take the password to another host.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+}
+
+// Check asks the registry's /v2/ with Basic authentication (the Docker Registry API's login test) and is nil only if it
+// answers 200. registryURL is https://HOST. A failed connection and a 5xx are tried once more.
+func (r *Registry) Check(ctx context.Context, registryURL, username string, password token.Secret) error {
+	u, err := url.Parse(registryURL)
+	if err != nil || u.Scheme != "https" || u.Host == "" {
+		return failure.Permanent("", "check registry: %.80q is not https://HOST", registryURL)
+	}
+	err = r.ask(ctx, u.Host, username, password)
+	if err != nil && worthAnother(err) && pause(ctx, registryPause) {
+		err = r.ask(ctx, u.Host, username, password)
+	}
+	if err != nil {
+		return fmt.Errorf("check token at registry %s: %w", u.Host, err)
+	}
+	return nil
+}
+
+// noAnswer marks what a second attempt may change.
+type noAnswer struct{ error }
+
+func (e noAnswer) Unwrap() error { return e.error }
+
+func worthAnother(err error) bool {
+	_, ok := err.(noAnswer)
+	return ok && !failure.IsPermanent(err)
+}
+
+func pause(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
+}
+
+func (r *Registry) ask(ctx context.Context, host, username string, password token.Secret) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+host+"/v2/", nil)
+	if err != nil {
+		return failure.Permanent("", "the host's name is not valid")
+	}
+	req.SetBasicAuth(username, password.Reveal())
+	resp, err := r.http.Do(req)
+	if err != nil {
+		return noAnswer{failure.Network(host, err)}
+	}
+	defer resp.Body.Close()
+	_, _ = io.CopyN(io.Discard, resp.Body, 4<<10)
+	return registryError(resp)
+}
+
+// errRefused tells a bad credential from a peer that failed.
+var errRefused = errors.New("the credential is refused")
+
+// registryError reads the status alone: a registry's body may be HTML, plain text or JSON, and repeats its input.
+func registryError(resp *http.Response) error {
+	switch code := resp.StatusCode; {
+	case code == http.StatusOK:
+		return nil
+	case code == http.StatusBadRequest:
+		return failure.Transient("ECR answers 400 to a token of another region, or to one that was cut or altered: look at the region",
+			"it answered 400: %w", errRefused)
+	case code == http.StatusUnauthorized, code == http.StatusForbidden:
+		return failure.Transient("the token is refused: expired, revoked, or its identity may not use this account's registry (repository policy, VPC endpoint policy)",
+			"it answered %d: %w", code, errRefused)
+	case code >= 300 && code < 400:
+		return failure.Permanent("a redirect is not followed: name the registry itself", "it answered %d, a redirect to %.80q", code, redirectHost(resp))
+	case code >= 500 || code == http.StatusTooManyRequests:
+		return noAnswer{failure.Transient("wait and run it again", "it answered %d", code)}
+	default:
+		return failure.Permanent("is this host a Docker registry?", "it answered %d", code)
+	}
+}
+
+func redirectHost(resp *http.Response) string {
+	to, err := resp.Location()
+	if err != nil {
+		return ""
+	}
+	return to.Host
+}

@@ -1,0 +1,166 @@
+package steps
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"ecr-refresh/steps/failure"
+	"ecr-refresh/steps/token"
+	"ecr-refresh/steps/xcom"
+)
+
+// shadowWindow is how soon after publishing a different password can only mean that tasks read it elsewhere. Later,
+// another run may have refreshed the connection.
+const shadowWindow = 15 * time.Minute
+
+// TestDockerConnection logs in with the connection as Airflow hands it to tasks, and compares it with what step 2 published.
+type TestDockerConnection struct {
+	Document    xcom.UpdateDockerConnection
+	Connections map[string]DockerConnection // by connection id
+	Config      DockerConfig
+
+	Engine   Engine // nil: there is none here, ask the registry itself
+	Registry *Registry
+	Now      func() time.Time
+	Log      *slog.Logger
+}
+
+// DockerConnection is a connection as Airflow hands it to tasks: out of a secrets backend, the environment or the database.
+type DockerConnection struct {
+	Host     string
+	Port     string
+	Login    string
+	Password token.Secret
+	Unseen   bool   // made of what was published, not read as a task reads it: nothing to compare
+	Shadow   string // name of an environment variable that tasks read before the database, if it is set
+}
+
+// server is what DockerHook logs in to: the host as it is written, with the port if there is one.
+func (c DockerConnection) server() string {
+	if c.Port != "" {
+		return c.Host + ":" + c.Port
+	}
+	return c.Host
+}
+
+// Run gives document 3, or an error if anything failed here or in the steps before.
+func (s TestDockerConnection) Run(ctx context.Context) (xcom.TestDockerConnection, error) {
+	doc := xcom.NewTestDockerConnection()
+	doc.Failures = append(doc.Failures, s.Document.Failures...)
+	engine, err := s.engine(ctx)
+	if err != nil {
+		return doc, err
+	}
+	var faults []error
+	for _, f := range doc.Failures {
+		faults = append(faults, failure.Transient("look at the log of "+f.Step, "%s: %s", f.Step, f.Error))
+	}
+	for _, want := range s.Document.Connections {
+		tested, err := s.test(ctx, want)
+		if err != nil {
+			faults = append(faults, fmt.Errorf("test connection %q: %w", want.ConnectionID, err))
+			continue
+		}
+		tested.Engine = engine
+		doc.Connections = append(doc.Connections, tested)
+	}
+	return doc, failure.Join(faults)
+}
+
+func (s TestDockerConnection) engine(ctx context.Context) (string, error) {
+	if s.Engine == nil {
+		s.Log.Info("no Docker Engine here: the registry itself is asked")
+		return "none", nil
+	}
+	version, err := engineVersion(ctx, s.Engine)
+	if err == nil {
+		s.Log.Info(fmt.Sprintf("Docker Engine %s answers", version))
+	}
+	return version, err
+}
+
+func (s TestDockerConnection) test(ctx context.Context, want xcom.Published) (xcom.Tested, error) {
+	conn, ok := s.Connections[want.ConnectionID]
+	if !ok {
+		return xcom.Tested{}, failure.Permanent("hand it over as the DAG does, or set AIRFLOW_CONN_… for this shell", "it was not handed to this step")
+	}
+	matches, err := s.compare(conn, want)
+	if err != nil {
+		return xcom.Tested{}, err
+	}
+	if err := s.checkConfig(conn, want); err != nil {
+		return xcom.Tested{}, err
+	}
+	said, err := s.login(ctx, conn, want)
+	if err != nil && (want.Published || !errors.Is(err, errRefused)) {
+		return xcom.Tested{}, err
+	}
+	if err != nil {
+		said = "refused"
+		s.Log.Warn(fmt.Sprintf("connection %q: its present password is refused; a run that publishes replaces it", want.ConnectionID))
+	}
+	return xcom.Tested{
+		ConnectionID: want.ConnectionID, RegistryURL: want.RegistryURL, ExpiresAt: want.ExpiresAt, Matches: matches, Login: said,
+	}, nil
+}
+
+// compare gives whether the connection holds what was published; nil where nothing can be compared.
+func (s TestDockerConnection) compare(conn DockerConnection, want xcom.Published) (*bool, error) {
+	if host := token.Host(conn.Host); host != token.Host(want.RegistryURL) {
+		return nil, failure.Permanent(shadowHint(conn), "tasks see host %q, and the token was published for %q", failure.Said(conn.Host), token.Host(want.RegistryURL))
+	}
+	if !want.Published || conn.Unseen {
+		return nil, nil
+	}
+	matches := conn.Login == want.Username && token.Fingerprint(conn.Password) == want.Fingerprint
+	age := s.Now().Sub(*want.PublishedAt)
+	switch {
+	case matches:
+		s.Log.Info(fmt.Sprintf("connection %q holds the token that was published", want.ConnectionID))
+	case age < shadowWindow:
+		return nil, failure.Permanent(shadowHint(conn), "tasks see another login or password than was published %s ago: the connection is shadowed%s", age.Round(time.Second), shadowName(conn))
+	default:
+		s.Log.Warn(fmt.Sprintf("connection %q holds another password than was published %s ago: another run has refreshed it since, or it is shadowed", want.ConnectionID, age.Round(time.Second)))
+	}
+	return &matches, nil
+}
+
+func shadowName(conn DockerConnection) string {
+	if conn.Shadow == "" {
+		return ""
+	}
+	return " by " + conn.Shadow
+}
+
+func shadowHint(conn DockerConnection) string {
+	if conn.Shadow != "" {
+		return "unset " + conn.Shadow + " on the workers: tasks read it before Airflow's database, and a refresh reaches only the database"
+	}
+	return "look for AIRFLOW_CONN_… on the workers and for this connection in the secrets backend: tasks read both before Airflow's database"
+}
+
+func (s TestDockerConnection) checkConfig(conn DockerConnection, want xcom.Published) error {
+	warning, err := s.Config.Check(conn.Host, token.Host(want.RegistryURL))
+	if warning != "" {
+		s.Log.Warn(warning)
+	}
+	return err
+}
+
+// login asks the Engine, as DockerHook does at the start of each task, or the registry where there is no Engine.
+func (s TestDockerConnection) login(ctx context.Context, conn DockerConnection, want xcom.Published) (string, error) {
+	if conn.Login == "" || conn.Password.Empty() {
+		return "", failure.Permanent("run the DAG without dry_run", "it has no login or no password: %w", errRefused)
+	}
+	if s.Engine == nil {
+		return "Accepted by the registry", s.Registry.Check(ctx, want.RegistryURL, conn.Login, conn.Password)
+	}
+	said, err := login(ctx, s.Engine, conn.server(), conn.Login, conn.Password)
+	if err == nil {
+		s.Log.Info(fmt.Sprintf("connection %q: the Engine says %q", want.ConnectionID, said))
+	}
+	return said, err
+}

@@ -1,0 +1,217 @@
+package steps
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"ecr-refresh/airflowclient"
+	"ecr-refresh/steps/failure"
+	"ecr-refresh/steps/token"
+	"ecr-refresh/steps/xcom"
+)
+
+// UpdateDockerConnection puts the tokens of document 1 into Airflow's connections: each as the password, and nothing
+// else is touched. A password that works is never replaced by one that was not seen to work.
+type UpdateDockerConnection struct {
+	Document xcom.ExtractECRToken
+	Identity token.Identity
+	MaxAge   time.Duration // an older document is refused: a newer run may have published since
+	DryRun   bool          // check all, publish nothing
+
+	Airflow  Airflow
+	Registry *Registry
+	Now      func() time.Time
+	Log      *slog.Logger
+}
+
+// Airflow is the part of Airflow's REST API that step 2 uses; *airflowclient.Client has it.
+type Airflow interface {
+	Connection(ctx context.Context, id string) (airflowclient.Connection, error)
+	UpdateConnections(ctx context.Context, updates []airflowclient.Update) (map[string]error, error)
+	Logout(ctx context.Context) error
+}
+
+// target is one connection and the token that it is to get.
+type target struct {
+	id    string
+	token token.Token
+}
+
+// Run gives document 2. With several connections it succeeds when any was updated, and carries the failures of the others.
+func (s UpdateDockerConnection) Run(ctx context.Context) (xcom.UpdateDockerConnection, error) {
+	tokens, err := s.open()
+	if err != nil {
+		return xcom.UpdateDockerConnection{}, err
+	}
+	result := &results{doc: xcom.NewUpdateDockerConnection(), log: s.Log}
+	result.doc.Failures = append(result.doc.Failures, s.Document.Failures...)
+	defer s.logout(ctx)
+	targets := s.checkTokens(ctx, tokens, result)
+	updates := s.prepare(ctx, targets, result)
+	s.publish(ctx, targets, updates, result)
+	return result.done()
+}
+
+// open checks the document's age and seal, and that what it shows in clear is what it sealed.
+func (s UpdateDockerConnection) open() ([]token.Token, error) {
+	if err := s.checkAge(); err != nil {
+		return nil, err
+	}
+	tokens, err := token.Open(s.Identity, s.Document.Recipient, s.Document.Sealed)
+	if err != nil {
+		return nil, err
+	}
+	if len(tokens) != len(s.Document.Tokens) {
+		return nil, failure.Permanent(hintDownstream, "open seal: it holds %d tokens, and the document shows %d", len(tokens), len(s.Document.Tokens))
+	}
+	for i, t := range tokens {
+		if shown := s.Document.Tokens[i]; t.RegistryURL != shown.RegistryURL || t.Username != shown.Username || t.Fingerprint() != shown.Fingerprint ||
+			!t.IssuedAt.Equal(shown.IssuedAt) || !t.ExpiresAt.Equal(shown.ExpiresAt) {
+			return nil, failure.Permanent(hintDownstream, "open seal: tokens[%d] is not what the document shows: it was altered", i)
+		}
+	}
+	return tokens, nil
+}
+
+func (s UpdateDockerConnection) checkAge() error {
+	for _, t := range s.Document.Tokens {
+		if age := s.Now().Sub(t.IssuedAt); age > s.MaxAge {
+			return failure.Permanent(hintDownstream,
+				"check document of extract_ecr_token: its token is %s old, over the limit of %s (--max-age): a newer run may have published since",
+				age.Round(time.Second), s.MaxAge)
+		}
+	}
+	return nil
+}
+
+// checkTokens asks each registry again: anyone who knows the recipient can make a seal, and time has passed.
+func (s UpdateDockerConnection) checkTokens(ctx context.Context, tokens []token.Token, result *results) (targets []target) {
+	for i, t := range tokens {
+		err := s.Registry.Check(ctx, t.RegistryURL, t.Username, t.Password)
+		if err == nil {
+			s.Log.Info(fmt.Sprintf("%s accepts the token", t.Host()))
+		}
+		for _, id := range s.Document.Tokens[i].Connections {
+			if err != nil {
+				result.fail(target{id, t}, err)
+				continue
+			}
+			targets = append(targets, target{id, t})
+		}
+	}
+	return targets
+}
+
+// prepare reads each connection and decides what to send: exactly id, type and password, and the login if it differs.
+func (s UpdateDockerConnection) prepare(ctx context.Context, targets []target, result *results) []airflowclient.Update {
+	var updates []airflowclient.Update
+	for _, t := range targets {
+		conn, err := s.Airflow.Connection(ctx, t.id)
+		if err == nil {
+			err = s.checkConnection(conn, t.token)
+		}
+		if err != nil {
+			result.fail(t, fmt.Errorf("update connection %q: %w", t.id, err))
+			continue
+		}
+		update := airflowclient.Update{ID: t.id, Type: conn.Type, Password: t.token.Password}
+		if conn.Login != t.token.Username {
+			s.Log.Info(fmt.Sprintf("connection %q: its login %q becomes %q", t.id, failure.Said(conn.Login), t.token.Username))
+			update.Login = t.token.Username
+		}
+		updates = append(updates, update)
+	}
+	return updates
+}
+
+// checkConnection refuses a connection of another registry, and warns of what makes docker-py miss the fresh login.
+func (s UpdateDockerConnection) checkConnection(conn airflowclient.Connection, t token.Token) error {
+	if host := token.Host(conn.Host); host != t.Host() {
+		return failure.Permanent(fmt.Sprintf("set the connection's host to %s, or list another connection", t.Host()),
+			"its host is %q, and the token is for %q", failure.Said(conn.Host), t.Host())
+	}
+	if conn.Host != t.Host() || conn.Port != 0 {
+		s.Log.Warn(fmt.Sprintf("connection %q: its host should be %s alone, with no scheme, path or port: docker-py may not find the login otherwise", conn.ID, t.Host()))
+	}
+	if conn.Type != "docker" {
+		s.Log.Warn(fmt.Sprintf("connection %q is of type %q, not docker", conn.ID, failure.Said(conn.Type)))
+	}
+	return nil
+}
+
+func (s UpdateDockerConnection) publish(ctx context.Context, targets []target, updates []airflowclient.Update, result *results) {
+	sent := map[string]bool{}
+	for _, u := range updates {
+		sent[u.ID] = true
+	}
+	var failed map[string]error
+	var err error
+	if !s.DryRun && len(updates) > 0 {
+		failed, err = s.Airflow.UpdateConnections(ctx, updates)
+	}
+	for _, t := range targets {
+		switch cause := errors.Join(err, failed[t.id]); {
+		case !sent[t.id]:
+		case cause != nil:
+			result.fail(t, fmt.Errorf("update connection %q: %w", t.id, cause))
+		default:
+			result.add(t, s.DryRun, s.Now())
+		}
+	}
+}
+
+// logout is best effort: the JWT dies by itself in a day.
+func (s UpdateDockerConnection) logout(ctx context.Context) {
+	if err := s.Airflow.Logout(ctx); err != nil {
+		s.Log.Debug("revoke Airflow's JWT: " + err.Error())
+	}
+}
+
+// results gathers document 2 and the errors behind its failures.
+type results struct {
+	doc    xcom.UpdateDockerConnection
+	errors []error
+	log    *slog.Logger
+}
+
+func (r *results) add(t target, dry bool, now time.Time) {
+	done := xcom.Published{
+		ConnectionID: t.id,
+		RegistryURL:  t.token.RegistryURL,
+		Username:     t.token.Username,
+		ExpiresAt:    t.token.ExpiresAt,
+		Fingerprint:  t.token.Fingerprint(),
+	}
+	until := t.token.ExpiresAt.Format(time.RFC3339)
+	if dry {
+		r.log.Info(fmt.Sprintf("dry run: connection %q would get the token that is good until %s", t.id, until))
+	} else {
+		at := now.UTC().Truncate(time.Second)
+		done.Published, done.PublishedAt = true, &at
+		r.log.Info(fmt.Sprintf("connection %q has the new token, good until %s", t.id, until))
+	}
+	r.doc.Connections = append(r.doc.Connections, done)
+}
+
+func (r *results) fail(t target, err error) {
+	r.errors = append(r.errors, err)
+	r.doc.Failures = append(r.doc.Failures, xcom.Failure{
+		ConnectionID: t.id, RegistryURL: t.token.RegistryURL, Step: xcom.StepUpdateDockerConnection, Error: err.Error(),
+	})
+}
+
+// done is an error when nothing succeeded; else the failures travel on in the document.
+func (r *results) done() (xcom.UpdateDockerConnection, error) {
+	if len(r.doc.Connections) == 0 {
+		return r.doc, failure.Join(r.errors)
+	}
+	for _, err := range r.errors {
+		r.log.Error(err.Error(), "hint", failure.Hint(err))
+	}
+	return r.doc, nil
+}
+
+const hintDownstream = "clear extract_ecr_token with Downstream: it gets a new token and goes on from there"
