@@ -1,0 +1,133 @@
+package sandbox
+
+import (
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Fault is an unusual answer to some requests.
+type Fault struct {
+	Method string        // of the requests it is for; "" is any
+	Path   string        // prefix of their path; "" is any
+	Times  int           // how many of them; 0 is all until Clear
+	Delay  time.Duration // waited first
+	Drop   bool          // close the connection without an answer
+	Status int           // answer with this status, Header and Body; 0 leaves the answer to the stand-in
+	Header http.Header
+	Body   string
+}
+
+// Faults holds the faults that a stand-in was given, and what it was asked. The zero value is ready.
+type Faults struct {
+	mu       sync.Mutex
+	down     bool
+	faults   []Fault
+	requests []string
+}
+
+// Inject adds a fault. The first one that fits a request decides.
+func (f *Faults) Inject(fault Fault) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.faults = append(f.faults, fault)
+}
+
+// Clear removes all faults that Inject added.
+func (f *Faults) Clear() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.faults = nil
+}
+
+// SetDown makes the stand-in unreachable, or reachable again.
+func (f *Faults) SetDown(down bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.down = down
+}
+
+// Requests gives the method and path of each request so far. No header or body is ever kept.
+func (f *Faults) Requests() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.requests)
+}
+
+func (f *Faults) isDown() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.down
+}
+
+// take records the request and gives the fault for it, if any.
+func (f *Faults) take(r *http.Request) (Fault, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.requests = append(f.requests, r.Method+" "+r.URL.Path)
+	if f.down {
+		return Fault{Drop: true}, true
+	}
+	i := slices.IndexFunc(f.faults, func(x Fault) bool { return x.fits(r) })
+	if i < 0 {
+		return Fault{}, false
+	}
+	fault := f.faults[i]
+	if f.faults[i].Times--; fault.Times == 1 {
+		f.faults = slices.Delete(f.faults, i, i+1)
+	} else if fault.Times == 0 {
+		f.faults[i].Times = 0
+	}
+	return fault, true
+}
+
+func (x Fault) fits(r *http.Request) bool {
+	return (x.Method == "" || x.Method == r.Method) && strings.HasPrefix(r.URL.Path, x.Path)
+}
+
+// answer gives next's answer, or a fault's.
+func (f *Faults) answer(w http.ResponseWriter, r *http.Request, next http.HandlerFunc) {
+	fault, found := f.take(r)
+	if !found {
+		next(w, r)
+		return
+	}
+	select {
+	case <-time.After(fault.Delay):
+	case <-r.Context().Done():
+	}
+	switch {
+	case fault.Drop:
+		panic(http.ErrAbortHandler) // net/http's own way to close without an answer
+	case fault.Status == 0:
+		next(w, r)
+	default:
+		fault.write(w)
+	}
+}
+
+func (x Fault) write(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	for name, values := range x.Header {
+		w.Header()[http.CanonicalHeaderKey(name)] = values
+	}
+	w.WriteHeader(x.Status)
+	_, _ = io.WriteString(w, x.Body)
+}
+
+// serve serves h on listener and gives the function that stops it and waits for its end.
+func serve(listener net.Listener, h http.Handler) func() error {
+	server := &http.Server{Handler: h, ErrorLog: log.New(io.Discard, "", 0), ReadHeaderTimeout: 10 * time.Second}
+	done := make(chan struct{})
+	go func() { defer close(done); _ = server.Serve(listener) }()
+	return func() error {
+		err := server.Close()
+		<-done
+		return err
+	}
+}

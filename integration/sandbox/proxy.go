@@ -1,0 +1,300 @@
+package sandbox
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"log"
+	"math/big"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"regexp"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Proxy is an HTTPS proxy that answers for ECR and its registries itself, over TLS and with their names, and refuses
+// every other host.
+type Proxy struct {
+	Faults
+	ecr      *ECR
+	registry *Registry
+	ca       authority
+	caFile   string
+	url      *url.URL
+	inner    *http.Server // speaks TLS, HTTP/1.1 and HTTP/2 inside the tunnels
+	tunnels  *tunnels
+	stops    []func() error
+
+	state   sync.Mutex
+	refused []string
+}
+
+func newProxy(caFile string, ecr *ECR, registry *Registry) (*Proxy, error) {
+	ca, err := newAuthority()
+	if err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(caFile, ca.pem(), 0o644); err != nil {
+		return nil, err
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	p := &Proxy{
+		ecr: ecr, registry: registry, ca: ca, caFile: caFile, tunnels: newTunnels(listener.Addr()),
+		url: &url.URL{Scheme: "http", Host: listener.Addr().String()},
+	}
+	p.stops = []func() error{serve(listener, p), p.serveTunnels()}
+	return p, nil
+}
+
+// URL gives the proxy's address, as HTTPS_PROXY wants it.
+func (p *Proxy) URL() *url.URL { return p.url }
+
+// CAFile gives the file with the certificate of the proxy's authority, as PEM.
+func (p *Proxy) CAFile() string { return p.caFile }
+
+// Refused gives the hosts that were asked for and refused.
+func (p *Proxy) Refused() []string {
+	p.state.Lock()
+	defer p.state.Unlock()
+	return slices.Clone(p.refused)
+}
+
+func (p *Proxy) close() (err error) {
+	for _, stop := range p.stops {
+		if e := stop(); err == nil {
+			err = e
+		}
+	}
+	return err
+}
+
+func (p *Proxy) clientTLS() *tls.Config {
+	pool := x509.NewCertPool()
+	pool.AddCert(p.ca.certificate)
+	return &tls.Config{RootCAs: pool}
+}
+
+// ServeHTTP takes CONNECT for the hosts it answers for, and refuses everything else.
+func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) { p.answer(w, r, p.connect) }
+
+func (p *Proxy) connect(w http.ResponseWriter, r *http.Request) {
+	peer := p.peer(r.Host)
+	if _, port, _ := net.SplitHostPort(r.Host); r.Method != http.MethodConnect || port != "443" || peer == nil {
+		p.state.Lock()
+		p.refused = append(p.refused, r.Host)
+		p.state.Unlock()
+		http.Error(w, fmt.Sprintf("ecr-sandbox: %s %s refused: nothing leaves the sandbox", r.Method, r.Host), http.StatusForbidden)
+		return
+	}
+	if peer.isDown() {
+		http.Error(w, "ecr-sandbox: "+hostname(r.Host)+" is down", http.StatusBadGateway)
+		return
+	}
+	p.tunnel(w)
+}
+
+// tunnel hands the connection over to the inner server.
+func (p *Proxy) tunnel(w http.ResponseWriter) {
+	conn, buffered, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	_ = conn.SetDeadline(time.Time{})
+	if _, err := io.WriteString(conn, "HTTP/1.1 200 Connection established\r\n\r\n"); err != nil {
+		_ = conn.Close()
+		return
+	}
+	p.tunnels.push(&bufferedConn{conn, buffered.Reader})
+}
+
+// serveTunnels starts the inner server.
+func (p *Proxy) serveTunnels() func() error {
+	p.inner = &http.Server{
+		Handler:           http.HandlerFunc(p.dispatch),
+		ErrorLog:          log.New(io.Discard, "", 0),
+		ReadHeaderTimeout: 10 * time.Second,
+		TLSConfig:         &tls.Config{GetCertificate: p.certificate},
+	}
+	done := make(chan struct{})
+	go func() { defer close(done); _ = p.inner.ServeTLS(p.tunnels, "", "") }()
+	return func() error {
+		err := p.inner.Close()
+		<-done
+		return err
+	}
+}
+
+func (p *Proxy) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	if p.peer(hello.ServerName) == nil {
+		return nil, fmt.Errorf("no certificate for %q", hello.ServerName)
+	}
+	return p.ca.leaf(hello.ServerName)
+}
+
+func (p *Proxy) dispatch(w http.ResponseWriter, r *http.Request) {
+	peer := p.peer(r.Host)
+	if peer == nil || hostname(r.Host) != r.TLS.ServerName {
+		http.Error(w, "misdirected request", http.StatusMisdirectedRequest)
+		return
+	}
+	peer.ServeHTTP(w, r)
+}
+
+// peer is a stand-in that the proxy answers for.
+type peer interface {
+	http.Handler
+	isDown() bool
+}
+
+func (p *Proxy) peer(host string) peer {
+	switch {
+	case ecrHost(host) != nil:
+		return p.ecr
+	case registryRegion(host) != "":
+		return p.registry
+	}
+	return nil
+}
+
+// ecrHost gives the region and suffix in the name of an ECR API, or nil.
+func ecrHost(host string) map[string]string {
+	m := regexp.MustCompile(`^(?:api\.ecr(?:-fips)?\.([a-z0-9-]+)\.(amazonaws\.com(?:\.cn)?|amazonaws\.eu)|ecr(?:-fips)?\.([a-z0-9-]+)\.(api\.aws))$`).
+		FindStringSubmatch(hostname(host))
+	if m == nil {
+		return nil
+	}
+	return map[string]string{"region": m[1] + m[3], "suffix": m[2] + m[4]}
+}
+
+// registryRegion gives the region in the name of a private registry, or "".
+func registryRegion(host string) string {
+	m := regexp.MustCompile(`^\d{12}\.dkr[.-]ecr(?:-fips)?\.([a-z0-9-]+)\.(?:amazonaws\.com(?:\.cn)?|amazonaws\.eu|on\.aws|on\.amazonwebservices\.com\.cn)$`).
+		FindStringSubmatch(hostname(host))
+	if m == nil {
+		return ""
+	}
+	return m[1]
+}
+
+// hostname cuts the port off.
+func hostname(host string) string {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		return name
+	}
+	return host
+}
+
+// tunnels is a listener of the connections pushed into it.
+type tunnels struct {
+	address net.Addr
+	conns   chan net.Conn
+	closed  chan struct{}
+	once    sync.Once
+}
+
+func newTunnels(address net.Addr) *tunnels {
+	return &tunnels{address: address, conns: make(chan net.Conn), closed: make(chan struct{})}
+}
+
+func (t *tunnels) push(conn net.Conn) {
+	select {
+	case t.conns <- conn:
+	case <-t.closed:
+		_ = conn.Close()
+	}
+}
+
+// Accept waits for the next tunnel.
+func (t *tunnels) Accept() (net.Conn, error) {
+	select {
+	case conn := <-t.conns:
+		return conn, nil
+	case <-t.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close ends Accept.
+func (t *tunnels) Close() error { t.once.Do(func() { close(t.closed) }); return nil }
+
+// Addr gives the proxy's address.
+func (t *tunnels) Addr() net.Addr { return t.address }
+
+// bufferedConn reads first what came behind the CONNECT request.
+type bufferedConn struct {
+	net.Conn
+	reader *bufio.Reader
+}
+
+// Read reads from the buffer and then from the connection.
+func (c *bufferedConn) Read(b []byte) (int, error) { return c.reader.Read(b) }
+
+// authority signs certificates for any name with one key.
+type authority struct {
+	certificate *x509.Certificate
+	key         *ecdsa.PrivateKey
+	leaves      *sync.Map // name → *tls.Certificate
+}
+
+func newAuthority() (authority, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return authority{}, err
+	}
+	template := certificateTemplate("ecr-sandbox")
+	template.IsCA, template.BasicConstraintsValid, template.KeyUsage = true, true, x509.KeyUsageCertSign
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		return authority{}, err
+	}
+	certificate, err := x509.ParseCertificate(der)
+	return authority{certificate, key, new(sync.Map)}, err
+}
+
+func (a authority) pem() []byte {
+	var out bytes.Buffer
+	_ = pem.Encode(&out, &pem.Block{Type: "CERTIFICATE", Bytes: a.certificate.Raw}) // a buffer never fails
+	return out.Bytes()
+}
+
+func (a authority) leaf(name string) (*tls.Certificate, error) {
+	if leaf, found := a.leaves.Load(name); found {
+		return leaf.(*tls.Certificate), nil
+	}
+	template := certificateTemplate(name)
+	template.DNSNames = []string{name}
+	template.KeyUsage, template.ExtKeyUsage = x509.KeyUsageDigitalSignature, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	der, err := x509.CreateCertificate(rand.Reader, template, a.certificate, a.key.Public(), a.key)
+	if err != nil {
+		return nil, err
+	}
+	leaf, _ := a.leaves.LoadOrStore(name, &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: a.key})
+	return leaf.(*tls.Certificate), nil
+}
+
+// certificateTemplate goes by the machine's clock, not by the sandbox's: so do the clients that verify.
+func certificateTemplate(name string) *x509.Certificate {
+	serial, _ := rand.Int(rand.Reader, big.NewInt(1<<62)) // never fails
+	return &x509.Certificate{
+		SerialNumber: serial,
+		Subject:      pkix.Name{CommonName: name},
+		NotBefore:    time.Now().Add(-time.Hour),
+		NotAfter:     time.Now().Add(24 * time.Hour),
+	}
+}
