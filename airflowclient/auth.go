@@ -57,10 +57,10 @@ func (c *Client) createToken(ctx context.Context) (token.Secret, error) {
 	if err != nil {
 		return token.Secret{}, err
 	}
-	switch a.status {
-	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden: // 403: the Keycloak auth manager
-		return token.Secret{}, failure.Permanent(hintLogin, "%s", c.said(a))
-	case http.StatusNotFound, http.StatusMethodNotAllowed:
+	switch s := a.status; {
+	case a.isJSON() && (s == http.StatusBadRequest || s == http.StatusUnauthorized || s == http.StatusForbidden):
+		return token.Secret{}, failure.Permanent(hintLogin, "%s", c.said(a)) // 403: the Keycloak auth manager
+	case s == http.StatusNotFound || s == http.StatusMethodNotAllowed:
 		return token.Secret{}, failure.Permanent(hintNoLogin, "%s", c.said(a))
 	}
 	var body LoginResponse
@@ -93,7 +93,7 @@ func (c *Client) Logout(ctx context.Context) error {
 	a, err := c.exchange(ctx, func(edit ...RequestEditorFn) (*http.Response, error) {
 		return c.api.Logout(ctx, edit...)
 	}, bearer(jwt))
-	if err == nil && a.status >= http.StatusBadRequest {
+	if err == nil && a.status >= http.StatusBadRequest && !a.rejectsJWT() { // a JWT that is not taken is revoked enough
 		err = c.refused(a)
 	}
 	if err != nil {

@@ -39,7 +39,7 @@ func (c *Client) Connection(ctx context.Context, id string) (Connection, error) 
 		return Connection{}, err
 	}
 	// An unknown route is 404 too, but does not name the connection.
-	if a.status == http.StatusNotFound && strings.Contains(a.words(), id) {
+	if a.status == http.StatusNotFound && named(a.words(), []string{id}) != nil {
 		return Connection{}, notFound(id)
 	}
 	var row ConnectionResponse
@@ -188,7 +188,8 @@ func (c *Client) judge(result *BulkActionResponse, sent []ConnectionBody, failed
 		failed[id] = notFound(id)
 	}
 	for _, e := range value(result.Errors) {
-		for _, id := range firstNotEmpty(named(e["error"], all), missing, all) {
+		text, _ := e["error"].(string)
+		for _, id := range firstNotEmpty(named(text, all), missing, all) {
 			failed[id] = c.bulkError(id, e)
 		}
 	}
@@ -209,10 +210,9 @@ func (c *Client) bulkError(id string, entry map[string]any) error {
 }
 
 // named gives those ids that stand in text as a whole word.
-func named(text any, ids []string) []string {
-	s, _ := text.(string)
+func named(text string, ids []string) []string {
 	words := map[string]bool{}
-	for _, word := range strings.FieldsFunc(s, func(r rune) bool { return !idRune(r) }) {
+	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return !idRune(r) }) {
 		words[word] = true
 	}
 	var found []string

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -30,6 +31,7 @@ const (
 	hintServer  = "look into the log of Airflow's API server, then try again"
 	hintNetwork = "check that Airflow's API server runs and can be reached from here: schema, host and port of connection airflow-api, HTTPS_PROXY, NO_PROXY"
 	hintScheme  = "set the schema of connection airflow-api to what its port speaks: http or https"
+	hintTLS     = "let Airflow's API server, or the proxy before it, speak TLS 1.2 or newer and ask for no client certificate"
 	hintCA      = "give the certificate of its authority with --ca-file (ECR_REFRESH_CA_FILE), use a host name that its certificate holds, or renew the certificate"
 )
 
@@ -61,6 +63,8 @@ func classified(status int, hint, said string) error {
 
 func (a answer) hint() string {
 	switch {
+	case !a.isJSON() && a.status < 500 && a.status != http.StatusProxyAuthRequired:
+		return hintBaseURL
 	case a.status == http.StatusUnauthorized:
 		return hintLogin
 	case a.status == http.StatusForbidden:
@@ -155,7 +159,9 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 		return failure.Permanent(hintBaseURL, "%s", why)
 	case isScheme(err):
 		return failure.Permanent(hintScheme, "reach airflow at %s: %s", c.base, why)
-	case isTLS(err):
+	case isAlert(err):
+		return failure.Permanent(hintTLS, "agree on TLS with airflow at %s: %s", c.base, why)
+	case errors.As(err, new(*tls.CertificateVerificationError)):
 		return failure.Permanent(hintCA, "trust airflow at %s: %s", c.base, why)
 	}
 	return failure.Transient(hintNetwork, "reach airflow at %s: %s", c.base, why)
@@ -166,7 +172,8 @@ func isScheme(err error) bool {
 	return errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, new(tls.RecordHeaderError))
 }
 
-// isTLS tells a certificate that is not trusted, or a handshake that was refused: neither gets better by itself.
-func isTLS(err error) bool {
-	return errors.As(err, new(*tls.CertificateVerificationError)) || errors.As(err, new(tls.AlertError))
+// isAlert tells a peer that refused the TLS handshake. crypto/tls has no exported type for it.
+func isAlert(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "remote error"
 }

@@ -124,10 +124,10 @@ func checkRetry(ctx context.Context, resp *http.Response, err error) (bool, erro
 
 // mayPass tells a network that failed from a peer that will fail again.
 func mayPass(err error) bool {
-	if errors.As(err, new(*longError)) || isScheme(err) || isTLS(err) {
+	if errors.As(err, new(*longError)) || isScheme(err) || isAlert(err) {
 		return false
 	}
-	retry, _ := retryablehttp.DefaultRetryPolicy(context.Background(), nil, err)
+	retry, _ := retryablehttp.DefaultRetryPolicy(context.Background(), nil, err) // it knows certificates and bad requests
 	return retry
 }
 
