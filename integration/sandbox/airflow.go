@@ -71,9 +71,7 @@ func newAirflow(now func() time.Time) *Airflow {
 
 // URL gives the API's base URL.
 func (a *Airflow) URL() string {
-	a.state.Lock()
-	defer a.state.Unlock()
-	return "http://" + a.address + a.basePath
+	return locked(&a.state, func() string { return "http://" + a.address + a.basePath })
 }
 
 // SetBasePath moves the API below a path such as "/airflow". Every other path is then answered by the 404 of a reverse
@@ -117,18 +115,10 @@ func (a *Airflow) SetTokenLife(life time.Duration) { a.set(func() { a.life = lif
 func (a *Airflow) RevokeAll() { a.set(func() { a.key = []byte(rand.Text()) }) }
 
 // Logins gives how many tokens were issued.
-func (a *Airflow) Logins() int {
-	a.state.Lock()
-	defer a.state.Unlock()
-	return a.logins
-}
+func (a *Airflow) Logins() int { return locked(&a.state, func() int { return a.logins }) }
 
 // Revoked gives how many tokens were revoked by a logout.
-func (a *Airflow) Revoked() int {
-	a.state.Lock()
-	defer a.state.Unlock()
-	return len(a.revoked)
-}
+func (a *Airflow) Revoked() int { return locked(&a.state, func() int { return len(a.revoked) }) }
 
 // FailNext answers the next n requests with status and, unless it is empty, a Retry-After header.
 func (a *Airflow) FailNext(n, status int, retryAfter string) {
@@ -139,11 +129,7 @@ func (a *Airflow) FailNext(n, status int, retryAfter string) {
 	a.Inject(fault)
 }
 
-func (a *Airflow) set(change func()) {
-	a.state.Lock()
-	defer a.state.Unlock()
-	change()
-}
+func (a *Airflow) set(set func()) { change(&a.state, set) }
 
 // environ gives the connection airflow-api, field by field as the DAG renders it.
 func (a *Airflow) environ() []string {
@@ -418,9 +404,9 @@ func (a *Airflow) listConnections(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *Airflow) sorted() []Connection {
-	a.state.Lock()
-	defer a.state.Unlock()
-	return slices.SortedFunc(maps.Values(a.connections), func(x, y Connection) int { return strings.Compare(x.ID, y.ID) })
+	return locked(&a.state, func() []Connection {
+		return slices.SortedFunc(maps.Values(a.connections), func(x, y Connection) int { return strings.Compare(x.ID, y.ID) })
+	})
 }
 
 func queryInt(w http.ResponseWriter, r *http.Request, name string, missing int) (int, bool) {

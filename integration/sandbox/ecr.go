@@ -66,9 +66,7 @@ func newECR(opts Options) *ECR {
 
 // Credentials gives the one identity that may call.
 func (e *ECR) Credentials() aws.Credentials {
-	e.state.Lock()
-	defer e.state.Unlock()
-	return e.credentials
+	return locked(&e.state, func() aws.Credentials { return e.credentials })
 }
 
 // SetCredentials replaces the identity that may call.
@@ -103,24 +101,12 @@ func (e *ECR) ExpireTokens() {
 }
 
 // Calls gives how many calls arrived, refused ones too.
-func (e *ECR) Calls() int {
-	e.state.Lock()
-	defer e.state.Unlock()
-	return e.calls
-}
+func (e *ECR) Calls() int { return locked(&e.state, func() int { return e.calls }) }
 
 // LastToken gives the newest token, or the zero Token.
-func (e *ECR) LastToken() Token {
-	e.state.Lock()
-	defer e.state.Unlock()
-	return e.last
-}
+func (e *ECR) LastToken() Token { return locked(&e.state, func() Token { return e.last }) }
 
-func (e *ECR) set(change func()) {
-	e.state.Lock()
-	defer e.state.Unlock()
-	change()
-}
+func (e *ECR) set(set func()) { change(&e.state, set) }
 
 func (e *ECR) lookup(password string) (Token, bool) {
 	e.state.Lock()
@@ -139,26 +125,27 @@ func (e *ECR) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (e *ECR) getAuthorizationToken(w http.ResponseWriter, r *http.Request) {
-	host := ecrHost(r.Host)
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 1<<20))
 	if err != nil {
 		awsErrorf("SerializationException", "cannot read the request").write(w)
 		return
 	}
-	for _, check := range []func() *awsError{
-		func() *awsError { return checkOperation(r) },
-		func() *awsError { return e.checkSignature(r, body, host["region"]) },
-		e.checkRight,
-	} {
-		if refusal := check(); refusal != nil {
-			refusal.write(w)
-			return
-		}
+	region, suffix := ecrHost(r.Host)
+	refusal := checkOperation(r)
+	if refusal == nil {
+		refusal = e.checkSignature(r, body, region)
 	}
-	e.respond(w, body, host)
+	if refusal == nil {
+		refusal = locked(&e.state, e.checkRight)
+	}
+	if refusal != nil {
+		refusal.write(w)
+		return
+	}
+	e.respond(w, body, region, suffix)
 }
 
-func (e *ECR) respond(w http.ResponseWriter, body []byte, host map[string]string) {
+func (e *ECR) respond(w http.ResponseWriter, body []byte, region, suffix string) {
 	input := struct{ RegistryIDs []string }{}
 	if err := json.Unmarshal(body, &input); err != nil {
 		awsErrorf("SerializationException", "the request is not JSON").write(w)
@@ -167,17 +154,13 @@ func (e *ECR) respond(w http.ResponseWriter, body []byte, host map[string]string
 	if len(input.RegistryIDs) == 0 {
 		input.RegistryIDs = []string{e.account}
 	}
-	suffix := host["suffix"]
-	if suffix == "api.aws" {
-		suffix = "amazonaws.com"
-	}
 	var data []map[string]any
 	for _, account := range input.RegistryIDs {
-		token := e.issue(host["region"])
+		token := e.issue(region)
 		data = append(data, map[string]any{
 			"authorizationToken": base64.StdEncoding.EncodeToString([]byte(token.Username + ":" + token.Password)),
 			"expiresAt":          float64(token.ExpiresAt.UnixMilli()) / 1000,
-			"proxyEndpoint":      "https://" + account + ".dkr.ecr." + host["region"] + "." + suffix,
+			"proxyEndpoint":      "https://" + account + ".dkr.ecr." + region + "." + suffix,
 		})
 	}
 	_ = json.NewEncoder(w).Encode(map[string]any{"authorizationData": data})
@@ -244,8 +227,6 @@ func checkOperation(r *http.Request) *awsError {
 }
 
 func (e *ECR) checkRight() *awsError {
-	e.state.Lock()
-	defer e.state.Unlock()
 	switch {
 	case e.sessionExpired:
 		return awsErrorf("ExpiredTokenException", "The security token included in the request is expired")

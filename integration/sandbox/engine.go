@@ -66,9 +66,7 @@ func (e *Engine) SetDown(down bool) error {
 
 // Logins gives the requests to /auth so far.
 func (e *Engine) Logins() []Login {
-	e.state.Lock()
-	defer e.state.Unlock()
-	return slices.Clone(e.logins)
+	return locked(&e.state, func() []Login { return slices.Clone(e.logins) })
 }
 
 func (e *Engine) listen() error {
@@ -161,18 +159,12 @@ func (e *Engine) auth(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		status = http.StatusInternalServerError
 	}
-	e.record(Login{login.ServerAddress, login.Username, status})
+	change(&e.state, func() { e.logins = append(e.logins, Login{login.ServerAddress, login.Username, status}) })
 	if err != nil {
 		engineError(w, status, err.Error())
 		return
 	}
 	writeJSON(w, status, map[string]string{"IdentityToken": "", "Status": "Login Succeeded"})
-}
-
-func (e *Engine) record(l Login) {
-	e.state.Lock()
-	defer e.state.Unlock()
-	e.logins = append(e.logins, l)
 }
 
 // registryOf gives the host that an Engine asks for a server address: it ignores a path, and "" is Docker Hub.

@@ -32,38 +32,20 @@ type Faults struct {
 }
 
 // Inject adds a fault. The first one that fits a request decides.
-func (f *Faults) Inject(fault Fault) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.faults = append(f.faults, fault)
-}
+func (f *Faults) Inject(fault Fault) { change(&f.mu, func() { f.faults = append(f.faults, fault) }) }
 
 // Clear removes all faults that Inject added.
-func (f *Faults) Clear() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.faults = nil
-}
+func (f *Faults) Clear() { change(&f.mu, func() { f.faults = nil }) }
 
 // SetDown makes the stand-in unreachable, or reachable again.
-func (f *Faults) SetDown(down bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.down = down
-}
+func (f *Faults) SetDown(down bool) { change(&f.mu, func() { f.down = down }) }
 
 // Requests gives the method and path of each request so far. No header or body is ever kept.
 func (f *Faults) Requests() []string {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return slices.Clone(f.requests)
+	return locked(&f.mu, func() []string { return slices.Clone(f.requests) })
 }
 
-func (f *Faults) isDown() bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.down
-}
+func (f *Faults) isDown() bool { return locked(&f.mu, func() bool { return f.down }) }
 
 // take records the request and gives the fault for it, if any.
 func (f *Faults) take(r *http.Request) (Fault, bool) {
@@ -78,10 +60,11 @@ func (f *Faults) take(r *http.Request) (Fault, bool) {
 		return Fault{}, false
 	}
 	fault := f.faults[i]
-	if f.faults[i].Times--; fault.Times == 1 {
+	switch {
+	case fault.Times == 1:
 		f.faults = slices.Delete(f.faults, i, i+1)
-	} else if fault.Times == 0 {
-		f.faults[i].Times = 0
+	case fault.Times > 1:
+		f.faults[i].Times--
 	}
 	return fault, true
 }
@@ -118,6 +101,20 @@ func (x Fault) write(w http.ResponseWriter) {
 	}
 	w.WriteHeader(x.Status)
 	_, _ = io.WriteString(w, x.Body)
+}
+
+// locked gives a value that mu guards.
+func locked[T any](mu *sync.Mutex, get func() T) T {
+	mu.Lock()
+	defer mu.Unlock()
+	return get()
+}
+
+// change changes what mu guards.
+func change(mu *sync.Mutex, set func()) {
+	mu.Lock()
+	defer mu.Unlock()
+	set()
 }
 
 // serve serves h on listener and gives the function that stops it and waits for its end.

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -69,9 +70,7 @@ func (p *Proxy) CAFile() string { return p.caFile }
 
 // Refused gives the hosts that were asked for and refused.
 func (p *Proxy) Refused() []string {
-	p.state.Lock()
-	defer p.state.Unlock()
-	return slices.Clone(p.refused)
+	return locked(&p.state, func() []string { return slices.Clone(p.refused) })
 }
 
 func (p *Proxy) close() (err error) {
@@ -95,9 +94,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) { p.answer(w, 
 func (p *Proxy) connect(w http.ResponseWriter, r *http.Request) {
 	peer := p.peer(r.Host)
 	if _, port, _ := net.SplitHostPort(r.Host); r.Method != http.MethodConnect || port != "443" || peer == nil {
-		p.state.Lock()
-		p.refused = append(p.refused, r.Host)
-		p.state.Unlock()
+		change(&p.state, func() { p.refused = append(p.refused, r.Host) })
 		http.Error(w, fmt.Sprintf("ecr-sandbox: %s %s refused: nothing leaves the sandbox", r.Method, r.Host), http.StatusForbidden)
 		return
 	}
@@ -163,23 +160,23 @@ type peer interface {
 }
 
 func (p *Proxy) peer(host string) peer {
-	switch {
-	case ecrHost(host) != nil:
+	if region, _ := ecrHost(host); region != "" {
 		return p.ecr
-	case registryRegion(host) != "":
+	}
+	if registryRegion(host) != "" {
 		return p.registry
 	}
 	return nil
 }
 
-// ecrHost gives the region and suffix in the name of an ECR API, or nil.
-func ecrHost(host string) map[string]string {
-	m := regexp.MustCompile(`^(?:api\.ecr(?:-fips)?\.([a-z0-9-]+)\.(amazonaws\.com(?:\.cn)?|amazonaws\.eu)|ecr(?:-fips)?\.([a-z0-9-]+)\.(api\.aws))$`).
+// ecrHost gives the region in the name of an ECR API and the suffix of its registries, or nothing.
+func ecrHost(host string) (region, suffix string) {
+	m := regexp.MustCompile(`^(?:api\.ecr(?:-fips)?\.([a-z0-9-]+)\.(amazonaws\.com(?:\.cn)?|amazonaws\.eu)|ecr(?:-fips)?\.([a-z0-9-]+)\.api\.aws)$`).
 		FindStringSubmatch(hostname(host))
 	if m == nil {
-		return nil
+		return "", ""
 	}
-	return map[string]string{"region": m[1] + m[3], "suffix": m[2] + m[4]}
+	return m[1] + m[3], cmp.Or(m[2], "amazonaws.com")
 }
 
 // registryRegion gives the region in the name of a private registry, or "".

@@ -30,24 +30,14 @@ type Registry struct {
 }
 
 // Refuse answers every request that carries credentials with 403.
-func (g *Registry) Refuse(refused bool) {
-	g.state.Lock()
-	defer g.state.Unlock()
-	g.refused = refused
-}
+func (g *Registry) Refuse(refused bool) { change(&g.state, func() { g.refused = refused }) }
 
 // SetStatus answers every request that carries credentials with status. 0 goes back to judging them.
-func (g *Registry) SetStatus(status int) {
-	g.state.Lock()
-	defer g.state.Unlock()
-	g.status = status
-}
+func (g *Registry) SetStatus(status int) { change(&g.state, func() { g.status = status }) }
 
 // Checks gives the requests to /v2/ so far.
 func (g *Registry) Checks() []Check {
-	g.state.Lock()
-	defer g.state.Unlock()
-	return slices.Clone(g.checks)
+	return locked(&g.state, func() []Check { return slices.Clone(g.checks) })
 }
 
 // ServeHTTP answers one request.
@@ -66,7 +56,7 @@ func (g *Registry) check(w http.ResponseWriter, r *http.Request) {
 	}
 	username, _, _ := r.BasicAuth()
 	status, text := g.judge(r)
-	g.record(Check{hostname(r.Host), username, status})
+	change(&g.state, func() { g.checks = append(g.checks, Check{hostname(r.Host), username, status}) })
 	switch status {
 	case http.StatusUnauthorized:
 		w.Header().Set("Www-Authenticate", `Basic realm="https://`+hostname(r.Host)+`/",service="ecr.amazonaws.com"`)
@@ -77,19 +67,13 @@ func (g *Registry) check(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, text)
 }
 
-func (g *Registry) record(c Check) {
-	g.state.Lock()
-	defer g.state.Unlock()
-	g.checks = append(g.checks, c)
-}
-
 // judge gives the registry's verdict on the credentials.
 func (g *Registry) judge(r *http.Request) (int, string) {
 	username, password, ok := r.BasicAuth()
 	if !ok {
 		return http.StatusUnauthorized, "Not Authorized\n"
 	}
-	if status := g.override(); status != 0 {
+	if status := locked(&g.state, g.override); status != 0 {
 		return status, http.StatusText(status) + "\n"
 	}
 	token, found := g.lookup(password)
@@ -107,8 +91,6 @@ func (g *Registry) judge(r *http.Request) (int, string) {
 }
 
 func (g *Registry) override() int {
-	g.state.Lock()
-	defer g.state.Unlock()
 	if g.refused {
 		return http.StatusForbidden
 	}

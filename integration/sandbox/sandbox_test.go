@@ -1,12 +1,15 @@
 package sandbox_test
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -130,9 +133,19 @@ func TestStartIsFastAndCloseLeavesNothing(t *testing.T) {
 }
 
 func TestLongFolderStillGetsASocket(t *testing.T) {
-	s := start(t, sandbox.Options{Dir: t.TempDir() + strings.Repeat("/long-name", 12)})
-	if path := strings.TrimPrefix(s.Engine.Host(), "unix://"); len(path) > 103 {
+	s, err := sandbox.Start(sandbox.Options{Dir: t.TempDir() + strings.Repeat("/long-name", 12)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := strings.TrimPrefix(s.Engine.Host(), "unix://")
+	if len(path) > 103 {
 		t.Errorf("%s has %d bytes", path, len(path))
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(filepath.Dir(path)); !os.IsNotExist(err) {
+		t.Errorf("%s is still there", filepath.Dir(path))
 	}
 }
 
@@ -181,6 +194,27 @@ func TestUntrustedAuthority(t *testing.T) {
 		t.Error("a client that does not know the authority got an answer")
 	} else if !strings.Contains(err.Error(), "certificate") {
 		t.Error(err)
+	}
+}
+
+func TestManyAtOnce(t *testing.T) {
+	s := start(t, sandbox.Options{})
+	op := login(t, s, "refresher")
+	var all sync.WaitGroup
+	for i := range 8 {
+		all.Go(func() {
+			newToken(t, s)
+			checkV2(t, s, s.RegistryHost(), "AWS", s.ECR.LastToken().Password)
+			body := update(fmt.Sprintf(`{"connection_id":"docker_default","conn_type":"docker","password":"new-%d"}`, i))
+			do(t, http.DefaultClient, newRequest(t, "PATCH", s.Airflow.URL()+"/api/v2/connections", body, "Authorization", op, "Content-Type", jsonType))
+			s.Registry.Refuse(i%2 == 0)
+			s.Airflow.FailNext(1, 503, "")
+			_, _, _ = s.Environ(), s.TaskEnviron("docker_default"), s.Airflow.Requests()
+		})
+	}
+	all.Wait()
+	if got := s.ECR.Calls(); got != 8 {
+		t.Errorf("%d calls", got)
 	}
 }
 
