@@ -163,8 +163,10 @@ func (s UpdateDockerConnection) publish(ctx context.Context, targets []target, u
 	}
 }
 
-// logout is best effort: the JWT dies by itself in a day.
+// logout is best effort, also after SIGTERM: the JWT dies by itself in a day.
 func (s UpdateDockerConnection) logout(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), logoutTimeout)
+	defer cancel()
 	if err := s.Airflow.Logout(ctx); err != nil {
 		s.Log.Debug("revoke Airflow's JWT: " + err.Error())
 	}
@@ -213,5 +215,8 @@ func (r *results) done() (xcom.UpdateDockerConnection, error) {
 	}
 	return r.doc, nil
 }
+
+// logoutTimeout leaves time to end within Airflow's 5 s between SIGTERM and SIGKILL.
+const logoutTimeout = 2 * time.Second
 
 const hintDownstream = "clear extract_ecr_token with Downstream: it gets a new token and goes on from there"

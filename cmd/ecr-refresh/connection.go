@@ -1,12 +1,15 @@
 package main
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/url"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -41,7 +44,7 @@ func connectionFields(prefix string) (c connection, found bool) {
 
 // connectionFromEnv reads AIRFLOW_CONN_<ID> as Airflow does.
 func connectionFromEnv(id string) (connection, bool, error) {
-	text := strings.TrimSpace(os.Getenv(connectionEnv(id)))
+	text := os.Getenv(connectionEnv(id))
 	if unset(text) {
 		return connection{}, false, nil
 	}
@@ -52,59 +55,117 @@ func connectionFromEnv(id string) (connection, bool, error) {
 	return c, true, nil
 }
 
+// The faults of a connection's text. None repeats any of it: a password stands in it, and a raw "/" in that password
+// makes a port of its first half.
+var (
+	errConnectionJSON = errors.New("it is not the JSON of a connection (conn_type, host, port, login, password, schema, description, extra)")
+	errConnectionURI  = errors.New("it is neither JSON nor a URI: quote / @ : # ? [ ] % in a password (%2F for /)")
+	errConnectionPort = errors.New("its port is not a number from 1 to 65535: is a special character in the password not quoted (%2F for /)?")
+)
+
 // parseConnection reads a connection in JSON or as a URI (Airflow: airflow/sdk/definitions/connection.py, from_json and
-// from_uri). No error repeats the text: a password stands in it.
+// from_uri). What Airflow refuses is refused.
 func parseConnection(text string) (connection, error) {
+	text = strings.TrimSpace(text)
+	c, err := parseConnectionURI(text)
 	if strings.HasPrefix(text, "{") {
-		return parseConnectionJSON(text)
+		c, err = parseConnectionJSON(text)
 	}
-	return parseConnectionURI(text)
+	if c.port == "0" { // Airflow's hooks take it for none
+		c.port = ""
+	}
+	if err == nil && checkPort(c.port) != nil {
+		err = errConnectionPort
+	}
+	return c, err
 }
 
 func parseConnectionJSON(text string) (connection, error) {
 	var c struct {
-		ConnType string          `json:"conn_type"`
-		Schema   string          `json:"schema"`
-		Host     string          `json:"host"`
-		Login    string          `json:"login"`
-		Password string          `json:"password"`
-		Port     json.RawMessage `json:"port"`
+		ConnType    string `json:"conn_type"`
+		Schema      string
+		Host        string
+		Login       string
+		Password    string
+		Port        any
+		Description any
+		Extra       any
 	}
-	if json.Unmarshal([]byte(text), &c) != nil {
-		return connection{}, errors.New("it is not the JSON of a connection")
+	in := json.NewDecoder(strings.NewReader(text))
+	in.DisallowUnknownFields()
+	if in.Decode(&c) != nil {
+		return connection{}, errConnectionJSON
 	}
-	port := strings.Trim(string(c.Port), `"`)
-	if port == "null" {
-		port = ""
+	if _, err := in.Token(); !errors.Is(err, io.EOF) {
+		return connection{}, errConnectionJSON
 	}
-	return connection{c.ConnType, c.Schema, c.Host, port, c.Login, token.NewSecret(c.Password)}, checkPort(port)
+	port := ""
+	if c.Port != nil {
+		port = strings.TrimSpace(fmt.Sprint(c.Port))
+	}
+	return connection{connType(c.ConnType), c.Schema, c.Host, port, c.Login, token.NewSecret(c.Password)}, nil
 }
 
-// parseConnectionURI reads type://login:password@host:port/schema, or type://proto://… for a host with a scheme.
+// parseConnectionURI reads type://login:password@host:port/schema, or type://proto://… for a host with a scheme. It
+// splits as Python's urlsplit does: net/url refuses a bare % or { in a password, and Airflow takes it.
 func parseConnectionURI(text string) (connection, error) {
-	connType, rest, ok := strings.Cut(text, "://")
-	if !ok || connType == "" {
-		return connection{}, errors.New("it is neither JSON nor a URI")
+	kind, rest, ok := strings.Cut(text, "://")
+	if !ok || !uriScheme.MatchString(kind) {
+		return connection{}, errConnectionURI
 	}
-	scheme, uri := "", "//"+rest
-	if proto, _, ok := strings.Cut(rest, "://"); ok && !strings.ContainsAny(proto, "@:/") {
-		scheme, uri = proto+"://", rest
+	proto := ""
+	if before, after, ok := strings.Cut(rest, "://"); ok {
+		if !uriScheme.MatchString(before) || before == kind || strings.Contains(after, "://") {
+			return connection{}, errConnectionURI
+		}
+		proto, rest = strings.ToLower(before)+"://", after
 	}
-	u, err := url.Parse(uri)
-	if err != nil {
-		return connection{}, errors.New("it is not a URI: quote special characters in it (%2F for /)")
+	rest, _, _ = strings.Cut(rest, "#")
+	rest, _, _ = strings.Cut(rest, "?")
+	authority, schema, _ := strings.Cut(rest, "/")
+	at := strings.LastIndexByte(authority, '@')
+	user := authority[:max(at, 0)]
+	host, port, ok := splitHostPort(authority[at+1:])
+	if !ok || strings.ContainsAny(user, "[]") {
+		return connection{}, errConnectionURI
 	}
-	c := connection{
-		connType: strings.ReplaceAll(connType, "-", "_"), schema: strings.TrimPrefix(u.Path, "/"), host: u.Hostname(), port: u.Port(), login: u.User.Username(),
+	if host != "" {
+		host = proto + host
 	}
-	if c.host != "" {
-		c.host = scheme + c.host
-	}
-	if password, ok := u.User.Password(); ok {
-		c.password = token.NewSecret(password)
-	}
-	return c, checkPort(c.port)
+	login, password, _ := strings.Cut(user, ":")
+	return connection{connType(kind), unquote(schema), host, port, unquote(login), token.NewSecret(unquote(password))}, nil
 }
+
+var (
+	uriScheme = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*$`)
+	quoted    = regexp.MustCompile(`%[0-9A-Fa-f]{2}`)
+)
+
+// splitHostPort takes host, host:port, [IPv6] and [IPv6]:port, with or without either. A host is in lower case unless a
+// path stands in it.
+func splitHostPort(text string) (host, port string, ok bool) {
+	if inner, found := strings.CutPrefix(text, "["); found {
+		host, port, ok = strings.Cut(inner, "]")
+		port, colon := strings.CutPrefix(port, ":")
+		return strings.ToLower(host), port, ok && net.ParseIP(host) != nil && (colon || port == "")
+	}
+	host, port, _ = strings.Cut(text, ":")
+	host = unquote(host)
+	if !strings.Contains(host, "/") {
+		host = strings.ToLower(host)
+	}
+	return host, port, !strings.ContainsAny(text, "[]")
+}
+
+// unquote decodes %2F as Python does: what is not such a code stays as it is.
+func unquote(text string) string {
+	return quoted.ReplaceAllStringFunc(text, func(code string) string {
+		b, _ := hex.DecodeString(code[1:])
+		return string(b)
+	})
+}
+
+func connType(text string) string { return strings.ReplaceAll(strings.ToLower(text), "-", "_") }
 
 func checkPort(port string) error {
 	if n, err := strconv.ParseUint(port, 10, 16); port != "" && (err != nil || n == 0) {
@@ -114,38 +175,46 @@ func checkPort(port string) error {
 }
 
 // baseURL joins the fields of an http connection as Airflow's HttpHook does: a host with "://" is the URL itself, and
-// the place for a base path; else the scheme is the connection's schema, or its type, or http.
+// the place for a base path; else the scheme is the connection's schema, or its type, or http. The port goes to the
+// host, where HttpHook would put it behind the path.
 func (c connection) baseURL() (string, error) {
 	if err := checkPort(c.port); err != nil {
 		return "", err
 	}
-	if strings.Contains(c.host, "://") {
-		return c.hostURL()
+	text := c.host
+	if !strings.Contains(text, "://") {
+		scheme, err := c.scheme()
+		if err != nil {
+			return "", err
+		}
+		if ip := net.ParseIP(text); ip != nil && strings.Contains(text, ":") {
+			text = "[" + text + "]"
+		}
+		text = scheme + "://" + text
 	}
-	scheme := "http"
+	u, err := url.Parse(text)
+	if err != nil || u.Hostname() == "" || u.User != nil {
+		return "", errors.New("host is neither a name nor a URL without a login") // not repeated: a password may stand in it
+	}
 	switch {
-	case c.schema == "http" || c.schema == "https":
-		scheme = c.schema
-	case c.schema != "":
-		return "", failure.Permanent("give schema http or https; a base path belongs into host, as https://host/path",
-			"schema %.40q is neither http nor https", c.schema)
-	case c.connType == "https":
-		scheme = c.connType
-	}
-	if c.port == "" {
-		return scheme + "://" + c.host, nil
-	}
-	return scheme + "://" + net.JoinHostPort(strings.Trim(c.host, "[]"), c.port), nil
-}
-
-// hostURL adds the port to a host that is a URL, where that has none.
-func (c connection) hostURL() (string, error) {
-	u, err := url.Parse(c.host)
-	if err != nil || u.Host == "" || u.User != nil {
-		return "", fmt.Errorf("host %.80q is not a URL without a login", failure.Said(c.host))
-	}
-	if c.port != "" && u.Port() == "" {
+	case c.port == "" || u.Port() == c.port:
+	case u.Port() != "":
+		return "", fmt.Errorf("port is %s, and host names port %s", c.port, u.Port())
+	default:
 		u.Host = net.JoinHostPort(u.Hostname(), c.port)
 	}
 	return u.String(), nil
+}
+
+func (c connection) scheme() (string, error) {
+	switch schema := strings.ToLower(c.schema); {
+	case schema == "http" || schema == "https":
+		return schema, nil
+	case schema != "":
+		return "", failure.Permanent("give schema http or https; a base path belongs into host, as https://host/path",
+			"schema %.40q is neither http nor https", c.schema)
+	case c.connType == "https":
+		return "https", nil
+	}
+	return "http", nil
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"net/url"
+	"regexp"
 	"strings"
 	"unicode"
 )
@@ -49,6 +50,9 @@ func cause(err error) error {
 	return err
 }
 
+// logGroup is a mark that Airflow's log page takes for the start or end of a group.
+var logGroup = regexp.MustCompile(`::[a-z]+::`)
+
 // Said makes somebody else's words fit for one line of a log: no control characters, hence no ANSI colour and no new
 // line; no "::group::" that Airflow's log page would fold; at most 200 characters.
 func Said(words string) string {
@@ -58,7 +62,7 @@ func Said(words string) string {
 		}
 		return r
 	}, words)
-	words = strings.ReplaceAll(strings.Join(strings.Fields(words), " "), "::", ": ")
+	words = strings.Join(strings.Fields(logGroup.ReplaceAllString(words, " ")), " ")
 	if runes := []rune(words); len(runes) > maxSaid {
 		return string(runes[:maxSaid]) + "…"
 	}

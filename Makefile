@@ -1,0 +1,52 @@
+# Each target's note is what `make help` prints.
+SHELL := /bin/bash
+BIN   := bin
+# The library's man page generator stays out: nothing calls it. -buildvcs stamps the version from git.
+BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=auto -tags urfave_cli_no_docs -ldflags '-s -w'
+
+.PHONY: help build demo test integration lab lab-down generate generate-openapi lint check bench
+
+help: ## print these notes
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## build bin/ecr-refresh, static and stripped
+	@$(BUILD) -o $(BIN)/ ./cmd/ecr-refresh
+
+demo: build ## run the three steps against stand-ins: needs Go, and neither AWS, Airflow nor Docker
+	@$(BUILD) -o $(BIN)/ ./cmd/ecr-sandbox
+	@PATH="$(CURDIR)/$(BIN):$$PATH" ecr-sandbox -- sh integration/demo.sh
+
+test: ## run all that needs only Go: units, command line scripts, the suite on stand-ins
+	@CGO_ENABLED=0 go test -tags urfave_cli_no_docs ./...
+
+integration: build ## install and start the real peers, run the suite on them and the DAG in Airflow, stop them
+	@integration/run.sh
+
+lab: build ## leave real Airflow, Docker Engine and registry running, with the DAG deployed; prints the login
+	@integration/peers/install.sh
+	@go run ./integration/lab up
+
+lab-down: ## stop what `make lab` started
+	@go run ./integration/lab down
+
+generate: ## make the API client anew from airflowclient/openapi.yaml
+	@go generate ./airflowclient
+
+generate-openapi: ## cut airflowclient/openapi.yaml anew out of Airflow's wheel (pip downloads it)
+	@python3 airflowclient/cut_openapi.py
+	@$(MAKE) --no-print-directory generate
+
+lint: ## gofmt, vet, staticcheck
+	@off=$$(gofmt -l cmd steps airflowclient dags integration *.go); [ -z "$$off" ] || { echo "gofmt: $$off"; exit 1; }
+	@go vet ./...
+	@go tool staticcheck ./...
+
+check: lint ## lint, the race detector, and whether the generated code is up to date
+	@go test -race ./...
+	@cp airflowclient/client.gen.go $(BIN)/client.gen.go.now && $(MAKE) --no-print-directory generate && \
+	  cmp airflowclient/client.gen.go $(BIN)/client.gen.go.now || { echo "generated code is not up to date: commit what 'make generate' made"; exit 1; }
+	@go mod tidy -diff
+	@go mod verify
+
+bench: build ## time the three steps beside Python on the same peers, as ratios
+	@integration/bench/run.sh
