@@ -12,15 +12,16 @@ import (
 	"time"
 )
 
-// Airflow is a real Airflow on SQLite with the LocalExecutor: API server, scheduler and DAG processor.
+// Airflow is a real Airflow on PostgreSQL with the LocalExecutor: API server, scheduler and DAG processor.
 type Airflow struct {
 	URL   string // its UI and its API
 	Port  int
-	Home  string           // AIRFLOW_HOME: database, logs
+	Home  string           // AIRFLOW_HOME, with the logs of tasks
 	DAGs  string           // the DAG folder
 	Users map[string]Login // by role: admin, op, viewer
 
 	venv  string
+	db    *postgres
 	env   []string
 	procs []*process
 	rest  restClient
@@ -46,6 +47,9 @@ func newAirflow(dir, venv string, extra []string) (*Airflow, error) {
 			"op":     {"refresher", rand.Text()},
 			"viewer": {"viewer", rand.Text()},
 		},
+	}
+	if a.db, err = newPostgres(dir); err != nil {
+		return nil, err
 	}
 	a.env = cleanEnv(append(a.settings(), extra...)...)
 	a.rest = newRestClient(a.URL, a.Users["admin"])
@@ -90,7 +94,8 @@ func (a *Airflow) settings() []string {
 		"AIRFLOW__CORE__EXECUTION_API_SERVER_URL=" + a.URL + "/execution/",
 		"AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS=admin:admin,refresher:op,viewer:viewer",
 		"AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE=" + a.path("passwords.json"),
-		"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=sqlite:///" + a.path("airflow.db") + "?timeout=60",
+		"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=" + a.db.url("psycopg2"),
+		"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC=" + a.db.url("asyncpg"),
 		"AIRFLOW__API__BASE_URL=" + a.URL,
 		"AIRFLOW__API__SECRET_KEY=" + rand.Text(),
 		"AIRFLOW__API_AUTH__JWT_SECRET=" + rand.Text() + rand.Text() + rand.Text(),
@@ -98,17 +103,20 @@ func (a *Airflow) settings() []string {
 		"AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL=5",
 		"AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES=1",
 		"AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME=0.2",
+		"AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL=1",
 		"AIRFLOW__USAGE_DATA_COLLECTION__ENABLED=False",
 	}
 }
 
-// migrate makes the database. SQLite's write-ahead log lets readers and a writer work side by side.
+// migrate makes the database.
 func (a *Airflow) migrate(ctx context.Context) error {
+	if err := a.db.start(ctx); err != nil {
+		return err
+	}
 	if _, err := a.CLI(ctx, "db", "migrate"); err != nil {
 		return fmt.Errorf("make airflow's database: %w", err)
 	}
-	_, err := a.python(ctx, `import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute("PRAGMA journal_mode=WAL")`, a.path("airflow.db"))
-	return err
+	return nil
 }
 
 // start runs the three processes and waits until each reports to be healthy.
@@ -155,6 +163,7 @@ func (a *Airflow) stop() {
 		p.stop()
 	}
 	a.procs = nil
+	a.db.stop()
 }
 
 func (a *Airflow) bin(name string) string { return filepath.Join(a.venv, "bin", name) }
@@ -169,10 +178,11 @@ func (a *Airflow) python(ctx context.Context, script string, args ...string) (st
 }
 
 const storedPassword = `
-import os, sqlite3, sys
+import os, psycopg2, sys
 from cryptography.fernet import Fernet
-row = sqlite3.connect(sys.argv[1], timeout=60).execute(
-    "SELECT password, is_encrypted FROM connection WHERE conn_id = ?", sys.argv[2:]).fetchone()
+cursor = psycopg2.connect(os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].replace("+psycopg2", "")).cursor()
+cursor.execute("SELECT password, is_encrypted FROM connection WHERE conn_id = %s", sys.argv[1:])
+row = cursor.fetchone()
 if row is None: sys.exit("no such connection")
 if row[0] and not row[1]: sys.exit("the password is not encrypted")
 if row[0]: print(Fernet(os.environ["AIRFLOW__CORE__FERNET_KEY"]).decrypt(row[0].encode()).decode())
@@ -180,8 +190,11 @@ if row[0]: print(Fernet(os.environ["AIRFLOW__CORE__FERNET_KEY"]).decrypt(row[0].
 
 // StoredPassword decrypts what Airflow's database holds as the connection's password; no API hands it out.
 func (a *Airflow) StoredPassword(ctx context.Context, connection string) (string, error) {
-	return a.python(ctx, storedPassword, a.path("airflow.db"), connection)
+	return a.python(ctx, storedPassword, connection)
 }
+
+// Dump returns all that Airflow has stored in its database, as text.
+func (a *Airflow) Dump(ctx context.Context) (string, error) { return a.db.dump(ctx) }
 
 // Deploy writes a DAG file into the DAG folder.
 func (a *Airflow) Deploy(name, text string) error {

@@ -119,16 +119,18 @@ type Connection struct {
 func (a *Airflow) Trigger(ctx context.Context, dag string) (string, error) {
 	ctx, cancel := withDeadline(ctx, time.Minute, "finding the DAG "+dag)
 	defer cancel()
-	unpause := func(ctx context.Context) error {
-		return a.rest.call(ctx, "PATCH", "/api/v2/dags/"+dag+"?update_mask=is_paused", map[string]bool{"is_paused": false}, nil)
+	path := "/api/v2/dags/" + dag
+	parsed := func(ctx context.Context) error { return a.rest.call(ctx, "GET", path, nil, nil) }
+	if err := poll(ctx, "the DAG "+dag, parsed); err != nil {
+		return "", err
 	}
-	if err := poll(ctx, "the DAG "+dag, unpause); err != nil {
+	if err := a.rest.call(ctx, "PATCH", path+"?update_mask=is_paused", map[string]bool{"is_paused": false}, nil); err != nil {
 		return "", err
 	}
 	var run struct {
 		ID string `json:"dag_run_id"`
 	}
-	err := a.rest.call(ctx, "POST", "/api/v2/dags/"+dag+"/dagRuns", map[string]any{"logical_date": nil}, &run)
+	err := a.rest.call(ctx, "POST", path+"/dagRuns", map[string]any{"logical_date": nil}, &run)
 	return run.ID, err
 }
 
@@ -197,6 +199,12 @@ func (a *Airflow) XCom(ctx context.Context, dag, run, task string) (json.RawMess
 		return nil, nil
 	}
 	return answer.Value, err
+}
+
+// SetXCom changes what a task pushed as its result.
+func (a *Airflow) SetXCom(ctx context.Context, dag, run, task string, value any) error {
+	path := fmt.Sprintf("%s/taskInstances/%s/xcomEntries/return_value", runPath(dag, run), task)
+	return a.rest.call(ctx, "PATCH", path, map[string]any{"value": value, "map_index": -1}, nil)
 }
 
 // Clear makes Airflow run the named tasks of a run again, and no others.
@@ -290,4 +298,18 @@ func (a *Airflow) LastParsed(ctx context.Context, dag string) (time.Time, error)
 	}
 	err := a.rest.call(ctx, "GET", "/api/v2/dags/"+dag, nil, &answer)
 	return answer.LastParsed, err
+}
+
+// WaitParsed waits until Airflow has parsed a DAG's file once more after last, and returns when that was.
+func (a *Airflow) WaitParsed(ctx context.Context, dag string, last time.Time) (time.Time, error) {
+	ctx, cancel := withDeadline(ctx, 2*time.Minute, "parsing "+dag)
+	defer cancel()
+	parsed := last
+	err := poll(ctx, "the next parse of "+dag, func(ctx context.Context) (err error) {
+		if parsed, err = a.LastParsed(ctx, dag); err == nil && !parsed.After(last) {
+			err = fmt.Errorf("the last one was at %s", last)
+		}
+		return err
+	})
+	return parsed, err
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the real peers need and is missing: a Docker Engine, a registry and htpasswd from Debian's packages
-# (as root), and Airflow, its Docker provider and moto in a virtualenv of their own. Nothing is started.
+# Installs what the real peers need and is missing: a Docker Engine, a registry, htpasswd and PostgreSQL from Debian's
+# packages (as root), and Airflow, its Docker provider and moto in a virtualenv of their own. Nothing is started.
 #
 #   integration/peers/install.sh [AIRFLOW_VERSION]      default: $AIRFLOW, then 3.3.2
 #
@@ -19,7 +19,7 @@ case "$version" in
   *) as_of= ;;
 esac
 
-packages=("apache-airflow==$version" apache-airflow-providers-standard apache-airflow-providers-docker 'moto[server]')
+packages=("apache-airflow==$version" apache-airflow-providers-standard apache-airflow-providers-docker psycopg2-binary asyncpg 'moto[server]')
 
 main() {
   mkdir -p "$cache"
@@ -34,6 +34,7 @@ debian_packages() {
   have dockerd || missing+=(docker.io)
   have docker-registry || missing+=(docker-registry)
   have htpasswd || missing+=(apache2-utils)
+  compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
   [ ${#missing[@]} -eq 0 ] && return
   [ "$(id -u)" -eq 0 ] || die "missing ${missing[*]}: run as root, or: sudo apt-get install ${missing[*]}"
   have apt-get || die "missing ${missing[*]}, and this machine has no apt-get: install them by hand"

@@ -12,15 +12,25 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"ecr-refresh/integration/sandbox"
 )
 
 // Regions of the two real registries.
 const (
 	Region        = "us-east-1" // its registry accepts what moto issues
 	RefusedRegion = "eu-west-1" // its registry knows another password
+)
+
+// What the sandbox's ECR answers for, and tasks meet unless their environment leads them to moto. The account of the
+// real registries is another one, chosen anew for each run.
+const (
+	SandboxAccount = "123456789012"
+	SandboxHost    = SandboxAccount + ".dkr.ecr." + Region + ".amazonaws.com"
 )
 
 // Options say what to start and where.
@@ -36,6 +46,7 @@ type Peers struct {
 	Dir      string
 	Airflow  *Airflow
 	Docker   *Docker
+	Sandbox  *sandbox.Sandbox // for its ECR and its registry: their tokens have the length of real ones
 	Moto     *Moto
 	Registry *Registry // in Region
 	Refusing *Registry // in RefusedRegion
@@ -50,7 +61,7 @@ func Start(ctx context.Context, o Options) (*Peers, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+	if err := errors.Join(os.MkdirAll(o.Dir, 0o711), os.Chmod(o.Dir, 0o711)); err != nil { // PostgreSQL, as another user, passes through
 		return nil, err
 	}
 	ctx, cancel := withDeadline(ctx, startWithin, "starting the peers")
@@ -64,13 +75,21 @@ func Start(ctx context.Context, o Options) (*Peers, error) {
 }
 
 func (p *Peers) start(ctx context.Context, venv string, o Options) (err error) {
-	if p.Docker, err = newDocker(p.Dir, nil); err != nil {
+	account := fmt.Sprint(200_000_000_000 + rand.Int64N(800_000_000_000))
+	p.Sandbox, err = sandbox.Start(sandbox.Options{Dir: filepath.Join(p.Dir, "sandbox"), Account: SandboxAccount, Region: Region})
+	if err != nil {
 		return err
 	}
-	if p.Airflow, err = newAirflow(p.Dir, venv, append(p.taskEnv(o.Binary), o.Env...)); err != nil {
+	proxy := []string{
+		"HTTPS_PROXY=" + p.Sandbox.Proxy.URL().String(),
+		"NO_PROXY=127.0.0.1,localhost," + registryHost(account, Region) + "," + registryHost(account, RefusedRegion),
+	}
+	if p.Docker, err = newDocker(p.Dir, cleanEnv(append(proxy, "SSL_CERT_FILE="+p.caFile())...)); err != nil {
 		return err
 	}
-	account := fmt.Sprint(100_000_000_000 + rand.Int64N(900_000_000_000))
+	if p.Airflow, err = newAirflow(p.Dir, venv, slices.Concat(proxy, p.taskEnv(o.Binary), o.Env)); err != nil {
+		return err
+	}
 	err = together(
 		func() error { return p.Airflow.migrate(ctx) },
 		func() (err error) { p.Moto, err = startMoto(ctx, p.Dir, venv, account); return err },
@@ -89,23 +108,29 @@ func (p *Peers) start(ctx context.Context, venv string, o Options) (err error) {
 	if err := p.writeCAs(); err != nil {
 		return err
 	}
-	p.Docker.env = cleanEnv("SSL_CERT_FILE=" + p.caFile())
 	return together(
 		func() error { return p.Docker.Start(ctx) },
 		func() error { return p.Airflow.start(ctx) },
 	)
 }
 
+func registryHost(account, region string) string {
+	return account + ".dkr.ecr." + region + ".amazonaws.com"
+}
+
 func (p *Peers) startRegistry(ctx context.Context, account, region, password string) (*Registry, error) {
-	return startRegistry(ctx, p.Dir, account+".dkr.ecr."+region+".amazonaws.com", password)
+	return startRegistry(ctx, p.Dir, registryHost(account, region), password)
 }
 
 // taskEnv is what a worker's environment holds in production: where the binary, the Engine and AWS are.
 func (p *Peers) taskEnv(binary string) []string {
+	credentials := p.Sandbox.ECR.Credentials()
 	return []string{
 		"ECR_REFRESH_BIN=" + binary,
 		"ECR_REFRESH_CA_FILE=" + p.caFile(),
 		"DOCKER_HOST=" + p.Docker.Host,
+		"AWS_ACCESS_KEY_ID=" + credentials.AccessKeyID,
+		"AWS_SECRET_ACCESS_KEY=" + credentials.SecretAccessKey,
 		"AWS_EC2_METADATA_DISABLED=true",
 	}
 }
@@ -114,8 +139,8 @@ func (p *Peers) caFile() string { return filepath.Join(p.Dir, "ca.pem") }
 
 func (p *Peers) writeCAs() error {
 	var all []byte
-	for _, r := range []*Registry{p.Registry, p.Refusing} {
-		text, err := os.ReadFile(filepath.Join(p.Dir, "registry-"+r.Host+".crt"))
+	for _, file := range []string{p.Sandbox.Proxy.CAFile(), p.Registry.certificate, p.Refusing.certificate} {
+		text, err := os.ReadFile(file)
 		if err != nil {
 			return err
 		}
@@ -139,6 +164,9 @@ func (p *Peers) Close() error {
 		if r != nil {
 			r.proc.stop()
 		}
+	}
+	if p.Sandbox != nil {
+		return errors.Join(p.Sandbox.Close(), removeHosts())
 	}
 	return removeHosts()
 }
@@ -166,6 +194,9 @@ func installed(release string) (string, error) {
 		if _, err := exec.LookPath(program); err != nil {
 			missing = append(missing, program)
 		}
+	}
+	if _, err := postgresBin(); err != nil {
+		missing = append(missing, "postgresql")
 	}
 	if os.Getuid() != 0 {
 		missing = append(missing, "root (a Docker Engine runs as root)")

@@ -29,6 +29,11 @@ type process struct {
 
 // start runs argv with exactly env; its log is <dir>/<name>.log, appended to.
 func start(name, dir string, env []string, argv ...string) (*process, error) {
+	return startAs(nil, name, dir, env, argv...)
+}
+
+// startAs is start as another user; nil is this one.
+func startAs(user *syscall.Credential, name, dir string, env []string, argv ...string) (*process, error) {
 	p := &process{name: name, log: filepath.Join(dir, name+".log"), done: make(chan struct{})}
 	out, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -38,6 +43,7 @@ func start(name, dir string, env []string, argv ...string) (*process, error) {
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr = env, dir, out, out
 	cmd.SysProcAttr = ownGroup()
+	cmd.SysProcAttr.Credential = user
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}

@@ -17,7 +17,9 @@ import (
 type Registry struct {
 	Host     string // <account>.dkr.ecr.<region>.amazonaws.com
 	Password string // of the user AWS
-	proc     *process
+
+	certificate string // file
+	proc        *process
 }
 
 const registryConfig = `version: 0.1
@@ -47,7 +49,7 @@ func startRegistry(ctx context.Context, dir, host, password string) (*Registry, 
 	if err := os.WriteFile(file(".yml"), []byte(config), 0o600); err != nil {
 		return nil, err
 	}
-	r := &Registry{Host: host, Password: password}
+	r := &Registry{Host: host, Password: password, certificate: file(".crt")}
 	if r.proc, err = start("registry-"+host, dir, cleanEnv(), "docker-registry", "serve", file(".yml")); err != nil {
 		return nil, err
 	}
