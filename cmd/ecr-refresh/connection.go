@@ -67,10 +67,11 @@ var (
 // from_uri). What Airflow refuses is refused.
 func parseConnection(text string) (connection, error) {
 	text = strings.TrimSpace(text)
-	c, err := parseConnectionURI(text)
+	parse := parseConnectionURI
 	if strings.HasPrefix(text, "{") {
-		c, err = parseConnectionJSON(text)
+		parse = parseConnectionJSON
 	}
+	c, err := parse(text)
 	if c.port == "0" { // Airflow's hooks take it for none
 		c.port = ""
 	}
@@ -109,6 +110,7 @@ func parseConnectionJSON(text string) (connection, error) {
 // parseConnectionURI reads type://login:password@host:port/schema, or type://proto://… for a host with a scheme. It
 // splits as Python's urlsplit does: net/url refuses a bare % or { in a password, and Airflow takes it.
 func parseConnectionURI(text string) (connection, error) {
+	text = strings.NewReplacer("\t", "", "\n", "", "\r", "").Replace(text)
 	kind, rest, ok := strings.Cut(text, "://")
 	if !ok || !uriScheme.MatchString(kind) {
 		return connection{}, errConnectionURI

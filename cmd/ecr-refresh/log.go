@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"unicode"
 
 	"ecr-refresh/steps/failure"
 )
@@ -45,6 +46,7 @@ func (h *sentences) Enabled(_ context.Context, level slog.Level) bool { return l
 func (h *sentences) Handle(_ context.Context, r slog.Record) error {
 	line, hint := "ecr-refresh: "+prefix(r.Level)+r.Message, ""
 	add := func(a slog.Attr) bool {
+		a.Value = a.Value.Resolve()
 		if a.Key == "hint" {
 			hint = a.Value.String()
 		} else {
@@ -56,14 +58,24 @@ func (h *sentences) Handle(_ context.Context, r slog.Record) error {
 		add(a)
 	}
 	r.Attrs(add)
-	line = strings.ReplaceAll(line, "\n", "; ") + "\n"
+	line = oneLine(line) + "\n"
 	if hint != "" {
-		line += "ecr-refresh: hint: " + hint + "\n"
+		line += oneLine("ecr-refresh: hint: "+hint) + "\n"
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	_, err := io.WriteString(h.w, line)
 	return err
+}
+
+// oneLine keeps text from forging a second line, or a colour: it may hold a path or a name that somebody else chose.
+func oneLine(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, strings.ReplaceAll(strings.TrimSpace(text), "\n", "; "))
 }
 
 func prefix(level slog.Level) string {
