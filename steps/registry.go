@@ -21,18 +21,24 @@ const registryPause = 500 * time.Millisecond
 // Registry asks Docker registries whether they accept a credential.
 type Registry struct{ http *http.Client }
 
-// NewRegistry makes a Registry. rootCAs may be nil for the system's; HTTPS_PROXY and NO_PROXY are honoured.
-func NewRegistry(rootCAs *x509.CertPool) *Registry {
+// NewRegistry makes a Registry on transport.
+func NewRegistry(transport http.RoundTripper) *Registry {
 	return &Registry{&http.Client{
-		Timeout: attemptTimeout,
-		Transport: &http.Transport{
-			Proxy:             http.ProxyFromEnvironment,
-			TLSClientConfig:   &tls.Config{RootCAs: rootCAs, MinVersion: tls.VersionTLS12},
-			ForceAttemptHTTP2: true,
-		},
+		Timeout:   attemptTimeout,
+		Transport: transport,
 		// A redirect would take the password to another host.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
+}
+
+// NewTransport makes the transport to registries. rootCAs may be nil for the system's; HTTPS_PROXY and NO_PROXY are
+// honoured.
+func NewTransport(rootCAs *x509.CertPool) *http.Transport {
+	return &http.Transport{
+		Proxy:             http.ProxyFromEnvironment,
+		TLSClientConfig:   &tls.Config{RootCAs: rootCAs, MinVersion: tls.VersionTLS12},
+		ForceAttemptHTTP2: true,
+	}
 }
 
 // Check asks the registry's /v2/ with Basic authentication (the Docker Registry API's login test) and is nil only if it

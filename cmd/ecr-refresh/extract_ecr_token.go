@@ -25,7 +25,7 @@ Example:
 	}, []setting{in.account, in.region, in.connectionIDs, in.recipient, in.identityFile, in.out},
 		func(c *call) func(context.Context) ([]byte, error) {
 			s, rootCAs := c.extract(), c.rootCAs()
-			s.Registry = steps.NewRegistry(rootCAs)
+			s.Registry = steps.NewRegistry(steps.NewTransport(rootCAs))
 			if len(c.faults) == 0 {
 				s.Recipient = c.sealTo()
 			}

@@ -49,7 +49,7 @@ func (c *call) update(rootCAs *x509.CertPool) steps.UpdateDockerConnection {
 		MaxAge:   c.duration(c.maxAge),
 		DryRun:   c.dryRun(),
 		Airflow:  c.airflow(rootCAs),
-		Registry: steps.NewRegistry(rootCAs),
+		Registry: steps.NewRegistry(steps.NewTransport(rootCAs)),
 		Now:      time.Now,
 		Log:      c.log,
 	}

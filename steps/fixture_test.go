@@ -1,0 +1,137 @@
+package steps_test
+
+import (
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/ecr"
+
+	"ecr-refresh/airflowclient"
+	"ecr-refresh/integration/sandbox"
+	"ecr-refresh/steps"
+	"ecr-refresh/steps/token"
+	"ecr-refresh/steps/xcom"
+)
+
+const (
+	account = "123456789012"
+	region  = "us-east-1"
+	id      = "docker_default"
+)
+
+// fixture is the real clients on a sandbox of the test's own, and a clock that the test moves.
+type fixture struct {
+	box      *sandbox.Sandbox
+	ecr      *ecr.Client
+	registry *steps.Registry
+	airflow  *airflowclient.Client
+	engine   steps.Engine
+	identity token.Identity
+	log      *logged
+	now      time.Time
+}
+
+func newFixture(t *testing.T) *fixture {
+	t.Helper()
+	box, err := sandbox.Start(sandbox.Options{})
+	must(t, err)
+	t.Cleanup(func() { box.Close() })
+	f := &fixture{box: box, log: new(logged), now: time.Now()}
+	// Proxy variables are read once a process, so the clients get the sandbox's proxy by hand.
+	f.registry = steps.NewRegistry(box.HTTPClient().Transport)
+	f.ecr = ecr.New(ecr.Options{
+		Region: region, HTTPClient: &http.Client{Transport: box.HTTPClient().Transport},
+		Credentials: credentials.StaticCredentialsProvider{Value: box.ECR.Credentials()},
+	})
+	user, _ := box.Airflow.User("refresher")
+	f.airflow, err = airflowclient.New(airflowclient.Config{BaseURL: box.Airflow.URL(), Login: "refresher", Password: token.NewSecret(user.Password)})
+	must(t, err)
+	f.engine, err = steps.NewEngine(box.Engine.Host(), "", false)
+	must(t, err)
+	f.identity, err = token.NewIdentity()
+	must(t, err)
+	return f
+}
+
+// logged is a log that a test reads.
+type logged struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+func (f *fixture) logger() *slog.Logger { return slog.New(slog.NewTextHandler(f.log, nil)) }
+
+func (f *fixture) clock() time.Time { return f.now }
+
+func (f *fixture) extract(connections ...string) steps.ExtractECRToken {
+	return steps.ExtractECRToken{
+		Account: account, Region: region, ConnectionIDs: connections, Recipient: f.identity.Recipient(),
+		ECR: f.ecr, Registry: f.registry, Now: f.clock, Log: f.logger(),
+	}
+}
+
+func (f *fixture) update(doc xcom.ExtractECRToken) steps.UpdateDockerConnection {
+	return steps.UpdateDockerConnection{
+		Document: doc, Identity: f.identity, MaxAge: time.Hour,
+		Airflow: f.airflow, Registry: f.registry, Now: f.clock, Log: f.logger(),
+	}
+}
+
+// test hands over the connections as the sandbox's Airflow holds them.
+func (f *fixture) test(doc xcom.UpdateDockerConnection) steps.TestDockerConnection {
+	seen := map[string]steps.DockerConnection{}
+	for _, published := range doc.Connections {
+		conn, _ := f.box.Airflow.Connection(published.ConnectionID)
+		seen[published.ConnectionID] = steps.DockerConnection{Host: conn.Host, Login: conn.Login, Password: token.NewSecret(conn.Password)}
+	}
+	return steps.TestDockerConnection{
+		Document: doc, Connections: seen, Engine: f.engine, Registry: f.registry, Now: f.clock, Log: f.logger(),
+	}
+}
+
+// published runs steps 1 and 2.
+func (f *fixture) published(t *testing.T, connections ...string) xcom.UpdateDockerConnection {
+	t.Helper()
+	one, err := f.extract(connections...).Run(t.Context())
+	must(t, err)
+	two, err := f.update(one).Run(t.Context())
+	must(t, err)
+	return two
+}
+
+func (f *fixture) password(id string) string {
+	conn, _ := f.box.Airflow.Connection(id)
+	return conn.Password
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// wantError fails unless err says words.
+func wantError(t *testing.T, err error, words string) {
+	t.Helper()
+	if err == nil || !strings.Contains(err.Error(), words) {
+		t.Errorf("error is %v, want %q in it", err, words)
+	}
+}

@@ -1,0 +1,110 @@
+package steps_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"ecr-refresh/steps"
+	"ecr-refresh/steps/token"
+)
+
+func TestTestLogsInThroughTheEngine(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	doc, err := f.test(f.published(t, id)).Run(t.Context())
+	must(t, err)
+	got := doc.Connections[0]
+	if got.Matches == nil || !*got.Matches || got.Engine == "" || got.Login != "Login Succeeded" {
+		t.Errorf("tested %+v", got)
+	}
+	if logins := f.box.Engine.Logins(); len(logins) != 1 || logins[0].ServerAddress != f.box.RegistryHost() {
+		t.Errorf("the Engine saw %+v", logins)
+	}
+}
+
+// Another password within a quarter of an hour can only be read from elsewhere; later another run may have been.
+func TestTestTellsShadowedFromRefreshed(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	first := f.published(t, id)
+	f.published(t, id) // another run
+	f.now = f.now.Add(14 * time.Minute)
+	_, err := f.test(first).Run(t.Context())
+	wantError(t, err, "the connection is shadowed")
+	f.now = f.now.Add(2 * time.Minute)
+	doc, err := f.test(first).Run(t.Context())
+	must(t, err)
+	if *doc.Connections[0].Matches {
+		t.Error("two tokens match")
+	}
+	wantLog(t, f, "another run has refreshed it since")
+}
+
+// A refused login is told as that, not as a fault of the Engine.
+func TestTestRefusedLogin(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	published := f.published(t, id)
+	f.box.ECR.ExpireTokens()
+	_, err := f.test(published).Run(t.Context())
+	wantError(t, err, "the registry answered the Engine 403: the credential is refused")
+}
+
+func TestTestWithoutEngine(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	step := f.test(f.published(t, id))
+	step.Engine = nil
+	doc, err := step.Run(t.Context())
+	must(t, err)
+	if got := doc.Connections[0]; got.Engine != "none" || got.Login != "Accepted by the registry" {
+		t.Errorf("tested %+v", got)
+	}
+	f.box.ECR.ExpireTokens()
+	_, err = step.Run(t.Context())
+	wantError(t, err, "it answered 403")
+}
+
+// An Engine that is given no address of a registry sends the password to Docker Hub.
+func TestTestNeverLogsInToDockerHub(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	step := f.test(f.published(t, id))
+	step.Connections[id] = steps.DockerConnection{Host: "", Login: "AWS", Password: token.NewSecret("x")}
+	_, err := step.Run(t.Context())
+	wantError(t, err, `tasks see host ""`)
+	if n := len(f.box.Engine.Logins()); n != 0 {
+		t.Errorf("the Engine saw %d logins", n)
+	}
+}
+
+// A host with a port is another server to docker-py, and is logged in to as such.
+func TestTestNegotiatesTheAPIVersion(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ engine, api, min string }{{"20.10.24", "1.41", "1.12"}, {"29.3.0", "1.54", "1.44"}} {
+		f := newFixture(t)
+		f.box.Engine.SetVersion(c.engine, c.api, c.min)
+		doc, err := f.test(f.published(t, id)).Run(t.Context())
+		must(t, err)
+		if got := doc.Connections[0].Engine; got != c.engine {
+			t.Errorf("engine is %s, want %s", got, c.engine)
+		}
+	}
+}
+
+func TestStepsEndWhenTheyAreCancelled(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	published := f.published(t, id)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, one := f.extract(id).Run(ctx)
+	_, three := f.test(published).Run(ctx)
+	for _, err := range []error{one, three} {
+		if err == nil || errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("a cancelled step ends with %v", err)
+		}
+	}
+}

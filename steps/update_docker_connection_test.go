@@ -1,0 +1,147 @@
+package steps_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"ecr-refresh/integration/sandbox"
+	"ecr-refresh/steps/failure"
+	"ecr-refresh/steps/token"
+)
+
+func wantLog(t *testing.T, f *fixture, words string) {
+	t.Helper()
+	if !strings.Contains(f.log.String(), words) {
+		t.Errorf("log does not say %q:\n%s", words, f.log)
+	}
+}
+
+func TestUpdateTouchesThePasswordAlone(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	before, _ := f.box.Airflow.Connection(id)
+	doc := f.published(t, id)
+	after, _ := f.box.Airflow.Connection(id)
+	before.Password = f.box.ECR.LastToken().Password
+	if after != before {
+		t.Errorf("connection is %+v, want %+v", after, before)
+	}
+	if c := doc.Connections[0]; !c.Published || c.PublishedAt.Sub(f.now).Abs() > time.Minute || c.ConnectionID != id {
+		t.Errorf("document says %+v", c)
+	}
+	if f.box.Airflow.Revoked() != 1 {
+		t.Error("the JWT was not revoked")
+	}
+}
+
+// Clearing step 2 of an old run would put an old token over a newer one.
+func TestUpdateRefusesAnOldDocument(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	doc, err := f.extract(id).Run(t.Context())
+	must(t, err)
+	old := f.password(id)
+	f.now = f.now.Add(time.Hour + 2*time.Second)
+	_, err = f.update(doc).Run(t.Context())
+	wantError(t, err, "over the limit of 1h0m0s (--max-age)")
+	if !failure.IsPermanent(err) || f.password(id) != old {
+		t.Error("an old document was not refused for good")
+	}
+	f.now = f.now.Add(-4 * time.Second)
+	_, err = f.update(doc).Run(t.Context())
+	must(t, err)
+}
+
+// Anyone who knows the recipient can make a seal.
+func TestUpdateRefusesAForgedToken(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	doc, err := f.extract(id).Run(t.Context())
+	must(t, err)
+	forged := token.Token{
+		RegistryURL: doc.Tokens[0].RegistryURL, Username: "AWS", Password: token.NewSecret("forged"),
+		IssuedAt: doc.Tokens[0].IssuedAt, ExpiresAt: doc.Tokens[0].ExpiresAt,
+	}
+	doc.Sealed, err = token.Seal(doc.Recipient, []token.Token{forged})
+	must(t, err)
+	old := f.password(id)
+	_, err = f.update(doc).Run(t.Context())
+	wantError(t, err, "it was altered")
+	doc.Tokens[0].Fingerprint = forged.Fingerprint()
+	_, err = f.update(doc).Run(t.Context())
+	wantError(t, err, "the credential is refused")
+	if f.password(id) != old {
+		t.Error("a forged token was published")
+	}
+}
+
+// A token that expires between the steps is not published.
+func TestUpdateChecksTheTokenAgain(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	doc, err := f.extract(id).Run(t.Context())
+	must(t, err)
+	old := f.password(id)
+	f.box.ECR.ExpireTokens()
+	_, err = f.update(doc).Run(t.Context())
+	wantError(t, err, "it answered 403")
+	if f.password(id) != old {
+		t.Error("a dead token was published")
+	}
+}
+
+// One broken connection does not stop the others, and is told to the next step.
+func TestUpdateCarriesFailures(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	good, _ := f.box.Airflow.Connection(id)
+	other := good
+	other.ID, other.Host = "other", "example.com"
+	f.box.Airflow.SetConnection(other)
+	doc, err := f.extract(id, "other", "missing").Run(t.Context())
+	must(t, err)
+	two, err := f.update(doc).Run(t.Context())
+	must(t, err)
+	if len(two.Connections) != 1 || len(two.Failures) != 2 || f.password(id) != f.box.ECR.LastToken().Password {
+		t.Errorf("document is %+v", two)
+	}
+	if f.password("other") != good.Password {
+		t.Error("the password of another registry's connection was changed")
+	}
+	_, err = f.test(two).Run(t.Context())
+	wantError(t, err, `update_docker_connection: update connection "other": its host is "example.com"`)
+	wantError(t, err, `update connection "missing": airflow has no such connection`)
+	if failure.IsPermanent(err) {
+		t.Error("failures of other targets end with exit code 1")
+	}
+}
+
+func TestUpdateWarnsOfAHostThatDockerPyMisses(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*sandbox.Connection){
+		"scheme": func(c *sandbox.Connection) { c.Host = "https://" + c.Host },
+		"port":   func(c *sandbox.Connection) { c.Port = 443 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t)
+			conn, _ := f.box.Airflow.Connection(id)
+			change(&conn)
+			f.box.Airflow.SetConnection(conn)
+			f.published(t, id)
+			wantLog(t, f, "with no scheme, path or port")
+		})
+	}
+}
+
+func TestUpdateTwiceIsSafe(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	doc, err := f.extract(id).Run(t.Context())
+	must(t, err)
+	for range 2 {
+		_, err = f.update(doc).Run(t.Context())
+		must(t, err)
+	}
+}
