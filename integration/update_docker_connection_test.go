@@ -9,7 +9,7 @@ import (
 // connectionMissing: Airflow has no such Docker connection.
 func (w *world) connectionMissing(t *testing.T) {
 	d := w.copy(t, "absent", "")
-	d.run(t).wantRed(t, update, "2", "docker_absent", "404")
+	d.run(t).wantRed(t, update, "2", "docker_absent", "no such connection", "airflow connections add")
 }
 
 // anotherRegistry: a token must not land on a connection to somewhere else.

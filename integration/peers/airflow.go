@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -167,6 +168,9 @@ func (a *Airflow) stop() {
 }
 
 func (a *Airflow) bin(name string) string { return filepath.Join(a.venv, "bin", name) }
+
+// Environ returns the environment of Airflow's processes, and so of its tasks.
+func (a *Airflow) Environ() []string { return slices.Clone(a.env) }
 
 // CLI runs Airflow's command line beside the running Airflow, as an administrator on its host does.
 func (a *Airflow) CLI(ctx context.Context, args ...string) (string, error) {

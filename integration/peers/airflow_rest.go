@@ -29,6 +29,7 @@ type StatusError struct {
 	Body   string
 }
 
+// Error gives the status and the answer's own words.
 func (e *StatusError) Error() string { return fmt.Sprintf("airflow answers %d: %s", e.Status, e.Body) }
 
 func newRestClient(base string, login Login) restClient {
