@@ -54,6 +54,7 @@ func (c *call) extract() steps.ExtractECRToken {
 // sealTo gives the recipient: handed over, or of an identity handed over, or of this host's own, made here if need be.
 func (c *call) sealTo() string {
 	if to, _ := given(c.Context, c.recipient); to != "" {
+		c.fault(token.CheckRecipient(to))
 		return to
 	}
 	id, found, err := c.givenIdentity()

@@ -31,15 +31,30 @@ type sealed struct {
 // One seal holds any number of tokens. Anyone who knows the recipient can seal, so who opens it must still check the
 // tokens with their registry.
 func Seal(recipient string, tokens []Token) (string, error) {
-	to, err := age.ParseX25519Recipient(recipient)
+	to, err := parseRecipient(recipient)
 	if err != nil {
-		return "", failure.Permanent(hintKeygen, "read recipient %q: not an age X25519 recipient (age1…)", recipient)
+		return "", err
 	}
 	var box bytes.Buffer
 	if err := encrypt(&box, to, tokens); err != nil {
 		return "", fmt.Errorf("seal tokens: %w", err)
 	}
 	return base64.StdEncoding.EncodeToString(box.Bytes()), nil
+}
+
+// CheckRecipient refuses what Seal could not seal to.
+func CheckRecipient(recipient string) error {
+	_, err := parseRecipient(recipient)
+	return err
+}
+
+func parseRecipient(recipient string) (*age.X25519Recipient, error) {
+	to, err := age.ParseX25519Recipient(recipient)
+	if err != nil {
+		// Cut: who swaps the two Variables gives the private key here, and its first 15 characters tell him so.
+		return nil, failure.Permanent(hintKeygen, "read recipient %.15q: not an age X25519 recipient (age1…)", recipient)
+	}
+	return to, nil
 }
 
 func encrypt(w io.Writer, to age.Recipient, tokens []Token) error {
