@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -25,6 +26,9 @@ type process struct {
 	pid  int
 	done chan struct{}
 	err  error
+
+	guardian *exec.Cmd
+	pipe     *os.File // the guardian's stdin
 }
 
 // start runs argv with exactly env; its log is <dir>/<name>.log, appended to.
@@ -42,14 +46,31 @@ func startAs(user *syscall.Credential, name, dir string, env []string, argv ...s
 	defer out.Close()
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr = env, dir, out, out
-	cmd.SysProcAttr = ownGroup()
-	cmd.SysProcAttr.Credential = user
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: user}
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
 	p.pid = cmd.Process.Pid
 	go func() { p.err = cmd.Wait(); close(p.done) }()
+	if err := p.guard(); err != nil {
+		p.stop()
+		return nil, err
+	}
 	return p, nil
+}
+
+// guard leaves a guardian beside the process, who ends it when this program dies without having done so (a test that
+// is killed or runs out of time): then the pipe between them closes.
+func (p *process) guard() error {
+	stdin, pipe, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer stdin.Close()
+	p.pipe = pipe
+	p.guardian = exec.Command("sh", "-c", `read -r _; kill -TERM "-$1"; sleep 10; kill -KILL "-$1"`, "guardian", strconv.Itoa(p.pid))
+	p.guardian.Stdin, p.guardian.SysProcAttr = stdin, &syscall.SysProcAttr{Setpgid: true}
+	return p.guardian.Start()
 }
 
 // stop ends the whole group: SIGTERM, and SIGKILL for whoever is left.
@@ -61,6 +82,9 @@ func (p *process) stop() {
 	}
 	_ = syscall.Kill(-p.pid, syscall.SIGKILL)
 	<-p.done
+	_ = p.guardian.Process.Kill()
+	_ = p.guardian.Wait()
+	_ = p.pipe.Close()
 }
 
 func (p *process) groupAlive() bool {
