@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 
 	"ecr-refresh/steps/failure"
@@ -49,11 +51,13 @@ func ReadDockerConfig(path string) (DockerConfig, error) {
 	return config, nil
 }
 
-// Check tells what docker-py 7 would do for a connection whose host is connHost (docker/auth.py, resolve_authconfig):
-// a helper or store for the registry is asked before the fresh login, and wins or raises; a stale auths entry wins over
-// a login whose connection writes the host with a scheme. warning is for an entry that does no harm; err for one that does.
-func (c DockerConfig) Check(connHost, registryHost string) (warning string, err error) {
-	for _, key := range []string{registryHost, "https://" + registryHost} {
+// Check tells what docker-py 7 would do for a connection whose host and port make server (docker/auth.py,
+// resolve_authconfig; testdata/docker_config.json is what it did). A helper or store is asked before the fresh login,
+// and wins or raises. The fresh login is kept under server as it is written, and a pull looks for registryHost first:
+// with a scheme or a port in server, a stale auths entry is found before it. warning is for what does no harm to the
+// image names that people write; err for what does.
+func (c DockerConfig) Check(server, registryHost string) (warning string, err error) {
+	for _, key := range []string{registryHost, server} {
 		if helper := c.credHelpers[key]; helper != "" {
 			return "", c.wins("credHelpers", key, helper)
 		}
@@ -61,26 +65,26 @@ func (c DockerConfig) Check(connHost, registryHost string) (warning string, err 
 	if c.credsStore != "" {
 		return "", c.wins("credsStore", "", c.credsStore)
 	}
-	key, found := c.auth(registryHost)
-	switch {
-	case !found:
-		return "", nil
-	case strings.Contains(connHost, "://"):
-		return "", c.wins("auths", key, "")
-	}
-	return fmt.Sprintf("%s has an auths entry %q: harmless while the connection's host is bare and its extra does not turn reauth off; better run: docker logout %s",
-		c.path, key, registryHost), nil
-}
-
-// auth finds the entry of a registry however its key is written.
-func (c DockerConfig) auth(registryHost string) (key string, found bool) {
-	for key := range c.auths {
-		bare := strings.TrimPrefix(strings.TrimPrefix(key, "https://"), "http://")
-		if host, _, _ := strings.Cut(bare, "/"); host == registryHost {
-			return key, true
+	for _, key := range slices.Sorted(maps.Keys(c.auths)) {
+		switch {
+		case hostname(key) != registryHost:
+		case server == registryHost:
+			warning = fmt.Sprintf("%s has an auths entry %q: harmless while the connection's extra does not turn reauth off; better run: docker logout %s",
+				c.path, key, registryHost)
+		case key != server:
+			return "", c.wins("auths", key, "")
 		}
 	}
-	return "", false
+	if hostname(server) != registryHost {
+		warning = fmt.Sprintf("the connection makes Docker log in to %q: an image named %s/… is pulled without this login; leave the port empty", server, registryHost)
+	}
+	return warning, nil
+}
+
+// hostname is docker-py's convert_to_hostname: a port stays.
+func hostname(key string) string {
+	host, _, _ := strings.Cut(strings.NewReplacer("https://", "", "http://", "").Replace(key), "/")
+	return host
 }
 
 func (c DockerConfig) wins(section, key, helper string) error {
@@ -92,5 +96,5 @@ func (c DockerConfig) wins(section, key, helper string) error {
 		entry = fmt.Sprintf("%s = %q", entry, helper)
 	}
 	return failure.Permanent("remove this entry from the worker's file (docker logout, or edit it)",
-		"docker-py asks %s before the fresh login: entry %s wins over the connection", c.path, entry)
+		"docker-py asks %s before the fresh login: entry %s wins over the connection, or fails", c.path, entry)
 }

@@ -1,0 +1,113 @@
+package steps_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"ecr-refresh/steps"
+	"ecr-refresh/steps/failure"
+)
+
+// Check must agree with what a real docker-py pulled with. It does not run a helper, so any helper it would ask is a fault.
+func TestDockerConfigAgreesWithDockerPy(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("testdata/docker_config.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var golden struct {
+		Registry string
+		Rows     []struct {
+			Name, Server string
+			Config       json.RawMessage
+			PullsWith    string `json:"pulls_with"`
+		}
+	}
+	if err := json.Unmarshal(text, &golden); err != nil || len(golden.Rows) < 30 {
+		t.Fatalf("%d rows: %v", len(golden.Rows), err)
+	}
+	for _, row := range golden.Rows {
+		t.Run(row.Name, func(t *testing.T) {
+			t.Parallel()
+			warning, err := readConfig(t, string(row.Config)).Check(row.Server, golden.Registry)
+			asksHelper := strings.Contains(string(row.Config), `"works"`) || strings.Contains(string(row.Config), `"empty"`)
+			switch {
+			case row.PullsWith == "fresh" && err != nil && !asksHelper,
+				row.PullsWith == "none" && err == nil && warning == "",
+				row.PullsWith != "fresh" && row.PullsWith != "none" && err == nil:
+				t.Errorf("docker-py pulls with %s; warning %q, error %v", row.PullsWith, warning, err)
+			case err != nil && (!failure.IsPermanent(err) || !strings.Contains(err.Error(), "config.json") || failure.Hint(err) == ""):
+				t.Errorf("error %v, hint %q", err, failure.Hint(err))
+			}
+		})
+	}
+}
+
+func TestDockerConfigNamesTheEntry(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct{ config, server, want string }{
+		{`{"auths":{"r.example.com":{}}}`, "r.example.com", `config.json has an auths entry "r.example.com"`},
+		{`{"auths":{"http://r.example.com/v1/":{}}}`, "r.example.com", `auths entry "http://r.example.com/v1/"`},
+		{`{"auths":{"r.example.com":{},"other":{}}}`, "https://r.example.com", `entry auths["r.example.com"] wins`},
+		{`{"credsStore":"desktop"}`, "r.example.com", `entry credsStore = "desktop" wins`},
+		{`{"credHelpers":{"r.example.com":"ecr-login"}}`, "r.example.com", `entry credHelpers["r.example.com"] = "ecr-login" wins`},
+		{`{}`, "r.example.com:443", `log in to "r.example.com:443"`},
+		{`{"auths":{"other":{}},"credHelpers":{"other":"x"}}`, "r.example.com", ""},
+	} {
+		warning, err := readConfig(t, row.config).Check(row.server, "r.example.com")
+		said := warning
+		if err != nil {
+			said = err.Error()
+		}
+		if !strings.Contains(said, row.want) || (row.want == "") != (said == "") {
+			t.Errorf("%s, %s: says %q, want %q", row.config, row.server, said, row.want)
+		}
+	}
+}
+
+func TestReadDockerConfig(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	config, err := steps.ReadDockerConfig(filepath.Join(folder, "config.json"))
+	if err != nil {
+		t.Errorf("a missing file: %v", err)
+	}
+	if warning, err := config.Check("r", "r"); warning != "" || err != nil {
+		t.Errorf("a missing file: %q, %v", warning, err)
+	}
+	for name, text := range map[string]string{
+		"not JSON":     `{"auths":{"r":{"auth":"S3CRET"}}`,
+		"another kind": `["S3CRET"]`,
+		"credsStore":   `{"credsStore":["S3CRET"]}`,
+		"too long":     strings.Repeat(" ", 1<<20) + "{}",
+	} {
+		path := filepath.Join(folder, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := steps.ReadDockerConfig(path); err == nil || !strings.Contains(err.Error(), path) || strings.Contains(err.Error(), "S3CRET") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for name, path := range map[string]string{"folder": folder, "device": os.DevNull, "below a file": filepath.Join(folder, "not JSON", "config.json")} {
+		if _, err := steps.ReadDockerConfig(path); err == nil || !strings.Contains(err.Error(), path) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func readConfig(t *testing.T, text string) steps.DockerConfig {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "config.json")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	config, err := steps.ReadDockerConfig(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return config
+}
