@@ -1,7 +1,9 @@
 package integration
 
 import (
+	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"reflect"
 	"testing"
 	"time"
@@ -17,16 +19,21 @@ func (w *world) deployed(t *testing.T) {
 	before, err := w.Airflow.Connection(t.Context(), "docker_default")
 	must(t, err)
 	must(t, w.Airflow.Deploy(dags.RefreshDockerTokenFile, dags.RefreshDockerToken))
-	argv := watchArgv(t)
 	d := &dag{world: w, id: deployedDAG, connection: "docker_default"}
+	d.run(t).wantGreen(t)
+	must(t, w.Airflow.WaitIdle(t.Context(), deployedDAG, runLimit)) // the scheduler has added a run of its own
+
+	argv := watchArgv(t)
 	r := d.run(t)
 	seen := argv()
 	r.wantGreen(t)
 	r.wantOrder(t)
-
 	token := w.Sandbox.ECR.LastToken().Password
 	if len(token) < 2_000 {
 		t.Fatalf("the token has %d characters: what Airflow cuts or masks depends on a real one's length", len(token))
+	}
+	if issued := r.document(t, extract)["tokens"].([]any)[0].(map[string]any)["fingerprint"]; issued != fingerprint(token) {
+		t.Errorf("document 1 has fingerprint %v, and ECR's last token %s", issued, fingerprint(token))
 	}
 	if w.password(t, d.connection) != token {
 		t.Error("Airflow's stored password is not ECR's token")
@@ -111,6 +118,9 @@ func (w *world) parses(t *testing.T, n int) time.Duration {
 	}
 	return time.Since(begin)
 }
+
+// fingerprint is what the documents show of a token.
+func fingerprint(token string) string { return fmt.Sprintf("%.6x", sha256.Sum256([]byte(token))) }
 
 func asJSON(v any) string {
 	text, _ := json.Marshal(v)

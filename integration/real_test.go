@@ -24,8 +24,9 @@ const (
 // runLimit bounds one run of the DAG: three tasks, while others run beside it.
 const runLimit = 3 * time.Minute
 
-// TestReal runs the DAG on real Airflow. One Airflow serves all parts: first the DAG alone as it is deployed, then
-// copies of it side by side, each with a connection and a fault of its own, then what disturbs everybody.
+// TestReal runs the DAG on real Airflow, and the steps by hand. One Airflow serves all parts: first the DAG alone as it
+// is deployed, then copies of it side by side, each with a connection and a fault of its own, then what disturbs
+// everybody.
 func TestReal(t *testing.T) {
 	w := startWorld(t)
 	t.Run("deployed", w.deployed)
@@ -50,6 +51,7 @@ func TestReal(t *testing.T) {
 		}
 	})
 	t.Run("engine stopped", w.engineStopped)
+	t.Run("by hand", func(t *testing.T) { suite(t, realSite{w}, w.bin) })
 	t.Run("one version", w.oneVersion)
 	t.Run("no secret left", w.noSecretLeft)
 }
@@ -57,6 +59,7 @@ func TestReal(t *testing.T) {
 // world is the running peers, and an Airflow set up as the README says.
 type world struct {
 	*peers.Peers
+	bin     string
 	secrets *secretSet
 }
 
@@ -64,8 +67,9 @@ func startWorld(t *testing.T) *world {
 	dir, err := os.MkdirTemp("", "ecr-refresh-")
 	must(t, err)
 	t.Cleanup(func() { must(t, os.RemoveAll(dir)) })
+	bin := binary(t, dir)
 	p, err := peers.Start(t.Context(), peers.Options{
-		Dir: dir, Airflow: os.Getenv("AIRFLOW"), Binary: binary(t, dir),
+		Dir: dir, Airflow: os.Getenv("AIRFLOW"), Binary: bin,
 		Env: []string{"AIRFLOW_CONN_DOCKER_SHADOWED=docker://AWS:shadowing-password@" + peers.SandboxHost},
 	})
 	must(t, err)
@@ -75,7 +79,7 @@ func startWorld(t *testing.T) *world {
 		}
 		must(t, p.Close())
 	})
-	w := &world{p, new(secretSet)}
+	w := &world{p, bin, new(secretSet)}
 	w.setUp(t)
 	return w
 }

@@ -134,7 +134,7 @@ func (h hand) wantOld(t *testing.T) {
 }
 
 func green(t *testing.T, h hand) {
-	h.extract(t).want(t, 0, "ECR gave a token for "+h.host(), h.host()+" accepts the token")
+	h.extract(t).want(t, 0, "token for "+h.host(), h.host()+" accepts the token")
 	h.wantOld(t)
 	h.update(t).want(t, 0, "has the new token")
 	h.wantPassword(t, h.issued())
@@ -281,7 +281,7 @@ func (s realSite) environ() []string {
 		"AIRFLOW_VAR_ECR_AWS_ACCOUNT=" + s.Moto.Account, "AIRFLOW_VAR_ECR_AWS_REGION_NAME=" + peers.Region,
 		"ECR_REFRESH_AIRFLOW_HOST=127.0.0.1", "ECR_REFRESH_AIRFLOW_PORT=" + strconv.Itoa(s.Airflow.Port),
 		"ECR_REFRESH_AIRFLOW_LOGIN=" + op.User, "ECR_REFRESH_AIRFLOW_PASSWORD=" + op.Password,
-		"DOCKER_HOST=" + s.Docker.Host,
+		"DOCKER_HOST=" + s.Docker.Host, "ECR_REFRESH_CA_FILE=" + s.CAFile(),
 	}
 	for name, value := range s.Moto.Environ() {
 		env = append(env, name+"="+value)

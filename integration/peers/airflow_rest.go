@@ -116,7 +116,8 @@ type Connection struct {
 	Extra       *string `json:"extra"`
 }
 
-// Trigger unpauses a DAG (once it has been parsed) and starts a run; it returns the run's id.
+// Trigger unpauses a DAG (once it has been parsed) and starts a run; it returns the run's id. Airflow may add the run
+// of the schedule's last past hour when a DAG is unpaused for the first time.
 func (a *Airflow) Trigger(ctx context.Context, dag string) (string, error) {
 	ctx, cancel := withDeadline(ctx, time.Minute, "finding the DAG "+dag)
 	defer cancel()
@@ -147,6 +148,22 @@ func (a *Airflow) WaitRun(ctx context.Context, dag, run string, limit time.Durat
 		return err
 	})
 	return state, err
+}
+
+// WaitIdle waits until no run of a DAG is queued or running.
+func (a *Airflow) WaitIdle(ctx context.Context, dag string, limit time.Duration) error {
+	ctx, cancel := withDeadline(ctx, limit, "all runs of "+dag)
+	defer cancel()
+	return poll(ctx, "the end of all runs of "+dag, func(ctx context.Context) error {
+		var answer struct {
+			Total int `json:"total_entries"`
+		}
+		err := a.rest.call(ctx, "GET", "/api/v2/dags/"+dag+"/dagRuns?state=queued&state=running", nil, &answer)
+		if err == nil && answer.Total > 0 {
+			err = fmt.Errorf("%d have not ended", answer.Total)
+		}
+		return err
+	})
 }
 
 // RunState returns the state of a run: queued, running, success, failed.

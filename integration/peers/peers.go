@@ -84,7 +84,7 @@ func (p *Peers) start(ctx context.Context, venv string, o Options) (err error) {
 		"HTTPS_PROXY=" + p.Sandbox.Proxy.URL().String(),
 		"NO_PROXY=127.0.0.1,localhost," + registryHost(account, Region) + "," + registryHost(account, RefusedRegion),
 	}
-	if p.Docker, err = newDocker(p.Dir, cleanEnv(append(proxy, "SSL_CERT_FILE="+p.caFile())...)); err != nil {
+	if p.Docker, err = newDocker(p.Dir, cleanEnv(append(proxy, "SSL_CERT_FILE="+p.CAFile())...)); err != nil {
 		return err
 	}
 	if p.Airflow, err = newAirflow(p.Dir, venv, slices.Concat(proxy, p.taskEnv(o.Binary), o.Env)); err != nil {
@@ -127,7 +127,7 @@ func (p *Peers) taskEnv(binary string) []string {
 	credentials := p.Sandbox.ECR.Credentials()
 	return []string{
 		"ECR_REFRESH_BIN=" + binary,
-		"ECR_REFRESH_CA_FILE=" + p.caFile(),
+		"ECR_REFRESH_CA_FILE=" + p.CAFile(),
 		"DOCKER_HOST=" + p.Docker.Host,
 		"AWS_ACCESS_KEY_ID=" + credentials.AccessKeyID,
 		"AWS_SECRET_ACCESS_KEY=" + credentials.SecretAccessKey,
@@ -135,7 +135,8 @@ func (p *Peers) taskEnv(binary string) []string {
 	}
 }
 
-func (p *Peers) caFile() string { return filepath.Join(p.Dir, "ca.pem") }
+// CAFile is a PEM file with the certificates of the sandbox's proxy and of the real registries, for ECR_REFRESH_CA_FILE.
+func (p *Peers) CAFile() string { return filepath.Join(p.Dir, "ca.pem") }
 
 func (p *Peers) writeCAs() error {
 	var all []byte
@@ -146,7 +147,7 @@ func (p *Peers) writeCAs() error {
 		}
 		all = append(all, text...)
 	}
-	return os.WriteFile(p.caFile(), all, 0o600)
+	return os.WriteFile(p.CAFile(), all, 0o600)
 }
 
 // Close stops all peers. Data and logs stay in Dir.
