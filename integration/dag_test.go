@@ -23,30 +23,43 @@ func (w *world) deployed(t *testing.T) {
 	d.run(t).wantGreen(t)
 	must(t, w.Airflow.WaitIdle(t.Context(), deployedDAG, runLimit)) // the scheduler has added a run of its own
 
-	argv := watchArgv(t)
+	argv := watchArgv()
 	r := d.run(t)
 	seen := argv()
 	r.wantGreen(t)
 	r.wantOrder(t)
-	token := w.Sandbox.ECR.LastToken().Password
-	if len(token) < 2_000 {
-		t.Fatalf("the token has %d characters: what Airflow cuts or masks depends on a real one's length", len(token))
-	}
+	token := w.newestToken(t)
 	if issued := r.document(t, extract)["tokens"].([]any)[0].(map[string]any)["fingerprint"]; issued != fingerprint(token) {
 		t.Errorf("document 1 has fingerprint %v, and ECR's last token %s", issued, fingerprint(token))
 	}
-	if w.password(t, d.connection) != token {
+	if d.password(t, d.connection) != token {
 		t.Error("Airflow's stored password is not ECR's token")
 	}
-	after, err := w.Airflow.Connection(t.Context(), d.connection)
-	must(t, err)
-	if !reflect.DeepEqual(before, after) {
-		t.Errorf("the connection has changed:\n%s\n%s", asJSON(before), asJSON(after))
-	}
+	d.wantUnchanged(t, before)
 	r.wantNoPiece(t, token)
 	wantNoPiece(t, "the argv of a process", seen, token)
 	if len(seen) == 0 {
 		t.Error("no process of ecr-refresh was seen")
+	}
+}
+
+// newestToken returns what the sandbox's ECR issued last. What Airflow cuts or masks depends on its length.
+func (w *world) newestToken(t *testing.T) string {
+	t.Helper()
+	token := w.Sandbox.ECR.LastToken().Password
+	if len(token) < 2_000 {
+		t.Fatalf("the token has %d characters, and a real one about 2,400", len(token))
+	}
+	return token
+}
+
+// wantUnchanged compares all of the connection that the API shows: everything but the password.
+func (d *dag) wantUnchanged(t *testing.T, before peers.Connection) {
+	t.Helper()
+	after, err := d.Airflow.Connection(t.Context(), d.connection)
+	must(t, err)
+	if !reflect.DeepEqual(before, after) {
+		t.Errorf("the connection has changed:\n%s\n%s", asJSON(before), asJSON(after))
 	}
 }
 

@@ -115,7 +115,7 @@ func keepsSecrets(path string) bool { return filepath.Base(path) == "passwords.j
 
 // watchArgv reads the command lines of all processes again and again. The function that it returns ends that, and
 // returns those of ecr-refresh.
-func watchArgv(t *testing.T) func() string {
+func watchArgv() func() string {
 	stop, done := make(chan struct{}), make(chan struct{})
 	seen := map[string]bool{}
 	go func() {

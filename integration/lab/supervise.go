@@ -68,7 +68,7 @@ func setup(a *peers.Airflow) [][]string {
 		{"connections", "add", "airflow-api", "--conn-type", "http", "--conn-schema", "http", "--conn-host", "127.0.0.1",
 			"--conn-port", fmt.Sprint(a.Port), "--conn-login", user.User, "--conn-password", user.Password},
 		{"connections", "add", "docker_default", "--conn-type", "docker", "--conn-host", peers.SandboxHost, "--conn-login", "AWS"},
-		{"pools", "set", "systemqueue", "5", "Upkeep of Airflow itself"},
+		{"pools", "set", "systemqueue", "5", "System maintenance tasks"},
 	}
 }
 
