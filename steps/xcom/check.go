@@ -70,7 +70,7 @@ func checkID(at, id string) []error {
 }
 
 func checkToken(at, registryURL, username, print string, expires time.Time) (faults []error) {
-	if u, err := url.Parse(registryURL); err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || u.Path != "" {
+	if u, err := url.Parse(registryURL); err != nil || u.Hostname() == "" || registryURL != "https://"+u.Host {
 		faults = append(faults, fmt.Errorf("%s.registry_url: %.80q is not https://HOST", at, registryURL))
 	}
 	if username == "" {

@@ -107,7 +107,8 @@ func (TestDockerConnection) step() string   { return StepTestDockerConnection }
 func Parse[D document](text string) (D, error) {
 	var doc D
 	line := lastLine(text)
-	if line == "" || line == "null" || line == "None" {
+	switch line {
+	case "", "null", "None", `""`:
 		return doc, failure.Permanent("run it first, or clear it with Downstream", "read document: %s left no result", doc.step())
 	}
 	if err := decode(line, &doc); err != nil {
@@ -156,7 +157,7 @@ func unmarshal(line string, into any) error {
 	case errors.As(err, &field) && field.Field != "":
 		return fmt.Errorf("field %q is not of type %s", field.Field, field.Type)
 	case err != nil:
-		return errors.New("it is not a JSON object, or is cut")
+		return errors.New("it is not a JSON object, or is cut, or a time in it is malformed")
 	}
 	if _, err := in.Token(); !errors.Is(err, io.EOF) {
 		return errors.New("something follows the JSON object")
