@@ -1,0 +1,112 @@
+// Command bench times the three steps beside their Python baseline on the sandbox's peers, in alternating runs, and
+// prints medians and ratios; integration/bench/run.sh builds and runs it. With -check it fails under the project's bars.
+//
+// Each step is a process of its own, as in Airflow, started by the small program in rusage, which measures it: wall time
+// by the monotonic clock from start to exit, CPU time and peak memory by wait4. The stand-ins' work (the other end of each
+// TLS handshake) happens in this process: it is in both sides' wall time and in nobody's CPU time. An idle machine gives
+// the best figures; on a busy one trust the ratio of the fastest runs, and CPU time.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"syscall"
+
+	"ecr-refresh/integration/sandbox"
+)
+
+func main() {
+	if err := run(os.Args[1:], os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// options are the command line: the programs in comparison, and how often each runs.
+type options struct {
+	refresh, python, baseline, rusage, empty string
+	pairs, starts                            int
+	check                                    bool
+}
+
+func parse(args []string) (o options, err error) {
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.StringVar(&o.refresh, "ecr-refresh", "", "our `binary`")
+	flags.StringVar(&o.python, "python", "", "the Python `interpreter`")
+	flags.StringVar(&o.baseline, "baseline", "", "the compiled baseline, a .pyc `file`")
+	flags.StringVar(&o.rusage, "rusage", "", "the `program` that measures")
+	flags.StringVar(&o.empty, "empty", "", "an empty static Go `program`")
+	flags.IntVar(&o.pairs, "pairs", 21, "alternating runs of both sides")
+	flags.IntVar(&o.starts, "starts", 50, "runs of --version")
+	flags.BoolVar(&o.check, "check", false, "fail when a number misses its bar")
+	if err := flags.Parse(args); err != nil {
+		return o, err
+	}
+	for _, program := range []*string{&o.refresh, &o.python, &o.baseline, &o.rusage, &o.empty} {
+		if *program, err = filepath.Abs(*program); err != nil {
+			return o, err
+		}
+		if info, err := os.Stat(*program); err != nil || info.IsDir() {
+			return o, fmt.Errorf("%q is no file: see run.sh", *program)
+		}
+	}
+	if o.pairs < 1 || o.starts < 1 || flags.NArg() > 0 {
+		return o, errors.New("-pairs and -starts are 1 or more, and there are no arguments")
+	}
+	return o, nil
+}
+
+func run(args []string, stdout io.Writer) error {
+	o, err := parse(args)
+	if err != nil {
+		return err
+	}
+	peers, err := sandbox.Start(sandbox.Options{})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = peers.Close() }()
+	dir, err := os.MkdirTemp("", "ecr-refresh-bench-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	b := bench{options: o, peers: peers, dir: dir, interrupted: make(chan os.Signal, 1)}
+	signal.Notify(b.interrupted, os.Interrupt, syscall.SIGTERM)
+	var r report
+	if r.heading, err = b.heading(); err != nil {
+		return err
+	}
+	if r.ours, r.python, err = b.alternate(); err != nil {
+		return err
+	}
+	if r.version, r.empty, err = b.starts(); err != nil {
+		return err
+	}
+	info, err := os.Stat(o.refresh)
+	if err != nil {
+		return err
+	}
+	r.size = info.Size()
+	if _, err := io.WriteString(stdout, r.table()); err != nil || !o.check {
+		return err
+	}
+	return r.check()
+}
+
+// heading names what is compared.
+func (b bench) heading() (string, error) {
+	ours, err := b.output(b.refresh, "--version")
+	if err != nil {
+		return "", err
+	}
+	python, err := b.output(b.python, "-c", `import platform, boto3, requests, docker
+print(f"Python {platform.python_version()} (boto3 {boto3.__version__}, requests {requests.__version__}, docker {docker.__version__})")`)
+	return fmt.Sprintf("%s beside %s\nmedians of %d alternating runs on the same stand-ins, %d CPUs\n", ours, python, b.pairs, runtime.NumCPU()), err
+}
