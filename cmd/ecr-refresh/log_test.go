@@ -34,11 +34,11 @@ func TestSentences(t *testing.T) {
 		{"no secret", func(l *slog.Logger) { l.With("a", token.NewSecret("S3CRET")).Info("x", "b", token.NewSecret("S3CRET")) },
 			"ecr-refresh: x a=[redacted] b=[redacted]\n"},
 		{"loggers made of one do not share attributes", func(l *slog.Logger) {
-			base := l.With("a", 1)
-			one, two := base.With("b", 1), base.With("c", 1)
+			base := l.With("a", 1).With("b", 2).With("c", 3) // a slice of 3 in an array of 4
+			one, two := base.With("d", 4), base.With("e", 5)
 			one.Info("one")
 			two.Info("two")
-		}, "ecr-refresh: one a=1 b=1\necr-refresh: two a=1 c=1\n"},
+		}, "ecr-refresh: one a=1 b=2 c=3 d=4\necr-refresh: two a=1 b=2 c=3 e=5\n"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
