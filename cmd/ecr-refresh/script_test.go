@@ -66,7 +66,9 @@ func TestScripts(t *testing.T) {
 
 type sandboxKey struct{}
 
-func boxOf(ts *testscript.TestScript) *sandbox.Sandbox { return ts.Value(sandboxKey{}).(*sandbox.Sandbox) }
+func boxOf(ts *testscript.TestScript) *sandbox.Sandbox {
+	return ts.Value(sandboxKey{}).(*sandbox.Sandbox)
+}
 
 // faults are what the scripts' command "peer" can do to the sandbox, and with "!" undo.
 func faults(box *sandbox.Sandbox) map[string]func(on bool) {

@@ -16,6 +16,7 @@ venv="$cache/airflow-$version"
 case "$version" in
   3.0.6) as_of=2025-09-05 ;;
   3.2.2) as_of=2026-06-10 ;;
+  3.3.2) as_of=2026-11-23 ;;
   *) as_of= ;;
 esac
 
