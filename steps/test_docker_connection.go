@@ -56,7 +56,7 @@ func (s TestDockerConnection) Run(ctx context.Context) (xcom.TestDockerConnectio
 	}
 	var faults []error
 	for _, f := range doc.Failures {
-		faults = append(faults, failure.Transient("look at the log of "+f.Step, "%s: %s", f.Step, f.Error))
+		faults = append(faults, failure.Transient("look at the log of "+failure.Line(f.Step), "%s: %s", failure.Line(f.Step), failure.Line(f.Error)))
 	}
 	for _, want := range s.Document.Connections {
 		tested, err := s.test(ctx, want)
@@ -143,7 +143,7 @@ func shadowHint(conn DockerConnection) string {
 }
 
 func (s TestDockerConnection) checkConfig(conn DockerConnection, want xcom.Published) error {
-	warning, err := s.Config.Check(conn.Host, token.Host(want.RegistryURL))
+	warning, err := s.Config.Check(conn.server(), token.Host(want.RegistryURL))
 	if warning != "" {
 		s.Log.Warn(warning)
 	}

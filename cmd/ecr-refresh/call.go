@@ -118,7 +118,7 @@ func (c *call) fault(err error) {
 // optional gives an input, or its fallback.
 func (c *call) optional(s setting) string {
 	if v, _ := given(c.Context, s); v != "" {
-		return strings.TrimSpace(v)
+		return v
 	}
 	return s.fallback
 }
@@ -256,7 +256,7 @@ func (c *call) givenIdentity() (id token.Identity, found bool, err error) {
 		}
 		return id, true, err
 	}
-	if path := c.optional(setting{flag: c.identityFile.flag, env: c.identityFile.env}); path != "" {
+	if path := c.optional(c.identityFile); path != "" {
 		id, err = token.LoadIdentity(path)
 		return id, true, err
 	}

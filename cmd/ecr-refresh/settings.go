@@ -30,10 +30,10 @@ func settings() inputs {
 		account:       setting{"account", []string{"AIRFLOW_VAR_ECR_AWS_ACCOUNT"}, "AWS `ACCOUNT` of the registry, 12 digits", ""},
 		region:        setting{"region", []string{"AIRFLOW_VAR_ECR_AWS_REGION_NAME"}, "AWS `REGION` of the registry", ""},
 		connectionIDs: setting{"connection-ids", []string{"ECR_REFRESH_CONNECTION_IDS"}, "Airflow connection `IDS`, joined by commas", "docker_default"},
-		recipient:     setting{"recipient", []string{"ECR_REFRESH_RECIPIENT"}, "age `RECIPIENT` (age1…) to seal the token to", "that of this host's identity"},
+		recipient:     setting{"recipient", []string{"ECR_REFRESH_RECIPIENT"}, "age `RECIPIENT` (age1…) to seal the token to, instead of this host's identity", ""},
 		document:      setting{"in", []string{"ECR_REFRESH_DOCUMENT"}, "`FILE` with the document of the step before, or - for stdin", ""},
 		out:           setting{"out", nil, "also write the result to `FILE` (0600)", ""},
-		identityFile:  setting{"identity-file", []string{"ECR_REFRESH_IDENTITY_FILE"}, "`FILE` with the age identity", "one made for this host"},
+		identityFile:  setting{"identity-file", []string{"ECR_REFRESH_IDENTITY_FILE"}, "`FILE` with the age identity, instead of this host's", ""},
 		maxAge:        setting{"max-age", []string{"ECR_REFRESH_MAX_AGE"}, "refuse a document older than this `DURATION`", "1h"},
 		airflowURL:    setting{"airflow-url", []string{"ECR_REFRESH_AIRFLOW_URL"}, "base `URL` of Airflow's API, instead of the connection's schema, host and port", ""},
 		engine:        setting{"engine", []string{"ECR_REFRESH_ENGINE", "DOCKER_HOST"}, "Docker Engine's `HOST` (unix://… or tcp://…), or none", "unix:///var/run/docker.sock"},
@@ -66,11 +66,11 @@ func (s setting) names() string {
 
 // given gives the value of s from its flag or the environment, and where it came from; "" where neither has one.
 func given(c *cli.Context, s setting) (value, source string) {
-	if v := c.String(s.flag); !unset(v) {
+	if v := strings.TrimSpace(c.String(s.flag)); !unset(v) {
 		return v, "--" + s.flag
 	}
 	for _, name := range s.env {
-		if v := os.Getenv(name); !unset(v) {
+		if v := strings.TrimSpace(os.Getenv(name)); !unset(v) {
 			return v, name
 		}
 	}

@@ -25,7 +25,7 @@ func TestGivenTakesTheFirstOfFlagAndNames(t *testing.T) {
 	for _, row := range []struct{ flag, first, second, value, source, optional string }{
 		{"a", "b", "c", "a", "--thing", "a"},
 		{"", "b", "c", "b", "TEST_THING_1", "b"},
-		{"None", "NOTSET", " c ", " c ", "TEST_THING_2", "c"},
+		{"None", "NOTSET", " c ", "c", "TEST_THING_2", "c"},
 		{"", " ", "None", "", "", "fallback"},
 	} {
 		t.Setenv("TEST_THING_1", row.first)

@@ -92,6 +92,9 @@ func (c *call) asTasksSee(id string, only bool) (seen steps.DockerConnection, fo
 	} else if !unset(os.Getenv(connectionEnv(id))) {
 		seen.Shadow = connectionEnv(id)
 	}
+	if err == nil {
+		err = checkPort(conn.port)
+	}
 	seen.Host, seen.Port, seen.Login, seen.Password = conn.host, conn.port, conn.login, conn.password
 	return seen, found, err
 }

@@ -53,16 +53,21 @@ func cause(err error) error {
 // logGroup is a mark that Airflow's log page takes for the start or end of a group.
 var logGroup = regexp.MustCompile(`::[a-z]+::`)
 
-// Said makes somebody else's words fit for one line of a log: no control characters, hence no ANSI colour and no new
-// line; no "::group::" that Airflow's log page would fold; at most 200 characters.
-func Said(words string) string {
+// Line makes somebody else's words fit for one line of a log: no control characters, hence no ANSI colour and no new
+// line; no "::group::" that Airflow's log page would fold.
+func Line(words string) string {
 	words = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || r == unicode.ReplacementChar || unicode.Is(unicode.Cf, r) {
 			return ' '
 		}
 		return r
 	}, words)
-	words = strings.Join(strings.Fields(logGroup.ReplaceAllString(words, " ")), " ")
+	return strings.Join(strings.Fields(logGroup.ReplaceAllString(words, " ")), " ")
+}
+
+// Said is Line, cut to 200 characters: enough of what a server says.
+func Said(words string) string {
+	words = Line(words)
 	if runes := []rune(words); len(runes) > maxSaid {
 		return string(runes[:maxSaid]) + "…"
 	}

@@ -77,7 +77,7 @@ func check(f *os.File, forbidden fs.FileMode) error {
 		forbidden = 0o077
 	}
 	if mode := info.Mode().Perm(); mode&forbidden != 0 {
-		return failure.Permanent("run: chmod 600 "+f.Name(), "read %q: mode %04o lets others at it", f.Name(), mode)
+		return failure.Permanent("run: chmod 600 "+f.Name()+"; a Kubernetes Secret wants defaultMode: 0400, or 0440 with fsGroup", "read %q: mode %04o lets others at it", f.Name(), mode)
 	}
 	return nil
 }
