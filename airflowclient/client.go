@@ -12,7 +12,7 @@ package airflowclient
 
 import (
 	"context"
-	"crypto/x509"
+	"crypto/tls"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -29,12 +29,12 @@ import (
 
 // Config says where Airflow's API is and who logs in.
 type Config struct {
-	BaseURL        string         // scheme://host[:port][/base/path]; the path is kept
-	Login          string         // user name
-	Password       token.Secret   // of that user
-	RootCAs        *x509.CertPool // nil: the system's
-	AttemptTimeout time.Duration  // for each of up to three attempts of a call; 0: 10 s
-	Log            *slog.Logger   // debug lines only, never a body; nil: none
+	BaseURL        string        // scheme://host[:port][/base/path]; the path is kept
+	Login          string        // user name
+	Password       token.Secret  // of that user
+	TLS            *tls.Config   // nil: the system's certificates, TLS 1.2 or newer
+	AttemptTimeout time.Duration // for each of up to three attempts of a call; 0: 10 s
+	Log            *slog.Logger  // debug lines only, never a body; nil: none
 }
 
 // Client is one login to one Airflow. It may be used by several goroutines at once.

@@ -54,11 +54,18 @@ func newDoer(cfg Config) *doer {
 func newTransport(cfg Config) *http.Transport {
 	return &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
-		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: cfg.RootCAs},
+		TLSClientConfig:        tlsConfig(cfg),
 		ForceAttemptHTTP2:      true,
 		MaxResponseHeaderBytes: 64 << 10,
 		IdleConnTimeout:        30 * time.Second,
 	}
+}
+
+func tlsConfig(cfg Config) *tls.Config {
+	if cfg.TLS == nil {
+		return &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	return cfg.TLS
 }
 
 // noRedirect stands on the client inside the retries: a redirect that is followed carries the password to another host.

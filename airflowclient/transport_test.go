@@ -246,11 +246,11 @@ func overTLS(t *testing.T, edit func(*tls.Config)) (*httptest.Server, *x509.Cert
 func TestTLS(t *testing.T) {
 	t.Parallel()
 	s, pool, _ := overTLS(t, func(*tls.Config) {})
-	trusting := func(cfg *Config) { cfg.RootCAs = pool }
+	trusting := func(cfg *Config) { cfg.TLS = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12} }
 	if _, err := newClient(t, s.URL, trusting).Connection(t.Context(), "docker_default"); err != nil {
 		t.Fatal(err)
 	}
-	_, err := newClient(t, s.URL, func(cfg *Config) { cfg.RootCAs = x509.NewCertPool() }).Connections(t.Context())
+	_, err := newClient(t, s.URL, func(cfg *Config) { cfg.TLS = &tls.Config{RootCAs: x509.NewCertPool(), MinVersion: tls.VersionTLS12} }).Connections(t.Context())
 	wantError(t, err, true, "trust airflow at "+s.URL+": tls: failed to verify certificate: x509: certificate signed by unknown authority", "--ca-file")
 
 	other := strings.Replace(s.URL, "127.0.0.1", "localhost", 1)
@@ -264,7 +264,7 @@ func TestTLS(t *testing.T) {
 func TestTLSHandshakeRefused(t *testing.T) {
 	t.Parallel()
 	s, pool, handshakes := overTLS(t, func(cfg *tls.Config) { cfg.MinVersion, cfg.MaxVersion = tls.VersionTLS11, tls.VersionTLS11 })
-	_, err := newClient(t, s.URL, func(cfg *Config) { cfg.RootCAs = pool }).Connections(t.Context())
+	_, err := newClient(t, s.URL, func(cfg *Config) { cfg.TLS = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12} }).Connections(t.Context())
 	wantError(t, err, true, "protocol version", "TLS 1.2 or newer")
 	if n := handshakes.Load(); n != 1 {
 		t.Errorf("%d handshakes, want 1", n)

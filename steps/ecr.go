@@ -24,6 +24,7 @@ import (
 
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/token"
+	"ecr-refresh/steps/trust"
 )
 
 // attemptTimeout bounds one attempt of one call to ECR or a registry.
@@ -35,25 +36,42 @@ const maxPassword = 8 << 10
 // tokenUser is the user name in every ECR authorization token.
 const tokenUser = "AWS"
 
-// ECR is the one call of Amazon ECR's API that step 1 makes; *ecr.Client has it.
-type ECR interface {
-	GetAuthorizationToken(context.Context, *ecr.GetAuthorizationTokenInput, ...func(*ecr.Options)) (*ecr.GetAuthorizationTokenOutput, error)
-}
+// ECR is the one call of Amazon ECR's API that step 1 makes, GetAuthorizationToken of *ecr.Client. (As an interface it
+// would make the linker keep every call of the API.)
+type ECR func(context.Context, *ecr.GetAuthorizationTokenInput, ...func(*ecr.Options)) (*ecr.GetAuthorizationTokenOutput, error)
 
-// NewECR makes a client for one region out of AWS's default credential chain, which reads its own environment and files.
-// rootCAs may be nil for the system's; AWS_CA_BUNDLE, where set, takes its place.
-func NewECR(ctx context.Context, region string, rootCAs *x509.CertPool, log *slog.Logger) (*ecr.Client, error) {
-	client := awshttp.NewBuildableClient().WithTimeout(attemptTimeout).WithTransportOptions(func(t *http.Transport) {
-		t.TLSClientConfig = &tls.Config{RootCAs: rootCAs, MinVersion: tls.VersionTLS12}
-	})
-	cfg, err := config.LoadDefaultConfig(ctx, config.WithRegion(region), config.WithHTTPClient(client),
-		config.WithLogger(logging.LoggerFunc(func(_ logging.Classification, format string, v ...any) {
-			log.Debug(fmt.Sprintf("AWS SDK: "+format, v...))
-		})))
+// NewECR makes the call for one region out of AWS's default credential chain, which reads its own environment and files.
+// AWS_CA_BUNDLE, where set, takes the place of the system's certificates.
+func NewECR(ctx context.Context, region string, roots *trust.Roots, log *slog.Logger) (ECR, error) {
+	cfg, err := loadAWS(ctx, region, roots.ConfigForNames(), log)
+	if err == nil && hasOwnTrust(cfg) {
+		var pool *x509.CertPool
+		if pool, err = roots.Pool(); err == nil {
+			cfg, err = loadAWS(ctx, region, &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool}, log)
+		}
+	}
 	if err != nil {
 		return nil, failure.Permanent("look at AWS_PROFILE, AWS_CONFIG_FILE and AWS_CA_BUNDLE", "load AWS configuration: %w", err)
 	}
-	return ecr.NewFromConfig(cfg), nil
+	return ecr.NewFromConfig(cfg).GetAuthorizationToken, nil
+}
+
+func loadAWS(ctx context.Context, region string, tlsConfig *tls.Config, log *slog.Logger) (aws.Config, error) {
+	client := awshttp.NewBuildableClient().WithTimeout(attemptTimeout).WithTransportOptions(func(t *http.Transport) {
+		t.TLSClientConfig = tlsConfig
+		t.ForceAttemptHTTP2 = false // one request a connection
+	})
+	return config.LoadDefaultConfig(ctx, config.WithRegion(region), config.WithHTTPClient(client),
+		config.WithLogger(logging.LoggerFunc(func(_ logging.Classification, format string, v ...any) {
+			log.Debug(fmt.Sprintf("AWS SDK: "+format, v...))
+		})))
+}
+
+// hasOwnTrust tells whether AWS's own settings name certificates (AWS_CA_BUNDLE, ca_bundle) or another endpoint, which
+// may be an address: then crypto/tls judges certificates itself.
+func hasOwnTrust(cfg aws.Config) bool {
+	client, ok := cfg.HTTPClient.(*awshttp.BuildableClient)
+	return !ok || client.GetTransport().TLSClientConfig.RootCAs != nil || cfg.BaseEndpoint != nil
 }
 
 // decodeToken takes apart what ECR answered: base64 of "user:password", an endpoint and an expiry.

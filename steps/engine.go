@@ -28,16 +28,17 @@ const (
 	engineLogin = 35 * time.Second
 )
 
-// Engine is the part of the Docker Engine's API that step 3 uses; *client.Client has it.
-type Engine interface {
-	DaemonHost() string
-	ServerVersion(context.Context) (types.Version, error)
-	RegistryLogin(context.Context, registry.AuthConfig) (registry.AuthenticateOKBody, error)
+// Engine is the part of the Docker Engine's API that step 3 uses: calls of *client.Client. (As an interface it would make
+// the linker keep every call of the API.)
+type Engine struct {
+	Host    string
+	Version func(context.Context) (types.Version, error)
+	Login   func(context.Context, registry.AuthConfig) (registry.AuthenticateOKBody, error)
 }
 
 // NewEngine makes a client that agrees with the Engine on an API version. host is as in DOCKER_HOST (unix://, tcp://);
 // certPath, where not empty, is a folder with ca.pem, cert.pem and key.pem as in DOCKER_CERT_PATH.
-func NewEngine(host, certPath string, verify bool) (*client.Client, error) {
+func NewEngine(host, certPath string, verify bool) (*Engine, error) {
 	options := []client.Opt{client.WithAPIVersionNegotiation()}
 	if certPath != "" {
 		transport, err := engineTransport(certPath, verify)
@@ -50,7 +51,7 @@ func NewEngine(host, certPath string, verify bool) (*client.Client, error) {
 	if err != nil {
 		return nil, failure.Permanent("give unix:///path/docker.sock or tcp://host:port, or 'none'", "read Engine host %q: %w", host, err)
 	}
-	return engine, nil
+	return &Engine{Host: engine.DaemonHost(), Version: engine.ServerVersion, Login: engine.RegistryLogin}, nil
 }
 
 func engineTransport(certPath string, verify bool) (*http.Client, error) {
@@ -67,25 +68,25 @@ func engineTransport(certPath string, verify bool) (*http.Client, error) {
 }
 
 // engineVersion gives the Engine's version. Before its first call the client pings the Engine and agrees on an API version.
-func engineVersion(ctx context.Context, engine Engine) (string, error) {
+func engineVersion(ctx context.Context, engine *Engine) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, enginePing)
 	defer cancel()
-	version, err := engine.ServerVersion(ctx)
+	version, err := engine.Version(ctx)
 	if err != nil {
-		return "", fmt.Errorf("ask Docker Engine at %s: %w", engine.DaemonHost(), engineError(err))
+		return "", fmt.Errorf("ask Docker Engine at %s: %w", engine.Host, engineError(err))
 	}
 	return failure.Said(version.Version), nil
 }
 
 // login makes the Engine ask the registry, and gives its answer ("Login Succeeded"). server must not be empty: an
 // Engine would send the password to Docker Hub.
-func login(ctx context.Context, engine Engine, server, username string, password token.Secret) (string, error) {
+func login(ctx context.Context, engine *Engine, server, username string, password token.Secret) (string, error) {
 	if server == "" {
 		return "", failure.Permanent("", "log in to registry: the host is empty")
 	}
 	ctx, cancel := context.WithTimeout(ctx, engineLogin)
 	defer cancel()
-	answer, err := engine.RegistryLogin(ctx, registry.AuthConfig{Username: username, Password: password.Reveal(), ServerAddress: server})
+	answer, err := engine.Login(ctx, registry.AuthConfig{Username: username, Password: password.Reveal(), ServerAddress: server})
 	if err != nil {
 		return "", fmt.Errorf("log in to %s through Docker Engine: %w", server, engineError(err))
 	}

@@ -35,7 +35,6 @@ type ExtractECRToken struct {
 var (
 	accountID  = regexp.MustCompile(`^\d{12}$`)
 	regionName = regexp.MustCompile(`^[a-z]{2,}(-[a-z0-9]+)+-\d+$`)
-	connection = regexp.MustCompile(`^[\w.-]{1,200}$`)
 )
 
 // CheckAccount refuses what is not an AWS account id.
@@ -56,7 +55,7 @@ func CheckRegion(region string) error {
 
 // CheckConnectionID refuses what Airflow would not take as a connection id.
 func CheckConnectionID(id string) error {
-	if !connection.MatchString(id) {
+	if !xcom.IsConnectionID(id) {
 		return failure.Permanent("", "connection id %.40q is not letters, digits, '_', '.' and '-'", id)
 	}
 	return nil
@@ -77,7 +76,7 @@ func (s ExtractECRToken) Run(ctx context.Context) (xcom.ExtractECRToken, error) 
 
 func (s ExtractECRToken) extract(ctx context.Context) (token.Token, error) {
 	issued := s.Now()
-	out, err := s.ECR.GetAuthorizationToken(ctx, &ecr.GetAuthorizationTokenInput{})
+	out, err := s.ECR(ctx, &ecr.GetAuthorizationTokenInput{})
 	if err != nil {
 		return token.Token{}, ecrError(err)
 	}

@@ -27,10 +27,10 @@ const (
 // fixture is the real clients on a sandbox of the test's own, and a clock that the test moves.
 type fixture struct {
 	box      *sandbox.Sandbox
-	ecr      *ecr.Client
+	ecr      steps.ECR
 	registry *steps.Registry
 	airflow  *airflowclient.Client
-	engine   steps.Engine
+	engine   *steps.Engine
 	identity token.Identity
 	log      *logged
 	now      time.Time
@@ -44,10 +44,11 @@ func newFixture(t *testing.T) *fixture {
 	f := &fixture{box: box, log: new(logged), now: time.Now()}
 	// Proxy variables are read once a process, so the clients get the sandbox's proxy by hand.
 	f.registry = steps.NewRegistry(box.HTTPClient().Transport)
-	f.ecr = ecr.New(ecr.Options{
+	client := ecr.New(ecr.Options{
 		Region: region, HTTPClient: &http.Client{Transport: box.HTTPClient().Transport},
 		Credentials: credentials.StaticCredentialsProvider{Value: box.ECR.Credentials()},
 	})
+	f.ecr = client.GetAuthorizationToken
 	user, _ := box.Airflow.User("refresher")
 	f.airflow, err = airflowclient.New(airflowclient.Config{BaseURL: box.Airflow.URL(), Login: "refresher", Password: token.NewSecret(user.Password)})
 	must(t, err)

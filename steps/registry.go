@@ -2,8 +2,6 @@ package steps
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +11,7 @@ import (
 
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/token"
+	"ecr-refresh/steps/trust"
 )
 
 // registryPause stands between the two attempts at a registry.
@@ -31,14 +30,9 @@ func NewRegistry(transport http.RoundTripper) *Registry {
 	}}
 }
 
-// NewTransport makes the transport to registries. rootCAs may be nil for the system's; HTTPS_PROXY and NO_PROXY are
-// honoured.
-func NewTransport(rootCAs *x509.CertPool) *http.Transport {
-	return &http.Transport{
-		Proxy:             http.ProxyFromEnvironment,
-		TLSClientConfig:   &tls.Config{RootCAs: rootCAs, MinVersion: tls.VersionTLS12},
-		ForceAttemptHTTP2: true,
-	}
+// NewTransport makes the transport to registries, which are called by their names. HTTPS_PROXY and NO_PROXY are honoured.
+func NewTransport(roots *trust.Roots) *http.Transport {
+	return &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: roots.ConfigForNames()}
 }
 
 // Check asks the registry's /v2/ with Basic authentication (the Docker Registry API's login test) and is nil only if it

@@ -22,7 +22,7 @@ type TestDockerConnection struct {
 	Connections map[string]DockerConnection // by connection id
 	Config      DockerConfig
 
-	Engine   Engine // nil: there is none here, ask the registry itself
+	Engine   *Engine // nil: there is none here, ask the registry itself
 	Registry *Registry
 	Now      func() time.Time
 	Log      *slog.Logger

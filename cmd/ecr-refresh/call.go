@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +17,7 @@ import (
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/privatefile"
 	"ecr-refresh/steps/token"
+	"ecr-refresh/steps/trust"
 	"ecr-refresh/steps/xcom"
 )
 
@@ -183,25 +183,25 @@ func (c *call) ids() (ids []string) {
 	return ids
 }
 
-// rootCAs gives the system's certificates with those of --ca-file added, or nil for the system's alone.
-func (c *call) rootCAs() *x509.CertPool {
+// roots gives the certificates to trust: the system's, and those of --ca-file.
+func (c *call) roots() *trust.Roots {
+	bundles := trust.SystemBundles()
+	if file := os.Getenv("SSL_CERT_FILE"); file != "" { // as crypto/x509 reads it
+		bundles = []string{file}
+	}
+	var pem []byte
 	path := c.optional(c.ca)
-	if path == "" {
-		return nil
+	if path != "" {
+		var err error
+		if pem, err = os.ReadFile(path); err != nil {
+			c.fault(fmt.Errorf("read --ca-file %q: %w", path, errors.Unwrap(err)))
+		}
 	}
-	pem, err := os.ReadFile(path)
+	roots, err := trust.New(pem, bundles)
 	if err != nil {
-		c.fault(fmt.Errorf("read --ca-file %q: %w", path, errors.Unwrap(err)))
-		return nil
+		c.fault(fmt.Errorf("read --ca-file %q: %w", path, err))
 	}
-	pool, err := x509.SystemCertPool()
-	if err != nil {
-		pool = x509.NewCertPool()
-	}
-	if !pool.AppendCertsFromPEM(pem) {
-		c.fault(fmt.Errorf("read --ca-file %q: no certificate in PEM in it", path))
-	}
-	return pool
+	return roots
 }
 
 // documentOf reads the document of the step before from exactly one of its sources. stdin is read only for "-": in an

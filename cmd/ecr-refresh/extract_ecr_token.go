@@ -24,13 +24,13 @@ Example:
   ecr-refresh extract-ecr-token --account 123456789012 --region us-east-1 --out token.json`),
 	}, []setting{in.account, in.region, in.connectionIDs, in.recipient, in.identityFile, in.out},
 		func(c *call) func(context.Context) ([]byte, error) {
-			s, rootCAs := c.extract(), c.rootCAs()
-			s.Registry = steps.NewRegistry(steps.NewTransport(rootCAs))
+			s, roots := c.extract(), c.roots()
+			s.Registry = steps.NewRegistry(steps.NewTransport(roots))
 			if len(c.faults) == 0 {
 				s.Recipient = c.sealTo()
 			}
 			return func(ctx context.Context) ([]byte, error) {
-				client, err := steps.NewECR(ctx, s.Region, rootCAs, c.log)
+				client, err := steps.NewECR(ctx, s.Region, roots, c.log)
 				if err != nil {
 					return nil, err
 				}

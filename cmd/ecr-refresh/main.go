@@ -22,6 +22,9 @@ import (
 // grace is how long a step may take to end after SIGTERM; Airflow sends SIGKILL after 5 s.
 const grace = 3 * time.Second
 
+// gcPercent lets a step end before it collects: it lives for some hundredths of a second and takes some MiB.
+const gcPercent = 400
+
 func main() {
 	os.Exit(run(context.Background(), os.Args, os.Stdin, os.Stdout, os.Stderr))
 }
@@ -29,6 +32,7 @@ func main() {
 // run is the whole program: it gives the exit code. The result goes to stdout; errors and logs go to stderr, or to
 // stdout as well where --log-output says so.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	debug.SetGCPercent(gcPercent)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	signals := make(chan os.Signal, 1)

@@ -28,11 +28,11 @@ Example:
   ecr-refresh run --account 123456789012 --region us-east-1 --dry-run`),
 	}, []setting{in.account, in.region, in.connectionIDs, in.airflowURL, in.engine, in.out},
 		func(c *call) func(context.Context) ([]byte, error) {
-			rootCAs := c.rootCAs()
-			all := allSteps{call: c, extract: c.extract(), update: c.update(rootCAs), test: c.test()}
+			roots := c.roots()
+			all := allSteps{call: c, extract: c.extract(), update: c.update(roots), test: c.test()}
 			all.extract.Registry, all.test.Registry = all.update.Registry, all.update.Registry
 			return func(ctx context.Context) ([]byte, error) {
-				client, err := steps.NewECR(ctx, all.extract.Region, rootCAs, c.log)
+				client, err := steps.NewECR(ctx, all.extract.Region, roots, c.log)
 				if err != nil {
 					return nil, err
 				}

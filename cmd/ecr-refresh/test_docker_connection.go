@@ -29,7 +29,7 @@ Example:
 	}, []setting{in.document, in.out, in.engine},
 		func(c *call) func(context.Context) ([]byte, error) {
 			s := c.test()
-			s.Registry = steps.NewRegistry(steps.NewTransport(c.rootCAs()))
+			s.Registry = steps.NewRegistry(steps.NewTransport(c.roots()))
 			s.Document = documentOf(c, xcom.Parse[xcom.UpdateDockerConnection])
 			for _, published := range s.Document.Connections {
 				c.handOver(s, published.ConnectionID, len(s.Document.Connections) == 1)

@@ -2,10 +2,10 @@ package main
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"strings"
 	"time"
 
@@ -15,6 +15,7 @@ import (
 	"ecr-refresh/steps"
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/token"
+	"ecr-refresh/steps/trust"
 	"ecr-refresh/steps/xcom"
 )
 
@@ -34,7 +35,7 @@ Example:
   ecr-refresh update-docker-connection --in token.json --out published.json`),
 	}, []setting{in.document, in.out, in.maxAge, in.identityFile, in.airflowURL},
 		func(c *call) func(context.Context) ([]byte, error) {
-			s := c.update(c.rootCAs())
+			s := c.update(c.roots())
 			s.Document = documentOf(c, xcom.Parse[xcom.ExtractECRToken])
 			if len(c.faults) == 0 {
 				s.Identity = c.openWith(s.Document.Recipient)
@@ -44,12 +45,12 @@ Example:
 }
 
 // update reads the inputs of step 2, but for the document and the identity.
-func (c *call) update(rootCAs *x509.CertPool) steps.UpdateDockerConnection {
+func (c *call) update(roots *trust.Roots) steps.UpdateDockerConnection {
 	return steps.UpdateDockerConnection{
 		MaxAge:   c.duration(c.maxAge),
 		DryRun:   c.dryRun(),
-		Airflow:  c.airflow(rootCAs),
-		Registry: steps.NewRegistry(steps.NewTransport(rootCAs)),
+		Airflow:  c.airflow(roots),
+		Registry: steps.NewRegistry(steps.NewTransport(roots)),
 		Now:      time.Now,
 		Log:      c.log,
 	}
@@ -82,7 +83,7 @@ LOGIN,PASSWORD}, or AIRFLOW_CONN_AIRFLOW_API (a URI, or JSON).`
 )
 
 // airflow reads the airflow-api connection and makes a client for it.
-func (c *call) airflow(rootCAs *x509.CertPool) *airflowclient.Client {
+func (c *call) airflow(roots *trust.Roots) *airflowclient.Client {
 	conn := c.airflowConnection()
 	base := c.optional(c.airflowURL)
 	if base == "" && conn.host != "" {
@@ -95,9 +96,12 @@ func (c *call) airflow(rootCAs *x509.CertPool) *airflowclient.Client {
 	if base == "" || conn.login == "" || conn.password.Empty() {
 		return nil
 	}
-	client, err := airflowclient.New(airflowclient.Config{
-		BaseURL: base, Login: conn.login, Password: conn.password, RootCAs: rootCAs, Log: c.log,
-	})
+	config := airflowclient.Config{BaseURL: base, Login: conn.login, Password: conn.password, Log: c.log}
+	if u, err := url.Parse(base); err == nil {
+		config.TLS, err = roots.ConfigFor(u.Hostname())
+		c.fault(err)
+	}
+	client, err := airflowclient.New(config)
 	c.fault(err)
 	return client
 }

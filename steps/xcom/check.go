@@ -62,8 +62,11 @@ func checkSome(field string, n int, failures []Failure) []error {
 	return nil
 }
 
+// IsConnectionID tells whether Airflow would take id as a connection id.
+func IsConnectionID(id string) bool { return len(id) <= 200 && connectionID.MatchString(id) }
+
 func checkID(at, id string) []error {
-	if !connectionID.MatchString(id) {
+	if !IsConnectionID(id) {
 		return []error{fmt.Errorf("%s: %.40q is not a connection id", at, id)}
 	}
 	return nil

@@ -166,7 +166,7 @@ func unmarshal(line string, into any) error {
 }
 
 var (
-	connectionID = regexp.MustCompile(`^[\w.-]{1,200}$`)
+	connectionID = regexp.MustCompile(`^[\w.-]+$`)
 	fingerprint  = regexp.MustCompile(`^[0-9a-f]{12}$`)
 )
 
