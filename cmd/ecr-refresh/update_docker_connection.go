@@ -97,7 +97,7 @@ func (c *call) airflow(roots *trust.Roots) *airflowclient.Client {
 		return nil
 	}
 	config := airflowclient.Config{BaseURL: base, Login: conn.login, Password: conn.password, Log: c.log}
-	if u, err := url.Parse(base); err == nil {
+	if u, err := url.Parse(base); err == nil && u.Scheme == "https" {
 		config.TLS, err = roots.ConfigFor(u.Hostname())
 		c.fault(err)
 	}
