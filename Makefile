@@ -43,6 +43,7 @@ lint: ## gofmt, vet, staticcheck
 
 check: lint ## lint, the race detector, and whether the generated code is up to date
 	@go test -race ./...
+	@mkdir -p $(BIN)
 	@cp airflowclient/client.gen.go $(BIN)/client.gen.go.now && $(MAKE) --no-print-directory generate && \
 	  cmp airflowclient/client.gen.go $(BIN)/client.gen.go.now || { echo "generated code is not up to date: commit what 'make generate' made"; exit 1; }
 	@go mod tidy -diff
