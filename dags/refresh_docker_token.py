@@ -9,6 +9,8 @@ Needs the binary on the worker's PATH (or ECR_REFRESH_BIN) and:
 - Pool `systemqueue`, and with Celery a worker that serves the queue of that name
 - With several workers also the Variables `ecr_refresh_recipient` and `ecr_refresh_private_key` (`ecr-refresh keygen`)
 
+Triggered by hand it asks for `connection_ids`, joined by commas, and for `dry_run`: check all, publish nothing.
+
 A red task says in the last lines of its log what is wrong and what to do.
 """
 
@@ -16,9 +18,9 @@ import json
 from datetime import datetime, timedelta, timezone
 
 from airflow.providers.standard.operators.bash import BashOperator
-from airflow.sdk import DAG
+from airflow.sdk import DAG, Param
 
-CONNECTION_IDS = "docker_default"  # connections to renew, joined by commas; step 3 logs in as the first one
+CONNECTION_IDS = "docker_default"  # connections of that account and region to renew, joined by commas
 AIRFLOW_API = "airflow-api"
 QUEUE = POOL = "systemqueue"
 # A token lives twelve hours: every six hours leaves a spare run before it dies.
@@ -35,6 +37,18 @@ def field(connection_id, name):
     return "{{ (conn.get('%s') or {}).%s | default('', true) }}" % (connection_id, name)
 
 
+def handed_over(conn, connection_ids):
+    """Give the connections as tasks see them, for step 3 to log in with. A missing one is left out, for it to name."""
+    found = [(name, conn.get(name)) for name in map(str.strip, connection_ids.split(","))]
+    return json.dumps(
+        [
+            {"connection_id": name, "host": c.host, "port": c.port, "login": c.login, "password": c.password}
+            for name, c in found
+            if c
+        ]
+    )
+
+
 def document(task_id):
     """Render what a step handed on."""
     return "{{ ti.xcom_pull(task_ids='%s') | tojson }}" % task_id
@@ -48,7 +62,8 @@ def step(task_id, priority_weight, env):
         bash_command='exec "${ECR_REFRESH_BIN:-ecr-refresh}" %s </dev/null' % task_id.replace("_", "-"),
         env={
             **env,  # secrets first: Airflow before 3.2 cuts a long env before it masks it
-            "ECR_REFRESH_CONNECTION_IDS": CONNECTION_IDS,
+            "ECR_REFRESH_CONNECTION_IDS": "{{ params.connection_ids }}",
+            "ECR_REFRESH_DRY_RUN": "{{ params.dry_run }}",
             "ECR_REFRESH_LOG_OUTPUT": "stdout",
             "SHLVL": "1",  # or bash takes Airflow's socket for a remote login and reads ~/.bashrc
         },
@@ -67,6 +82,11 @@ with DAG(
     max_active_runs=1,
     dagrun_timeout=timedelta(minutes=30),  # or a task that waits for a missing pool blocks every later run
     tags=["airflow", "docker", "ecr"],
+    params={
+        "connection_ids": Param(CONNECTION_IDS, type="string", description="Connections to renew, joined by commas"),
+        "dry_run": Param(False, type="boolean", description="Check everything, publish nothing"),
+    },
+    user_defined_macros={"handed_over": handed_over},
     # on_failure_callback=SmtpNotifier(to="platform@example.com"),  # from airflow.providers.smtp.notifications.smtp
     default_args={
         "queue": QUEUE,
@@ -76,8 +96,6 @@ with DAG(
         "execution_timeout": timedelta(minutes=3),
     },
 ):
-    docker = CONNECTION_IDS.split(",")[0].strip()
-
     extract = step(
         "extract_ecr_token",
         priority_weight=5,
@@ -105,10 +123,7 @@ with DAG(
         "test_docker_connection",
         priority_weight=3,
         env={
-            "ECR_REFRESH_DOCKER_PASSWORD": field(docker, "password"),
-            "ECR_REFRESH_DOCKER_HOST": field(docker, "host"),
-            "ECR_REFRESH_DOCKER_PORT": field(docker, "port"),
-            "ECR_REFRESH_DOCKER_LOGIN": field(docker, "login"),
+            "ECR_REFRESH_DOCKER_SECRETS": "{{ handed_over(conn, params.connection_ids) }}",  # masked by its name
             "ECR_REFRESH_DOCUMENT": document("update_docker_connection"),
         },
     )

@@ -42,6 +42,38 @@ func connectionFields(prefix string) (c connection, found bool) {
 	return c, found || !c.password.Empty()
 }
 
+// handedConnection finds a connection in the list that the DAG hands over.
+func handedConnection(id string) (connection, bool, error) {
+	text := os.Getenv(dockerSecrets)
+	if unset(text) {
+		return connection{}, false, nil
+	}
+	var list []struct {
+		ID       string `json:"connection_id"`
+		Host     string
+		Login    string
+		Password string
+		Port     any
+	}
+	if json.Unmarshal([]byte(text), &list) != nil {
+		return connection{}, false, failure.Permanent("deploy the DAG of this version", "read %s: it is not a JSON list of connections", dockerSecrets)
+	}
+	for _, c := range list {
+		if c.ID == id {
+			return connection{host: c.Host, port: jsonPort(c.Port), login: c.Login, password: token.NewSecret(c.Password)}, true, nil
+		}
+	}
+	return connection{}, false, nil
+}
+
+// jsonPort reads a port as Airflow writes it: a number, a string or null.
+func jsonPort(port any) string {
+	if port == nil {
+		return ""
+	}
+	return strings.TrimSpace(fmt.Sprint(port))
+}
+
 // connectionFromEnv reads AIRFLOW_CONN_<ID> as Airflow does.
 func connectionFromEnv(id string) (connection, bool, error) {
 	text := os.Getenv(connectionEnv(id))
@@ -100,11 +132,7 @@ func parseConnectionJSON(text string) (connection, error) {
 	if _, err := in.Token(); !errors.Is(err, io.EOF) {
 		return connection{}, errConnectionJSON
 	}
-	port := ""
-	if c.Port != nil {
-		port = strings.TrimSpace(fmt.Sprint(c.Port))
-	}
-	return connection{connType(c.ConnType), c.Schema, c.Host, port, c.Login, token.NewSecret(c.Password)}, nil
+	return connection{connType(c.ConnType), c.Schema, c.Host, jsonPort(c.Port), c.Login, token.NewSecret(c.Password)}, nil
 }
 
 // parseConnectionURI reads type://login:password@host:port/schema, or type://proto://… for a host with a scheme. It

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"os"
 	"os/exec"
@@ -28,7 +29,8 @@ func TestMain(m *testing.M) {
 //	exits CODE ARG...               run ecr-refresh, which must exit with CODE
 //	[!] peer FAULT                  make a peer fail, or well again: see faults
 //	connection ID FIELD=VALUE...    change a stored connection, or with FIELD "gone" delete it
-//	hand-over ID                    set ECR_REFRESH_DOCKER_* as Airflow renders them for step 3
+//	hand-over ID                    set ECR_REFRESH_DOCKER_{HOST,PORT,LOGIN,PASSWORD} for step 3
+//	hand-over --list ID...          set ECR_REFRESH_DOCKER_SECRETS as the DAG renders it for step 3
 //	published ID                    is the stored password ECR's newest token?
 //	no-secrets                      is none of the secrets in stdout, stderr or any file below $WORK?
 func TestScripts(t *testing.T) {
@@ -172,13 +174,25 @@ func cmdConnection(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func cmdHandOver(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: hand-over ID")
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: hand-over [--list] ID...")
 	}
-	for _, v := range boxOf(ts).TaskEnviron(args[0]) {
-		name, value, _ := strings.Cut(v, "=")
-		ts.Setenv(name, value)
+	box := boxOf(ts)
+	if args[0] != "--list" {
+		for _, v := range box.TaskEnviron(args[0]) {
+			name, value, _ := strings.Cut(v, "=")
+			ts.Setenv(name, value)
+		}
+		return
 	}
+	list := []map[string]any{}
+	for _, id := range args[1:] {
+		c, _ := box.Airflow.Connection(id)
+		list = append(list, map[string]any{"connection_id": id, "host": c.Host, "port": nil, "login": c.Login, "password": c.Password})
+	}
+	text, err := json.Marshal(list)
+	ts.Check(err)
+	ts.Setenv("ECR_REFRESH_DOCKER_SECRETS", string(text))
 }
 
 func cmdPublished(ts *testscript.TestScript, neg bool, args []string) {

@@ -20,8 +20,9 @@ func (p *program) testDockerConnection() *cli.Command {
 		Description: describe(`Compares the connection, as Airflow hands it to tasks, with what step 2 published; looks for entries of
 ~/.docker/config.json that would win over it; makes the Docker Engine log in with it.
 
-The connection comes from the environment: ECR_REFRESH_DOCKER_{HOST,PORT,LOGIN,PASSWORD}, or
-AIRFLOW_CONN_DOCKER_DEFAULT (a URI, or JSON; another connection id in its place).
+The connections come from the environment: ECR_REFRESH_DOCKER_SECRETS, the DAG's JSON list of objects with
+connection_id, host, port, login and password; or, for one, ECR_REFRESH_DOCKER_{HOST,PORT,LOGIN,PASSWORD};
+or AIRFLOW_CONN_DOCKER_DEFAULT (a URI, or JSON; another connection id in its place).
 The Engine as Docker's own tools: DOCKER_HOST, DOCKER_TLS_VERIFY, DOCKER_CERT_PATH.
 
 Example:
@@ -71,23 +72,30 @@ func (c *call) dockerConfig() steps.DockerConfig {
 	return config
 }
 
-const dockerPrefix = "ECR_REFRESH_DOCKER_"
+const (
+	dockerPrefix  = "ECR_REFRESH_DOCKER_"
+	dockerSecrets = dockerPrefix + "SECRETS"
+)
 
 // handOver gives step 3 the connection id, or a fault.
 func (c *call) handOver(s steps.TestDockerConnection, id string, only bool) {
 	conn, found, err := c.asTasksSee(id, only)
 	if err == nil && !found {
-		c.missing("connection "+id, dockerPrefix+"{HOST,LOGIN,PASSWORD} or "+connectionEnv(id))
+		c.missing("connection "+id, dockerSecrets+" or "+dockerPrefix+"{HOST,LOGIN,PASSWORD} or "+connectionEnv(id))
 	}
 	c.fault(err)
 	s.Connections[id] = conn
 }
 
-// asTasksSee reads one connection as Airflow hands it to tasks: the fields that the DAG rendered, where they can only
-// be this one's, or AIRFLOW_CONN_<ID>. Beside the fields, that variable is evidence: tasks read it before the database.
+// asTasksSee reads one connection as Airflow hands it to tasks: out of the DAG's list, or the fields, where they can
+// only be this one's, or AIRFLOW_CONN_<ID>. Beside the first two, that variable is evidence: tasks read it before the
+// database.
 func (c *call) asTasksSee(id string, only bool) (seen steps.DockerConnection, found bool, err error) {
-	conn, found := connectionFields(dockerPrefix)
-	if !found || !only {
+	conn, found, err := handedConnection(id)
+	if err == nil && !found && only {
+		conn, found = connectionFields(dockerPrefix)
+	}
+	if err == nil && !found {
 		conn, found, err = connectionFromEnv(id)
 	} else if !unset(os.Getenv(connectionEnv(id))) {
 		seen.Shadow = connectionEnv(id)
