@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the real peers need and is missing: a Docker Engine, a registry, htpasswd and PostgreSQL from Debian's
-# packages (as root), and Airflow, its Docker provider and moto in a virtualenv of their own. Nothing is started.
+# packages (as root), and Airflow, its providers and moto in a virtualenv of their own. Nothing is started.
 #
 #   integration/peers/install.sh [AIRFLOW_VERSION]      default: $AIRFLOW, then 3.3.2
 #
@@ -15,12 +15,19 @@ venv="$cache/airflow-$version"
 # A release that does not cap its dependencies is installed as of a day on which they still suited it.
 case "$version" in
   3.0.6) as_of=2025-09-05 ;;
+  3.1.8) as_of=2026-03-20 ;;
   3.2.2) as_of=2026-06-10 ;;
   3.3.2) as_of=2026-11-23 ;;
   *) as_of= ;;
 esac
 
-packages=("apache-airflow==$version" apache-airflow-providers-standard apache-airflow-providers-docker psycopg2-binary asyncpg 'moto[server]')
+packages=(
+  "apache-airflow==$version"
+  apache-airflow-providers-standard apache-airflow-providers-docker # the operators
+  apache-airflow-providers-fab                                      # the other auth manager
+  apache-airflow-providers-celery 'celery<5.7' redis                # the other executor; Celery 5.7 breaks its provider
+  psycopg2-binary asyncpg 'moto[server]'
+)
 
 main() {
   mkdir -p "$cache"
