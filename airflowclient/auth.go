@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/token"
@@ -12,6 +13,9 @@ import (
 // authorized sends with the JWT. When Airflow does not take the JWT (it expired, was revoked, or the server has a new
 // key), it logs in once more and sends once more.
 func (c *Client) authorized(ctx context.Context, s send) (answer, error) {
+	if !c.given.Empty() {
+		return c.withGiven(ctx, s)
+	}
 	var jwt token.Secret
 	var a answer
 	for range 2 {
@@ -24,6 +28,24 @@ func (c *Client) authorized(ctx context.Context, s send) (answer, error) {
 		}
 	}
 	return answer{}, failure.Permanent(hintJWT, "a new login changes nothing: %s", c.said(a))
+}
+
+// withGiven sends with the token that Config gave.
+func (c *Client) withGiven(ctx context.Context, s send) (answer, error) {
+	a, err := c.exchange(ctx, s, bearer(c.given))
+	if err == nil && a.rejectsJWT() {
+		err = failure.Permanent(hintToken, "the token in ECR_REFRESH_AIRFLOW_TOKEN is not taken: %s", c.said(a))
+	}
+	return a, err
+}
+
+// checkToken refuses what cannot stand in a header: a line break above all, which net/http would report as a failure of
+// the network.
+func checkToken(t token.Secret) error {
+	if strings.ContainsFunc(t.Reveal(), func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return failure.Permanent(hintToken, "the token in ECR_REFRESH_AIRFLOW_TOKEN holds a space, a line break or another character that no token has")
+	}
+	return nil
 }
 
 // rejectsJWT tells a JWT that is not taken from a right that is missing. Airflow answers 401 "Token Expired" or
@@ -80,8 +102,8 @@ func bearer(jwt token.Secret) RequestEditorFn {
 	}
 }
 
-// Logout revokes the JWT, best effort, and forgets it. It does nothing when nobody is logged in. Airflow answers with a
-// redirect to its login page, which is not followed.
+// Logout revokes the JWT, best effort, and forgets it. It does nothing when nobody is logged in: a token that Config gave
+// is its owner's to revoke. Airflow answers with a redirect to its login page, which is not followed.
 func (c *Client) Logout(ctx context.Context) error {
 	c.mu.Lock()
 	jwt := c.jwt

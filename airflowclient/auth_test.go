@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"testing"
+
+	"ecr-refresh/steps/token"
 )
 
 func TestLogin(t *testing.T) {
@@ -89,9 +91,69 @@ func TestForbiddenIsNotALogin(t *testing.T) {
 	t.Parallel()
 	a := newAirflow(t, routes{one: says(403, `{"detail":"Forbidden"}`)})
 	_, err := newClient(t, a.URL).Connection(t.Context(), "docker_default")
-	wantError(t, err, true, "airflow answered 403: Forbidden", "role Op (SimpleAuthManager) or a FAB role with can_read and can_edit")
+	wantError(t, err, true, "airflow answered 403: Forbidden", "reading a connection needs can_read: airflow roles add-perms ROLE -r Connections -a can_read (FAB;")
 	if n := len(a.asked(login)); n != 1 {
 		t.Errorf("%d logins, want 1", n)
+	}
+}
+
+func TestForbiddenToEdit(t *testing.T) {
+	t.Parallel()
+	a := newAirflow(t, routes{bulk: says(403, `{"detail":"Forbidden"}`)})
+	_, err := newClient(t, a.URL).UpdateConnections(t.Context(), someUpdates("docker_default"))
+	wantError(t, err, true, "airflow answered 403: Forbidden", "updating a connection needs can_edit: airflow roles add-perms ROLE -r Connections -a can_edit (FAB;")
+}
+
+// givenToken is a ready-made token: wantError takes its end for a secret.
+const givenToken = "given-0123456789"
+
+func withToken(cfg *Config) {
+	cfg.Token, cfg.Login, cfg.Password = token.NewSecret(givenToken), "", token.Secret{}
+}
+
+func TestGivenToken(t *testing.T) {
+	t.Parallel()
+	a := newAirflow(t, routes{one: says(200, dockerDB), bulk: says(200, `{"update":{"success":["docker_default"]}}`)})
+	c := newClient(t, a.URL, withToken)
+	if _, err := c.Connection(t.Context(), "docker_default"); err != nil {
+		t.Fatal(err)
+	}
+	if failed, err := c.UpdateConnections(t.Context(), someUpdates("docker_default")); err != nil || len(failed) > 0 {
+		t.Fatal(failed, err)
+	}
+	if err := c.Logout(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := a.all(); len(got) != 2 || got[0].bearer != givenToken || got[1].bearer != givenToken {
+		t.Errorf("asked %v, want two calls with the token, no login and no logout", got)
+	}
+}
+
+func TestGivenTokenIsNotTaken(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		status     int
+		body, text string
+		hint       string
+	}{
+		{401, `{"detail":"Token Expired ` + givenToken + `"}`, "the token in ECR_REFRESH_AIRFLOW_TOKEN is not taken: airflow answered 401: Token Expired", hintToken},
+		{403, `{"detail":"Invalid JWT token"}`, "the token in ECR_REFRESH_AIRFLOW_TOKEN is not taken: airflow answered 403: Invalid JWT", hintToken},
+		{403, `{"detail":"Forbidden"}`, "airflow answered 403: Forbidden", "reading a connection needs can_read"},
+	} {
+		a := newAirflow(t, routes{one: says(test.status, test.body)})
+		_, err := newClient(t, a.URL, withToken).Connection(t.Context(), "docker_default")
+		wantError(t, err, true, test.text, test.hint)
+		if n := len(a.all()); n != 1 {
+			t.Errorf("%d requests, want 1", n)
+		}
+	}
+}
+
+func TestNewRefusesToken(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{givenToken + "\n", "Bearer " + givenToken, givenToken + "\u00e9"} {
+		_, err := New(Config{BaseURL: "http://airflow", Token: token.NewSecret(text)})
+		wantError(t, err, true, "the token in ECR_REFRESH_AIRFLOW_TOKEN holds a space", hintToken)
 	}
 }
 
@@ -154,7 +216,7 @@ func TestLogoutFails(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := c.Logout(t.Context()); text != "" {
-			wantError(t, err, true, text, hintRights)
+			wantError(t, err, true, text, hintBaseURL)
 		} else if err != nil {
 			t.Error(err)
 		}

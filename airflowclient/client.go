@@ -27,11 +27,12 @@ import (
 	"ecr-refresh/steps/token"
 )
 
-// Config says where Airflow's API is and who logs in.
+// Config says where Airflow's API is and who logs in, or with which token.
 type Config struct {
 	BaseURL        string        // scheme://host[:port][/base/path]; the path is kept
 	Login          string        // user name
 	Password       token.Secret  // of that user
+	Token          token.Secret  // a bearer token made elsewhere: then nobody logs in, and Login and Password are not used
 	TLS            *tls.Config   // nil: the system's certificates, TLS 1.2 or newer
 	AttemptTimeout time.Duration // for each of up to three attempts of a call; 0: 10 s
 	Log            *slog.Logger  // debug lines only, never a body; nil: none
@@ -42,6 +43,7 @@ type Client struct {
 	base     string
 	user     string
 	password token.Secret
+	given    token.Secret // instead of a login; others may use it too, so it is never revoked
 	api      *API
 	hidden   hidden
 
@@ -59,8 +61,12 @@ func New(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, failure.Permanent(hintBaseURL, "prepare airflow's API client: %w", err)
 	}
-	c := &Client{base: base, user: cfg.Login, password: cfg.Password, api: api}
+	if err := checkToken(cfg.Token); err != nil {
+		return nil, err
+	}
+	c := &Client{base: base, user: cfg.Login, password: cfg.Password, given: cfg.Token, api: api}
 	c.hidden.add(cfg.Password)
+	c.hidden.add(cfg.Token)
 	return c, nil
 }
 
@@ -91,6 +97,7 @@ type send func(...RequestEditorFn) (*http.Response, error)
 
 // answer is what Airflow answered, read to its end.
 type answer struct {
+	method string
 	asked  *url.URL
 	status int
 	header http.Header
@@ -117,7 +124,7 @@ func (c *Client) exchange(ctx context.Context, s send, edit ...RequestEditorFn) 
 	if err != nil {
 		return answer{}, c.unreachable(ctx, err)
 	}
-	return answer{asked: resp.Request.URL, status: resp.StatusCode, header: resp.Header, body: body}, nil
+	return answer{method: resp.Request.Method, asked: resp.Request.URL, status: resp.StatusCode, header: resp.Header, body: body}, nil
 }
 
 // decode reads a good answer. 200 alone proves nothing: below a wrong base path Airflow answers 200 with its web page.

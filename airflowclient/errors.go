@@ -27,7 +27,8 @@ const (
 	hintLogin   = "check login and password of connection airflow-api"
 	hintNoLogin = "check schema, host, port and base path of connection airflow-api; the auth manager must offer POST /auth/token (Amazon's does not)"
 	hintJWT     = "give all API servers the same [api_auth] jwt_secret, and check the clocks of their machines"
-	hintRights  = "give the user of connection airflow-api the role Op (SimpleAuthManager) or a FAB role with can_read and can_edit on Connections"
+	hintToken   = "put a new one there, as the auth manager makes it (it may have expired, or be of another Airflow), or unset it to log in with login and password of connection airflow-api"
+	hintRight   = "%s a connection needs %s: airflow roles add-perms ROLE -r Connections -a %s (FAB; a role with can_read and can_edit on Connections is enough), or the role Op (SimpleAuthManager)"
 	hintServer  = "look into the log of Airflow's API server, then try again"
 	hintNetwork = "check that Airflow's API server runs and can be reached from here: schema, host and port of connection airflow-api, HTTPS_PROXY, NO_PROXY"
 	hintScheme  = "set the schema of connection airflow-api to what its port speaks: http or https"
@@ -67,8 +68,8 @@ func (a answer) hint() string {
 		return hintBaseURL
 	case a.status == http.StatusUnauthorized:
 		return hintLogin
-	case a.status == http.StatusForbidden:
-		return hintRights
+	case a.status == http.StatusForbidden && strings.Contains(a.asked.Path, "/connections"):
+		return a.hintRight()
 	case a.status == http.StatusBadRequest || a.status == http.StatusUnprocessableEntity:
 		return "this Airflow may be older or newer than ecr-refresh knows"
 	case a.status == http.StatusProxyAuthRequired:
@@ -77,6 +78,14 @@ func (a answer) hint() string {
 		return hintServer
 	}
 	return hintBaseURL
+}
+
+// hintRight names the right that a user lacks, and the command that gives it.
+func (a answer) hintRight() string {
+	if a.method == http.MethodGet {
+		return fmt.Sprintf(hintRight, "reading", "can_read", "can_read")
+	}
+	return fmt.Sprintf(hintRight, "updating", "can_edit", "can_edit")
 }
 
 // target gives scheme and host of a redirect, and no more: path and query may hold anything.

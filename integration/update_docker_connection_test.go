@@ -23,7 +23,7 @@ func (w *world) anotherRegistry(t *testing.T) {
 // viewer: the API user may log in, but not read connections.
 func (w *world) viewer(t *testing.T) {
 	d := w.copy(t, "viewer", peers.SandboxHost, `"airflow-api"`, `"airflow-viewer"`)
-	d.run(t).wantRed(t, update, "2", "403", "can_edit on Connections")
+	d.run(t).wantRed(t, update, "2", "403", "can_read and can_edit on Connections")
 	d.wantOld(t)
 }
 
