@@ -4,13 +4,17 @@ BIN   := bin
 # The library's man page generator stays out: nothing calls it. -buildvcs stamps the version from git.
 BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=auto -tags urfave_cli_no_docs -ldflags '-s -w'
 
-.PHONY: help build demo test integration lab lab-down generate generate-openapi lint check bench
+.PHONY: help build image demo test integration lab lab-down generate generate-openapi lint check bench
 
 help: ## print these notes
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build bin/ecr-refresh, static and stripped
 	@$(BUILD) -o $(BIN)/ ./cmd/ecr-refresh
+
+image: ## pack bin/ecr-refresh-image.tar, for docker load
+	@GOOS=linux $(BUILD) -o $(BIN)/linux/ ./cmd/ecr-refresh
+	@go run ./cmd/ecr-image --binary $(BIN)/linux/ecr-refresh --output $(BIN)/ecr-refresh-image.tar
 
 demo: build ## run the three steps against stand-ins: needs Go, and neither AWS, Airflow nor Docker
 	@$(BUILD) -o $(BIN)/ ./cmd/ecr-sandbox

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"archive/tar"
+	"bytes"
+	"encoding/pem"
+	"io"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"golang.org/x/crypto/x509roots/fallback/bundle"
+)
+
+// Where things lie in the image. The certificates lie where Go looks first on Linux.
+const (
+	binaryPath      = "usr/bin/ecr-refresh"
+	certificatePath = "etc/ssl/certs/ca-certificates.crt"
+	user            = "65532:65532" // nobody's: the image has no /etc/passwd
+)
+
+// content is what an image is made of.
+type content struct {
+	binary   []byte
+	platform v1.Platform
+	version  string
+	date     time.Time
+}
+
+func build(c content) (v1.Image, error) {
+	layer, err := c.layer()
+	if err != nil {
+		return nil, err
+	}
+	image, err := mutate.Append(empty.Image, mutate.Addendum{
+		Layer:   layer,
+		History: v1.History{Created: v1.Time{Time: c.date}, CreatedBy: "ecr-image"},
+	})
+	if err != nil {
+		return nil, err
+	}
+	file, err := image.ConfigFile()
+	if err != nil {
+		return nil, err
+	}
+	file = file.DeepCopy()
+	file.Created = v1.Time{Time: c.date}
+	file.OS, file.Architecture = c.platform.OS, c.platform.Architecture
+	file.Config = c.config()
+	return mutate.ConfigFile(image, file)
+}
+
+func (c content) config() v1.Config {
+	return v1.Config{
+		User:       user,
+		Entrypoint: []string{"/" + binaryPath},
+		Cmd:        []string{"--help"},
+		Env:        []string{"PATH=/usr/bin"},
+		WorkingDir: "/",
+		Labels: map[string]string{
+			"org.opencontainers.image.title":       "ecr-refresh",
+			"org.opencontainers.image.description": "Keeps Airflow's Docker connections to Amazon ECR alive",
+			"org.opencontainers.image.licenses":    "Apache-2.0",
+			"org.opencontainers.image.version":     c.version,
+		},
+	}
+}
+
+func (c content) layer() (v1.Layer, error) {
+	var archive bytes.Buffer
+	w := tar.NewWriter(&archive)
+	for _, folder := range []string{"etc/", "etc/ssl/", "etc/ssl/certs/", "usr/", "usr/bin/"} {
+		if err := c.add(w, tar.Header{Name: folder, Typeflag: tar.TypeDir, Mode: 0o755}, nil); err != nil {
+			return nil, err
+		}
+	}
+	if err := c.add(w, tar.Header{Name: certificatePath, Mode: 0o644}, certificates()); err != nil {
+		return nil, err
+	}
+	if err := c.add(w, tar.Header{Name: binaryPath, Mode: 0o755}, c.binary); err != nil {
+		return nil, err
+	}
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	return tarball.LayerFromOpener(func() (io.ReadCloser, error) {
+		return io.NopCloser(bytes.NewReader(archive.Bytes())), nil
+	}, tarball.WithCompressedCaching)
+}
+
+// add writes one entry, owned by root.
+func (c content) add(w *tar.Writer, header tar.Header, text []byte) error {
+	header.Size, header.ModTime = int64(len(text)), c.date
+	if err := w.WriteHeader(&header); err != nil {
+		return err
+	}
+	_, err := w.Write(text)
+	return err
+}
+
+// certificates gives the roots as PEM, but for those that are trusted only until some day: a file of certificates
+// cannot say that.
+func certificates() []byte {
+	var text []byte
+	for root := range bundle.Roots() {
+		if root.Constraint == nil {
+			text = append(text, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: root.Certificate})...)
+		}
+	}
+	return text
+}

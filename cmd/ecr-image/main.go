@@ -1,0 +1,101 @@
+// Command ecr-image packs ecr-refresh into a container image, as an archive for `docker load`: the binary, the roots of
+// Mozilla's certificate program, and nothing else. The same binary, tag and SOURCE_DATE_EPOCH give the same bytes on
+// every machine.
+package main
+
+import (
+	"debug/buildinfo"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/urfave/cli/v2"
+)
+
+func main() {
+	log.SetFlags(0)
+	log.SetPrefix("ecr-image: error: ")
+	if err := run(os.Args, os.Stdout); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func run(args []string, stdout io.Writer) error {
+	app := &cli.App{
+		Name:            "ecr-image",
+		Usage:           "pack ecr-refresh into an archive for docker load",
+		HideHelpCommand: true,
+		Writer:          stdout,
+		Flags: []cli.Flag{
+			&cli.PathFlag{Name: "binary", Value: "bin/ecr-refresh", Usage: "static binary for Linux"},
+			&cli.PathFlag{Name: "output", Value: "bin/ecr-refresh-image.tar", Usage: "archive to write"},
+			&cli.StringFlag{Name: "tag", Value: "ecr-refresh:latest", Usage: "name of the image"},
+			&cli.StringFlag{Name: "time", Value: "0", EnvVars: []string{"SOURCE_DATE_EPOCH"}, Usage: "seconds since 1970, for all dates in the image"},
+		},
+		Action: pack,
+	}
+	return app.Run(args)
+}
+
+func pack(c *cli.Context) error {
+	if c.Args().Present() {
+		return fmt.Errorf("unexpected argument %q", c.Args().First())
+	}
+	seconds, err := strconv.ParseInt(c.String("time"), 10, 64)
+	if err != nil {
+		return fmt.Errorf("SOURCE_DATE_EPOCH %q is no number of seconds", c.String("time"))
+	}
+	platform, version, err := inspect(c.Path("binary"))
+	if err != nil {
+		return err
+	}
+	binary, err := os.ReadFile(c.Path("binary"))
+	if err != nil {
+		return err
+	}
+	image, err := build(content{binary: binary, platform: platform, version: version, date: time.Unix(seconds, 0).UTC()})
+	if err != nil {
+		return err
+	}
+	if err := write(c.Path("output"), c.String("tag"), image); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(c.App.Writer, "docker load --input %s gives %s\n", c.Path("output"), c.String("tag"))
+	return err
+}
+
+// inspect reads what the Go command stamped into the binary. A binary that needs a C library cannot run alone.
+func inspect(path string) (platform v1.Platform, version string, err error) {
+	info, err := buildinfo.ReadFile(path)
+	if err != nil {
+		return platform, "", err
+	}
+	settings := map[string]string{}
+	for _, s := range info.Settings {
+		settings[s.Key] = s.Value
+	}
+	if settings["GOOS"] != "linux" || settings["CGO_ENABLED"] != "0" {
+		return platform, "", fmt.Errorf("%s is for %s with CGO_ENABLED=%s: an image needs linux and 0", path, settings["GOOS"], settings["CGO_ENABLED"])
+	}
+	return v1.Platform{OS: "linux", Architecture: settings["GOARCH"]}, info.Main.Version, nil
+}
+
+// write leaves no half of an archive behind.
+func write(path, tag string, image v1.Image) error {
+	ref, err := name.NewTag(tag)
+	if err != nil {
+		return err
+	}
+	part := path + ".part"
+	if err := tarball.WriteToFile(part, ref, image); err != nil {
+		return errors.Join(err, os.Remove(part))
+	}
+	return os.Rename(part, path)
+}
