@@ -69,7 +69,7 @@ func startWorld(t *testing.T) *world {
 	t.Cleanup(func() { must(t, os.RemoveAll(dir)) })
 	bin := binary(t, dir)
 	p, err := peers.Start(t.Context(), peers.Options{
-		Dir: dir, Airflow: os.Getenv("AIRFLOW"), Binary: bin,
+		Dir: dir, Airflow: os.Getenv("AIRFLOW"), AuthManager: os.Getenv("AUTH_MANAGER"), Binary: bin,
 		Env: []string{"AIRFLOW_CONN_DOCKER_SHADOWED=docker://AWS:shadowing-password@" + peers.SandboxHost},
 	})
 	must(t, err)

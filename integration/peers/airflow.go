@@ -19,60 +19,64 @@ type Airflow struct {
 	Port  int
 	Home  string           // AIRFLOW_HOME, with the logs of tasks
 	DAGs  string           // the DAG folder
-	Users map[string]Login // by role: admin, op, viewer
+	Users map[string]Login // by what they may do: admin, op, viewer; under FAB also reader and editor
 
-	venv  string
-	db    *postgres
-	env   []string
-	procs []*process
-	rest  restClient
+	release string
+	venv    string
+	auth    authManager
+	db      *postgres
+	env     []string
+	procs   []*process
+	rest    restClient
 }
 
-// Login is a user of Airflow's SimpleAuthManager.
-type Login struct{ User, Password string }
-
 // newAirflow lays out an Airflow in dir; extra is added to the environment of its processes, hence of its tasks.
-func newAirflow(dir, venv string, extra []string) (*Airflow, error) {
+func newAirflow(dir, venv string, o Options, extra []string) (*Airflow, error) {
 	port, err := freePort("127.0.0.1")
 	if err != nil {
 		return nil, err
 	}
 	a := &Airflow{
-		URL:  fmt.Sprintf("http://127.0.0.1:%d", port),
-		Port: port,
-		Home: filepath.Join(dir, "airflow"),
-		DAGs: filepath.Join(dir, "dags"),
-		venv: venv,
-		Users: map[string]Login{
-			"admin":  {"admin", rand.Text()},
-			"op":     {"refresher", rand.Text()},
-			"viewer": {"viewer", rand.Text()},
-		},
+		URL:     fmt.Sprintf("http://127.0.0.1:%d", port),
+		Port:    port,
+		Home:    filepath.Join(dir, "airflow"),
+		DAGs:    filepath.Join(dir, "dags"),
+		release: o.Airflow,
+		venv:    venv,
 	}
+	if a.auth, err = newAuthManager(o.AuthManager, a); err != nil {
+		return nil, err
+	}
+	a.Users = newLogins(a.auth.users())
 	if a.db, err = newPostgres(dir); err != nil {
 		return nil, err
 	}
-	a.env = cleanEnv(append(a.settings(), extra...)...)
+	a.env = cleanEnv(slices.Concat(a.settings(), a.auth.settings(), extra)...)
 	a.rest = newRestClient(a.URL, a.Users["admin"])
 	return a, a.writeHome(dir)
 }
 
 func (a *Airflow) writeHome(dir string) error {
-	for _, folder := range []string{a.Home, a.DAGs, filepath.Join(dir, "home"), filepath.Join(dir, "tmp")} {
+	for _, folder := range []string{a.Home, a.path("config"), a.DAGs, filepath.Join(dir, "home"), filepath.Join(dir, "tmp")} {
 		if err := os.MkdirAll(folder, 0o700); err != nil {
 			return err
 		}
 	}
-	passwords := map[string]string{}
-	for _, login := range a.Users {
-		passwords[login.User] = login.Password
+	if !strings.HasPrefix(a.release, "3.0.") {
+		return nil
 	}
-	text, err := json.Marshal(passwords)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(a.path("passwords.json"), text, 0o600)
+	return os.WriteFile(filepath.Join(a.path("config"), "airflow_local_settings.py"), []byte(quietSupervisor), 0o600)
 }
+
+// quietSupervisor keeps the secrets of all tasks out of the output of Airflow 3.0's scheduler. What supervises a task
+// there writes every message of the task at level DEBUG, whatever [logging] logging_level says (nobody configures
+// structlog in that process), and one of them is the rendered env before it is masked. The README tells to do the same.
+const quietSupervisor = `import logging
+
+import structlog
+
+structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
+`
 
 func (a *Airflow) path(name string) string { return filepath.Join(a.Home, name) }
 
@@ -93,8 +97,6 @@ func (a *Airflow) settings() []string {
 		"AIRFLOW__CORE__MAX_ACTIVE_RUNS_PER_DAG=4",
 		"AIRFLOW__CORE__FERNET_KEY=" + base64.URLEncoding.EncodeToString(fernet),
 		"AIRFLOW__CORE__EXECUTION_API_SERVER_URL=" + a.URL + "/execution/",
-		"AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS=admin:admin,refresher:op,viewer:viewer",
-		"AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE=" + a.path("passwords.json"),
 		"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=" + a.db.url("psycopg2"),
 		"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC=" + a.db.url("asyncpg"),
 		"AIRFLOW__API__BASE_URL=" + a.URL,
@@ -109,7 +111,7 @@ func (a *Airflow) settings() []string {
 	}
 }
 
-// migrate makes the database.
+// migrate makes the database, and the users.
 func (a *Airflow) migrate(ctx context.Context) error {
 	if err := a.db.start(ctx); err != nil {
 		return err
@@ -117,7 +119,7 @@ func (a *Airflow) migrate(ctx context.Context) error {
 	if _, err := a.CLI(ctx, "db", "migrate"); err != nil {
 		return fmt.Errorf("make airflow's database: %w", err)
 	}
-	return nil
+	return a.auth.prepare(ctx, a)
 }
 
 // start runs the three processes and waits until each reports to be healthy.
@@ -195,6 +197,26 @@ if row[0]: print(Fernet(os.environ["AIRFLOW__CORE__FERNET_KEY"]).decrypt(row[0].
 // StoredPassword decrypts what Airflow's database holds as the connection's password; no API hands it out.
 func (a *Airflow) StoredPassword(ctx context.Context, connection string) (string, error) {
 	return a.python(ctx, storedPassword, connection)
+}
+
+const setXCom = `
+import os, psycopg2, sys
+connection = psycopg2.connect(os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].replace("+psycopg2", ""))
+cursor = connection.cursor()
+cursor.execute("UPDATE xcom SET value = %s WHERE dag_id = %s AND run_id = %s AND task_id = %s AND key = 'return_value'", sys.argv[1:])
+if cursor.rowcount != 1: sys.exit("no such XCom")
+connection.commit()
+`
+
+// SetXCom changes what a task pushed as its result. It does so in the database: Airflow's API before 3.2 writes an XCom
+// as the JSON of its JSON, which a task then reads as a text (update_xcom_entry in api_fastapi/core_api/routes/public/xcom.py).
+func (a *Airflow) SetXCom(ctx context.Context, dag, run, task string, value any) error {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	_, err = a.python(ctx, setXCom, string(text), dag, run, task)
+	return err
 }
 
 // Dump returns all that Airflow has stored in its database, as text.

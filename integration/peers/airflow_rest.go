@@ -219,12 +219,6 @@ func (a *Airflow) XCom(ctx context.Context, dag, run, task string) (json.RawMess
 	return answer.Value, err
 }
 
-// SetXCom changes what a task pushed as its result.
-func (a *Airflow) SetXCom(ctx context.Context, dag, run, task string, value any) error {
-	path := fmt.Sprintf("%s/taskInstances/%s/xcomEntries/return_value", runPath(dag, run), task)
-	return a.rest.call(ctx, "PATCH", path, map[string]any{"value": value, "map_index": -1}, nil)
-}
-
 // Clear makes Airflow run the named tasks of a run again, and no others.
 func (a *Airflow) Clear(ctx context.Context, dag, run string, tasks ...string) error {
 	body := map[string]any{

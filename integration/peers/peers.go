@@ -35,10 +35,11 @@ const (
 
 // Options say what to start and where.
 type Options struct {
-	Dir     string   // data and logs of all peers; it is made, and not removed
-	Airflow string   // the release; default 3.3.2
-	Binary  string   // ecr-refresh, as the DAG's tasks find it
-	Env     []string // added to the environment of Airflow's tasks
+	Dir         string   // data and logs of all peers; it is made, and not removed
+	Airflow     string   // the release; default 3.3.2
+	AuthManager string   // SimpleAuthManager (the default) or FABAuthManager
+	Binary      string   // ecr-refresh, as the DAG's tasks find it
+	Env         []string // added to the environment of Airflow's tasks
 }
 
 // Peers are the running peers.
@@ -87,7 +88,7 @@ func (p *Peers) start(ctx context.Context, venv string, o Options) (err error) {
 	if p.Docker, err = newDocker(p.Dir, cleanEnv(append(proxy, "SSL_CERT_FILE="+p.CAFile())...)); err != nil {
 		return err
 	}
-	if p.Airflow, err = newAirflow(p.Dir, venv, slices.Concat(proxy, p.taskEnv(o.Binary), o.Env)); err != nil {
+	if p.Airflow, err = newAirflow(p.Dir, venv, o, slices.Concat(proxy, p.taskEnv(o.Binary), o.Env)); err != nil {
 		return err
 	}
 	err = together(
