@@ -74,7 +74,6 @@ type BulkUpdateActionConnectionBody struct {
 	Action               BulkUpdateActionConnectionBodyAction `json:"action"`
 	ActionOnNonExistence *BulkActionNotOnExistence            `json:"action_on_non_existence,omitempty"`
 	Entities             []ConnectionBody                     `json:"entities"`
-	UpdateMask           *[]string                            `json:"update_mask,omitempty"`
 }
 
 // BulkUpdateActionConnectionBodyAction defines model for BulkUpdateActionConnectionBody.Action.
@@ -91,7 +90,6 @@ type ConnectionBody struct {
 	Password     *string `json:"password,omitempty"`
 	Port         *int    `json:"port,omitempty"`
 	Schema       *string `json:"schema,omitempty"`
-	TeamName     *string `json:"team_name,omitempty"`
 }
 
 // ConnectionCollectionResponse defines model for ConnectionCollectionResponse.
@@ -111,7 +109,6 @@ type ConnectionResponse struct {
 	Password     *string `json:"password"`
 	Port         *int    `json:"port"`
 	Schema       *string `json:"schema"`
-	TeamName     *string `json:"team_name"`
 }
 
 // LoginBody defines model for LoginBody.
