@@ -7,6 +7,7 @@ Needs the binary on the worker's PATH (or ECR_REFRESH_BIN) and:
 - Connection `airflow-api` (HTTP): this Airflow's REST API and a user that may read and edit connections
 - Connection `docker_default` (Docker): host is the registry's bare name; its password is what this DAG renews
 - Pool `systemqueue`, and with Celery a worker that serves the queue of that name
+- For an Airflow that hands out API tokens, Variable `ecr_refresh_airflow_token` in place of login and password
 - With several workers also the Variables `ecr_refresh_recipient` and `ecr_refresh_private_key` (`ecr-refresh keygen`)
 
 Triggered by hand it asks for `connection_ids`, joined by commas, and for `dry_run`: check all, publish nothing.
@@ -111,6 +112,7 @@ with DAG(
         env={
             "ECR_REFRESH_AIRFLOW_PASSWORD": field(AIRFLOW_API, "password"),
             "ECR_REFRESH_PRIVATE_KEY": variable("ecr_refresh_private_key"),
+            "ECR_REFRESH_AIRFLOW_TOKEN": variable("ecr_refresh_airflow_token"),
             "ECR_REFRESH_AIRFLOW_CONN_TYPE": field(AIRFLOW_API, "conn_type"),
             "ECR_REFRESH_AIRFLOW_SCHEMA": field(AIRFLOW_API, "schema"),
             "ECR_REFRESH_AIRFLOW_HOST": field(AIRFLOW_API, "host"),

@@ -3,15 +3,11 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
-	"net/url"
-	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
-	"ecr-refresh/airflowclient"
 	"ecr-refresh/steps"
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/token"
@@ -73,66 +69,4 @@ func (c *call) openWith(recipient string) token.Identity {
 	}
 	c.fault(err)
 	return id
-}
-
-const (
-	airflowConnectionID = "airflow-api"
-	airflowPrefix       = "ECR_REFRESH_AIRFLOW_"
-	airflowEnvHelp      = `The connection airflow-api comes from the environment: ECR_REFRESH_AIRFLOW_{CONN_TYPE,SCHEMA,HOST,PORT,
-LOGIN,PASSWORD}, or AIRFLOW_CONN_AIRFLOW_API (a URI, or JSON).`
-)
-
-// airflow reads the airflow-api connection and makes a client for it.
-func (c *call) airflow(roots *trust.Roots) *airflowclient.Client {
-	conn := c.airflowConnection()
-	base := c.optional(c.airflowURL)
-	if base == "" && conn.host != "" {
-		var err error
-		if base, err = conn.baseURL(); err != nil {
-			c.fault(fmt.Errorf("connection %s: %w", airflowConnectionID, err))
-			return nil
-		}
-	}
-	if base == "" || conn.login == "" || conn.password.Empty() {
-		return nil
-	}
-	config := airflowclient.Config{BaseURL: base, Login: conn.login, Password: conn.password, Log: c.log}
-	if u, err := url.Parse(base); err == nil && u.Scheme == "https" {
-		config.TLS, err = roots.ConfigFor(u.Hostname())
-		c.fault(err)
-	}
-	client, err := airflowclient.New(config)
-	c.fault(err)
-	return client
-}
-
-// airflowConnection names every field that is missing.
-func (c *call) airflowConnection() connection {
-	conn, found := connectionFields(airflowPrefix)
-	// connection ids with "-" cannot be shell variables, so Airflow users write "_".
-	if !found {
-		var err error
-		conn, found, err = connectionFromEnv("airflow_api")
-		if err != nil {
-			c.fault(err)
-			return conn
-		}
-	}
-	field := func(name, value string) {
-		if value == "" {
-			how := airflowPrefix + name
-			if !found {
-				how += " or AIRFLOW_CONN_AIRFLOW_API"
-			}
-			c.missing("Airflow "+strings.ToLower(name), how)
-		}
-	}
-	if c.optional(c.airflowURL) == "" {
-		field("HOST", conn.host)
-	}
-	field("LOGIN", conn.login)
-	if conn.password.Empty() {
-		field("PASSWORD", "")
-	}
-	return conn
 }

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+
+	"ecr-refresh/airflowclient"
+	"ecr-refresh/steps/trust"
+)
+
+const (
+	airflowConnectionID = "airflow-api"
+	airflowPrefix       = "ECR_REFRESH_AIRFLOW_"
+	airflowTokenEnv     = airflowPrefix + "TOKEN"
+	airflowEnvHelp      = `The connection airflow-api comes from the environment: ECR_REFRESH_AIRFLOW_{CONN_TYPE,SCHEMA,HOST,PORT,
+LOGIN,PASSWORD}, or AIRFLOW_CONN_AIRFLOW_API (a URI, or JSON). ECR_REFRESH_AIRFLOW_TOKEN, a bearer token of
+that API, takes the place of login and password.`
+)
+
+// airflow reads the airflow-api connection and makes a client for it. What is missing of it is named.
+func (c *call) airflow(roots *trust.Roots) *airflowclient.Client {
+	conn, how := c.airflowConnection()
+	config := airflowclient.Config{
+		BaseURL: c.airflowBase(conn, how), Login: conn.login, Password: conn.password, Token: secret(airflowTokenEnv), Log: c.log,
+	}
+	if config.Token.Empty() {
+		c.airflowLogin(config, how)
+	}
+	if config.BaseURL == "" {
+		return nil
+	}
+	if u, err := url.Parse(config.BaseURL); err == nil && u.Scheme == "https" {
+		config.TLS, err = roots.ConfigFor(u.Hostname())
+		c.fault(err)
+	}
+	client, err := airflowclient.New(config)
+	c.fault(err)
+	return client
+}
+
+// airflowConnection gives the connection, and how a person gives one of its fields.
+func (c *call) airflowConnection() (conn connection, how func(field string) string) {
+	conn, found := connectionFields(airflowPrefix)
+	if !found {
+		// "-" cannot stand in a shell variable's name, so people write the connection's id with "_".
+		var err error
+		conn, found, err = connectionFromEnv(strings.ReplaceAll(airflowConnectionID, "-", "_"))
+		c.fault(err)
+	}
+	return conn, func(field string) string {
+		if found {
+			return airflowPrefix + field
+		}
+		return airflowPrefix + field + " or AIRFLOW_CONN_AIRFLOW_API"
+	}
+}
+
+func (c *call) airflowBase(conn connection, how func(string) string) string {
+	if base := c.optional(c.airflowURL); base != "" {
+		return base
+	}
+	if conn.host == "" {
+		c.missing("Airflow host", how("HOST"))
+		return ""
+	}
+	base, err := conn.baseURL()
+	if err != nil {
+		c.fault(fmt.Errorf("connection %s: %w", airflowConnectionID, err))
+	}
+	return base
+}
+
+func (c *call) airflowLogin(config airflowclient.Config, how func(string) string) {
+	if config.Login == "" {
+		c.missing("Airflow login", how("LOGIN"))
+	}
+	if config.Password.Empty() {
+		c.missing("Airflow password", how("PASSWORD"))
+	}
+}
