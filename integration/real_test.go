@@ -50,6 +50,8 @@ func TestReal(t *testing.T) {
 			t.Run(name, func(t *testing.T) { t.Parallel(); part(t) })
 		}
 	})
+	t.Run("one right less", w.oneRightLess)
+	t.Run("ready-made token", w.readyMadeToken)
 	t.Run("engine stopped", w.engineStopped)
 	t.Run("by hand", func(t *testing.T) { suite(t, realSite{w}, w.bin) })
 	t.Run("one version", w.oneVersion)
