@@ -1,0 +1,103 @@
+// Command compat runs the tests on real peers for each release of Airflow under each of its auth managers, and writes
+// what it saw into the README, as one table. No row is written by hand, and none comes from anything but this run.
+//
+//	compat [--releases 3.0.6,3.3.2] [--auth-managers simple,fab] [--readme README.md]
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"ecr-refresh/integration/peers"
+)
+
+// plan is what to run, and where to write.
+type plan struct {
+	releases, authManagers []string
+	readme                 string
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "compat:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	p, err := parse(args)
+	if err != nil {
+		return err
+	}
+	var rows []row
+	for _, release := range p.releases {
+		for _, authManager := range p.authManagers {
+			more, err := measure(ctx, release, authManager)
+			if err != nil {
+				return err
+			}
+			rows = append(rows, more...)
+		}
+	}
+	if err := rewrite(p.readme, table(rows)); err != nil {
+		return err
+	}
+	return red(rows)
+}
+
+func parse(args []string) (plan, error) {
+	flags := flag.NewFlagSet("compat", flag.ContinueOnError)
+	releases := flags.String("releases", "3.0.6,3.1.8,3.2.2,3.3.2", "Airflow's releases, joined by commas")
+	authManagers := flags.String("auth-managers", peers.SimpleAuthManager+","+peers.FABAuthManager, "auth managers, joined by commas")
+	readme := flags.String("readme", "README.md", "the file with the table")
+	if err := flags.Parse(args); err != nil {
+		return plan{}, err
+	}
+	if flags.NArg() > 0 {
+		return plan{}, fmt.Errorf("unexpected %q", flags.Args())
+	}
+	return plan{strings.Split(*releases, ","), strings.Split(*authManagers, ","), *readme}, nil
+}
+
+// measure runs all tests on real peers with one release and one auth manager.
+func measure(ctx context.Context, release, authManager string) ([]row, error) {
+	begin := time.Now()
+	fmt.Fprintf(os.Stderr, "compat: Airflow %s, %s\n", release, authManager)
+	cmd := exec.CommandContext(ctx, "integration/run.sh", "-json", "-run", "^TestReal")
+	cmd.Env = append(os.Environ(), "AIRFLOW="+release, "AUTH_MANAGER="+authManager)
+	cmd.Stderr = os.Stderr
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = time.Minute
+	out, failure := cmd.Output()
+	if exit := new(exec.ExitError); failure != nil && !errors.As(failure, &exit) || ctx.Err() != nil {
+		return nil, errors.Join(failure, ctx.Err())
+	}
+	tests, err := read(string(out), failure != nil)
+	if err != nil {
+		return nil, err
+	}
+	versions, err := peers.Providers(release)
+	fmt.Fprintf(os.Stderr, "compat: %d tests in %.0f s\n", len(tests), time.Since(begin).Seconds())
+	return rowsOf(tests, row{release: release, authManager: authManager, versions: versions, day: begin.UTC().Format(time.DateOnly)}), err
+}
+
+// red is an error that names what failed.
+func red(rows []row) error {
+	var failures []error
+	for _, r := range rows {
+		for _, name := range r.failed {
+			failures = append(failures, fmt.Errorf("airflow %s, %s: %s failed", r.release, r.authManager, name))
+		}
+	}
+	return errors.Join(failures...)
+}
