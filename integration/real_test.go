@@ -65,13 +65,14 @@ type world struct {
 	secrets *secretSet
 }
 
-func startWorld(t *testing.T) *world {
+// startWorld starts the peers, with Celery where workers are named.
+func startWorld(t *testing.T, workers ...string) *world {
 	dir, err := os.MkdirTemp("", "ecr-refresh-")
 	must(t, err)
 	t.Cleanup(func() { must(t, os.RemoveAll(dir)) })
 	bin := binary(t, dir)
 	p, err := peers.Start(t.Context(), peers.Options{
-		Dir: dir, Airflow: os.Getenv("AIRFLOW"), AuthManager: os.Getenv("AUTH_MANAGER"), Binary: bin,
+		Dir: dir, Airflow: os.Getenv("AIRFLOW"), AuthManager: os.Getenv("AUTH_MANAGER"), Workers: workers, Binary: bin,
 		Env: []string{"AIRFLOW_CONN_DOCKER_SHADOWED=docker://AWS:shadowing-password@" + peers.SandboxHost},
 	})
 	must(t, err)

@@ -13,7 +13,8 @@ import (
 	"time"
 )
 
-// Airflow is a real Airflow on PostgreSQL with the LocalExecutor: API server, scheduler and DAG processor.
+// Airflow is a real Airflow on PostgreSQL: API server, scheduler and DAG processor, with the LocalExecutor or with
+// Celery workers.
 type Airflow struct {
 	URL   string // its UI and its API
 	Port  int
@@ -25,6 +26,7 @@ type Airflow struct {
 	venv    string
 	auth    authManager
 	db      *postgres
+	celery  *celery
 	env     []string
 	procs   []*process
 	rest    restClient
@@ -51,7 +53,10 @@ func newAirflow(dir, venv string, o Options, extra []string) (*Airflow, error) {
 	if a.db, err = newPostgres(dir); err != nil {
 		return nil, err
 	}
-	a.env = cleanEnv(slices.Concat(a.settings(), a.auth.settings(), extra)...)
+	if a.celery, err = newCelery(dir, o.Workers); err != nil {
+		return nil, err
+	}
+	a.env = cleanEnv(slices.Concat(a.settings(), a.auth.settings(), a.celery.settings(a.db), extra)...)
 	a.rest = newRestClient(a.URL, a.Users["admin"])
 	return a, a.writeHome(dir)
 }
@@ -136,6 +141,9 @@ func (a *Airflow) start(ctx context.Context) error {
 		}
 		a.procs = append(a.procs, p)
 	}
+	if err := a.celery.start(ctx, a); err != nil {
+		return err
+	}
 	for _, p := range a.procs {
 		if err := p.ready(ctx, a.healthy); err != nil {
 			return err
@@ -166,6 +174,7 @@ func (a *Airflow) stop() {
 		p.stop()
 	}
 	a.procs = nil
+	a.celery.stop()
 	a.db.stop()
 }
 
@@ -222,8 +231,14 @@ func (a *Airflow) SetXCom(ctx context.Context, dag, run, task string, value any)
 // Dump returns all that Airflow has stored in its database, as text.
 func (a *Airflow) Dump(ctx context.Context) (string, error) { return a.db.dump(ctx) }
 
-// Deploy writes a DAG file into the DAG folder.
+// Workers are the Celery workers, in the order of Options.Workers.
+func (a *Airflow) Workers() []*Worker { return a.celery.workers }
+
+// Deploy writes a DAG file into the DAG folder, and into that of each worker.
 func (a *Airflow) Deploy(name, text string) error {
+	if err := a.celery.deploy(name, text); err != nil {
+		return err
+	}
 	return os.WriteFile(filepath.Join(a.DAGs, name), []byte(text), 0o600)
 }
 

@@ -100,6 +100,7 @@ type TaskInstance struct {
 	TryNumber int             `json:"try_number"`
 	Start     time.Time       `json:"start_date"`
 	End       time.Time       `json:"end_date"`
+	User      string          `json:"unixname"` // the OS user that ran it
 	Rendered  json.RawMessage `json:"rendered_fields"`
 }
 
@@ -192,20 +193,26 @@ func (a *Airflow) Tasks(ctx context.Context, dag, run string) (map[string]TaskIn
 
 // Log returns the log of one try of a task as Airflow's UI shows it, one line an event.
 func (a *Airflow) Log(ctx context.Context, dag, run, task string, try int) (string, error) {
-	var answer struct{ Content []map[string]any }
-	path := fmt.Sprintf("%s/taskInstances/%s/logs/%d?full_content=true", runPath(dag, run), task, try)
-	if err := a.rest.call(ctx, "GET", path, nil, &answer); err != nil {
-		return "", err
-	}
+	content, err := a.events(ctx, dag, run, task, try)
 	var lines []string
-	for _, event := range answer.Content {
+	for _, event := range content {
 		line := fmt.Sprint(event["event"])
 		if detail := event["error_detail"]; detail != nil {
 			line += " " + fmt.Sprint(detail)
 		}
 		lines = append(lines, line)
 	}
-	return strings.Join(lines, "\n"), nil
+	return strings.Join(lines, "\n"), err
+}
+
+func (a *Airflow) events(ctx context.Context, dag, run, task string, try int) ([]map[string]any, error) {
+	if a.celery != nil {
+		return a.celery.log(dag, run, task, try)
+	}
+	var answer struct{ Content []map[string]any }
+	path := fmt.Sprintf("%s/taskInstances/%s/logs/%d?full_content=true", runPath(dag, run), task, try)
+	err := a.rest.call(ctx, "GET", path, nil, &answer)
+	return answer.Content, err
 }
 
 // XCom returns what a task pushed as its result, or nil when it pushed nothing.

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the real peers need and is missing: a Docker Engine, a registry, htpasswd and PostgreSQL from Debian's
-# packages (as root), and Airflow, its providers and moto in a virtualenv of their own. Nothing is started.
+# Installs what the real peers need and is missing: a Docker Engine, a registry, htpasswd, PostgreSQL and Redis from
+# Debian's packages (as root), and Airflow, its providers and moto in a virtualenv of their own. Nothing is started.
 #
 #   integration/peers/install.sh [AIRFLOW_VERSION]      default: $AIRFLOW, then 3.3.2
 #
@@ -42,6 +42,7 @@ debian_packages() {
   have dockerd || missing+=(docker.io)
   have docker-registry || missing+=(docker-registry)
   have htpasswd || missing+=(apache2-utils)
+  have redis-server || missing+=(redis-server)
   compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
   [ ${#missing[@]} -eq 0 ] && return
   [ "$(id -u)" -eq 0 ] || die "missing ${missing[*]}: run as root, or: sudo apt-get install ${missing[*]}"

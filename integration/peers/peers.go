@@ -38,6 +38,7 @@ type Options struct {
 	Dir         string   // data and logs of all peers; it is made, and not removed
 	Airflow     string   // the release; default 3.3.2
 	AuthManager string   // SimpleAuthManager (the default) or FABAuthManager
+	Workers     []string // names of Celery workers, each a host of its own; without any: the LocalExecutor
 	Binary      string   // ecr-refresh, as the DAG's tasks find it
 	Env         []string // added to the environment of Airflow's tasks
 }
@@ -192,7 +193,7 @@ func installed(release string) (string, error) {
 	}
 	venv := filepath.Join(cache, "ecr-refresh", "airflow-"+release)
 	var missing []string
-	for _, program := range []string{"dockerd", "docker-registry", "htpasswd", filepath.Join(venv, "bin", "airflow")} {
+	for _, program := range []string{"dockerd", "docker-registry", "htpasswd", "redis-server", filepath.Join(venv, "bin", "airflow")} {
 		if _, err := exec.LookPath(program); err != nil {
 			missing = append(missing, program)
 		}
