@@ -4,7 +4,7 @@ BIN   := bin
 # The library's man page generator stays out: nothing calls it. -buildvcs stamps the version from git.
 BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=auto -tags urfave_cli_no_docs -ldflags '-s -w'
 
-.PHONY: help build image demo test integration lab lab-down generate generate-openapi lint check bench
+.PHONY: help build image demo test integration compat compat lab lab-down generate generate-openapi lint check bench
 
 help: ## print these notes
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ test: ## run all that needs only Go: units, command line scripts, the suite on s
 
 integration: build ## install and start the real peers, run the suite on them and the DAG in Airflow, stop them
 	@integration/run.sh
+
+compat: build ## the same on all releases of Airflow and both auth managers; writes the README's table of what passed
+	@go run ./integration/compat
 
 lab: build ## leave real Airflow, Docker Engine and registry running, with the DAG deployed; prints the login
 	@integration/peers/install.sh

@@ -38,22 +38,19 @@ func (w *world) lacks(t *testing.T, user, right string) {
 
 // readyMadeToken: a token that Airflow gave to somebody else serves instead of a login, and is still good afterwards.
 func (w *world) readyMadeToken(t *testing.T) {
-	const id = "docker_given_token"
-	w.setDocker(t, id, peers.SandboxHost)
 	given := w.token(t, "op")
+	// Not by the bulk API: before 3.3 its audit log keeps a Variable's value in clear, whatever the Variable's name.
+	_, err := w.Airflow.CLI(t.Context(), "variables", "set", "test_airflow_token", given)
+	must(t, err)
+	must(t, w.Airflow.SetConnection(t.Context(), peers.Connection{ID: "airflow-nobody", Type: "http", Host: new("127.0.0.1"), Port: &w.Airflow.Port}))
+	d := w.copy(t, "token", peers.SandboxHost, `"airflow-api"`, `"airflow-nobody"`, `"ecr_refresh_airflow_token"`, `"test_airflow_token"`)
 	for range 2 {
-		client := w.client(t, given)
-		connection, err := client.Connection(t.Context(), id)
-		must(t, err)
-		failed, err := client.UpdateConnections(t.Context(), []airflowclient.Update{{ID: id, Type: connection.Type, Password: token.NewSecret("given-" + id)}})
-		must(t, err)
-		if len(failed) > 0 || w.password(t, id) != "given-"+id {
-			t.Errorf("the connection was not updated: %v", failed)
-		}
-		must(t, client.Logout(t.Context()))
+		r := d.run(t)
+		r.wantGreen(t)
+		r.wantNoPiece(t, given, w.newestToken(t))
 	}
-	w.wantNoEntry(t, id, given+"x", "the token in ECR_REFRESH_AIRFLOW_TOKEN is not taken: airflow answered 403: Invalid JWT token")
-	w.wantNoEntry(t, id, w.token(t, "viewer"), "airflow answered 403: Forbidden")
+	w.wantNoEntry(t, d.connection, given+"x", "the token in ECR_REFRESH_AIRFLOW_TOKEN is not taken: airflow answered 403: Invalid JWT token")
+	w.wantNoEntry(t, d.connection, w.token(t, "viewer"), "airflow answered 403: Forbidden")
 }
 
 func (w *world) token(t *testing.T, user string) string {
@@ -64,17 +61,12 @@ func (w *world) token(t *testing.T, user string) string {
 	return given
 }
 
-func (w *world) client(t *testing.T, given string) *airflowclient.Client {
-	t.Helper()
-	client, err := airflowclient.New(airflowclient.Config{BaseURL: w.Airflow.URL, Token: token.NewSecret(given)})
-	must(t, err)
-	return client
-}
-
 // wantNoEntry fails unless the connection cannot be read with this token, for this reason.
 func (w *world) wantNoEntry(t *testing.T, id, given, reason string) {
 	t.Helper()
-	_, err := w.client(t, given).Connection(t.Context(), id)
+	client, err := airflowclient.New(airflowclient.Config{BaseURL: w.Airflow.URL, Token: token.NewSecret(given)})
+	must(t, err)
+	_, err = client.Connection(t.Context(), id)
 	if err == nil || err.Error() != reason || !failure.IsPermanent(err) {
 		t.Errorf("got %v, want %s, for good", err, reason)
 	}

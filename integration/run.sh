@@ -3,7 +3,8 @@
 #
 #   integration/run.sh -run TestReal/deployed -v
 #
-# AIRFLOW names the release (3.3.2), ECR_REFRESH_BIN the binary (bin/ecr-refresh when there is one, else it is built).
+# AIRFLOW names the release (3.3.2), AUTH_MANAGER its auth manager (simple, or fab), ECR_REFRESH_BIN the binary
+# (bin/ecr-refresh when there is one, else it is built).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
