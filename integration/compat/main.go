@@ -47,10 +47,10 @@ func run(ctx context.Context, args []string) error {
 				return err
 			}
 			rows = append(rows, more...)
+			if err := rewrite(p.readme, table(rows)); err != nil { // each time: it takes half an hour
+				return err
+			}
 		}
-	}
-	if err := rewrite(p.readme, table(rows)); err != nil {
-		return err
 	}
 	return red(rows)
 }
@@ -69,27 +69,36 @@ func parse(args []string) (plan, error) {
 	return plan{strings.Split(*releases, ","), strings.Split(*authManagers, ","), *readme}, nil
 }
 
-// measure runs the tests on real peers with one release and one auth manager; the browser's have pictures to take, and
-// take them of one release.
+// measure runs the tests on real peers with one release and one auth manager, and makes the rows of them.
 func measure(ctx context.Context, release, authManager string) ([]row, error) {
 	begin := time.Now()
 	fmt.Fprintf(os.Stderr, "compat: Airflow %s, %s\n", release, authManager)
-	cmd := exec.CommandContext(ctx, "integration/run.sh", "-json", "-run", "^TestReal", "-skip", "^TestRealUI")
-	cmd.Env = append(os.Environ(), "AIRFLOW="+release, "AUTH_MANAGER="+authManager)
-	cmd.Stderr = os.Stderr
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = time.Minute
-	out, failure := cmd.Output()
-	if exit := new(exec.ExitError); failure != nil && !errors.As(failure, &exit) || ctx.Err() != nil {
-		return nil, errors.Join(failure, ctx.Err())
-	}
-	tests, err := read(string(out), failure != nil)
+	out, failed, err := runTests(ctx, "AIRFLOW="+release, "AUTH_MANAGER="+authManager)
 	if err != nil {
 		return nil, err
 	}
-	versions, err := peers.Providers(release)
+	tests, err := read(out, failed)
+	if err != nil {
+		return nil, err
+	}
 	fmt.Fprintf(os.Stderr, "compat: %d tests in %.0f s\n", len(tests), time.Since(begin).Seconds())
+	versions, err := peers.Providers(release)
 	return rowsOf(tests, row{release: release, authManager: authManager, versions: versions, day: begin.UTC().Format(time.DateOnly)}), err
+}
+
+// runTests returns the output of go test, and whether it failed. The browser's tests are left out: they have pictures to
+// take, and take them of one release.
+func runTests(ctx context.Context, env ...string) (out string, failed bool, err error) {
+	cmd := exec.CommandContext(ctx, "integration/run.sh", "-json", "-run", "^TestReal", "-skip", "^TestRealUI")
+	cmd.Env = append(os.Environ(), env...)
+	cmd.Stderr = os.Stderr
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = time.Minute
+	text, err := cmd.Output()
+	if exit := new(exec.ExitError); errors.As(err, &exit) && ctx.Err() == nil {
+		return string(text), true, nil
+	}
+	return string(text), false, errors.Join(err, ctx.Err())
 }
 
 // red is an error that names what failed.
