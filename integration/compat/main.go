@@ -92,7 +92,8 @@ func runTests(ctx context.Context, env ...string) (out string, failed bool, err 
 	cmd := exec.CommandContext(ctx, "integration/run.sh", "-json", "-run", "^TestReal", "-skip", "^TestRealUI")
 	cmd.Env = append(os.Environ(), env...)
 	cmd.Stderr = os.Stderr
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // the tests are children of go test
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = time.Minute
 	text, err := cmd.Output()
 	if exit := new(exec.ExitError); errors.As(err, &exit) && ctx.Err() == nil {
