@@ -87,4 +87,4 @@ func CreateIdentity(path string) (Identity, error) {
 	return id, nil
 }
 
-const hintIdentity = "make the folder writable, or set ECR_REFRESH_RECIPIENT (step 1) and ECR_REFRESH_PRIVATE_KEY (step 2)"
+const hintIdentity = "run 'ecr-refresh keygen' and set the two Airflow Variables that it prints, or make the folder writable"
