@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -70,8 +71,11 @@ func (a *Airflow) writeHome(dir string) error {
 	if !strings.HasPrefix(a.release, "3.0.") {
 		return nil
 	}
-	return os.WriteFile(filepath.Join(a.path("config"), "airflow_local_settings.py"), []byte(quietSupervisor), 0o600)
+	return os.WriteFile(a.path(localSettings), []byte(quietSupervisor), 0o600)
 }
+
+// localSettings is a module that all of Airflow's processes load from AIRFLOW_HOME.
+const localSettings = "config/airflow_local_settings.py"
 
 // quietSupervisor keeps the secrets of all tasks out of the output of Airflow 3.0's scheduler. What supervises a task
 // there writes every message of the task at level DEBUG, whatever [logging] logging_level says (nobody configures
@@ -170,9 +174,11 @@ func (a *Airflow) healthy(ctx context.Context) error {
 }
 
 func (a *Airflow) stop() {
-	for _, p := range a.procs {
-		p.stop()
+	var wait sync.WaitGroup
+	for _, p := range slices.Concat(a.procs, a.celery.processes()) {
+		wait.Go(p.stop)
 	}
+	wait.Wait()
 	a.procs = nil
 	a.celery.stop()
 	a.db.stop()

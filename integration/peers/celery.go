@@ -85,14 +85,23 @@ func (c *celery) start(ctx context.Context, a *Airflow) error {
 	return nil
 }
 
-func (c *celery) stop() {
+// processes are the workers that run.
+func (c *celery) processes() (all []*process) {
 	if c == nil {
-		return
+		return nil
 	}
 	for _, w := range c.workers {
 		if w.proc != nil {
-			w.proc.stop()
+			all = append(all, w.proc)
 		}
+	}
+	return all
+}
+
+// stop ends what the workers needed; they have been stopped before.
+func (c *celery) stop() {
+	if c == nil {
+		return
 	}
 	c.redis.stop()
 	_ = removeUsers(context.Background()) // whom it leaves, the next run removes
@@ -149,7 +158,7 @@ func (w *Worker) start(ctx context.Context, a *Airflow) (err error) {
 	if w.owner, err = credential(w.User); err != nil {
 		return err
 	}
-	if err = w.furnish(a.env); err != nil {
+	if err = w.furnish(a); err != nil {
 		return err
 	}
 	enter, err := w.enter(ctx, a.bin("python"))
@@ -163,23 +172,33 @@ func (w *Worker) start(ctx context.Context, a *Airflow) (err error) {
 	return err
 }
 
-// furnish makes the home, with copies of ecr-refresh and of the certificates that env names.
-func (w *Worker) furnish(env []string) error {
-	for _, dir := range []string{w.Home, w.path("airflow"), w.path("dags"), w.path("tmp"), w.path("bin")} {
-		if err := makeOwned(w.owner, dir); err != nil {
+// furnish makes the home, with copies of what an administrator puts on each worker.
+func (w *Worker) furnish(a *Airflow) error {
+	for _, dir := range []string{"", "airflow", "airflow/config", "dags", "tmp", "bin"} {
+		if err := makeOwned(w.owner, w.path(dir)); err != nil {
 			return err
 		}
 	}
-	for to, from := range map[string]string{w.path("bin", "ecr-refresh"): "ECR_REFRESH_BIN", w.path("ca.pem"): "ECR_REFRESH_CA_FILE"} {
-		text, err := os.ReadFile(lookup(env, from))
-		if err != nil {
-			return err
-		}
-		if err := writeOwned(w.owner, to, text, 0o700); err != nil {
-			return err
-		}
+	if err := w.copyIn(lookup(a.env, "ECR_REFRESH_BIN"), "bin/ecr-refresh", 0o700); err != nil {
+		return err
 	}
-	return nil
+	if err := w.copyIn(lookup(a.env, "ECR_REFRESH_CA_FILE"), "ca.pem", 0o600); err != nil {
+		return err
+	}
+	err := w.copyIn(a.path(localSettings), filepath.Join("airflow", localSettings), 0o600)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // Airflow 3.0 alone has it
+	}
+	return err
+}
+
+// copyIn copies a file into the home.
+func (w *Worker) copyIn(from, to string, mode os.FileMode) error {
+	text, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	return writeOwned(w.owner, w.path(to), text, mode)
 }
 
 // lookup returns the value of a variable; the last one counts.

@@ -111,9 +111,9 @@ func (p *postgres) accepts(ctx context.Context) error {
 	return err
 }
 
-// dump returns the whole database as text.
+// dump returns the whole database as text, with what is readable in its bytes left so.
 func (p *postgres) dump(ctx context.Context) (string, error) {
-	return run(ctx, cleanEnv(), filepath.Join(p.bin, "pg_dump"), "--dbname="+p.dsn())
+	return run(ctx, cleanEnv("PGOPTIONS=-c bytea_output=escape"), filepath.Join(p.bin, "pg_dump"), "--dbname="+p.dsn())
 }
 
 func (p *postgres) stop() {
