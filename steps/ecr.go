@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -41,7 +42,7 @@ const tokenUser = "AWS"
 type ECR func(context.Context, *ecr.GetAuthorizationTokenInput, ...func(*ecr.Options)) (*ecr.GetAuthorizationTokenOutput, error)
 
 // NewECR makes the call for one region out of AWS's default credential chain, which reads its own environment and files.
-// AWS_CA_BUNDLE, where set, takes the place of the system's certificates.
+// AWS_CA_BUNDLE, where set, takes the place of the system's certificates (and joins those of --ca-file).
 func NewECR(ctx context.Context, region string, roots *trust.Roots, log *slog.Logger) (ECR, error) {
 	cfg, err := loadAWS(ctx, region, roots.ConfigForNames(), log)
 	if err == nil && hasOwnTrust(cfg) {
@@ -71,7 +72,7 @@ func loadAWS(ctx context.Context, region string, tlsConfig *tls.Config, log *slo
 // may be an address: then crypto/tls judges certificates itself.
 func hasOwnTrust(cfg aws.Config) bool {
 	client, ok := cfg.HTTPClient.(*awshttp.BuildableClient)
-	return !ok || client.GetTransport().TLSClientConfig.RootCAs != nil || cfg.BaseEndpoint != nil
+	return !ok || client.GetTransport().TLSClientConfig.RootCAs != nil || ecr.NewFromConfig(cfg).Options().BaseEndpoint != nil
 }
 
 // decodeToken takes apart what ECR answered: base64 of "user:password", an endpoint and an expiry.
@@ -120,14 +121,29 @@ func registryURL(endpoint, account string) (string, error) {
 // Codes: https://docs.aws.amazon.com/AmazonECR/latest/APIReference/CommonErrors.html
 func ecrError(err error) error {
 	var api smithy.APIError
-	var call *smithy.OperationError
+	_, cause, credentials := strings.Cut(err.Error(), "get credentials: ")
 	switch {
 	case errors.As(err, &api):
 		return ecrAPIError(api)
-	case errors.As(err, &call) && hasIMDS(err):
+	case hasIMDS(err):
 		return failure.Permanent(hintCredentials, "no AWS credentials found in the environment, the AWS files or the instance's metadata")
+	case credentials && !isNetwork(err):
+		return failure.Permanent(hintCredentials, "get AWS credentials: %s", credentialsCause(cause))
 	}
-	return failure.Network("ECR", err)
+	return failure.Network("AWS", err)
+}
+
+// credentialsCause keeps what a credential_process printed out of the log: it may be the credentials.
+func credentialsCause(cause string) string {
+	if strings.Contains(cause, "process") {
+		return "credential_process failed: run it by hand"
+	}
+	return failure.Said(cause)
+}
+
+func isNetwork(err error) bool {
+	var network net.Error
+	return failure.IsCertificate(err) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.As(err, &network)
 }
 
 // hasIMDS tells whether the credential chain ran to its end, the instance metadata service, in vain.

@@ -93,23 +93,33 @@ func login(ctx context.Context, engine *Engine, server, username string, passwor
 	return failure.Said(answer.Status), nil
 }
 
-// refused is how an Engine reports a Basic registry's answer: as a 500 with this text (moby, registry/auth.go).
-var refused = regexp.MustCompile(`failed with status: (\d{3})`)
+// registrySaid is how an Engine reports a Basic registry's answer: as a 500 with this text (moby, registry/auth.go).
+var registrySaid = regexp.MustCompile(`failed with status: (\d{3})`)
 
 func engineError(err error) error {
-	if m := refused.FindStringSubmatch(err.Error()); m != nil {
-		return failure.Transient("the connection's login or password is not good for this registry: run the DAG again from extract_ecr_token",
-			"the registry answered the Engine %s: %w", m[1], errRefused)
+	if m := registrySaid.FindStringSubmatch(err.Error()); m != nil {
+		return engineLoginError(m[1])
 	}
 	switch {
+	case failure.IsCertificate(err) || strings.Contains(err.Error(), "x509: "):
+		return failure.Permanent("give the Engine the registry's certificate: /etc/docker/certs.d/HOST/ca.crt", "%s", failure.Said(err.Error()))
 	case errors.Is(err, context.DeadlineExceeded):
 		return failure.Transient("look at the Engine's log and its way to the registry (its own proxy settings)", "no answer in time")
-	case errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EACCES) || strings.Contains(err.Error(), "permission denied"):
+	case errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EACCES) || strings.Contains(err.Error(), "permission denied while trying to connect"):
 		return failure.Permanent("let this user use the Engine's socket (group docker), or mount it into the container", "permission denied")
 	case client.IsErrConnectionFailed(err) || isDial(err):
 		return failure.Transient("start it, or set DOCKER_HOST (--engine); with no Engine on this worker give --engine none", "it cannot be reached")
 	}
 	return failure.Transient("look at the Engine's log", "the Engine answered: %s", failure.Said(err.Error()))
+}
+
+func engineLoginError(status string) error {
+	switch status {
+	case "400", "401", "403":
+		return failure.Transient("the connection's login or password is not good for this registry: run the DAG again from extract_ecr_token",
+			"the registry answered the Engine %s: %w", status, errRefused)
+	}
+	return failure.Transient("wait and run it again", "the registry answered the Engine %s", status)
 }
 
 func isDial(err error) bool {

@@ -50,13 +50,13 @@ func (c DockerConnection) server() string {
 func (s TestDockerConnection) Run(ctx context.Context) (xcom.TestDockerConnection, error) {
 	doc := xcom.NewTestDockerConnection()
 	doc.Failures = append(doc.Failures, s.Document.Failures...)
-	engine, err := s.engine(ctx)
-	if err != nil {
-		return doc, err
-	}
 	var faults []error
 	for _, f := range doc.Failures {
 		faults = append(faults, failure.Transient("look at the log of "+failure.Line(f.Step), "%s: %s", failure.Line(f.Step), failure.Line(f.Error)))
+	}
+	engine, err := s.engine(ctx)
+	if err != nil {
+		return doc, failure.Join(append(faults, err))
 	}
 	for _, want := range s.Document.Connections {
 		tested, err := s.test(ctx, want)
@@ -153,7 +153,7 @@ func (s TestDockerConnection) checkConfig(conn DockerConnection, want xcom.Publi
 // login asks the Engine, as DockerHook does at the start of each task, or the registry where there is no Engine.
 func (s TestDockerConnection) login(ctx context.Context, conn DockerConnection, want xcom.Published) (string, error) {
 	if conn.Login == "" || conn.Password.Empty() {
-		return "", failure.Permanent("run the DAG without dry_run", "it has no login or no password: %w", errRefused)
+		return "", failure.Permanent("run the DAG without dry_run, and look for what hides the connection from tasks", "it has no login or no password: %w", errRefused)
 	}
 	if s.Engine == nil {
 		return "Accepted by the registry", s.Registry.Check(ctx, want.RegistryURL, conn.Login, conn.Password)

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"runtime"
 	"slices"
 	"sync"
 )
@@ -23,6 +24,7 @@ type Roots struct {
 	extra    *x509.CertPool
 	bundles  []string
 	system   func() (*x509.CertPool, error)
+	standard *tls.Config // not nil: crypto/tls itself judges
 }
 
 // New trusts the certificates of extraPEM (nil: none) and the system's. bundles are the files in which crypto/x509 looks
@@ -35,8 +37,12 @@ func New(extraPEM []byte, bundles []string) (*Roots, error) {
 	return r, nil
 }
 
-// SystemBundles are the files that crypto/x509 knows on Linux, in its order (root_linux.go).
+// SystemBundles are the files that crypto/x509 knows on Linux, in its order (root_linux.go). Other systems have their
+// own way to trust.
 func SystemBundles() []string {
+	if runtime.GOOS != "linux" {
+		return nil
+	}
 	return []string{
 		"/etc/ssl/certs/ca-certificates.crt",
 		"/etc/pki/tls/certs/ca-bundle.crt",
@@ -57,9 +63,19 @@ func (r *Roots) ConfigFor(host string) (*tls.Config, error) {
 	return &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool}, err
 }
 
+// LeaveToStandard makes crypto/tls judge every host itself: for a proxy that is called by its address over TLS.
+func (r *Roots) LeaveToStandard() error {
+	pool, err := r.Pool()
+	r.standard = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool}
+	return err
+}
+
 // ConfigForNames gives the configuration of a client that calls hosts by their names. It refuses a host that is an IP
 // address.
 func (r *Roots) ConfigForNames() *tls.Config {
+	if r.standard != nil {
+		return r.standard
+	}
 	return &tls.Config{
 		MinVersion: tls.VersionTLS12,
 		// Not skipped: VerifyConnection does all that crypto/tls would do.
@@ -115,7 +131,7 @@ func (r *Roots) verify(conn tls.ConnectionState) error {
 func (r *Roots) issuers(chain []*x509.Certificate) *x509.CertPool {
 	pool := x509.NewCertPool()
 	for block, rest := pem.Decode(r.bundle()); block != nil; block, rest = pem.Decode(rest) {
-		if !slices.ContainsFunc(chain, func(c *x509.Certificate) bool { return bytes.Contains(block.Bytes, c.RawIssuer) }) {
+		if block.Type != "CERTIFICATE" || len(block.Headers) > 0 || !slices.ContainsFunc(chain, func(c *x509.Certificate) bool { return bytes.Contains(block.Bytes, c.RawIssuer) }) {
 			continue
 		}
 		if root, err := x509.ParseCertificate(block.Bytes); err == nil {

@@ -106,9 +106,14 @@ func TestAcceptsWhatCryptoTLSAccepts(t *testing.T) {
 		middle = listed.issue(t, isCA)
 		twin   = none.issue(t, func(c *x509.Certificate) { isCA(c); c.Subject = listed.cert.Subject }) // a name that is known, a key that is not
 		self   = none.issue(t, good)
+		// In the bundle, in ways that crypto/x509 passes over.
+		labelled = none.issue(t, isCA)
+		headed   = none.issue(t, isCA)
 	)
+	odd := pem.EncodeToMemory(&pem.Block{Type: "TRUSTED CERTIFICATE", Bytes: labelled.cert.Raw})
+	odd = append(odd, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Headers: map[string]string{"Proc-Type": "4"}, Bytes: headed.cert.Raw})...)
 	bundle := filepath.Join(t.TempDir(), "bundle.pem")
-	must(t, os.WriteFile(bundle, append(asPEM(listed, self), "rubbish"...), 0o600))
+	must(t, os.WriteFile(bundle, append(append(asPEM(listed, self), odd...), "rubbish"...), 0o600))
 	all := x509.NewCertPool()
 	for _, c := range []*authority{listed, self, filed} {
 		all.AddCert(c.cert)
@@ -130,6 +135,8 @@ func TestAcceptsWhatCryptoTLSAccepts(t *testing.T) {
 		{"of the bundle", name, true, []*authority{listed.issue(t, good)}},
 		{"of the folder", name, true, []*authority{filed.issue(t, good)}},
 		{"of nobody known", name, false, []*authority{other.issue(t, good)}},
+		{"of one under another label", name, false, []*authority{labelled.issue(t, good)}},
+		{"of one with headers", name, false, []*authority{headed.issue(t, good)}},
 		{"of a twin of one known", name, false, []*authority{twin.issue(t, good)}},
 		{"with an intermediate", name, true, []*authority{middle.issue(t, good), middle}},
 		{"with an intermediate and the root", name, true, []*authority{middle.issue(t, good), middle, listed}},

@@ -17,6 +17,7 @@ func (d ExtractECRToken) check() []error {
 	if len(d.Tokens) == 0 {
 		faults = append(faults, fmt.Errorf("field %q is empty", "tokens"))
 	}
+	seen := map[string]bool{}
 	for i, t := range d.Tokens {
 		at := fmt.Sprintf("tokens[%d]", i)
 		faults = append(faults, checkToken(at, t.RegistryURL, t.Username, t.Fingerprint, t.ExpiresAt)...)
@@ -28,6 +29,10 @@ func (d ExtractECRToken) check() []error {
 		}
 		for _, id := range t.Connections {
 			faults = append(faults, checkID(at+".connections", id)...)
+			if seen[id] {
+				faults = append(faults, fmt.Errorf("%s.connections: %.40q stands there twice", at, id))
+			}
+			seen[id] = true
 		}
 	}
 	return faults
