@@ -40,7 +40,7 @@ def field(connection_id, name):
 
 def handed_over(conn, connection_ids):
     """Give the connections as tasks see them, for step 3 to log in with. A missing one is left out, for it to name."""
-    found = [(name, conn.get(name)) for name in map(str.strip, connection_ids.split(","))]
+    found = [(name, conn.get(name)) for name in map(str.strip, connection_ids.split(",")) if name]
     return json.dumps(
         [
             {"connection_id": name, "host": c.host, "port": c.port, "login": c.login, "password": c.password}
@@ -125,7 +125,7 @@ with DAG(
         "test_docker_connection",
         priority_weight=3,
         env={
-            "ECR_REFRESH_DOCKER_SECRETS": "{{ handed_over(conn, params.connection_ids) }}",  # masked by its name
+            "ECR_REFRESH_DOCKER_SECRETS": "{{ handed_over(conn, params.connection_ids) }}",
             "ECR_REFRESH_DOCUMENT": document("update_docker_connection"),
         },
     )

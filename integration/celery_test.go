@@ -105,8 +105,8 @@ func (c *celery) setIdentity(t *testing.T) string {
 	out, err := exec.CommandContext(t.Context(), c.bin, "keygen", "--json").Output()
 	must(t, err)
 	var id struct {
-		Recipient  string
-		PrivateKey string `json:"private_key"`
+		Recipient  string `json:"ecr_refresh_recipient"`
+		PrivateKey string `json:"ecr_refresh_private_key"`
 	}
 	must(t, json.Unmarshal(out, &id))
 	c.secrets.add(id.PrivateKey)

@@ -130,7 +130,7 @@ func ecrError(err error) error {
 	case credentials && !isNetwork(err):
 		return failure.Permanent(hintCredentials, "get AWS credentials: %s", credentialsCause(cause))
 	}
-	return failure.Network("AWS", err)
+	return failure.Network("ECR", err)
 }
 
 // credentialsCause keeps what a credential_process printed out of the log: it may be the credentials.

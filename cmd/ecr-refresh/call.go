@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -79,6 +82,9 @@ func (p *program) openLog(c *call) error {
 func (c *call) do(read func(*call) func(context.Context) ([]byte, error)) error {
 	timeout := c.duration(c.timeout)
 	run := read(c)
+	if path := c.String(c.out.flag); path != "" {
+		c.fault(privatefile.CheckWrite(path))
+	}
 	if len(c.faults) > 0 {
 		return failure.Permanent(inputHint(c.faults), "read inputs: %w", failure.Join(c.faults))
 	}
@@ -98,14 +104,12 @@ func inputHint(faults []error) string {
 	return "see --help for each input; in the DAG they are the keys of env"
 }
 
-// print writes the result to --out and to stdout: the last line, and there the only one.
+// print writes the result to stdout, the last line there, and to --out.
 func (c *call) print(result []byte) error {
-	if path := c.String(c.out.flag); path != "" {
-		if err := privatefile.Write(path, result); err != nil {
-			return err
-		}
-	}
 	_, err := c.stdout.Write(result)
+	if path := c.String(c.out.flag); path != "" {
+		err = errors.Join(err, privatefile.Write(path, result))
+	}
 	return err
 }
 
@@ -148,8 +152,8 @@ func (c *call) duration(s setting) time.Duration {
 
 // dryRun is the one input of two values; Jinja renders them as True and False.
 func (c *call) dryRun() bool {
-	if c.Bool("dry-run") {
-		return true
+	if c.IsSet("dry-run") {
+		return c.Bool("dry-run")
 	}
 	v := os.Getenv(dryRunEnv)
 	if unset(v) {
@@ -180,6 +184,9 @@ func (c *call) ids() (ids []string) {
 		c.fault(steps.CheckConnectionID(id))
 		ids = append(ids, id)
 	}
+	if len(ids) == 0 {
+		c.missing("connection ids", c.connectionIDs.names())
+	}
 	return ids
 }
 
@@ -195,13 +202,23 @@ func (c *call) roots() *trust.Roots {
 		var err error
 		if pem, err = os.ReadFile(path); err != nil {
 			c.fault(fmt.Errorf("read --ca-file %q: %w", path, errors.Unwrap(err)))
+			pem = nil
 		}
 	}
 	roots, err := trust.New(pem, bundles)
 	if err != nil {
 		c.fault(fmt.Errorf("read --ca-file %q: %w", path, err))
 	}
+	if proxyIsAddress() {
+		c.fault(roots.LeaveToStandard())
+	}
 	return roots
+}
+
+// proxyIsAddress tells a proxy that is called over TLS by its address.
+func proxyIsAddress() bool {
+	proxy, err := http.ProxyFromEnvironment(&http.Request{URL: &url.URL{Scheme: "https", Host: "ecr.amazonaws.com"}})
+	return err == nil && proxy != nil && proxy.Scheme == "https" && net.ParseIP(proxy.Hostname()) != nil
 }
 
 // documentOf reads the document of the step before from exactly one of its sources. stdin is read only for "-": in an
@@ -216,20 +233,30 @@ func documentOf[D xcom.ExtractECRToken | xcom.UpdateDockerConnection](c *call, r
 }
 
 func (c *call) documentText() (string, error) {
-	path := c.String(c.document.flag)
-	env, set := os.LookupEnv(c.document.env[0])
-	switch {
-	case path != "" && set && !unset(env):
-		return "", failure.Permanent("give one", "two sources for one document: --in and %s", c.document.env[0])
-	case path == "" && !set:
-		return "", fmt.Errorf("missing document of the step before (%s)", c.document.names())
-	case path == "":
-		return env, nil
-	case path == "-":
-		text, err := io.ReadAll(io.LimitReader(c.stdin, maxDocument))
-		return string(text), err
+	path, name := c.String(c.document.flag), c.document.env[0]
+	env, set := os.LookupEnv(name)
+	if set && unset(env) {
+		env = "" // the step before left nothing
 	}
-	text, err := privatefile.Read(path, maxDocument)
+	switch {
+	case path != "" && env != "":
+		return "", failure.Permanent("give one", "two sources for one document: --in and %s", name)
+	case path == "-":
+		return readDocument(c.stdin)
+	case path != "":
+		text, err := privatefile.Read(path, maxDocument)
+		return string(text), err
+	case !set:
+		return "", fmt.Errorf("missing document of the step before (%s)", c.document.names())
+	}
+	return env, nil
+}
+
+func readDocument(r io.Reader) (string, error) {
+	text, err := io.ReadAll(io.LimitReader(r, maxDocument+1))
+	if err == nil && len(text) > maxDocument {
+		err = fmt.Errorf("read document: it is longer than %d bytes", maxDocument)
+	}
 	return string(text), err
 }
 

@@ -68,10 +68,11 @@ func handedConnection(id string) (connection, bool, error) {
 
 // jsonPort reads a port as Airflow writes it: a number, a string or null.
 func jsonPort(port any) string {
-	if port == nil {
+	text := strings.TrimSpace(fmt.Sprint(port))
+	if port == nil || text == "0" {
 		return ""
 	}
-	return strings.TrimSpace(fmt.Sprint(port))
+	return text
 }
 
 // connectionFromEnv reads AIRFLOW_CONN_<ID> as Airflow does.

@@ -30,6 +30,7 @@ Example:
 		func(c *call) func(context.Context) ([]byte, error) {
 			roots := c.roots()
 			all := allSteps{call: c, extract: c.extract(), update: c.update(roots), test: c.test()}
+			all.handOver()
 			all.extract.Registry, all.test.Registry = all.update.Registry, all.update.Registry
 			return func(ctx context.Context) ([]byte, error) {
 				client, err := steps.NewECR(ctx, all.extract.Region, roots, c.log)
@@ -48,6 +49,18 @@ type allSteps struct {
 	extract steps.ExtractECRToken
 	update  steps.UpdateDockerConnection
 	test    steps.TestDockerConnection
+}
+
+// handOver reads the connections that the environment shows as tasks see them, before anything is done.
+func (a allSteps) handOver() {
+	ids := a.extract.ConnectionIDs
+	for _, id := range ids {
+		conn, found, err := a.asTasksSee(id, len(ids) == 1)
+		a.fault(err)
+		if found {
+			a.test.Connections[id] = conn
+		}
+	}
 }
 
 func (a allSteps) run(ctx context.Context) (doc xcom.TestDockerConnection, err error) {
@@ -91,16 +104,10 @@ func (a allSteps) handOverAll(seen *connectionsSeen) error {
 	for _, t := range tokens {
 		byRegistry[t.RegistryURL] = t
 	}
-	published := a.test.Document.Connections
-	for _, p := range published {
-		conn, found, err := a.asTasksSee(p.ConnectionID, len(published) == 1)
-		if err != nil {
-			return err
+	for _, p := range a.test.Document.Connections {
+		if _, found := a.test.Connections[p.ConnectionID]; !found {
+			a.test.Connections[p.ConnectionID] = unseen(seen.byID[p.ConnectionID], byRegistry[p.RegistryURL])
 		}
-		if !found {
-			conn = unseen(seen.byID[p.ConnectionID], byRegistry[p.RegistryURL])
-		}
-		a.test.Connections[p.ConnectionID] = conn
 	}
 	return nil
 }

@@ -47,7 +47,7 @@ func (c *call) test() steps.TestDockerConnection {
 		Log:         c.log,
 	}
 	if host := c.optional(c.engine); host != "none" {
-		engine, err := steps.NewEngine(host, os.Getenv("DOCKER_CERT_PATH"), os.Getenv("DOCKER_TLS_VERIFY") != "")
+		engine, err := steps.NewEngine(host, c.dockerCertPath(), os.Getenv("DOCKER_TLS_VERIFY") != "")
 		c.fault(err)
 		s.Engine = engine
 	}
@@ -57,19 +57,35 @@ func (c *call) test() steps.TestDockerConnection {
 
 // dockerConfig reads the file that docker-py would (docker/utils/config.py). A file that cannot be read is only told.
 func (c *call) dockerConfig() steps.DockerConfig {
-	folder := os.Getenv("DOCKER_CONFIG")
+	folder := dockerFolder()
 	if folder == "" {
-		home, err := os.UserHomeDir()
-		if err != nil {
-			return steps.DockerConfig{}
-		}
-		folder = filepath.Join(home, ".docker")
+		return steps.DockerConfig{}
 	}
 	config, err := steps.ReadDockerConfig(filepath.Join(folder, "config.json"))
 	if err != nil {
 		c.log.Warn(err.Error())
 	}
 	return config
+}
+
+// dockerFolder is where Docker's tools keep what is theirs; "" when there is no home.
+func dockerFolder() string {
+	if folder := os.Getenv("DOCKER_CONFIG"); folder != "" {
+		return folder
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(home, ".docker")
+}
+
+// dockerCertPath is where docker-py looks for certificates (docker/utils/utils.py, kwargs_from_env).
+func (c *call) dockerCertPath() string {
+	if path := os.Getenv("DOCKER_CERT_PATH"); path != "" || os.Getenv("DOCKER_TLS_VERIFY") == "" {
+		return path
+	}
+	return dockerFolder()
 }
 
 const (
@@ -97,7 +113,8 @@ func (c *call) asTasksSee(id string, only bool) (seen steps.DockerConnection, fo
 	}
 	if err == nil && !found {
 		conn, found, err = connectionFromEnv(id)
-	} else if !unset(os.Getenv(connectionEnv(id))) {
+	}
+	if !unset(os.Getenv(connectionEnv(id))) {
 		seen.Shadow = connectionEnv(id)
 	}
 	if err == nil {

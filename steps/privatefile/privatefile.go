@@ -82,6 +82,18 @@ func check(f *os.File, forbidden fs.FileMode) error {
 	return nil
 }
 
+// CheckWrite tells beforehand whether Write could write: the folder takes a file, and no device or pipe is in its place.
+func CheckWrite(path string) error {
+	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() && info.Mode().Type() != fs.ModeSymlink {
+		return failure.Permanent("name a file", "write %q: it is not a regular file", path)
+	}
+	draft, err := draft(path, nil)
+	if err != nil {
+		return writeError(path, err)
+	}
+	return os.Remove(draft)
+}
+
 // Write puts text at path, whole or not at all: a temporary file (0600) in the same folder, synced, then renamed over
 // what was there. A symbolic link at path is replaced, never followed.
 func Write(path string, text []byte) error {
