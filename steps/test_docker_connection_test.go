@@ -8,6 +8,7 @@ import (
 
 	"ecr-refresh/steps"
 	"ecr-refresh/steps/token"
+	"ecr-refresh/steps/xcom"
 )
 
 func TestTestLogsInThroughTheEngine(t *testing.T) {
@@ -107,4 +108,57 @@ func TestStepsEndWhenTheyAreCancelled(t *testing.T) {
 			t.Errorf("a cancelled step ends with %v", err)
 		}
 	}
+}
+
+// A login of another user does not match, whatever the password.
+func TestTestComparesTheLoginToo(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	step := f.test(f.published(t, id))
+	conn := step.Connections[id]
+	conn.Login = "somebody"
+	step.Connections[id] = conn
+	_, err := step.Run(t.Context())
+	wantError(t, err, "the connection is shadowed")
+}
+
+// DockerHook logs in to host:port where the connection has a port.
+func TestTestLogsInToThePort(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	step := f.test(f.published(t, id))
+	conn := step.Connections[id]
+	conn.Port = "443"
+	step.Connections[id] = conn
+	_, err := step.Run(t.Context())
+	must(t, err)
+	if got := f.box.Engine.Logins()[0].ServerAddress; got != f.box.RegistryHost()+":443" {
+		t.Errorf("the Engine was told %q", got)
+	}
+}
+
+// A registry that is down is not a credential that is refused, least of all in a dry run, which would be green.
+func TestTestTellsADownRegistryFromARefusedLogin(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	doc, err := f.extract(id).Run(t.Context())
+	must(t, err)
+	dry := f.update(doc)
+	dry.DryRun = true
+	two, err := dry.Run(t.Context())
+	must(t, err)
+	f.box.Registry.SetStatus(503)
+	_, err = f.test(two).Run(t.Context())
+	wantError(t, err, "the registry answered the Engine 503")
+}
+
+// Failures of the steps before are told even where no Engine answers.
+func TestTestTellsFailuresWithoutAnEngine(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	two := f.published(t, id)
+	two.Failures = append(two.Failures, xcom.Failure{ConnectionID: "x", Step: xcom.StepUpdateDockerConnection, Error: "no such thing"})
+	must(t, f.box.Engine.SetDown(true))
+	_, err := f.test(two).Run(t.Context())
+	wantError(t, err, "update_docker_connection: no such thing; ask Docker Engine at ")
 }

@@ -1,13 +1,18 @@
 package steps_test
 
 import (
+	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"ecr-refresh/airflowclient"
 	"ecr-refresh/integration/sandbox"
+	"ecr-refresh/steps"
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/token"
+	"ecr-refresh/steps/xcom"
 )
 
 func wantLog(t *testing.T, f *fixture, words string) {
@@ -144,4 +149,114 @@ func TestUpdateTwiceIsSafe(t *testing.T) {
 		_, err = f.update(doc).Run(t.Context())
 		must(t, err)
 	}
+}
+
+// refusing is an Airflow that updates nothing but says so connection by connection.
+type refusing struct {
+	steps.Airflow
+	failed map[string]error
+}
+
+func (r refusing) UpdateConnections(context.Context, []airflowclient.Update) (map[string]error, error) {
+	return r.failed, nil
+}
+
+// What Airflow refuses for one connection is not told as published.
+func TestUpdateTellsWhatAirflowRefused(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	other, _ := f.box.Airflow.Connection(id)
+	other.ID = "other"
+	f.box.Airflow.SetConnection(other)
+	doc, err := f.extract(id, "other").Run(t.Context())
+	must(t, err)
+	step := f.update(doc)
+	step.Airflow = refusing{f.airflow, map[string]error{"other": airflowclient.ErrNotFound}}
+	two, err := step.Run(t.Context())
+	must(t, err)
+	if len(two.Connections) != 1 || two.Connections[0].ConnectionID != id || len(two.Failures) != 1 || two.Failures[0].ConnectionID != "other" {
+		t.Errorf("document is %+v", two)
+	}
+	step.Airflow = refusing{f.airflow, map[string]error{id: airflowclient.ErrNotFound, "other": airflowclient.ErrNotFound}}
+	_, err = step.Run(t.Context())
+	wantError(t, err, `update connection "docker_default": airflow has no such connection; update connection "other"`)
+}
+
+// What the document shows must be what it sealed, field by field: else --max-age, for one, could be edited away.
+func TestUpdateHoldsTheDocumentToItsSeal(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	good, err := f.extract(id).Run(t.Context())
+	must(t, err)
+	for name, edit := range map[string]func(*xcom.ExtractECRToken){
+		"registry":    func(d *xcom.ExtractECRToken) { d.Tokens[0].RegistryURL = "https://example.com" },
+		"user":        func(d *xcom.ExtractECRToken) { d.Tokens[0].Username = "root" },
+		"issued_at":   func(d *xcom.ExtractECRToken) { d.Tokens[0].IssuedAt = d.Tokens[0].IssuedAt.Add(time.Second) },
+		"expires_at":  func(d *xcom.ExtractECRToken) { d.Tokens[0].ExpiresAt = d.Tokens[0].ExpiresAt.Add(time.Hour) },
+		"fingerprint": func(d *xcom.ExtractECRToken) { d.Tokens[0].Fingerprint = "000000000000" },
+		"fewer":       func(d *xcom.ExtractECRToken) { d.Tokens = nil },
+		"more":        func(d *xcom.ExtractECRToken) { d.Tokens = append(d.Tokens, d.Tokens[0]) },
+	} {
+		doc := good
+		doc.Tokens = slices.Clone(good.Tokens)
+		edit(&doc)
+		_, err := f.update(doc).Run(t.Context())
+		wantError(t, err, "open seal: ")
+		if !failure.IsPermanent(err) {
+			t.Errorf("%s: a retry cannot help", name)
+		}
+	}
+}
+
+// Failures of step 1 travel on.
+func TestUpdateCarriesFailuresOfStepOne(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	doc, err := f.extract(id).Run(t.Context())
+	must(t, err)
+	doc.Failures = append(doc.Failures, xcom.Failure{ConnectionID: "x", Step: xcom.StepExtractECRToken, Error: "no"})
+	two, err := f.update(doc).Run(t.Context())
+	must(t, err)
+	if len(two.Failures) != 1 || two.Failures[0].ConnectionID != "x" {
+		t.Errorf("document is %+v", two)
+	}
+}
+
+func TestUpdateWarnsOfAnotherType(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	conn, _ := f.box.Airflow.Connection(id)
+	conn.Type = "generic"
+	f.box.Airflow.SetConnection(conn)
+	f.published(t, id)
+	wantLog(t, f, `is of type \"generic\", not docker`)
+}
+
+// The JWT is revoked also when the step is told to end.
+func TestUpdateRevokesItsJWTWhenItIsCancelled(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	doc, err := f.extract(id).Run(t.Context())
+	must(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	step := f.update(doc)
+	step.Airflow = cancelling{f.airflow, cancel}
+	if _, err := step.Run(ctx); err == nil {
+		t.Error("a cancelled step succeeds")
+	}
+	if f.box.Airflow.Revoked() != 1 {
+		t.Error("the JWT was not revoked")
+	}
+}
+
+// cancelling cancels the step once it is logged in.
+type cancelling struct {
+	steps.Airflow
+	cancel func()
+}
+
+func (c cancelling) Connection(ctx context.Context, id string) (airflowclient.Connection, error) {
+	conn, err := c.Airflow.Connection(ctx, id)
+	c.cancel()
+	return conn, err
 }
