@@ -17,6 +17,7 @@ A red task says in the last lines of its log what is wrong and what to do.
 
 import json
 from datetime import datetime, timedelta, timezone
+from importlib.metadata import version
 
 from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk import DAG, Param
@@ -36,6 +37,13 @@ def variable(name):
 def field(connection_id, name):
     """Render one field of a connection; empty when the field or the connection is missing."""
     return "{{ (conn.get('%s') or {}).%s | default('', true) }}" % (connection_id, name)
+
+
+def chosen(connection_ids):
+    """Give the ids as they are. Before Airflow 3.2 the Rendered Template page would show part of a second password."""
+    if "," in connection_ids and tuple(map(int, version("apache-airflow-core").split(".")[:2])) < (3, 2):
+        raise ValueError("before Airflow 3.2 a run renews one connection: give one id, or deploy a copy of this DAG for each")
+    return connection_ids
 
 
 def handed_over(conn, connection_ids):
@@ -63,7 +71,7 @@ def step(task_id, priority_weight, env):
         bash_command='exec "${ECR_REFRESH_BIN:-ecr-refresh}" %s </dev/null' % task_id.replace("_", "-"),
         env={
             **env,  # secrets first: Airflow before 3.2 cuts a long env before it masks it
-            "ECR_REFRESH_CONNECTION_IDS": "{{ params.connection_ids }}",
+            "ECR_REFRESH_CONNECTION_IDS": "{{ chosen(params.connection_ids) }}",
             "ECR_REFRESH_DRY_RUN": "{{ params.dry_run }}",
             "ECR_REFRESH_LOG_OUTPUT": "stdout",
             "SHLVL": "1",  # or bash takes Airflow's socket for a remote login and reads ~/.bashrc
@@ -87,7 +95,7 @@ with DAG(
         "connection_ids": Param(CONNECTION_IDS, type="string", description="Connections to renew, joined by commas"),
         "dry_run": Param(False, type="boolean", description="Check everything, publish nothing"),
     },
-    user_defined_macros={"handed_over": handed_over},
+    user_defined_macros={"chosen": chosen, "handed_over": handed_over},
     # on_failure_callback=SmtpNotifier(to="platform@example.com"),  # from airflow.providers.smtp.notifications.smtp
     default_args={
         "queue": QUEUE,

@@ -26,8 +26,8 @@ func pieces(secret string) map[string]bool {
 	}
 	all := map[string]bool{}
 	for _, form := range forms {
-		for i := 0; i+piece <= len(form); i++ {
-			all[form[i:i+piece]] = true
+		for i := range max(1, len(form)-piece+1) {
+			all[form[i:min(i+piece, len(form))]] = true
 		}
 	}
 	return all
@@ -47,6 +47,11 @@ func reportPieces(t *testing.T, where, text string, pieces map[string]bool) {
 		if pieces[text[i:i+piece]] {
 			t.Errorf("%s shows a piece of a secret, at byte %d", where, i)
 			return
+		}
+	}
+	for short := range pieces {
+		if len(short) < piece && strings.Contains(text, short) {
+			t.Errorf("%s shows a short secret of %d bytes", where, len(short))
 		}
 	}
 }
