@@ -24,8 +24,8 @@ type celery struct {
 }
 
 // Worker is a Celery worker that stands for a host of its own: an OS user, and a home with AIRFLOW_HOME, DAG folder,
-// temporary folder and ecr-refresh in it that no other worker can enter. It knows neither Airflow's database, but for
-// Celery's results, nor any key of Airflow's.
+// temporary folder and ecr-refresh in it that no other worker can enter. It knows no key of Airflow's, and of Airflow's
+// database no more than Celery's results (under Airflow 3.0 its command line asks for all of it).
 type Worker struct {
 	User  string // OS user
 	Home  string
@@ -165,7 +165,7 @@ func (w *Worker) start(ctx context.Context, a *Airflow) (err error) {
 	if err != nil {
 		return err
 	}
-	w.env = w.environ(a.env)
+	w.env = w.environ(a)
 	argv := append(enter, a.bin("airflow"), "celery", "worker", "--queues", sharedQueue+","+w.Queue, "--concurrency", "1",
 		"--celery-hostname", w.User, "--skip-serve-logs", "--without-mingle", "--without-gossip")
 	w.proc, err = start(w.User, filepath.Dir(w.Home), w.env, argv...)
@@ -212,12 +212,15 @@ func lookup(env []string, name string) (value string) {
 }
 
 // environ is the environment of the worker and of its tasks: Airflow's without what belongs to its servers.
-func (w *Worker) environ(airflow []string) []string {
+func (w *Worker) environ(a *Airflow) []string {
 	servers := []string{
-		"AIRFLOW__DATABASE__", "AIRFLOW__CORE__FERNET_KEY=", "AIRFLOW__API__SECRET_KEY=", "AIRFLOW__API_AUTH__",
-		"AIRFLOW__CORE__SIMPLE_AUTH_", "ECR_REFRESH_BIN=",
+		"AIRFLOW__CORE__FERNET_KEY=", "AIRFLOW__API__SECRET_KEY=", "AIRFLOW__API_AUTH__", "AIRFLOW__CORE__SIMPLE_AUTH_",
+		"ECR_REFRESH_BIN=",
 	}
-	env := slices.DeleteFunc(slices.Clone(airflow), func(entry string) bool {
+	if !strings.HasPrefix(a.release, "3.0.") {
+		servers = append(servers, "AIRFLOW__DATABASE__")
+	}
+	env := slices.DeleteFunc(a.Environ(), func(entry string) bool {
 		return slices.ContainsFunc(servers, func(prefix string) bool { return strings.HasPrefix(entry, prefix) })
 	})
 	return append(env,
