@@ -10,3 +10,11 @@ const RefreshDockerTokenFile = "refresh_docker_token.py"
 //
 //go:embed refresh_docker_token.py
 var RefreshDockerToken string
+
+// RefreshDockerTokenDockerFile is the name under which RefreshDockerTokenDocker lies in a DAG folder.
+const RefreshDockerTokenDockerFile = "refresh_docker_token_docker.py"
+
+// RefreshDockerTokenDocker is the DAG refresh_docker_token_docker_v4: the three steps, each a DockerOperator.
+//
+//go:embed refresh_docker_token_docker.py
+var RefreshDockerTokenDocker string

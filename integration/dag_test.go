@@ -93,7 +93,7 @@ func (w *world) noPool(t *testing.T) {
 	second, err := w.Airflow.Trigger(t.Context(), d.id)
 	must(t, err)
 	for _, id := range []string{first, second} {
-		state, err := w.Airflow.WaitRun(t.Context(), d.id, id, time.Minute)
+		state, err := w.Airflow.WaitRun(t.Context(), d.id, id, runLimit)
 		must(t, err)
 		if state != "failed" {
 			t.Errorf("run %s is %s, want failed by its timeout", id, state)

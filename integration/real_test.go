@@ -22,7 +22,7 @@ const (
 )
 
 // runLimit bounds one run of the DAG: three tasks, while others run beside it.
-const runLimit = 3 * time.Minute
+const runLimit = 5 * time.Minute
 
 // TestReal runs the DAG on real Airflow, and the steps by hand. One Airflow serves all parts: first the DAG alone as it
 // is deployed, then copies of it side by side, each with a connection and a fault of its own, then what disturbs
@@ -50,6 +50,21 @@ func TestReal(t *testing.T) {
 			t.Run(name, func(t *testing.T) { t.Parallel(); part(t) })
 		}
 	})
+	t.Run("image", w.loadImage)
+	t.Run("containers and kills", func(t *testing.T) {
+		for name, part := range map[string]func(*testing.T){
+			"docker operator":       w.dockerOperator,
+			"docker, no identity":   w.dockerNoIdentity,
+			"docker, token refused": w.dockerTokenRefused,
+			"docker, marked failed": w.dockerMarkedFailed,
+			"docker, timed out":     w.dockerTimedOut,
+			"marked failed":         w.markedFailed,
+			"timed out":             w.timedOut,
+			"the image by hand":     w.imageByHand,
+		} {
+			t.Run(name, func(t *testing.T) { t.Parallel(); part(t) })
+		}
+	})
 	t.Run("one right less", w.oneRightLess)
 	t.Run("ready-made token", w.readyMadeToken)
 	t.Run("engine stopped", w.engineStopped)
@@ -61,8 +76,9 @@ func TestReal(t *testing.T) {
 // world is the running peers, and an Airflow set up as the README says.
 type world struct {
 	*peers.Peers
-	bin     string
-	secrets *secretSet
+	bin      string
+	secrets  *secretSet
+	identity identity // of the copies that run in containers
 }
 
 // startWorld starts the peers, with Celery where workers are named.
@@ -82,7 +98,7 @@ func startWorld(t *testing.T, workers ...string) *world {
 		}
 		must(t, p.Close())
 	})
-	w := &world{p, bin, new(secretSet)}
+	w := &world{Peers: p, bin: bin, secrets: new(secretSet)}
 	w.setUp(t)
 	return w
 }
@@ -117,6 +133,7 @@ func (w *world) setUp(t *testing.T) {
 	w.setAPIConnection(t, "airflow-viewer", viewer.User, viewer.Password)
 	w.setAPIConnection(t, "airflow-wrong", op.User, rand.Text())
 	w.setDocker(t, "docker_default", peers.SandboxHost)
+	w.setUpDocker(t)
 }
 
 func (w *world) setAPIConnection(t *testing.T, id, user, password string) {
@@ -163,14 +180,18 @@ func (w *world) copy(t *testing.T, name, host string, edits ...string) *dag {
 	if host != "" {
 		d.old = w.setDocker(t, d.connection, host)
 	}
-	text := edit(t, dags.RefreshDockerToken, append([]string{
-		`"refresh_docker_token_v4"`, `"` + d.id + `"`,
+	d.deploy(t, dags.RefreshDockerToken, append(edits, `"refresh_docker_token_v4"`, `"`+d.id+`"`))
+	return d
+}
+
+func (d *dag) deploy(t *testing.T, text string, edits []string) {
+	t.Helper()
+	text = edit(t, text, append([]string{
 		`CONNECTION_IDS = "docker_default"`, `CONNECTION_IDS = "` + d.connection + `"`,
 		`"retries": 2`, `"retries": 0`,
 		`schedule=SCHEDULE`, `schedule=None`,
 	}, edits...)...)
-	must(t, w.Airflow.Deploy(d.id+".py", text))
-	return d
+	must(t, d.Airflow.Deploy(d.id+".py", text))
 }
 
 // edit replaces, and fails when there was nothing to replace: then the DAG has changed and the test must follow.
@@ -261,12 +282,18 @@ func (r run) wantGreen(t *testing.T) {
 // wantRed fails unless exactly this task failed, with this exit code and these words in its log.
 func (r run) wantRed(t *testing.T, task, code string, words ...string) {
 	t.Helper()
+	r.wantFailed(t, task, append(words, "non-zero exit code "+code)...)
+}
+
+// wantFailed is wantRed for any operator.
+func (r run) wantFailed(t *testing.T, task string, words ...string) {
+	t.Helper()
 	r.wantStates(t, map[string][]string{
 		extract: {"failed", "upstream_failed", "upstream_failed"},
 		update:  {"success", "failed", "upstream_failed"},
 		test:    {"success", "success", "failed"},
 	}[task]...)
-	r.wantLog(t, task, append(words, "ecr-refresh: error: ", "ecr-refresh: hint: ", "non-zero exit code "+code)...)
+	r.wantLog(t, task, append(words, "ecr-refresh: error: ", "ecr-refresh: hint: ")...)
 }
 
 func (r run) wantLog(t *testing.T, task string, words ...string) {

@@ -7,14 +7,17 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
-// Docker is a real Docker Engine with its own data, socket and containerd namespace. It runs no containers: it logs in.
+// Docker is a real Docker Engine with its own data, socket and containerd namespace. Its containers have the machine's
+// own network, or none.
 type Docker struct {
-	Host string // unix://<socket>, for DOCKER_HOST
-	dir  string
-	env  []string
-	proc *process
+	Host   string // unix://<socket>, for DOCKER_HOST
+	Socket string
+	dir    string
+	env    []string
+	proc   *process
 }
 
 // longestSocket is what fits into a unix socket's address.
@@ -25,7 +28,7 @@ func newDocker(dir string, env []string) (*Docker, error) {
 	if len(socket) > longestSocket {
 		return nil, fmt.Errorf("the path %s is too long for a socket (%d bytes): choose a shorter folder", socket, longestSocket)
 	}
-	return &Docker{Host: "unix://" + socket, dir: dir, env: env}, nil
+	return &Docker{Host: "unix://" + socket, Socket: socket, dir: dir, env: env}, nil
 }
 
 // Start runs the Engine and waits until it answers.
@@ -49,11 +52,13 @@ func (d *Docker) Start(ctx context.Context) error {
 	return nil
 }
 
-// Stop ends the Engine; nothing of its data is lost.
+// Stop ends the Engine; nothing of its data is lost. It leaves the network of its containers mounted, and such a folder
+// cannot be removed.
 func (d *Docker) Stop() {
 	if d.proc != nil {
 		d.proc.stop()
 		d.proc = nil
+		_ = syscall.Unmount(filepath.Join(d.path("exec"), "netns", "default"), syscall.MNT_DETACH) // mounted by containers alone
 	}
 }
 
@@ -75,7 +80,7 @@ func (d *Docker) ping(ctx context.Context) error {
 	client := &http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(d.dir, "docker.sock"))
+			return new(net.Dialer).DialContext(ctx, "unix", d.Socket)
 		},
 	}}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://docker/_ping", nil)

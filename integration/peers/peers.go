@@ -149,7 +149,7 @@ func (p *Peers) writeCAs() error {
 		}
 		all = append(all, text...)
 	}
-	return os.WriteFile(p.CAFile(), all, 0o600)
+	return os.WriteFile(p.CAFile(), all, 0o644) // containers of other users read it
 }
 
 // Close stops all peers. Data and logs stay in Dir.
