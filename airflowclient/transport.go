@@ -125,8 +125,15 @@ func checkRetry(ctx context.Context, resp *http.Response, err error) (bool, erro
 	switch resp.StatusCode {
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return waitFits(ctx, resp)
+	case http.StatusInternalServerError:
+		return isLogin(resp.Request), nil
 	}
 	return false, nil
+}
+
+// isLogin: the FAB auth manager of Airflow 3.1 answers 500 when several users log in at the same moment.
+func isLogin(req *http.Request) bool {
+	return req.Method == http.MethodPost && strings.HasSuffix(req.URL.Path, "/auth/token")
 }
 
 // mayPass tells a network that failed from a peer that will fail again.

@@ -80,7 +80,7 @@ func TestRetries(t *testing.T) {
 
 func TestLoginIsRetried(t *testing.T) {
 	t.Parallel()
-	a := newAirflow(t, routes{login: first(says(503, `{}`), says(201, `{"access_token":"t"}`)), one: says(200, dockerDB)})
+	a := newAirflow(t, routes{login: first(says(503, `{}`), says(500, `{}`), says(201, `{"access_token":"t"}`)), one: says(200, dockerDB)})
 	if _, err := newClient(t, a.URL).Connection(t.Context(), "docker_default"); err != nil {
 		t.Fatal(err)
 	}
