@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -154,7 +155,19 @@ func (w *world) dockerOperator(t *testing.T) {
 	r.wantNoPiece(t, token, w.identity.PrivateKey, w.Sandbox.ECR.Credentials().SecretAccessKey, w.Airflow.Users["op"].Password)
 	r.wantLog(t, test, "Docker Engine", "holds the token that was published", "Login Succeeded")
 	w.wantNoContainer(t, d.connection)
+	w.wantEngineClosed(t)
 	w.wantSound(t, dockerDAG)
+}
+
+// wantEngineClosed fails when somebody else than root may enter the Engine's folder, in which more of a container stays
+// than Docker shows.
+func (w *world) wantEngineClosed(t *testing.T) {
+	t.Helper()
+	info, err := os.Stat(filepath.Join(w.Dir, "docker-data"))
+	must(t, err)
+	if mode := info.Mode().Perm(); mode&0o007 != 0 {
+		t.Errorf("the Engine's folder has mode %o", mode)
+	}
 }
 
 // textDocument is document for an operator that pushes text.
@@ -193,7 +206,7 @@ func (w *world) wantNoContainer(t *testing.T, connection string) {
 	must(t, err)
 	for _, c := range all {
 		found, err := engine.ContainerInspect(t.Context(), c.ID)
-		if client.IsErrNotFound(err) {
+		if errors.As(err, new(interface{ NotFound() })) {
 			continue // another run's, which has just ended
 		}
 		must(t, err)
