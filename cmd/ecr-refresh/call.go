@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -269,9 +270,9 @@ func (c *call) identityPath() (string, error) {
 			return "", failure.Permanent("set ECR_REFRESH_RECIPIENT for step 1 and ECR_REFRESH_PRIVATE_KEY for step 2 (ecr-refresh keygen)",
 				"find a place for this host's identity: neither XDG_STATE_HOME nor HOME is set")
 		}
-		state = home + "/.local/state"
+		state = filepath.Join(home, ".local", "state")
 	}
-	return state + "/ecr-refresh/identity", nil
+	return filepath.Join(state, "ecr-refresh", "identity"), nil
 }
 
 // givenIdentity gives the identity that was handed over, if one was: the private key, or a named file.
