@@ -99,8 +99,7 @@ func (c *celery) keygen(t *testing.T) {
 	wantNoPiece(t, "the argv of a process", seen, token)
 }
 
-// setIdentity sets the two Variables that keygen prints, and returns the recipient. It does so by the commands that
-// keygen prints: Airflow 3.0 keeps in its audit log what its API's bulk calls set, whatever the Variable's name.
+// setIdentity sets the two Variables that keygen prints, and returns the recipient.
 func (c *celery) setIdentity(t *testing.T) string {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), c.bin, "keygen", "--json").Output()
@@ -111,10 +110,8 @@ func (c *celery) setIdentity(t *testing.T) string {
 	}
 	must(t, json.Unmarshal(out, &id))
 	c.secrets.add(id.PrivateKey)
-	for key, value := range map[string]string{"ecr_refresh_recipient": id.Recipient, "ecr_refresh_private_key": id.PrivateKey} {
-		_, err := c.Airflow.CLI(t.Context(), "variables", "set", key, value)
-		must(t, err)
-	}
+	must(t, c.Airflow.SetVariable(t.Context(), "ecr_refresh_recipient", id.Recipient))
+	must(t, c.Airflow.SetVariable(t.Context(), "ecr_refresh_private_key", id.PrivateKey))
 	return id.Recipient
 }
 

@@ -247,9 +247,15 @@ func (a *Airflow) SetConnection(ctx context.Context, c Connection) error {
 	return a.bulk(ctx, "connections", c)
 }
 
-// SetVariable creates a Variable or changes it.
+// SetVariable creates a Variable or changes it. It makes no bulk call: what those set stands in clear in
+// the audit log of Airflow before 3.3, whatever the Variable's name.
 func (a *Airflow) SetVariable(ctx context.Context, key, value string) error {
-	return a.bulk(ctx, "variables", map[string]string{"key": key, "value": value})
+	body := map[string]string{"key": key, "value": value}
+	err := a.rest.call(ctx, "PATCH", "/api/v2/variables/"+url.PathEscape(key), body, nil)
+	if status := new(StatusError); errors.As(err, &status) && status.Status == http.StatusNotFound {
+		err = a.rest.call(ctx, "POST", "/api/v2/variables", body, nil)
+	}
+	return err
 }
 
 // SetPool creates a pool or changes it.

@@ -167,7 +167,7 @@ func (w *Worker) start(ctx context.Context, a *Airflow) (err error) {
 	}
 	w.env = w.environ(a)
 	argv := append(enter, a.bin("airflow"), "celery", "worker", "--queues", sharedQueue+","+w.Queue, "--concurrency", "1",
-		"--celery-hostname", w.User, "--skip-serve-logs", "--without-mingle", "--without-gossip")
+		"--skip-serve-logs", "--without-mingle", "--without-gossip")
 	w.proc, err = start(w.User, filepath.Dir(w.Home), w.env, argv...)
 	return err
 }
@@ -233,16 +233,18 @@ func (w *Worker) environ(a *Airflow) []string {
 	)
 }
 
-// enter is a command that runs another one as the worker's user. Python and the virtualenv may lie in root's home, which
-// that user cannot enter: in a mount namespace of the worker's own, nothing else is left there.
+// enter is a command that runs another one as the worker's user, on a host of that name as far as programs can see.
+// (The provider's --celery-hostname would do for Celery, but in 3.17 it makes the worker's children wait for ever.)
+// Python and the virtualenv may lie in root's home, which that user cannot enter: in a mount namespace of the worker's
+// own, nothing else is left there.
 func (w *Worker) enter(ctx context.Context, python string) ([]string, error) {
 	prefixes, err := run(ctx, cleanEnv(), python, "-c", "import sys; print(sys.prefix, sys.base_prefix, sep='\\n')")
 	if err != nil {
 		return nil, err
 	}
-	script := append([]string{"set -e", "umask 022"}, expose(strings.Split(prefixes, "\n"), w.path("tmp"))...)
+	script := append([]string{"set -e", "umask 022", `echo "$0" >/proc/sys/kernel/hostname`}, expose(strings.Split(prefixes, "\n"), w.path("tmp"))...)
 	script = append(script, "cd "+quoted(w.Home), `exec setpriv --reuid "$0" --regid "$0" --init-groups -- "$@"`)
-	return []string{"unshare", "--mount", "sh", "-c", strings.Join(script, "\n"), w.User}, nil
+	return []string{"unshare", "--mount", "--uts", "sh", "-c", strings.Join(script, "\n"), w.User}, nil
 }
 
 // expose returns the shell commands that put trees alone into those folders above them that are closed to others.
