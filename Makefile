@@ -4,7 +4,7 @@ BIN   := bin
 # The library's man page generator stays out: nothing calls it. -buildvcs stamps the version from git.
 BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=auto -tags urfave_cli_no_docs -ldflags '-s -w'
 
-.PHONY: help build image demo test integration compat lab lab-down generate generate-openapi lint check bench
+.PHONY: help build image demo test integration compat lab lab-down generate generate-openapi lint check bench pictures
 
 help: ## print these notes
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,3 +58,7 @@ check: lint ## lint, the race detector, and whether the generated code is up to 
 
 bench: build ## time the three steps beside Python on the same peers, as ratios
 	@integration/bench/run.sh
+
+pictures: build ## make docs/pictures/ anew: a browser at the UI of a real Airflow
+	@mkdir -p docs/pictures
+	@PICTURES="$(CURDIR)/docs/pictures" integration/run.sh -run '^TestRealUI$$'
