@@ -220,7 +220,7 @@ func TestNotJSON(t *testing.T) {
 			a := newAirflow(t, routes{one: test.handle, bulk: test.handle})
 			_, err := newClient(t, a.URL).Connection(t.Context(), "docker_default")
 			wantError(t, err, true, test.text, hintBaseURL)
-			_, err = newClient(t, a.URL).UpdateConnections(t.Context(), someUpdates("docker_default"))
+			err = newClient(t, a.URL).UpdateConnections(t.Context(), someUpdates("docker_default"))["docker_default"]
 			wantError(t, err, true, test.text, hintBaseURL)
 
 			a = newAirflow(t, routes{login: test.handle})

@@ -3,6 +3,7 @@ package airflowclient
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -97,37 +98,50 @@ type Update struct {
 	Password token.Secret
 }
 
-// UpdateConnections writes all updates in one call. The map holds an error for each connection that was not updated,
-// and nothing for the others; the second result says that the whole call failed. An update that would do nothing, or
-// something else than it says, is not sent. Sending the same updates twice does no harm.
-func (c *Client) UpdateConnections(ctx context.Context, updates []Update) (map[string]error, error) {
+// bulkSize is how many connections one call updates: a token has 2.4 kB.
+const bulkSize = 100
+
+// UpdateConnections writes the updates, in calls of up to 100. The map holds an error for each connection that was not
+// updated, and nothing for the others. An update that would do nothing, or something else than it says, is not sent.
+// Sending the same updates twice does no harm.
+func (c *Client) UpdateConnections(ctx context.Context, updates []Update) map[string]error {
 	failed := map[string]error{}
 	var entities []ConnectionBody
-	seen := map[string]bool{}
+	times := map[string]int{}
 	for _, u := range updates {
-		if seen[u.ID] {
-			return nil, failure.Permanent("name each connection once", "connection %q is to be updated twice", u.ID)
+		times[u.ID]++
+	}
+	for _, u := range updates {
+		err := u.check()
+		if err == nil && times[u.ID] > 1 {
+			err = failure.Permanent("name each connection once", "it is to be updated twice")
 		}
-		seen[u.ID] = true
-		if err := u.check(); err != nil {
+		if err != nil {
 			failed[u.ID] = err
 			continue
 		}
 		c.hidden.add(u.Password)
 		entities = append(entities, u.body())
 	}
-	if len(entities) == 0 {
-		return failed, nil
+	for some := range slices.Chunk(entities, bulkSize) {
+		c.update(ctx, some, failed)
 	}
+	return failed
+}
+
+// update is one call. Where it fails as a whole, it fails for each connection.
+func (c *Client) update(ctx context.Context, entities []ConnectionBody, failed map[string]error) {
 	var answer BulkResponse
 	err := c.call(ctx, &answer, func(edit ...RequestEditorFn) (*http.Response, error) {
 		return c.api.BulkConnections(ctx, updateOf(entities), edit...)
 	})
-	if err != nil {
-		return nil, err
+	if err == nil {
+		c.judge(answer.Update, entities, failed)
+		return
 	}
-	c.judge(answer.Update, entities, failed)
-	return failed, nil
+	for _, e := range entities {
+		failed[e.ConnectionId] = err
+	}
 }
 
 func (u Update) check() error {

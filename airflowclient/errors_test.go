@@ -46,7 +46,7 @@ func TestRefusals(t *testing.T) {
 		{599, `{"detail":null,"error":{}}`, false, "airflow answered 599", hintServer},
 	} {
 		a := newAirflow(t, routes{bulk: says(test.status, test.body)})
-		_, err := newClient(t, a.URL).UpdateConnections(t.Context(), someUpdates("a"))
+		err := newClient(t, a.URL).UpdateConnections(t.Context(), someUpdates("a"))["a"]
 		wantError(t, err, test.permanent, test.text, test.hint)
 		if strings.Count(err.Error(), "conn_type") > 1 {
 			t.Errorf("said twice: %v", err)
@@ -62,7 +62,7 @@ func TestPlainTextIsNotRepeated(t *testing.T) {
 	a := newAirflow(t, routes{bulk: func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "Internal Server Error: "+newPassword, http.StatusInternalServerError)
 	}})
-	_, err := newClient(t, a.URL).UpdateConnections(t.Context(), someUpdates("a"))
+	err := newClient(t, a.URL).UpdateConnections(t.Context(), someUpdates("a"))["a"]
 	wantError(t, err, false, "airflow answered 500 Internal Server Error", hintServer)
 	if strings.Contains(err.Error(), "Error:") {
 		t.Errorf("the body stands in %v", err)
@@ -78,7 +78,7 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 		}
 		for _, r := range []routes{{login: redirect}, {bulk: redirect}} {
 			a := newAirflow(t, r)
-			_, err := newClient(t, a.URL).UpdateConnections(t.Context(), someUpdates("a"))
+			err := newClient(t, a.URL).UpdateConnections(t.Context(), someUpdates("a"))["a"]
 			wantError(t, err, true, fmt.Sprintf("airflow answered %d, a redirect to %s: no redirect is followed", status, elsewhere.URL),
 				"final address")
 		}
@@ -87,7 +87,7 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 		t.Errorf("reached the other host: %v", elsewhere.all())
 	}
 	a := newAirflow(t, routes{bulk: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(304) }})
-	_, err := newClient(t, a.URL).UpdateConnections(t.Context(), someUpdates("a"))
+	err := newClient(t, a.URL).UpdateConnections(t.Context(), someUpdates("a"))["a"]
 	wantError(t, err, true, "airflow answered 304, a redirect to nowhere", "final address")
 }
 

@@ -58,7 +58,7 @@ func TestRetries(t *testing.T) {
 			t.Parallel()
 			a := newAirflow(t, routes{bulk: test.handle})
 			a.Config.ErrorLog = log.New(io.Discard, "", 0)
-			_, err := newClient(t, a.URL).UpdateConnections(t.Context(), someUpdates("a"))
+			err := newClient(t, a.URL).UpdateConnections(t.Context(), someUpdates("a"))["a"]
 			if test.text == "" && err != nil {
 				t.Fatal(err)
 			}
@@ -145,7 +145,7 @@ func TestAnswerTooLong(t *testing.T) {
 	c := newClient(t, a.URL)
 	_, err := c.Connection(t.Context(), "docker_default")
 	wantError(t, err, true, "airflow's answer is longer than 1 MiB", hintBaseURL)
-	_, err = c.UpdateConnections(t.Context(), someUpdates("a"))
+	err = c.UpdateConnections(t.Context(), someUpdates("a"))["a"]
 	wantError(t, err, true, "airflow's answer is longer than 8 MiB", hintBaseURL)
 	if n := len(a.asked(one)) + len(a.asked(bulk)); n != 2 {
 		t.Errorf("%d attempts of 2 calls, want 2", n)

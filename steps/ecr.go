@@ -2,30 +2,22 @@ package steps
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
-	"net/http"
-	"net/url"
-	"regexp"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
-	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
 	"github.com/aws/aws-sdk-go-v2/service/ecr/types"
+	"github.com/aws/aws-sdk-go-v2/service/ecrpublic"
 	"github.com/aws/smithy-go"
-	"github.com/aws/smithy-go/logging"
+	transport "github.com/aws/smithy-go/endpoints"
 
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/token"
-	"ecr-refresh/steps/trust"
 )
 
 // attemptTimeout bounds one attempt of one call to ECR or a registry.
@@ -37,46 +29,108 @@ const maxPassword = 8 << 10
 // tokenUser is the user name in every ECR authorization token.
 const tokenUser = "AWS"
 
-// ECR is the one call of Amazon ECR's API that step 1 makes, GetAuthorizationToken of *ecr.Client. (As an interface it
-// would make the linker keep every call of the API.)
-type ECR func(context.Context, *ecr.GetAuthorizationTokenInput, ...func(*ecr.Options)) (*ecr.GetAuthorizationTokenOutput, error)
+// ECR gives the token of a source: GetAuthorizationToken of Amazon ECR's API or of ECR Public's. The token's RegistryURL
+// is what ECR named, its own account's ("" from ECR Public), and IssuedAt is the caller's to set. (As an interface of the
+// SDK's client it would make the linker keep every call of the API.)
+type ECR func(ctx context.Context, source TokenSource) (token.Token, error)
 
-// NewECR makes the call for one region out of AWS's default credential chain, which reads its own environment and files.
-// AWS_CA_BUNDLE, where set, takes the place of the system's certificates (and joins those of --ca-file).
-func NewECR(ctx context.Context, region string, roots *trust.Roots, log *slog.Logger) (ECR, error) {
-	cfg, err := loadAWS(ctx, region, roots.ConfigForNames(), log)
-	if err == nil && hasOwnTrust(cfg) {
-		var pool *x509.CertPool
-		if pool, err = roots.Pool(); err == nil {
-			cfg, err = loadAWS(ctx, region, &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool}, log)
+// NewECR makes the call out of AWS's settings.
+func NewECR(load AWSConfig) ECR {
+	ids := &identities{load: load, loaded: map[AWSIdentity]func() (aws.Config, error){}}
+	return func(ctx context.Context, source TokenSource) (token.Token, error) {
+		cfg, err := ids.config(ctx, source)
+		if err != nil {
+			return token.Token{}, err
 		}
+		data, err := source.ask(ctx, cfg)
+		if err != nil {
+			return token.Token{}, ecrError(err)
+		}
+		t, err := decodeToken(data)
+		if err != nil {
+			return token.Token{}, failure.Transient(hintECR, "ECR's token cannot be used: %w", err)
+		}
+		return t, nil
 	}
+}
+
+func (s TokenSource) ask(ctx context.Context, cfg aws.Config) (types.AuthorizationData, error) {
+	if s.Service == ServiceECRPublic {
+		return s.askPublic(ctx, cfg)
+	}
+	out, err := ecr.NewFromConfig(cfg, func(o *ecr.Options) {
+		s.endpoint(&o.BaseEndpoint, &o.EndpointOptions.UseFIPSEndpoint, &o.EndpointOptions.UseDualStackEndpoint)
+	}).GetAuthorizationToken(ctx, &ecr.GetAuthorizationTokenInput{})
 	if err != nil {
-		return nil, failure.Permanent("look at AWS_PROFILE, AWS_CONFIG_FILE and AWS_CA_BUNDLE", "load AWS configuration: %w", err)
+		return types.AuthorizationData{}, err
 	}
-	return ecr.NewFromConfig(cfg).GetAuthorizationToken, nil
+	if len(out.AuthorizationData) != 1 {
+		return types.AuthorizationData{}, failure.Transient(hintECR, "ECR answered with %d tokens, not one", len(out.AuthorizationData))
+	}
+	return out.AuthorizationData[0], nil
 }
 
-func loadAWS(ctx context.Context, region string, tlsConfig *tls.Config, log *slog.Logger) (aws.Config, error) {
-	client := awshttp.NewBuildableClient().WithTimeout(attemptTimeout).WithTransportOptions(func(t *http.Transport) {
-		t.TLSClientConfig = tlsConfig
-		t.ForceAttemptHTTP2 = false // one request a connection
-	})
-	return config.LoadDefaultConfig(ctx, config.WithRegion(region), config.WithHTTPClient(client),
-		config.WithLogger(logging.LoggerFunc(func(_ logging.Classification, format string, v ...any) {
-			log.Debug(fmt.Sprintf("AWS SDK: "+format, v...))
-		})))
+func (s TokenSource) askPublic(ctx context.Context, cfg aws.Config) (types.AuthorizationData, error) {
+	out, err := ecrpublic.NewFromConfig(cfg, func(o *ecrpublic.Options) {
+		s.endpoint(&o.BaseEndpoint, &o.EndpointOptions.UseFIPSEndpoint, &o.EndpointOptions.UseDualStackEndpoint)
+	}).GetAuthorizationToken(ctx, &ecrpublic.GetAuthorizationTokenInput{})
+	if err != nil {
+		return types.AuthorizationData{}, err
+	}
+	if out.AuthorizationData == nil {
+		return types.AuthorizationData{}, failure.Transient(hintECR, "ECR Public answered without a token")
+	}
+	return types.AuthorizationData{AuthorizationToken: out.AuthorizationData.AuthorizationToken, ExpiresAt: out.AuthorizationData.ExpiresAt}, nil
 }
 
-// hasOwnTrust tells whether AWS's own settings name certificates (AWS_CA_BUNDLE, ca_bundle) or another endpoint, which
-// may be an address: then crypto/tls judges certificates itself.
-func hasOwnTrust(cfg aws.Config) bool {
-	client, ok := cfg.HTTPClient.(*awshttp.BuildableClient)
-	return !ok || client.GetTransport().TLSClientConfig.RootCAs != nil || ecr.NewFromConfig(cfg).Options().BaseEndpoint != nil
+// endpoint turns the SDK's own settings. Where an address is given, by the source or by AWS_ENDPOINT_URL, it is called as
+// it stands: the SDK refuses to make a FIPS or dual-stack endpoint of it.
+func (s TokenSource) endpoint(base **string, fips *aws.FIPSEndpointState, dualStack *aws.DualStackEndpointState) {
+	if s.Endpoint != "" {
+		*base = &s.Endpoint
+	}
+	if *base != nil {
+		*fips, *dualStack = aws.FIPSEndpointStateDisabled, aws.DualStackEndpointStateDisabled
+		return
+	}
+	if s.FIPS {
+		*fips = aws.FIPSEndpointStateEnabled
+	}
+	if s.DualStack {
+		*dualStack = aws.DualStackEndpointStateEnabled
+	}
+}
+
+// EndpointURL gives where the token is asked for. It sends nothing.
+func (s TokenSource) EndpointURL(ctx context.Context, cfg aws.Config) (string, error) {
+	cfg.Region = s.Region
+	if s.Service == ServiceECRPublic {
+		o := ecrpublic.NewFromConfig(cfg).Options()
+		s.endpoint(&o.BaseEndpoint, &o.EndpointOptions.UseFIPSEndpoint, &o.EndpointOptions.UseDualStackEndpoint)
+		return endpointURL(ecrpublic.NewDefaultEndpointResolverV2().ResolveEndpoint(ctx, ecrpublic.EndpointParameters{
+			Region: &s.Region, Endpoint: o.BaseEndpoint,
+			UseFIPS:      aws.Bool(o.EndpointOptions.UseFIPSEndpoint == aws.FIPSEndpointStateEnabled),
+			UseDualStack: aws.Bool(o.EndpointOptions.UseDualStackEndpoint == aws.DualStackEndpointStateEnabled),
+		}))
+	}
+	o := ecr.NewFromConfig(cfg).Options()
+	s.endpoint(&o.BaseEndpoint, &o.EndpointOptions.UseFIPSEndpoint, &o.EndpointOptions.UseDualStackEndpoint)
+	return endpointURL(ecr.NewDefaultEndpointResolverV2().ResolveEndpoint(ctx, ecr.EndpointParameters{
+		Region: &s.Region, Endpoint: o.BaseEndpoint,
+		UseFIPS:      aws.Bool(o.EndpointOptions.UseFIPSEndpoint == aws.FIPSEndpointStateEnabled),
+		UseDualStack: aws.Bool(o.EndpointOptions.UseDualStackEndpoint == aws.DualStackEndpointStateEnabled),
+	}))
+}
+
+func endpointURL(endpoint transport.Endpoint, err error) (string, error) {
+	if err != nil {
+		return "", failure.Permanent("look at fips, dual_stack and the region", "find ECR's endpoint: %w", err)
+	}
+	return endpoint.URI.String(), nil
 }
 
 // decodeToken takes apart what ECR answered: base64 of "user:password", an endpoint and an expiry.
-func decodeToken(data types.AuthorizationData, issued time.Time) (token.Token, error) {
+func decodeToken(data types.AuthorizationData) (token.Token, error) {
 	clear, err := base64.StdEncoding.DecodeString(aws.ToString(data.AuthorizationToken))
 	if err != nil {
 		return token.Token{}, errors.New("it is not base64")
@@ -96,30 +150,17 @@ func decodeToken(data types.AuthorizationData, issued time.Time) (token.Token, e
 		RegistryURL: aws.ToString(data.ProxyEndpoint),
 		Username:    user,
 		Password:    token.NewSecret(password),
-		IssuedAt:    issued.UTC().Truncate(time.Second),
 		ExpiresAt:   data.ExpiresAt.UTC().Truncate(time.Second),
 	}, nil
-}
-
-// ownHost is the host of a private registry, whatever the partition's suffix: account, then the rest.
-var ownHost = regexp.MustCompile(`^\d{12}(\.dkr[.-]ecr.*)$`)
-
-// registryURL turns ECR's endpoint, which is the caller's own account's, into that of account. A token reaches every
-// account of its region that the identity may reach.
-func registryURL(endpoint, account string) (string, error) {
-	u, err := url.Parse(endpoint)
-	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || strings.Trim(u.Path, "/") != "" {
-		return "", fmt.Errorf("its endpoint %.80q is not https://HOST", endpoint)
-	}
-	if m := ownHost.FindStringSubmatch(u.Host); m != nil {
-		return "https://" + account + m[1], nil
-	}
-	return "https://" + u.Host, nil
 }
 
 // ecrError sorts an error of the AWS SDK: whether a retry may help, and what to do next.
 // Codes: https://docs.aws.amazon.com/AmazonECR/latest/APIReference/CommonErrors.html
 func ecrError(err error) error {
+	var sorted *failure.Error
+	if errors.As(err, &sorted) {
+		return err
+	}
 	var api smithy.APIError
 	_, cause, credentials := strings.Cut(err.Error(), "get credentials: ")
 	switch {
@@ -174,3 +215,5 @@ func ecrAPIError(api smithy.APIError) error {
 }
 
 const hintCredentials = "set AWS_PROFILE or AWS_ACCESS_KEY_ID, or give the worker a role; in a container, instance metadata needs hop limit 2 (HttpPutResponseHopLimit)"
+
+const hintECR = "is AWS_ENDPOINT_URL or a proxy answering in ECR's place?"

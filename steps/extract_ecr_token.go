@@ -9,22 +9,33 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
+	"net/url"
 	"regexp"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/ecr"
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
 
-	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/token"
 	"ecr-refresh/steps/xcom"
 )
 
-// ExtractECRToken gets a token from ECR, checks it at its registry and seals it.
+// ECR takes 20 calls a second of one account in one region
+// (https://docs.aws.amazon.com/AmazonECR/latest/userguide/common-errors.html); jitter keeps runs that start together apart.
+const (
+	ecrPace   = 50 * time.Millisecond
+	ecrJitter = 20 * time.Millisecond
+)
+
+// sideBySide is how many registries, or Engine logins, are asked at once.
+const sideBySide = 16
+
+// ExtractECRToken gets one token for each identity and region of its targets, checks it at each of their registries and
+// seals them all. Where one fails, the others go on.
 type ExtractECRToken struct {
-	Account       string   // 12 digits: whose registry the connections pull from
-	Region        string   // of the registry; a token works in its own region only
-	ConnectionIDs []string // the Airflow connections that get the token
-	Recipient     string   // age1…, whom the token is sealed to
+	Targets   []Target
+	Recipient string // age1…, whom the tokens are sealed to
 
 	ECR      ECR
 	Registry *Registry
@@ -32,94 +43,221 @@ type ExtractECRToken struct {
 	Log      *slog.Logger
 }
 
-var (
-	accountID  = regexp.MustCompile(`^\d{12}$`)
-	regionName = regexp.MustCompile(`^[a-z]{2,}(-[a-z0-9]+)+-\d+$`)
-)
-
-// CheckAccount refuses what is not an AWS account id.
-func CheckAccount(account string) error {
-	if !accountID.MatchString(account) {
-		return failure.Permanent("", "account %.40q is not 12 digits", account)
-	}
-	return nil
+// extracted is a token at one registry, and the connections that it is for.
+type extracted struct {
+	token       token.Token
+	source      TokenSource
+	connections []string
+	err         error
 }
 
-// CheckRegion refuses what cannot be an AWS region's name, before it becomes part of a host's.
-func CheckRegion(region string) error {
-	if !regionName.MatchString(region) {
-		return failure.Permanent("", "region %.40q is not a region's name such as us-east-1", region)
-	}
-	return nil
-}
-
-// CheckConnectionID refuses what Airflow would not take as a connection id.
-func CheckConnectionID(id string) error {
-	if !xcom.IsConnectionID(id) {
-		return failure.Permanent("", "connection id %.40q is not letters, digits, '_', '.' and '-'", id)
-	}
-	return nil
-}
-
-// Run gives document 1.
+// Run gives document 1. With several targets it succeeds when any has its token, and carries the failures of the others.
 func (s ExtractECRToken) Run(ctx context.Context) (xcom.ExtractECRToken, error) {
-	t, err := s.extract(ctx)
-	if err != nil {
-		return xcom.ExtractECRToken{}, fmt.Errorf("extract token of account %s in %s: %w", s.Account, s.Region, err)
-	}
-	if err := s.Registry.Check(ctx, t.RegistryURL, t.Username, t.Password); err != nil {
-		return xcom.ExtractECRToken{}, err
-	}
-	s.Log.Info(fmt.Sprintf("%s accepts the token", t.Host()))
-	return s.seal(t)
+	at := s.registries(ctx)
+	s.check(ctx, at)
+	return s.seal(at)
 }
 
-func (s ExtractECRToken) extract(ctx context.Context) (token.Token, error) {
+// registries gets the tokens, and gives each registry with its own, in the order of the targets.
+func (s ExtractECRToken) registries(ctx context.Context) []*extracted {
+	tokens := s.tokens(ctx)
+	var all []*extracted
+	type place struct {
+		source TokenSource
+		url    string
+	}
+	known := map[place]*extracted{}
+	for _, t := range s.Targets {
+		got := tokens[t.Source.key()]
+		at := place{t.Source.key(), registryURL(t, got.token.RegistryURL)}
+		e := known[at]
+		if e == nil {
+			e = &extracted{token: got.token, source: t.Source, err: got.err}
+			e.token.RegistryURL = at.url
+			known[at], all = e, append(all, e)
+			s.logExpiry(e)
+		}
+		e.connections = append(e.connections, t.ConnectionID)
+	}
+	return all
+}
+
+// registryURL is that of the target's registry. A name that nobody declared follows ECR's answer where that is no host of
+// ECR's own: a stand-in's, or that of a partition which is newer than this program.
+func registryURL(t Target, answered string) string {
+	u, err := url.Parse(answered)
+	if t.Declared || err != nil || u.Scheme != "https" || u.Host == "" {
+		return "https://" + t.Registry.Name
+	}
+	if _, err := ParseRegistryHost(u.Host); err == nil {
+		return "https://" + t.Registry.Name
+	}
+	if own := accountHost.FindStringSubmatch(u.Host); own != nil {
+		return "https://" + t.Registry.Account + own[1]
+	}
+	return "https://" + u.Host
+}
+
+// accountHost is the host of a private registry, whatever follows the account.
+var accountHost = regexp.MustCompile(`^\d{12}(\.dkr[.-]ecr.*)$`)
+
+// key is what one token is good for: an endpoint's FIPS or dual-stack form changes nothing in it.
+func (s TokenSource) key() TokenSource {
+	s.FIPS, s.DualStack = false, false
+	return s
+}
+
+// answer is what one call to ECR gave.
+type answer struct {
+	token token.Token
+	err   error
+}
+
+// tokens asks ECR once for each identity and region, side by side, at ECR's pace.
+func (s ExtractECRToken) tokens(ctx context.Context) map[TokenSource]*answer {
+	var sources []TokenSource
+	at := map[TokenSource]int{}
+	for _, t := range s.Targets {
+		i, known := at[t.Source.key()]
+		if !known {
+			at[t.Source.key()], sources = len(sources), append(sources, t.Source)
+			continue
+		}
+		sources[i].FIPS = sources[i].FIPS || t.Source.FIPS
+		sources[i].DualStack = sources[i].DualStack || t.Source.DualStack
+	}
+	answers := make(map[TokenSource]*answer, len(sources))
+	pace := rate.NewLimiter(rate.Every(ecrPace), 1)
+	var calls errgroup.Group
+	calls.SetLimit(sideBySide)
+	for i, source := range sources {
+		got := new(answer)
+		answers[source.key()] = got
+		calls.Go(func() error {
+			if got.err = pace.Wait(ctx); got.err == nil {
+				got.token, got.err = s.extract(ctx, source, i > 0)
+			}
+			return nil
+		})
+	}
+	_ = calls.Wait()
+	return answers
+}
+
+func (s ExtractECRToken) extract(ctx context.Context, source TokenSource, jitter bool) (token.Token, error) {
+	if jitter {
+		pause(ctx, rand.N(ecrJitter))
+	}
 	issued := s.Now()
-	out, err := s.ECR(ctx, &ecr.GetAuthorizationTokenInput{})
+	t, err := s.ECR(ctx, source)
 	if err != nil {
-		return token.Token{}, ecrError(err)
+		return token.Token{}, fmt.Errorf("extract token %s: %w", s.of(source), err)
 	}
-	if len(out.AuthorizationData) != 1 {
-		return token.Token{}, failure.Transient(hintECR, "ECR answered with %d tokens, not one", len(out.AuthorizationData))
-	}
-	t, err := decodeToken(out.AuthorizationData[0], issued)
-	if err == nil {
-		t.RegistryURL, err = registryURL(t.RegistryURL, s.Account)
-	}
-	if err != nil {
-		return token.Token{}, failure.Transient(hintECR, "ECR's token cannot be used: %w", err)
-	}
-	s.logExpiry(t)
+	t.IssuedAt = issued.UTC().Truncate(time.Second)
 	return t, nil
 }
 
+// of names a source in an error.
+func (s ExtractECRToken) of(source TokenSource) string {
+	text := "in " + source.Region
+	if source.Service == ServiceECRPublic {
+		text = "of ECR Public"
+	} else if len(s.Targets) > 0 && s.Targets[0].Source.key() == source.key() {
+		text = "of account " + s.Targets[0].Registry.Account + " " + text
+	}
+	if source.RoleARN != "" {
+		text += " as " + source.RoleARN
+	}
+	if source.Profile != "" {
+		text += " with profile " + source.Profile
+	}
+	return text
+}
+
 // logExpiry only warns of an expiry in the past: a clock may be wrong, and the registry is the judge.
-func (s ExtractECRToken) logExpiry(t token.Token) {
-	left := t.ExpiresAt.Sub(s.Now())
-	if left <= 0 {
-		s.Log.Warn(fmt.Sprintf("ECR's token for %s says that it expired at %s: look at this machine's clock", t.Host(), t.ExpiresAt.Format(time.RFC3339)))
-		return
+func (s ExtractECRToken) logExpiry(e *extracted) {
+	host, until, left := e.token.Host(), e.token.ExpiresAt.Format(time.RFC3339), e.token.ExpiresAt.Sub(s.Now())
+	switch {
+	case e.err != nil:
+	case left <= 0:
+		s.Log.Warn(fmt.Sprintf("ECR's token for %s says that it expired at %s: look at this machine's clock", host, until))
+	default:
+		s.Log.Info(fmt.Sprintf("ECR gave a token for %s, good until %s (%s)", host, until, left.Round(time.Minute)))
 	}
-	s.Log.Info(fmt.Sprintf("ECR gave a token for %s, good until %s (%s)", t.Host(), t.ExpiresAt.Format(time.RFC3339), left.Round(time.Minute)))
 }
 
-func (s ExtractECRToken) seal(t token.Token) (xcom.ExtractECRToken, error) {
-	seal, err := token.Seal(s.Recipient, []token.Token{t})
-	if err != nil {
-		return xcom.ExtractECRToken{}, err
+// check asks each registry whether it takes its token.
+func (s ExtractECRToken) check(ctx context.Context, at []*extracted) {
+	var checks errgroup.Group
+	checks.SetLimit(sideBySide)
+	for _, e := range at {
+		if e.err != nil {
+			continue
+		}
+		checks.Go(func() error {
+			e.err = s.Registry.Check(ctx, e.token.RegistryURL, e.token.Username, e.token.Password)
+			return nil
+		})
 	}
+	_ = checks.Wait()
+	for _, e := range at {
+		if e.err == nil {
+			s.Log.Info(fmt.Sprintf("%s accepts the token", e.token.Host()))
+		}
+	}
+}
+
+// seal makes the document of what succeeded. Nothing did: an error.
+func (s ExtractECRToken) seal(at []*extracted) (xcom.ExtractECRToken, error) {
 	doc := xcom.NewExtractECRToken()
+	var tokens []token.Token
+	var faults []error
+	for _, e := range at {
+		if e.err != nil {
+			faults = append(faults, e.err)
+			doc.Failures = append(doc.Failures, e.failures()...)
+			continue
+		}
+		tokens = append(tokens, e.token)
+		doc.Tokens = append(doc.Tokens, e.shown())
+	}
+	if len(tokens) == 0 {
+		return xcom.ExtractECRToken{}, told(s.Log, distinct(faults))
+	}
+	for _, err := range distinct(faults) {
+		tell(s.Log, err)
+	}
+	seal, err := token.Seal(s.Recipient, tokens)
 	doc.Recipient, doc.Sealed = s.Recipient, seal
-	doc.Tokens = append(doc.Tokens, xcom.Token{
-		RegistryURL: t.RegistryURL,
-		Username:    t.Username,
-		IssuedAt:    t.IssuedAt,
-		ExpiresAt:   t.ExpiresAt,
-		Fingerprint: t.Fingerprint(),
-		Connections: s.ConnectionIDs,
-	})
-	return doc, nil
+	return doc, err
 }
 
-const hintECR = "is AWS_ENDPOINT_URL or a proxy answering in ECR's place?"
+func (e *extracted) failures() (all []xcom.Failure) {
+	for _, id := range e.connections {
+		all = append(all, xcom.Failure{ConnectionID: id, RegistryURL: e.token.RegistryURL, Step: xcom.StepExtractECRToken, Error: e.err.Error()})
+	}
+	return all
+}
+
+func (e *extracted) shown() xcom.Token {
+	return xcom.Token{
+		RegistryURL: e.token.RegistryURL,
+		Username:    e.token.Username,
+		IssuedAt:    e.token.IssuedAt,
+		ExpiresAt:   e.token.ExpiresAt,
+		Fingerprint: e.token.Fingerprint(),
+		Connections: e.connections,
+	}
+}
+
+// distinct leaves out what was told before: one call to ECR fails for all registries behind it.
+func distinct(errs []error) (once []error) {
+	seen := map[string]bool{}
+	for _, err := range errs {
+		if !seen[err.Error()] {
+			once = append(once, err)
+		}
+		seen[err.Error()] = true
+	}
+	return once
+}

@@ -1,6 +1,7 @@
 package steps_test
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -8,8 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/service/ecr"
 
 	"ecr-refresh/airflowclient"
 	"ecr-refresh/integration/sandbox"
@@ -44,11 +45,12 @@ func newFixture(t *testing.T) *fixture {
 	f := &fixture{box: box, log: new(logged), now: time.Now()}
 	// Proxy variables are read once a process, so the clients get the sandbox's proxy by hand.
 	f.registry = steps.NewRegistry(box.HTTPClient().Transport)
-	client := ecr.New(ecr.Options{
-		Region: region, HTTPClient: &http.Client{Transport: box.HTTPClient().Transport},
-		Credentials: credentials.StaticCredentialsProvider{Value: box.ECR.Credentials()},
+	f.ecr = steps.NewECR(func(context.Context, string) (aws.Config, error) {
+		return aws.Config{
+			HTTPClient:  &http.Client{Transport: box.HTTPClient().Transport},
+			Credentials: credentials.StaticCredentialsProvider{Value: box.ECR.Credentials()},
+		}, nil
 	})
-	f.ecr = client.GetAuthorizationToken
 	user, _ := box.Airflow.User("refresher")
 	f.airflow, err = airflowclient.New(airflowclient.Config{BaseURL: box.Airflow.URL(), Login: "refresher", Password: token.NewSecret(user.Password)})
 	must(t, err)
@@ -82,8 +84,16 @@ func (f *fixture) logger() *slog.Logger { return slog.New(slog.NewTextHandler(f.
 func (f *fixture) clock() time.Time { return f.now }
 
 func (f *fixture) extract(connections ...string) steps.ExtractECRToken {
+	var declared []steps.Declaration
+	for _, id := range connections {
+		declared = append(declared, steps.Declaration{ConnectionID: id, Account: account, Region: region})
+	}
+	targets, err := steps.Targets(declared, nil)
+	if err != nil {
+		panic(err)
+	}
 	return steps.ExtractECRToken{
-		Account: account, Region: region, ConnectionIDs: connections, Recipient: f.identity.Recipient(),
+		Targets: targets, Recipient: f.identity.Recipient(),
 		ECR: f.ecr, Registry: f.registry, Now: f.clock, Log: f.logger(),
 	}
 }

@@ -5,7 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/token"
@@ -56,18 +60,65 @@ func (s TestDockerConnection) Run(ctx context.Context) (xcom.TestDockerConnectio
 	}
 	engine, err := s.engine(ctx)
 	if err != nil {
-		return doc, failure.Join(append(faults, err))
+		return doc, told(s.Log, append(faults, err))
 	}
-	for _, want := range s.Document.Connections {
-		tested, err := s.test(ctx, want)
-		if err != nil {
-			faults = append(faults, fmt.Errorf("test connection %q: %w", want.ConnectionID, err))
+	for i, r := range s.testAll(ctx) {
+		if r.err != nil {
+			faults = append(faults, fmt.Errorf("test connection %q: %w", s.Document.Connections[i].ConnectionID, r.err))
 			continue
 		}
-		tested.Engine = engine
-		doc.Connections = append(doc.Connections, tested)
+		r.tested.Engine = engine
+		doc.Connections = append(doc.Connections, r.tested)
 	}
-	return doc, failure.Join(faults)
+	return doc, told(s.Log, faults)
+}
+
+// tested is what came of one connection.
+type tested struct {
+	tested xcom.Tested
+	err    error
+}
+
+// testAll tests the connections side by side, and gives them in the order of the document. What reads alike, host, login
+// and password, is one login.
+func (s TestDockerConnection) testAll(ctx context.Context) []tested {
+	all := make([]tested, len(s.Document.Connections))
+	made := new(logins)
+	var tests errgroup.Group
+	tests.SetLimit(sideBySide)
+	for i, want := range s.Document.Connections {
+		tests.Go(func() error {
+			all[i].tested, all[i].err = s.test(ctx, want, made)
+			return nil
+		})
+	}
+	_ = tests.Wait()
+	return all
+}
+
+// logins remembers what came of each login.
+type logins struct {
+	mu   sync.Mutex
+	done []loggedIn
+}
+
+type loggedIn struct {
+	with DockerConnection
+	once func() (string, error)
+}
+
+// once makes the login of a server, user and password, or gives what came of it before.
+func (l *logins) once(conn DockerConnection, login func() (string, error)) (string, error) {
+	l.mu.Lock()
+	at := slices.IndexFunc(l.done, func(d loggedIn) bool {
+		return d.with.server() == conn.server() && d.with.Login == conn.Login && d.with.Password.Equal(conn.Password)
+	})
+	if at < 0 {
+		at, l.done = len(l.done), append(l.done, loggedIn{conn, sync.OnceValues(login)})
+	}
+	once := l.done[at].once
+	l.mu.Unlock()
+	return once()
 }
 
 func (s TestDockerConnection) engine(ctx context.Context) (string, error) {
@@ -82,7 +133,7 @@ func (s TestDockerConnection) engine(ctx context.Context) (string, error) {
 	return version, err
 }
 
-func (s TestDockerConnection) test(ctx context.Context, want xcom.Published) (xcom.Tested, error) {
+func (s TestDockerConnection) test(ctx context.Context, want xcom.Published, made *logins) (xcom.Tested, error) {
 	conn, ok := s.Connections[want.ConnectionID]
 	if !ok {
 		return xcom.Tested{}, failure.Permanent("hand it over as the DAG does, or set AIRFLOW_CONN_… for this shell", "it was not handed to this step")
@@ -94,13 +145,15 @@ func (s TestDockerConnection) test(ctx context.Context, want xcom.Published) (xc
 	if err := s.checkConfig(conn, want); err != nil {
 		return xcom.Tested{}, err
 	}
-	said, err := s.login(ctx, conn, want)
+	said, err := made.once(conn, func() (string, error) { return s.login(ctx, conn, want) })
 	if err != nil && (want.Published || !errors.Is(err, errRefused)) {
 		return xcom.Tested{}, err
 	}
 	if err != nil {
 		said = "refused"
 		s.Log.Warn(fmt.Sprintf("connection %q: its present password is refused; a run that publishes replaces it", want.ConnectionID))
+	} else if s.Engine != nil {
+		s.Log.Info(fmt.Sprintf("connection %q: the Engine says %q", want.ConnectionID, said))
 	}
 	return xcom.Tested{
 		ConnectionID: want.ConnectionID, RegistryURL: want.RegistryURL, ExpiresAt: want.ExpiresAt, Matches: matches, Login: said,
@@ -158,9 +211,5 @@ func (s TestDockerConnection) login(ctx context.Context, conn DockerConnection, 
 	if s.Engine == nil {
 		return "Accepted by the registry", s.Registry.Check(ctx, want.RegistryURL, conn.Login, conn.Password)
 	}
-	said, err := login(ctx, s.Engine, conn.server(), conn.Login, conn.Password)
-	if err == nil {
-		s.Log.Info(fmt.Sprintf("connection %q: the Engine says %q", want.ConnectionID, said))
-	}
-	return said, err
+	return login(ctx, s.Engine, conn.server(), conn.Login, conn.Password)
 }

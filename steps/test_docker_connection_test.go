@@ -160,5 +160,7 @@ func TestTestTellsFailuresWithoutAnEngine(t *testing.T) {
 	two.Failures = append(two.Failures, xcom.Failure{ConnectionID: "x", Step: xcom.StepUpdateDockerConnection, Error: "no such thing"})
 	must(t, f.box.Engine.SetDown(true))
 	_, err := f.test(two).Run(t.Context())
-	wantError(t, err, "update_docker_connection: no such thing; ask Docker Engine at ")
+	wantError(t, err, "2 targets failed")
+	wantLog(t, f, "update_docker_connection: no such thing")
+	wantLog(t, f, "ask Docker Engine at ")
 }

@@ -2,10 +2,11 @@ package steps
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"ecr-refresh/airflowclient"
 	"ecr-refresh/steps/failure"
@@ -29,13 +30,13 @@ type UpdateDockerConnection struct {
 
 // Airflow is the part of Airflow's REST API that step 2 uses; *airflowclient.Client has it.
 type Airflow interface {
-	Connection(ctx context.Context, id string) (airflowclient.Connection, error)
-	UpdateConnections(ctx context.Context, updates []airflowclient.Update) (map[string]error, error)
+	ConnectionsByID(ctx context.Context, ids []string) (map[string]airflowclient.Connection, map[string]error)
+	UpdateConnections(ctx context.Context, updates []airflowclient.Update) map[string]error
 	Logout(ctx context.Context) error
 }
 
-// target is one connection and the token that it is to get.
-type target struct {
+// renewal is one connection and the token that it is to get.
+type renewal struct {
 	id    string
 	token token.Token
 }
@@ -49,9 +50,10 @@ func (s UpdateDockerConnection) Run(ctx context.Context) (xcom.UpdateDockerConne
 	result := &results{doc: xcom.NewUpdateDockerConnection(), log: s.Log}
 	result.doc.Failures = append(result.doc.Failures, s.Document.Failures...)
 	defer s.logout(ctx)
-	targets := s.checkTokens(ctx, tokens, result)
-	updates := s.prepare(ctx, targets, result)
-	s.publish(ctx, targets, updates, result)
+	seen := s.read(ctx)
+	renewals := s.checkTokens(ctx, tokens, result)
+	updates := s.prepare(renewals, seen(), result)
+	s.publish(ctx, renewals, updates, result)
 	return result.done()
 }
 
@@ -87,40 +89,70 @@ func (s UpdateDockerConnection) checkAge() error {
 	return nil
 }
 
+// read logs in to Airflow and reads the connections, while the registries are asked. The function that it gives waits for
+// them.
+func (s UpdateDockerConnection) read(ctx context.Context) func() connections {
+	var ids []string
+	for _, t := range s.Document.Tokens {
+		ids = append(ids, t.Connections...)
+	}
+	done := make(chan connections, 1)
+	go func() {
+		found, failed := s.Airflow.ConnectionsByID(ctx, ids)
+		done <- connections{found, failed}
+	}()
+	return func() connections { return <-done }
+}
+
+// connections are those of Airflow's database, or why not, by id.
+type connections struct {
+	found  map[string]airflowclient.Connection
+	failed map[string]error
+}
+
 // checkTokens asks each registry again: anyone who knows the recipient can make a seal, and time has passed.
-func (s UpdateDockerConnection) checkTokens(ctx context.Context, tokens []token.Token, result *results) (targets []target) {
+func (s UpdateDockerConnection) checkTokens(ctx context.Context, tokens []token.Token, result *results) (renewals []renewal) {
+	refused := make([]error, len(tokens))
+	var checks errgroup.Group
+	checks.SetLimit(sideBySide)
 	for i, t := range tokens {
-		err := s.Registry.Check(ctx, t.RegistryURL, t.Username, t.Password)
-		if err == nil {
+		checks.Go(func() error {
+			refused[i] = s.Registry.Check(ctx, t.RegistryURL, t.Username, t.Password)
+			return nil
+		})
+	}
+	_ = checks.Wait()
+	for i, t := range tokens {
+		if refused[i] == nil {
 			s.Log.Info(fmt.Sprintf("%s accepts the token", t.Host()))
 		}
 		for _, id := range s.Document.Tokens[i].Connections {
-			if err != nil {
-				result.fail(target{id, t}, err)
+			if refused[i] != nil {
+				result.fail(renewal{id, t}, refused[i])
 				continue
 			}
-			targets = append(targets, target{id, t})
+			renewals = append(renewals, renewal{id, t})
 		}
 	}
-	return targets
+	return renewals
 }
 
-// prepare reads each connection and decides what to send: exactly id, type and password, and the login if it differs.
-func (s UpdateDockerConnection) prepare(ctx context.Context, targets []target, result *results) []airflowclient.Update {
+// prepare decides what to send for each connection: exactly id, type and password, and the login if it differs.
+func (s UpdateDockerConnection) prepare(renewals []renewal, seen connections, result *results) []airflowclient.Update {
 	var updates []airflowclient.Update
-	for _, t := range targets {
-		conn, err := s.Airflow.Connection(ctx, t.id)
+	for _, r := range renewals {
+		conn, err := seen.found[r.id], seen.failed[r.id]
 		if err == nil {
-			err = s.checkConnection(conn, t.token)
+			err = s.checkConnection(conn, r.token)
 		}
 		if err != nil {
-			result.fail(t, fmt.Errorf("update connection %q: %w", t.id, err))
+			result.fail(r, fmt.Errorf("update connection %q: %w", r.id, err))
 			continue
 		}
-		update := airflowclient.Update{ID: t.id, Type: conn.Type, Password: t.token.Password}
-		if conn.Login != t.token.Username {
-			s.Log.Info(fmt.Sprintf("connection %q: its login %q becomes %q", t.id, failure.Said(conn.Login), t.token.Username))
-			update.Login = t.token.Username
+		update := airflowclient.Update{ID: r.id, Type: conn.Type, Password: r.token.Password}
+		if conn.Login != r.token.Username {
+			s.Log.Info(fmt.Sprintf("connection %q: its login %q becomes %q", r.id, failure.Said(conn.Login), r.token.Username))
+			update.Login = r.token.Username
 		}
 		updates = append(updates, update)
 	}
@@ -142,23 +174,22 @@ func (s UpdateDockerConnection) checkConnection(conn airflowclient.Connection, t
 	return nil
 }
 
-func (s UpdateDockerConnection) publish(ctx context.Context, targets []target, updates []airflowclient.Update, result *results) {
+func (s UpdateDockerConnection) publish(ctx context.Context, renewals []renewal, updates []airflowclient.Update, result *results) {
 	sent := map[string]bool{}
 	for _, u := range updates {
 		sent[u.ID] = true
 	}
 	var failed map[string]error
-	var err error
 	if !s.DryRun && len(updates) > 0 {
-		failed, err = s.Airflow.UpdateConnections(ctx, updates)
+		failed = s.Airflow.UpdateConnections(ctx, updates)
 	}
-	for _, t := range targets {
-		switch cause := errors.Join(err, failed[t.id]); {
-		case !sent[t.id]:
-		case cause != nil:
-			result.fail(t, fmt.Errorf("update connection %q: %w", t.id, cause))
+	for _, r := range renewals {
+		switch {
+		case !sent[r.id]:
+		case failed[r.id] != nil:
+			result.fail(r, fmt.Errorf("update connection %q: %w", r.id, failed[r.id]))
 		default:
-			result.add(t, s.DryRun, s.Now())
+			result.add(r, s.DryRun, s.Now())
 		}
 	}
 }
@@ -179,11 +210,12 @@ type results struct {
 	log    *slog.Logger
 }
 
-func (r *results) add(t target, dry bool, now time.Time) {
+func (r *results) add(t renewal, dry bool, now time.Time) {
 	done := xcom.Published{
 		ConnectionID: t.id,
 		RegistryURL:  t.token.RegistryURL,
 		Username:     t.token.Username,
+		IssuedAt:     t.token.IssuedAt,
 		ExpiresAt:    t.token.ExpiresAt,
 		Fingerprint:  t.token.Fingerprint(),
 	}
@@ -198,7 +230,7 @@ func (r *results) add(t target, dry bool, now time.Time) {
 	r.doc.Connections = append(r.doc.Connections, done)
 }
 
-func (r *results) fail(t target, err error) {
+func (r *results) fail(t renewal, err error) {
 	r.errors = append(r.errors, err)
 	r.doc.Failures = append(r.doc.Failures, xcom.Failure{
 		ConnectionID: t.id, RegistryURL: t.token.RegistryURL, Step: xcom.StepUpdateDockerConnection, Error: err.Error(),
@@ -208,10 +240,10 @@ func (r *results) fail(t target, err error) {
 // done is an error when nothing succeeded; else the failures travel on in the document.
 func (r *results) done() (xcom.UpdateDockerConnection, error) {
 	if len(r.doc.Connections) == 0 {
-		return r.doc, failure.Join(r.errors)
+		return r.doc, told(r.log, r.errors)
 	}
 	for _, err := range r.errors {
-		r.log.Error(err.Error(), "hint", failure.Hint(err))
+		tell(r.log, err)
 	}
 	return r.doc, nil
 }

@@ -115,8 +115,9 @@ func TestUpdateCarriesFailures(t *testing.T) {
 		t.Error("the password of another registry's connection was changed")
 	}
 	_, err = f.test(two).Run(t.Context())
-	wantError(t, err, `update_docker_connection: update connection "other": its host is "example.com"`)
-	wantError(t, err, `update connection "missing": airflow has no such connection`)
+	wantError(t, err, "2 targets failed")
+	wantLog(t, f, `update_docker_connection: update connection \"other\": its host is \"example.com\"`)
+	wantLog(t, f, `update connection \"missing\": airflow has no such connection`)
 	if failure.IsPermanent(err) {
 		t.Error("failures of other targets end with exit code 1")
 	}
@@ -157,8 +158,8 @@ type refusing struct {
 	failed map[string]error
 }
 
-func (r refusing) UpdateConnections(context.Context, []airflowclient.Update) (map[string]error, error) {
-	return r.failed, nil
+func (r refusing) UpdateConnections(context.Context, []airflowclient.Update) map[string]error {
+	return r.failed
 }
 
 // What Airflow refuses for one connection is not told as published.
@@ -179,7 +180,8 @@ func TestUpdateTellsWhatAirflowRefused(t *testing.T) {
 	}
 	step.Airflow = refusing{f.airflow, map[string]error{id: airflowclient.ErrNotFound, "other": airflowclient.ErrNotFound}}
 	_, err = step.Run(t.Context())
-	wantError(t, err, `update connection "docker_default": airflow has no such connection; update connection "other"`)
+	wantError(t, err, "2 targets failed")
+	wantLog(t, f, `update connection \"other\": airflow has no such connection`)
 }
 
 // What the document shows must be what it sealed, field by field: else --max-age, for one, could be edited away.
@@ -255,8 +257,8 @@ type cancelling struct {
 	cancel func()
 }
 
-func (c cancelling) Connection(ctx context.Context, id string) (airflowclient.Connection, error) {
-	conn, err := c.Airflow.Connection(ctx, id)
+func (c cancelling) ConnectionsByID(ctx context.Context, ids []string) (map[string]airflowclient.Connection, map[string]error) {
+	found, failed := c.Airflow.ConnectionsByID(ctx, ids)
 	c.cancel()
-	return conn, err
+	return found, failed
 }

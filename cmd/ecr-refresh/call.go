@@ -17,7 +17,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"ecr-refresh/steps"
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/privatefile"
 	"ecr-refresh/steps/token"
@@ -173,24 +172,6 @@ func dryRunFlag() cli.Flag {
 	return &cli.BoolFlag{Name: "dry-run", Usage: "check all, publish nothing [$" + dryRunEnv + "]", DisableDefaultText: true}
 }
 
-// ids gives the connection ids, each once.
-func (c *call) ids() (ids []string) {
-	seen := map[string]bool{}
-	for id := range strings.SplitSeq(c.optional(c.connectionIDs), ",") {
-		id = strings.TrimSpace(id)
-		if id == "" || seen[id] {
-			continue
-		}
-		seen[id] = true
-		c.fault(steps.CheckConnectionID(id))
-		ids = append(ids, id)
-	}
-	if len(ids) == 0 {
-		c.missing("connection ids", c.connectionIDs.names())
-	}
-	return ids
-}
-
 // roots gives the certificates to trust: the system's, and those of --ca-file.
 func (c *call) roots() *trust.Roots {
 	bundles := trust.SystemBundles()
@@ -235,10 +216,7 @@ func documentOf[D xcom.ExtractECRToken | xcom.UpdateDockerConnection](c *call, r
 
 func (c *call) documentText() (string, error) {
 	path, name := c.String(c.document.flag), c.document.env[0]
-	env, set := os.LookupEnv(name)
-	if set && unset(env) {
-		env = "" // the step before left nothing
-	}
+	env, set := inParts(name)
 	switch {
 	case path != "" && env != "":
 		return "", failure.Permanent("give one", "two sources for one document: --in and %s", name)

@@ -8,6 +8,7 @@ import (
 
 	"ecr-refresh/steps"
 	"ecr-refresh/steps/token"
+	"ecr-refresh/steps/trust"
 	"ecr-refresh/steps/xcom"
 )
 
@@ -22,32 +23,24 @@ a role, …).
 
 Example:
   ecr-refresh extract-ecr-token --account 123456789012 --region us-east-1 --out token.json`),
-	}, []setting{in.account, in.region, in.connectionIDs, in.recipient, in.identityFile, in.out},
+	}, []setting{in.account, in.region, in.connectionIDs, in.targets, in.recipient, in.identityFile, in.out},
 		func(c *call) func(context.Context) ([]byte, error) {
-			s, roots := c.extract(), c.roots()
-			s.Registry = steps.NewRegistry(steps.NewTransport(roots))
+			s := c.extract(c.roots())
 			if len(c.faults) == 0 {
 				s.Recipient = c.sealTo()
 			}
-			return func(ctx context.Context) ([]byte, error) {
-				client, err := steps.NewECR(ctx, s.Region, roots, c.log)
-				if err != nil {
-					return nil, err
-				}
-				s.ECR = client
-				return printed(s.Run(ctx))
-			}
+			return func(ctx context.Context) ([]byte, error) { return printed(s.Run(ctx)) }
 		})
 }
 
 // extract reads the inputs of step 1, but for the seal.
-func (c *call) extract() steps.ExtractECRToken {
+func (c *call) extract(roots *trust.Roots) steps.ExtractECRToken {
 	return steps.ExtractECRToken{
-		Account:       c.need(c.account, steps.CheckAccount),
-		Region:        c.need(c.region, steps.CheckRegion),
-		ConnectionIDs: c.ids(),
-		Now:           time.Now,
-		Log:           c.log,
+		Targets:  c.targetList(),
+		ECR:      steps.NewECR(steps.LoadAWS(roots, c.log)),
+		Registry: steps.NewRegistry(steps.NewTransport(roots)),
+		Now:      time.Now,
+		Log:      c.log,
 	}
 }
 

@@ -26,20 +26,13 @@ ECR_REFRESH_DOCKER_{HOST,PORT,LOGIN,PASSWORD} hands the connection over.
 
 Example:
   ecr-refresh run --account 123456789012 --region us-east-1 --dry-run`),
-	}, []setting{in.account, in.region, in.connectionIDs, in.airflowURL, in.engine, in.out},
+	}, []setting{in.account, in.region, in.connectionIDs, in.targets, in.airflowURL, in.engine, in.out},
 		func(c *call) func(context.Context) ([]byte, error) {
 			roots := c.roots()
-			all := allSteps{call: c, extract: c.extract(), update: c.update(roots), test: c.test()}
+			all := allSteps{call: c, extract: c.extract(roots), update: c.update(roots), test: c.test()}
 			all.handOver()
 			all.extract.Registry, all.test.Registry = all.update.Registry, all.update.Registry
-			return func(ctx context.Context) ([]byte, error) {
-				client, err := steps.NewECR(ctx, all.extract.Region, roots, c.log)
-				if err != nil {
-					return nil, err
-				}
-				all.extract.ECR = client
-				return printed(all.run(ctx))
-			}
+			return func(ctx context.Context) ([]byte, error) { return printed(all.run(ctx)) }
 		})
 }
 
@@ -53,12 +46,11 @@ type allSteps struct {
 
 // handOver reads the connections that the environment shows as tasks see them, before anything is done.
 func (a allSteps) handOver() {
-	ids := a.extract.ConnectionIDs
-	for _, id := range ids {
-		conn, found, err := a.asTasksSee(id, len(ids) == 1)
+	for _, t := range a.extract.Targets {
+		conn, found, err := a.asTasksSee(t.ConnectionID, len(a.extract.Targets) == 1)
 		a.fault(err)
 		if found {
-			a.test.Connections[id] = conn
+			a.test.Connections[t.ConnectionID] = conn
 		}
 	}
 }
@@ -71,7 +63,7 @@ func (a allSteps) run(ctx context.Context) (doc xcom.TestDockerConnection, err e
 	if a.update.Document, err = a.extract.Run(ctx); err != nil {
 		return doc, err
 	}
-	seen := &connectionsSeen{Airflow: a.update.Airflow, byID: map[string]airflowclient.Connection{}}
+	seen := &connectionsSeen{Airflow: a.update.Airflow}
 	a.update.Airflow = seen
 	if a.test.Document, err = a.update.Run(ctx); err != nil {
 		return doc, err
@@ -88,10 +80,10 @@ type connectionsSeen struct {
 	byID map[string]airflowclient.Connection
 }
 
-func (s *connectionsSeen) Connection(ctx context.Context, id string) (airflowclient.Connection, error) {
-	conn, err := s.Airflow.Connection(ctx, id)
-	s.byID[id] = conn
-	return conn, err
+func (s *connectionsSeen) ConnectionsByID(ctx context.Context, ids []string) (map[string]airflowclient.Connection, map[string]error) {
+	found, failed := s.Airflow.ConnectionsByID(ctx, ids)
+	s.byID = found
+	return found, failed
 }
 
 // handOverAll gives step 3 each connection: as tasks see it where the environment says so, else made of what was published.
@@ -100,13 +92,15 @@ func (a allSteps) handOverAll(seen *connectionsSeen) error {
 	if err != nil {
 		return err
 	}
-	byRegistry := map[string]token.Token{}
-	for _, t := range tokens {
-		byRegistry[t.RegistryURL] = t
+	published := map[string]token.Token{}
+	for i, t := range tokens {
+		for _, id := range a.update.Document.Tokens[i].Connections {
+			published[id] = t
+		}
 	}
 	for _, p := range a.test.Document.Connections {
 		if _, found := a.test.Connections[p.ConnectionID]; !found {
-			a.test.Connections[p.ConnectionID] = unseen(seen.byID[p.ConnectionID], byRegistry[p.RegistryURL])
+			a.test.Connections[p.ConnectionID] = unseen(seen.byID[p.ConnectionID], published[p.ConnectionID])
 		}
 	}
 	return nil

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"strings"
 
@@ -19,7 +20,8 @@ type setting struct {
 
 // inputs are the settings of all commands, so that a thing has one name everywhere.
 type inputs struct {
-	account, region, connectionIDs, recipient   setting
+	account, region, connectionIDs, targets     setting
+	recipient                                   setting
 	document, out, identityFile, maxAge         setting
 	airflowURL, engine                          setting
 	logFormat, logLevel, logOutput, timeout, ca setting
@@ -29,7 +31,8 @@ func settings() inputs {
 	return inputs{
 		account:       setting{"account", []string{"AIRFLOW_VAR_ECR_AWS_ACCOUNT"}, "AWS `ACCOUNT` of the registry, 12 digits", ""},
 		region:        setting{"region", []string{"AIRFLOW_VAR_ECR_AWS_REGION_NAME"}, "AWS `REGION` of the registry", ""},
-		connectionIDs: setting{"connection-ids", []string{"ECR_REFRESH_CONNECTION_IDS"}, "Airflow connection `IDS`, joined by commas", "docker_default"},
+		connectionIDs: setting{"connection-ids", []string{"ECR_REFRESH_CONNECTION_IDS"}, "Airflow connection `IDS`, joined by commas (default: all declared targets, or docker_default)", ""},
+		targets:       setting{"targets", nil, "`FILE` with a JSON list of targets, instead of $" + targetsEnv, ""},
 		recipient:     setting{"recipient", []string{"ECR_REFRESH_RECIPIENT"}, "age `RECIPIENT` (age1…) to seal the token to, instead of this host's identity", ""},
 		document:      setting{"in", []string{"ECR_REFRESH_DOCUMENT"}, "`FILE` with the document of the step before, or - for stdin", ""},
 		out:           setting{"out", nil, "also write the result to `FILE` (0600)", ""},
@@ -75,6 +78,23 @@ func given(c *cli.Context, s setting) (value, source string) {
 		}
 	}
 	return "", ""
+}
+
+// inParts gives a long input: one variable of the environment holds no more than 128 KiB, so name is followed by name_2,
+// name_3 and so on. set tells whether the first is there at all, be it empty.
+func inParts(name string) (text string, set bool) {
+	first, set := os.LookupEnv(name)
+	if unset(first) {
+		return "", set
+	}
+	all := first
+	for n := 2; ; n++ {
+		part := os.Getenv(fmt.Sprintf("%s_%d", name, n))
+		if part == "" {
+			return all, true
+		}
+		all += part
+	}
 }
 
 // secret gives the first of names that the environment has. A secret has no flag: everybody can read argv.

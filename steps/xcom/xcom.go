@@ -59,6 +59,7 @@ type Published struct {
 	ConnectionID string     `json:"connection_id"`
 	RegistryURL  string     `json:"registry_url"`
 	Username     string     `json:"username"`
+	IssuedAt     time.Time  `json:"issued_at,omitzero"` // documents of earlier versions have none
 	ExpiresAt    time.Time  `json:"expires_at"`
 	Fingerprint  string     `json:"fingerprint"`
 	Published    bool       `json:"published"`
