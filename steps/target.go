@@ -120,6 +120,18 @@ func Targets(declared []Declaration, hostOf func(connectionID string) string) ([
 	return targets, failure.Join(faults)
 }
 
+// TargetOf is the target of a connection to the ECR registry at host, with what AWS's default credential chain finds. The
+// connection may be "".
+func TargetOf(connectionID, host string) (Target, error) {
+	registry, err := ParseRegistryHost(host)
+	return Target{
+		ConnectionID: connectionID,
+		Registry:     registry,
+		Declared:     true,
+		Source:       TokenSource{Service: registry.Service, Region: registry.Region, FIPS: registry.FIPS, DualStack: registry.DualStack},
+	}, err
+}
+
 func (d Declaration) target(hostOf func(string) string) (Target, []error) {
 	faults := d.check()
 	host, err := d.registryHost(hostOf)

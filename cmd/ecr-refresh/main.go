@@ -91,6 +91,7 @@ func (p *program) commands() []*cli.Command {
 		p.updateDockerConnection(),
 		p.testDockerConnection(),
 		p.run(),
+		p.plan(),
 		p.keygen(),
 	}
 }

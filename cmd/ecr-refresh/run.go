@@ -3,12 +3,15 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"ecr-refresh/airflowclient"
 	"ecr-refresh/steps"
+	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/token"
+	"ecr-refresh/steps/trust"
 	"ecr-refresh/steps/xcom"
 )
 
@@ -17,7 +20,7 @@ func (p *program) run() *cli.Command {
 	return p.step(cli.Command{
 		Name:  "run",
 		Usage: "all three steps in one process, with nothing at rest",
-		Flags: []cli.Flag{dryRunFlag()},
+		Flags: []cli.Flag{dryRunFlag(), &cli.BoolFlag{Name: "json", Usage: "with --dry-run: print the plan as one JSON object", DisableDefaultText: true}},
 		Description: describe(`For a shell. The Engine logs in with the token in hand and the host that Airflow's REST API shows, since
 this command cannot see what tasks see: "matches" is null, unless AIRFLOW_CONN_DOCKER_DEFAULT or
 ECR_REFRESH_DOCKER_{HOST,PORT,LOGIN,PASSWORD} hands the connection over.
@@ -32,7 +35,15 @@ Example:
 			all := allSteps{call: c, extract: c.extract(roots), update: c.update(roots), test: c.test()}
 			all.handOver()
 			all.extract.Registry, all.test.Registry = all.update.Registry, all.update.Registry
-			return func(ctx context.Context) ([]byte, error) { return printed(all.run(ctx)) }
+			if c.Bool("json") && !all.update.DryRun {
+				c.fault(failure.Permanent("a run's result is JSON anyway", "--json is for --dry-run"))
+			}
+			return func(ctx context.Context) ([]byte, error) {
+				if all.update.DryRun {
+					return all.dryRun(ctx, roots)
+				}
+				return printed(all.run(ctx))
+			}
 		})
 }
 
@@ -42,6 +53,22 @@ type allSteps struct {
 	extract steps.ExtractECRToken
 	update  steps.UpdateDockerConnection
 	test    steps.TestDockerConnection
+}
+
+// dryRun shows the plan, then checks everything on the way that a run takes. The plan is the result where it is asked for.
+func (a allSteps) dryRun(ctx context.Context, roots *trust.Roots) ([]byte, error) {
+	plan, err := a.plannedBy(ctx, a.extract.Targets, roots)
+	if err != nil {
+		return nil, err
+	}
+	for line := range strings.Lines(string(plan.table())) {
+		a.log.Info("plan: " + strings.TrimRight(line, " \n"))
+	}
+	document, err := printed(a.run(ctx))
+	if err == nil && a.Bool("json") {
+		return jsonLine(plan, nil)
+	}
+	return document, err
 }
 
 // handOver reads the connections that the environment shows as tasks see them, before anything is done.
