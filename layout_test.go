@@ -20,16 +20,18 @@ var steps = []string{"extract_ecr_token", "update_docker_connection", "test_dock
 
 // revealers are the only files in which a secret is taken out of its wrapping, each because it leaves for its peer there.
 var revealers = []string{
-	"airflowclient/auth.go",        // Airflow's login, and the JWT in a header
-	"airflowclient/connections.go", // the connection's password
-	"airflowclient/scrub.go",       // what must not be repeated of a server's words
-	"cmd/ecr-refresh/keygen.go",    // what keygen is for
-	"steps/engine.go",              // the Engine's login
-	"steps/registry.go",            // the registry's login
-	"steps/token/identity.go",      // the identity and its file
-	"steps/token/seal.go",          // the seal
-	"steps/token/secret.go",        // Reveal itself
-	"steps/token/token.go",         // the fingerprint
+	"airflowclient/auth.go",            // Airflow's login, and the JWT in a header
+	"airflowclient/connections.go",     // the connection's password
+	"airflowclient/connections_new.go", // the same, of a new connection
+	"airflowclient/scrub.go",           // what must not be repeated of a server's words
+	"airflowclient/variables.go",       // the Variable's value
+	"cmd/ecr-refresh/keygen.go",        // what keygen is for
+	"steps/engine.go",                  // the Engine's login
+	"steps/registry.go",                // the registry's login
+	"steps/token/identity.go",          // the identity and its file
+	"steps/token/seal.go",              // the seal
+	"steps/token/secret.go",            // Reveal itself
+	"steps/token/token.go",             // the fingerprint
 }
 
 // source is one Go file of ours: generated files are exempt.

@@ -95,7 +95,7 @@ func TestForbiddenIsNotALogin(t *testing.T) {
 	t.Parallel()
 	a := newAirflow(t, routes{one: says(403, `{"detail":"Forbidden"}`)})
 	_, err := newClient(t, a.URL).Connection(t.Context(), "docker_default")
-	wantError(t, err, true, "airflow answered 403: Forbidden", "reading a connection needs can_read: airflow roles add-perms ROLE -r Connections -a can_read (FAB;")
+	wantError(t, err, true, "airflow answered 403: Forbidden", "reading a connection needs can_read on Connections: airflow roles add-perms ROLE -r Connections -a can_read (FAB;")
 	if n := len(a.asked(login)); n != 1 {
 		t.Errorf("%d logins, want 1", n)
 	}
@@ -105,7 +105,7 @@ func TestForbiddenToEdit(t *testing.T) {
 	t.Parallel()
 	a := newAirflow(t, routes{bulk: says(403, `{"detail":"Forbidden"}`)})
 	err := newClient(t, a.URL).UpdateConnections(t.Context(), someUpdates("docker_default"))["docker_default"]
-	wantError(t, err, true, "airflow answered 403: Forbidden", "updating a connection needs can_edit: airflow roles add-perms ROLE -r Connections -a can_edit (FAB;")
+	wantError(t, err, true, "airflow answered 403: Forbidden", "updating a connection needs can_edit on Connections: airflow roles add-perms ROLE -r Connections -a can_edit (FAB;")
 }
 
 // givenToken is a ready-made token: wantError takes its end for a secret.

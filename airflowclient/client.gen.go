@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/oapi-codegen/runtime"
 )
@@ -42,6 +43,81 @@ const (
 func (e BulkUpdateActionConnectionBodyAction) Valid() bool {
 	switch e {
 	case BulkUpdateActionConnectionBodyActionUpdate:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DagRunState.
+const (
+	DagRunStateFailed  DagRunState = "failed"
+	DagRunStateQueued  DagRunState = "queued"
+	DagRunStateRunning DagRunState = "running"
+	DagRunStateSuccess DagRunState = "success"
+)
+
+// Valid indicates whether the value is a known member of the DagRunState enum.
+func (e DagRunState) Valid() bool {
+	switch e {
+	case DagRunStateFailed:
+		return true
+	case DagRunStateQueued:
+		return true
+	case DagRunStateRunning:
+		return true
+	case DagRunStateSuccess:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TaskInstanceState.
+const (
+	TaskInstanceStateAwaitingInput   TaskInstanceState = "awaiting_input"
+	TaskInstanceStateDeferred        TaskInstanceState = "deferred"
+	TaskInstanceStateFailed          TaskInstanceState = "failed"
+	TaskInstanceStateQueued          TaskInstanceState = "queued"
+	TaskInstanceStateRemoved         TaskInstanceState = "removed"
+	TaskInstanceStateRestarting      TaskInstanceState = "restarting"
+	TaskInstanceStateRunning         TaskInstanceState = "running"
+	TaskInstanceStateScheduled       TaskInstanceState = "scheduled"
+	TaskInstanceStateSkipped         TaskInstanceState = "skipped"
+	TaskInstanceStateSuccess         TaskInstanceState = "success"
+	TaskInstanceStateUpForReschedule TaskInstanceState = "up_for_reschedule"
+	TaskInstanceStateUpForRetry      TaskInstanceState = "up_for_retry"
+	TaskInstanceStateUpstreamFailed  TaskInstanceState = "upstream_failed"
+)
+
+// Valid indicates whether the value is a known member of the TaskInstanceState enum.
+func (e TaskInstanceState) Valid() bool {
+	switch e {
+	case TaskInstanceStateAwaitingInput:
+		return true
+	case TaskInstanceStateDeferred:
+		return true
+	case TaskInstanceStateFailed:
+		return true
+	case TaskInstanceStateQueued:
+		return true
+	case TaskInstanceStateRemoved:
+		return true
+	case TaskInstanceStateRestarting:
+		return true
+	case TaskInstanceStateRunning:
+		return true
+	case TaskInstanceStateScheduled:
+		return true
+	case TaskInstanceStateSkipped:
+		return true
+	case TaskInstanceStateSuccess:
+		return true
+	case TaskInstanceStateUpForReschedule:
+		return true
+	case TaskInstanceStateUpForRetry:
+		return true
+	case TaskInstanceStateUpstreamFailed:
 		return true
 	default:
 		return false
@@ -111,6 +187,47 @@ type ConnectionResponse struct {
 	Schema       *string `json:"schema"`
 }
 
+// DAGDetailsResponse defines model for DAGDetailsResponse.
+type DAGDetailsResponse struct {
+	DagId           string     `json:"dag_id"`
+	Fileloc         string     `json:"fileloc"`
+	HasImportErrors bool       `json:"has_import_errors"`
+	IsPaused        bool       `json:"is_paused"`
+	IsStale         bool       `json:"is_stale"`
+	LastParsedTime  *time.Time `json:"last_parsed_time"`
+}
+
+// DAGRunCollectionResponse defines model for DAGRunCollectionResponse.
+type DAGRunCollectionResponse struct {
+	DagRuns []DAGRunResponse `json:"dag_runs"`
+}
+
+// DAGRunResponse defines model for DAGRunResponse.
+type DAGRunResponse struct {
+	DagRunId  string      `json:"dag_run_id"`
+	EndDate   *time.Time  `json:"end_date"`
+	StartDate *time.Time  `json:"start_date"`
+	State     DagRunState `json:"state"`
+}
+
+// DagRunState defines model for DagRunState.
+type DagRunState string
+
+// ImportErrorCollectionResponse defines model for ImportErrorCollectionResponse.
+type ImportErrorCollectionResponse struct {
+	ImportErrors []ImportErrorResponse `json:"import_errors"`
+	TotalEntries int                   `json:"total_entries"`
+}
+
+// ImportErrorResponse defines model for ImportErrorResponse.
+type ImportErrorResponse struct {
+	Filename   string `json:"filename"`
+	StackTrace string `json:"stack_trace"`
+}
+
+// JsonValue defines model for JsonValue.
+type JsonValue = interface{}
+
 // LoginBody defines model for LoginBody.
 type LoginBody struct {
 	Password string `json:"password"`
@@ -122,14 +239,117 @@ type LoginResponse struct {
 	AccessToken string `json:"access_token"`
 }
 
+// PoolBody defines model for PoolBody.
+type PoolBody struct {
+	Description     *string `json:"description,omitempty"`
+	IncludeDeferred *bool   `json:"include_deferred,omitempty"`
+	Name            string  `json:"name"`
+	Slots           int     `json:"slots"`
+}
+
+// PoolPatchBody defines model for PoolPatchBody.
+type PoolPatchBody struct {
+	Description     *string `json:"description,omitempty"`
+	IncludeDeferred *bool   `json:"include_deferred,omitempty"`
+	Pool            *string `json:"pool,omitempty"`
+	Slots           *int    `json:"slots,omitempty"`
+}
+
+// PoolResponse defines model for PoolResponse.
+type PoolResponse struct {
+	Description *string `json:"description,omitempty"`
+	Name        string  `json:"name"`
+	Slots       int     `json:"slots"`
+}
+
+// TaskInstanceCollectionResponse defines model for TaskInstanceCollectionResponse.
+type TaskInstanceCollectionResponse struct {
+	TaskInstances []TaskInstanceResponse `json:"task_instances"`
+}
+
+// TaskInstanceResponse defines model for TaskInstanceResponse.
+type TaskInstanceResponse struct {
+	MapIndex int                `json:"map_index"`
+	State    *TaskInstanceState `json:"state"`
+	TaskId   string             `json:"task_id"`
+}
+
+// TaskInstanceState defines model for TaskInstanceState.
+type TaskInstanceState string
+
+// VariableBody defines model for VariableBody.
+type VariableBody struct {
+	Description *string   `json:"description,omitempty"`
+	Key         string    `json:"key"`
+	Value       JsonValue `json:"value"`
+}
+
+// VariableResponse defines model for VariableResponse.
+type VariableResponse struct {
+	Description *string `json:"description"`
+	Key         string  `json:"key"`
+	Value       *string `json:"value,omitempty"`
+}
+
+// VersionInfo defines model for VersionInfo.
+type VersionInfo struct {
+	Version string `json:"version"`
+}
+
+// XComResponseNative defines model for XComResponseNative.
+type XComResponseNative struct {
+	Value interface{} `json:"value"`
+}
+
 // GetConnectionsParams defines parameters for GetConnections.
 type GetConnectionsParams struct {
 	Limit  *int `form:"limit,omitempty" json:"limit,omitempty"`
 	Offset *int `form:"offset,omitempty" json:"offset,omitempty"`
 }
 
+// GetDagRunsParams defines parameters for GetDagRuns.
+type GetDagRunsParams struct {
+	Limit  *int `form:"limit,omitempty" json:"limit,omitempty"`
+	Offset *int `form:"offset,omitempty" json:"offset,omitempty"`
+}
+
+// GetTaskInstancesParams defines parameters for GetTaskInstances.
+type GetTaskInstancesParams struct {
+	Limit  *int `form:"limit,omitempty" json:"limit,omitempty"`
+	Offset *int `form:"offset,omitempty" json:"offset,omitempty"`
+}
+
+// GetXcomEntryParams defines parameters for GetXcomEntry.
+type GetXcomEntryParams struct {
+	MapIndex *int `form:"map_index,omitempty" json:"map_index,omitempty"`
+}
+
+// GetImportErrorsParams defines parameters for GetImportErrors.
+type GetImportErrorsParams struct {
+	Limit  *int `form:"limit,omitempty" json:"limit,omitempty"`
+	Offset *int `form:"offset,omitempty" json:"offset,omitempty"`
+}
+
 // BulkConnectionsJSONRequestBody defines body for BulkConnections for application/json ContentType.
 type BulkConnectionsJSONRequestBody = BulkBodyConnectionBody
+
+// PostConnectionJSONRequestBody defines body for PostConnection for application/json ContentType.
+type PostConnectionJSONRequestBody = ConnectionBody
+
+// PatchConnectionJSONRequestBody defines body for PatchConnection for application/json ContentType.
+type PatchConnectionJSONRequestBody = ConnectionBody
+
+// PostPoolJSONRequestBody defines body for PostPool for application/json ContentType.
+type PostPoolJSONRequestBody = PoolBody
+
+// PatchPoolJSONRequestBody defines body for PatchPool for application/json ContentType.
+type PatchPoolJSONRequestBody = PoolPatchBody
+
+// PostVariableJSONRequestBody defines body for PostVariable for application/json ContentType.
+type PostVariableJSONRequestBody = VariableBody
+
+// PatchVariableJSONRequestBody defines body for PatchVariable for application/json ContentType.
+type PatchVariableJSONRequestBody = VariableBody
 
 // CreateTokenJSONRequestBody defines body for CreateToken for application/json ContentType.
 type CreateTokenJSONRequestBody = LoginBody
@@ -222,8 +442,80 @@ type ClientInterface interface {
 	// Takes a body of the `application/json` content type.
 	BulkConnections(ctx context.Context, body BulkConnectionsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// PostConnectionWithBody performs a POST /api/v2/connections (the `PostConnection` operationId) request,
+	// with any type of body and a specified content type.
+	PostConnectionWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PostConnection performs a POST /api/v2/connections (the `PostConnection` operationId) request.
+	// Takes a body of the `application/json` content type.
+	PostConnection(ctx context.Context, body PostConnectionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetConnection performs a GET /api/v2/connections/{connection_id} (the `GetConnection` operationId) request.
 	GetConnection(ctx context.Context, connectionId string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PatchConnectionWithBody performs a PATCH /api/v2/connections/{connection_id} (the `PatchConnection` operationId) request,
+	// with any type of body and a specified content type.
+	PatchConnectionWithBody(ctx context.Context, connectionId string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PatchConnection performs a PATCH /api/v2/connections/{connection_id} (the `PatchConnection` operationId) request.
+	// Takes a body of the `application/json` content type.
+	PatchConnection(ctx context.Context, connectionId string, body PatchConnectionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetDagRuns performs a GET /api/v2/dags/{dag_id}/dagRuns (the `GetDagRuns` operationId) request.
+	GetDagRuns(ctx context.Context, dagId string, params *GetDagRunsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetTaskInstances performs a GET /api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances (the `GetTaskInstances` operationId) request.
+	GetTaskInstances(ctx context.Context, dagId string, dagRunId string, params *GetTaskInstancesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetXcomEntry performs a GET /api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}/xcomEntries/{xcom_key} (the `GetXcomEntry` operationId) request.
+	GetXcomEntry(ctx context.Context, dagId string, dagRunId string, taskId string, xcomKey string, params *GetXcomEntryParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetDagDetails performs a GET /api/v2/dags/{dag_id}/details (the `GetDagDetails` operationId) request.
+	GetDagDetails(ctx context.Context, dagId string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetImportErrors performs a GET /api/v2/importErrors (the `GetImportErrors` operationId) request.
+	GetImportErrors(ctx context.Context, params *GetImportErrorsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PostPoolWithBody performs a POST /api/v2/pools (the `PostPool` operationId) request,
+	// with any type of body and a specified content type.
+	PostPoolWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PostPool performs a POST /api/v2/pools (the `PostPool` operationId) request.
+	// Takes a body of the `application/json` content type.
+	PostPool(ctx context.Context, body PostPoolJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetPool performs a GET /api/v2/pools/{pool_name} (the `GetPool` operationId) request.
+	GetPool(ctx context.Context, poolName string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PatchPoolWithBody performs a PATCH /api/v2/pools/{pool_name} (the `PatchPool` operationId) request,
+	// with any type of body and a specified content type.
+	PatchPoolWithBody(ctx context.Context, poolName string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PatchPool performs a PATCH /api/v2/pools/{pool_name} (the `PatchPool` operationId) request.
+	// Takes a body of the `application/json` content type.
+	PatchPool(ctx context.Context, poolName string, body PatchPoolJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PostVariableWithBody performs a POST /api/v2/variables (the `PostVariable` operationId) request,
+	// with any type of body and a specified content type.
+	PostVariableWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PostVariable performs a POST /api/v2/variables (the `PostVariable` operationId) request.
+	// Takes a body of the `application/json` content type.
+	PostVariable(ctx context.Context, body PostVariableJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetVariable performs a GET /api/v2/variables/{variable_key} (the `GetVariable` operationId) request.
+	GetVariable(ctx context.Context, variableKey string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PatchVariableWithBody performs a PATCH /api/v2/variables/{variable_key} (the `PatchVariable` operationId) request,
+	// with any type of body and a specified content type.
+	PatchVariableWithBody(ctx context.Context, variableKey string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PatchVariable performs a PATCH /api/v2/variables/{variable_key} (the `PatchVariable` operationId) request.
+	// Takes a body of the `application/json` content type.
+	PatchVariable(ctx context.Context, variableKey string, body PatchVariableJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetVersion performs a GET /api/v2/version (the `GetVersion` operationId) request.
+	GetVersion(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateTokenWithBody performs a POST /auth/token (the `CreateToken` operationId) request,
 	// with any type of body and a specified content type.
@@ -288,9 +580,281 @@ func (c *API) BulkConnections(ctx context.Context, body BulkConnectionsJSONReque
 	return c.Client.Do(req)
 }
 
+// PostConnectionWithBody performs a POST /api/v2/connections (the `PostConnection` operationId) request,
+// with any type of body and a specified content type.
+func (c *API) PostConnectionWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPostConnectionRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PostConnection performs a POST /api/v2/connections (the `PostConnection` operationId) request.
+// Takes a body of the `application/json` content type.
+func (c *API) PostConnection(ctx context.Context, body PostConnectionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPostConnectionRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetConnection performs a GET /api/v2/connections/{connection_id} (the `GetConnection` operationId) request.
 func (c *API) GetConnection(ctx context.Context, connectionId string, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetConnectionRequest(c.Server, connectionId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PatchConnectionWithBody performs a PATCH /api/v2/connections/{connection_id} (the `PatchConnection` operationId) request,
+// with any type of body and a specified content type.
+func (c *API) PatchConnectionWithBody(ctx context.Context, connectionId string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPatchConnectionRequestWithBody(c.Server, connectionId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PatchConnection performs a PATCH /api/v2/connections/{connection_id} (the `PatchConnection` operationId) request.
+// Takes a body of the `application/json` content type.
+func (c *API) PatchConnection(ctx context.Context, connectionId string, body PatchConnectionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPatchConnectionRequest(c.Server, connectionId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetDagRuns performs a GET /api/v2/dags/{dag_id}/dagRuns (the `GetDagRuns` operationId) request.
+func (c *API) GetDagRuns(ctx context.Context, dagId string, params *GetDagRunsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetDagRunsRequest(c.Server, dagId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetTaskInstances performs a GET /api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances (the `GetTaskInstances` operationId) request.
+func (c *API) GetTaskInstances(ctx context.Context, dagId string, dagRunId string, params *GetTaskInstancesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetTaskInstancesRequest(c.Server, dagId, dagRunId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetXcomEntry performs a GET /api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}/xcomEntries/{xcom_key} (the `GetXcomEntry` operationId) request.
+func (c *API) GetXcomEntry(ctx context.Context, dagId string, dagRunId string, taskId string, xcomKey string, params *GetXcomEntryParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetXcomEntryRequest(c.Server, dagId, dagRunId, taskId, xcomKey, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetDagDetails performs a GET /api/v2/dags/{dag_id}/details (the `GetDagDetails` operationId) request.
+func (c *API) GetDagDetails(ctx context.Context, dagId string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetDagDetailsRequest(c.Server, dagId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetImportErrors performs a GET /api/v2/importErrors (the `GetImportErrors` operationId) request.
+func (c *API) GetImportErrors(ctx context.Context, params *GetImportErrorsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetImportErrorsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PostPoolWithBody performs a POST /api/v2/pools (the `PostPool` operationId) request,
+// with any type of body and a specified content type.
+func (c *API) PostPoolWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPostPoolRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PostPool performs a POST /api/v2/pools (the `PostPool` operationId) request.
+// Takes a body of the `application/json` content type.
+func (c *API) PostPool(ctx context.Context, body PostPoolJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPostPoolRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetPool performs a GET /api/v2/pools/{pool_name} (the `GetPool` operationId) request.
+func (c *API) GetPool(ctx context.Context, poolName string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetPoolRequest(c.Server, poolName)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PatchPoolWithBody performs a PATCH /api/v2/pools/{pool_name} (the `PatchPool` operationId) request,
+// with any type of body and a specified content type.
+func (c *API) PatchPoolWithBody(ctx context.Context, poolName string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPatchPoolRequestWithBody(c.Server, poolName, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PatchPool performs a PATCH /api/v2/pools/{pool_name} (the `PatchPool` operationId) request.
+// Takes a body of the `application/json` content type.
+func (c *API) PatchPool(ctx context.Context, poolName string, body PatchPoolJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPatchPoolRequest(c.Server, poolName, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PostVariableWithBody performs a POST /api/v2/variables (the `PostVariable` operationId) request,
+// with any type of body and a specified content type.
+func (c *API) PostVariableWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPostVariableRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PostVariable performs a POST /api/v2/variables (the `PostVariable` operationId) request.
+// Takes a body of the `application/json` content type.
+func (c *API) PostVariable(ctx context.Context, body PostVariableJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPostVariableRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetVariable performs a GET /api/v2/variables/{variable_key} (the `GetVariable` operationId) request.
+func (c *API) GetVariable(ctx context.Context, variableKey string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetVariableRequest(c.Server, variableKey)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PatchVariableWithBody performs a PATCH /api/v2/variables/{variable_key} (the `PatchVariable` operationId) request,
+// with any type of body and a specified content type.
+func (c *API) PatchVariableWithBody(ctx context.Context, variableKey string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPatchVariableRequestWithBody(c.Server, variableKey, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PatchVariable performs a PATCH /api/v2/variables/{variable_key} (the `PatchVariable` operationId) request.
+// Takes a body of the `application/json` content type.
+func (c *API) PatchVariable(ctx context.Context, variableKey string, body PatchVariableJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPatchVariableRequest(c.Server, variableKey, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetVersion performs a GET /api/v2/version (the `GetVersion` operationId) request.
+func (c *API) GetVersion(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetVersionRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -462,6 +1026,46 @@ func NewBulkConnectionsRequestWithBody(server string, contentType string, body i
 	return req, nil
 }
 
+// NewPostConnectionRequest calls the generic PostConnection builder with application/json body
+func NewPostConnectionRequest(server string, body PostConnectionJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPostConnectionRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewPostConnectionRequestWithBody constructs an http.Request for the PostConnection method, with any body, and a specified content type
+func NewPostConnectionRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/connections")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewGetConnectionRequest constructs an http.Request for the GetConnection method
 func NewGetConnectionRequest(server string, connectionId string) (*http.Request, error) {
 	var err error
@@ -479,6 +1083,657 @@ func NewGetConnectionRequest(server string, connectionId string) (*http.Request,
 	}
 
 	operationPath := fmt.Sprintf("/api/v2/connections/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewPatchConnectionRequest calls the generic PatchConnection builder with application/json body
+func NewPatchConnectionRequest(server string, connectionId string, body PatchConnectionJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPatchConnectionRequestWithBody(server, connectionId, "application/json", bodyReader)
+}
+
+// NewPatchConnectionRequestWithBody constructs an http.Request for the PatchConnection method, with any body, and a specified content type
+func NewPatchConnectionRequestWithBody(server string, connectionId string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "connection_id", connectionId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/connections/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewGetDagRunsRequest constructs an http.Request for the GetDagRuns method
+func NewGetDagRunsRequest(server string, dagId string, params *GetDagRunsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "dag_id", dagId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/dags/%s/dagRuns", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Offset != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "offset", *params.Offset, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetTaskInstancesRequest constructs an http.Request for the GetTaskInstances method
+func NewGetTaskInstancesRequest(server string, dagId string, dagRunId string, params *GetTaskInstancesParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "dag_id", dagId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "dag_run_id", dagRunId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/dags/%s/dagRuns/%s/taskInstances", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Offset != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "offset", *params.Offset, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetXcomEntryRequest constructs an http.Request for the GetXcomEntry method
+func NewGetXcomEntryRequest(server string, dagId string, dagRunId string, taskId string, xcomKey string, params *GetXcomEntryParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "dag_id", dagId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "dag_run_id", dagRunId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam2 string
+
+	pathParam2, err = runtime.StyleParamWithOptions("simple", false, "task_id", taskId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam3 string
+
+	pathParam3, err = runtime.StyleParamWithOptions("simple", false, "xcom_key", xcomKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/dags/%s/dagRuns/%s/taskInstances/%s/xcomEntries/%s", pathParam0, pathParam1, pathParam2, pathParam3)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.MapIndex != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "map_index", *params.MapIndex, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetDagDetailsRequest constructs an http.Request for the GetDagDetails method
+func NewGetDagDetailsRequest(server string, dagId string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "dag_id", dagId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/dags/%s/details", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetImportErrorsRequest constructs an http.Request for the GetImportErrors method
+func NewGetImportErrorsRequest(server string, params *GetImportErrorsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/importErrors")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Offset != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "offset", *params.Offset, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewPostPoolRequest calls the generic PostPool builder with application/json body
+func NewPostPoolRequest(server string, body PostPoolJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPostPoolRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewPostPoolRequestWithBody constructs an http.Request for the PostPool method, with any body, and a specified content type
+func NewPostPoolRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/pools")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewGetPoolRequest constructs an http.Request for the GetPool method
+func NewGetPoolRequest(server string, poolName string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "pool_name", poolName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/pools/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewPatchPoolRequest calls the generic PatchPool builder with application/json body
+func NewPatchPoolRequest(server string, poolName string, body PatchPoolJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPatchPoolRequestWithBody(server, poolName, "application/json", bodyReader)
+}
+
+// NewPatchPoolRequestWithBody constructs an http.Request for the PatchPool method, with any body, and a specified content type
+func NewPatchPoolRequestWithBody(server string, poolName string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "pool_name", poolName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/pools/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewPostVariableRequest calls the generic PostVariable builder with application/json body
+func NewPostVariableRequest(server string, body PostVariableJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPostVariableRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewPostVariableRequestWithBody constructs an http.Request for the PostVariable method, with any body, and a specified content type
+func NewPostVariableRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/variables")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewGetVariableRequest constructs an http.Request for the GetVariable method
+func NewGetVariableRequest(server string, variableKey string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "variable_key", variableKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/variables/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewPatchVariableRequest calls the generic PatchVariable builder with application/json body
+func NewPatchVariableRequest(server string, variableKey string, body PatchVariableJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPatchVariableRequestWithBody(server, variableKey, "application/json", bodyReader)
+}
+
+// NewPatchVariableRequestWithBody constructs an http.Request for the PatchVariable method, with any body, and a specified content type
+func NewPatchVariableRequestWithBody(server string, variableKey string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "variable_key", variableKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/variables/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewGetVersionRequest constructs an http.Request for the GetVersion method
+func NewGetVersionRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/version")
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}

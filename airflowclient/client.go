@@ -1,8 +1,9 @@
-// Package airflowclient talks to the REST API of Airflow 3, as far as ecr-refresh needs it: log in, read connections,
-// update connections in bulk, log out. openapi.yaml is the part of Airflow's own OpenAPI document that is used,
-// client.gen.go is generated from it, and the files beside it are written by hand: client.go (what a call is), auth.go
-// (the JWT), connections.go, transport.go (retries, redirects, limits), errors.go (what a
-// failure means and what to do about it) and scrub.go (what may be repeated of a server's words).
+// Package airflowclient talks to the REST API of Airflow 3, as far as ecr-refresh needs it: log in, read and write
+// connections (in bulk, too), pools and Variables, read DAGs and their runs, log out. openapi.yaml is the part of
+// Airflow's own OpenAPI document that is used, client.gen.go is generated from it, and the files beside it are written by
+// hand: client.go (what a call is), auth.go (the JWT), one file for each kind of object, transport.go (retries,
+// redirects, limits), errors.go (what a failure means and what to do about it) and scrub.go (what may be repeated of a
+// server's words).
 //
 // Every error is a *failure.Error in the end. No error and no log line holds a body, a password or a JWT: Airflow echoes
 // the input of a request that fails validation, so its words are picked out of the answer and scrubbed first.
@@ -19,9 +20,11 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/token"
@@ -111,6 +114,31 @@ func (c *Client) call(ctx context.Context, out any, s send) error {
 		return err
 	}
 	return c.decode(a, out)
+}
+
+// find is a call about one object. A 404 that names it is ErrNotFound: that of an unknown route does not.
+func (c *Client) find(ctx context.Context, kind missing, name string, out any, s send) error {
+	a, err := c.authorized(ctx, s)
+	if err != nil {
+		return err
+	}
+	if a.status == http.StatusNotFound && slices.Contains(strings.FieldsFunc(a.words(), notInName), name) {
+		return failure.Permanent("", "%w", kind)
+	}
+	return c.decode(a, out)
+}
+
+// notInName tells what stands around a name in Airflow's words.
+func notInName(r rune) bool { return strings.ContainsRune(" `'\"", r) }
+
+// checkName refuses names that mean another resource in a path.
+func checkName(names ...string) error {
+	for _, name := range names {
+		if name == "" || name == "." || name == ".." || strings.ContainsFunc(name, func(r rune) bool { return r == '/' || unicode.IsControl(r) }) {
+			return failure.Permanent("", "%q cannot stand in a path of airflow's API", cut(name))
+		}
+	}
+	return nil
 }
 
 // exchange sends and reads. A status that reports a failure is an answer, not an error.

@@ -83,6 +83,13 @@ func (r ConnectionResponse) connection() Connection {
 	}
 }
 
+func unlessEmpty(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return &text
+}
+
 func value[T any](p *T) T {
 	if p == nil {
 		return *new(T)

@@ -14,7 +14,9 @@ What is cut, and why:
   auth manager answers 422 with a string), so errors.go reads it by hand;
 - the create and delete branches of the bulk body: a client that cannot express them cannot send them;
 - the form-encoded body of create_token: JSON is what every auth manager takes;
-- header and query parameters but the two for paging;
+- the second of the two shapes of an XCom: `value` is any JSON in the first;
+- header and query parameters but those in PARAMETERS;
+- the fields of long schemas that are not in FIELDS;
 - fields that Airflow before 3.2 does not know (team_name, update_mask): a client without them fits every release, which
   TestRealOpenAPI in integration/ checks.
 """
@@ -32,10 +34,28 @@ WHEEL = "apache-airflow-core==3.3.2"
 CORE = "airflow/api_fastapi/core_api/openapi/v2-rest-api-generated.yaml"
 LOGIN = "airflow/api_fastapi/auth/managers/simple/openapi/v2-simple-auth-manager-generated.yaml"
 KEEP = {
-    CORE: ["get_connections", "bulk_connections", "get_connection", "logout"],
+    CORE: [
+        *["get_version", "logout", "get_import_errors"],
+        *["get_connections", "bulk_connections", "get_connection", "post_connection", "patch_connection"],
+        *["get_pool", "post_pool", "patch_pool", "get_variable", "post_variable", "patch_variable"],
+        *["get_dag_details", "get_dag_runs", "get_task_instances", "get_xcom_entry"],
+    ],
     LOGIN: ["create_token"],
 }
-PARAMETERS = {"limit", "offset"}
+PARAMETERS = {"limit", "offset", "map_index"}
+NOT_SENT = {"get_task_instances": {"map_index"}}  # it came with 3.1
+FIELDS = {
+    "DAGDetailsResponse": {"dag_id", "is_paused", "is_stale", "has_import_errors", "fileloc", "last_parsed_time"},
+    "DAGRunCollectionResponse": {"dag_runs"},
+    "DAGRunResponse": {"dag_run_id", "state", "start_date", "end_date"},
+    "ImportErrorResponse": {"filename", "stack_trace"},
+    "PoolResponse": {"name", "slots", "description"},
+    "TaskInstanceCollectionResponse": {"task_instances"},
+    "TaskInstanceResponse": {"task_id", "map_index", "state"},
+    "VariableResponse": {"key", "value", "description"},
+    "VersionInfo": {"version"},
+    "XComResponseNative": {"value"},
+}
 NEWER = {"team_name", "update_mask"}
 PROSE = {"description", "summary", "title", "tags", "example", "examples", "security"}
 REF = "#/components/schemas/"
@@ -95,7 +115,7 @@ def cut(document, operations):
     found = sorted(o["operationId"] for methods in paths.values() for o in methods.values())
     if found != sorted(operations):
         sys.exit(f"cut_openapi.py: found the operations {found}, wanted {sorted(operations)}")
-    schemas = {name: schema(body) for name, body in document["components"]["schemas"].items()}
+    schemas = {name: fields(name, schema(body)) for name, body in document["components"]["schemas"].items()}
     return {"paths": paths, "components": {"schemas": reached(paths, schemas)}}
 
 
@@ -108,11 +128,23 @@ def operation(body):
     if "requestBody" in body:
         content = body["requestBody"]["content"]
         body["requestBody"]["content"] = {"application/json": content["application/json"]}
-    parameters = [p for p in body.pop("parameters", []) if p["in"] == "path" or p["name"] in PARAMETERS]
+    names = PARAMETERS - NOT_SENT.get(body["operationId"], set())
+    parameters = [p for p in body.pop("parameters", []) if p["in"] == "path" or p["name"] in names]
     if parameters:
         body["parameters"] = parameters
     if body["operationId"] == "logout":  # the body of the redirect is of no use
         body["responses"]["307"].pop("content")
+    if body["operationId"] == "get_xcom_entry":
+        answer = body["responses"]["200"]["content"]["application/json"]
+        answer["schema"] = answer["schema"]["anyOf"][0]
+    return body
+
+
+def fields(name, body):
+    """Keep the fields of a schema that FIELDS names, where it names any."""
+    if name in FIELDS:
+        body["properties"] = {k: v for k, v in body["properties"].items() if k in FIELDS[name]}
+        body["required"] = [k for k in body.get("required", []) if k in FIELDS[name]]
     return body
 
 

@@ -15,8 +15,16 @@ import (
 	"ecr-refresh/steps/failure"
 )
 
-// ErrNotFound says that the metadata database has no such connection.
-var ErrNotFound = errors.New("airflow has no such connection")
+// ErrNotFound says that the metadata database has no such connection, pool, Variable and so on.
+var ErrNotFound = errors.New("airflow has no such object")
+
+// missing is a kind of object that Airflow has not, and an ErrNotFound.
+type missing string
+
+func (m missing) Error() string { return "airflow has no such " + string(m) }
+
+// Is tells errors.Is that every missing object is ErrNotFound.
+func (m missing) Is(target error) bool { return target == ErrNotFound }
 
 // invalid stands for words of the server that may quote the request, password included.
 const invalid = "the request did not pass validation"
@@ -28,7 +36,7 @@ const (
 	hintNoLogin = "check schema, host, port and base path of connection airflow-api; the auth manager must offer POST /auth/token (Amazon's does not)"
 	hintJWT     = "give all API servers the same [api_auth] jwt_secret, and check the clocks of their machines"
 	hintToken   = "put a new one there, as the auth manager makes it (it may have expired, or be of another Airflow), or unset it to log in with login and password of connection airflow-api"
-	hintRight   = "%s a connection needs %s: airflow roles add-perms ROLE -r Connections -a %s (FAB; a role with can_read and can_edit on Connections is enough), or the role Op (SimpleAuthManager)"
+	hintRight   = "%s %s needs %s on %s: airflow roles add-perms ROLE -r %s -a %s (FAB%s), or the role %s (SimpleAuthManager)"
 	hintServer  = "look into the log of Airflow's API server, then try again"
 	hintNetwork = "check that Airflow's API server runs and can be reached from here: schema, host and port of connection airflow-api, HTTPS_PROXY, NO_PROXY"
 	hintScheme  = "set the schema of connection airflow-api to what its port speaks: http or https"
@@ -38,7 +46,7 @@ const (
 
 func notFound(id string) error {
 	return failure.Permanent("create it: airflow connections add "+id+" --conn-type docker --conn-host REGISTRY --conn-login AWS "+
-		"(one from an environment variable or a secrets backend cannot be updated)", "%w", ErrNotFound)
+		"(one from an environment variable or a secrets backend cannot be updated)", "%w", missing("connection"))
 }
 
 // refused makes an error of an answer that reports a failure.
@@ -68,7 +76,7 @@ func (a answer) hint() string {
 		return hintBaseURL
 	case a.status == http.StatusUnauthorized:
 		return hintLogin
-	case a.status == http.StatusForbidden && strings.Contains(a.asked.Path, "/connections"):
+	case a.status == http.StatusForbidden && a.resource().name != "":
 		return a.hintRight()
 	case a.status == http.StatusBadRequest || a.status == http.StatusUnprocessableEntity:
 		return "this Airflow may be older or newer than ecr-refresh knows"
@@ -80,12 +88,50 @@ func (a answer) hint() string {
 	return hintBaseURL
 }
 
+// resource is a kind of object as the FAB auth manager names it, and the role of the SimpleAuthManager that may read it.
+type resource struct{ name, object, reader string }
+
+// resource gives what was asked for: the deepest in the path decides.
+func (a answer) resource() resource {
+	_, below, _ := strings.Cut(a.asked.Path, "/api/v2")
+	for _, r := range []struct {
+		path string
+		resource
+	}{
+		{"/xcomEntries", resource{"XComs", "an XCom", "Viewer"}},
+		{"/taskInstances", resource{"Task Instances", "a task", "Viewer"}},
+		{"/dagRuns", resource{"DAG Runs", "a DAG run", "Viewer"}},
+		{"/dags", resource{"DAGs", "a DAG", "Viewer"}},
+		{"/importErrors", resource{"ImportError", "import errors", "Viewer"}},
+		{"/pools", resource{"Pools", "a pool", "Viewer"}},
+		{"/variables", resource{"Variables", "a Variable", "Op"}},
+		{"/connections", resource{"Connections", "a connection", "Op"}},
+	} {
+		if strings.Contains(below, r.path) {
+			return r.resource
+		}
+	}
+	return resource{}
+}
+
 // hintRight names the right that a user lacks, and the command that gives it.
 func (a answer) hintRight() string {
-	if a.method == http.MethodGet {
-		return fmt.Sprintf(hintRight, "reading", "can_read", "can_read")
+	r, doing, right := a.resource(), "reading", "can_read"
+	switch a.method {
+	case http.MethodPost:
+		r.reader, doing, right = "Op", "creating", "can_create"
+	case http.MethodPatch:
+		r.reader, doing, right = "Op", "updating", "can_edit"
 	}
-	return fmt.Sprintf(hintRight, "updating", "can_edit", "can_edit")
+	enough := ""
+	if r.name == "Connections" && right != "can_create" {
+		enough = "; a role with can_read and can_edit on Connections is enough"
+	}
+	quoted := r.name
+	if strings.Contains(quoted, " ") {
+		quoted = "'" + quoted + "'"
+	}
+	return fmt.Sprintf(hintRight, doing, r.object, right, r.name, quoted, right, enough, r.reader)
 }
 
 // target gives scheme and host of a redirect, and no more: path and query may hold anything.

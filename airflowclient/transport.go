@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"path"
 	"strings"
 	"time"
 
@@ -105,9 +106,10 @@ func slurp(resp *http.Response) error {
 	return nil
 }
 
-// limitOf gives how long an answer may be: lists of connections, with their extras, are the only long ones.
+// limitOf gives how long an answer may be: lists of connections, with their extras, and of DAG runs and import errors.
 func limitOf(req *http.Request) int64 {
-	if strings.HasSuffix(req.URL.Path, "/connections") {
+	switch path.Base(req.URL.Path) {
+	case "connections", "dagRuns", "importErrors", "taskInstances":
 		return 8 << 20
 	}
 	return 1 << 20
