@@ -33,14 +33,16 @@ type Connection struct {
 	Extra       string // a JSON object
 }
 
-// User is somebody who may log in to the API. Role is viewer, user, op or admin; connections need op.
+// User is somebody who may log in to the API. Role is viewer, user, op or admin; connections need op. A user with
+// Permissions ("can_read on Connections") is one of the FAB auth manager: they decide, and Role does not count.
 type User struct {
-	Password string
-	Role     string
+	Password    string
+	Role        string
+	Permissions []string
 }
 
-// Airflow stands in for the REST API of Airflow 3.3 with its SimpleAuthManager, as far as connections go, and for the
-// one call of the execution API that hands a connection to a task.
+// Airflow stands in for the REST API of Airflow 3.3 with its SimpleAuthManager, as far as ecr-refresh calls it, and for
+// the one call of the execution API that hands a connection to a task.
 type Airflow struct {
 	Faults
 	address   string
@@ -53,17 +55,21 @@ type Airflow struct {
 	worker      string // the user that Environ logs in as
 	users       map[string]User
 	connections map[string]Connection
-	key         []byte // signs tokens
-	life        time.Duration
-	revoked     map[string]bool // by jti
-	logins      int
+	objects
+	key     []byte // signs tokens
+	life    time.Duration
+	revoked map[string]bool // by jti
+	logins  int
 }
 
 func newAirflow(now func() time.Time) *Airflow {
 	a := &Airflow{
 		now: now, taskToken: rand.Text(), worker: "refresher", life: 24 * time.Hour, key: []byte(rand.Text()),
-		users:       map[string]User{"refresher": {"pass-" + rand.Text(), "op"}, "viewer": {"pass-" + rand.Text(), "viewer"}},
-		connections: map[string]Connection{}, revoked: map[string]bool{},
+		users:       map[string]User{},
+		connections: map[string]Connection{}, objects: newObjects(), revoked: map[string]bool{},
+	}
+	for name, role := range map[string]string{"refresher": "op", "viewer": "viewer", "admin": "admin"} {
+		a.users[name] = User{Password: "pass-" + rand.Text(), Role: role}
 	}
 	a.mux = a.routes()
 	return a
@@ -176,6 +182,8 @@ func (a *Airflow) routes() *http.ServeMux {
 	mux.HandleFunc("GET /api/v2/connections/{id}", a.getConnection)
 	mux.HandleFunc("PATCH /api/v2/connections", a.patchConnections)
 	mux.HandleFunc("GET /execution/connections/{id}", a.taskConnection)
+	a.routeObjects(mux)
+	a.routeDAGs(mux)
 	mux.HandleFunc("GET /api/{rest...}", noAPIRoute)
 	mux.HandleFunc("GET /{rest...}", singlePage)
 	mux.HandleFunc("/", methodNotAllowed)
@@ -266,6 +274,8 @@ func (a *Airflow) login(w http.ResponseWriter, username, password string) {
 		refuse(w, http.StatusBadRequest, "Username and password must be provided")
 	case !found || user.Password != password:
 		refuse(w, http.StatusUnauthorized, "Invalid credentials")
+	case user.Permissions != nil: // FAB's tokens say nothing of roles
+		writeJSON(w, http.StatusCreated, map[string]string{"access_token": a.issue(username, "")})
 	default:
 		writeJSON(w, http.StatusCreated, map[string]string{"access_token": a.issue(username, user.Role)})
 	}
@@ -274,13 +284,15 @@ func (a *Airflow) login(w http.ResponseWriter, username, password string) {
 // claims are those of Airflow's tokens.
 type claims struct {
 	Subject   string   `json:"sub"`
-	Role      string   `json:"role"`
+	Role      string   `json:"role,omitempty"`
 	Teams     []string `json:"teams"`
 	ID        string   `json:"jti"`
 	Audience  string   `json:"aud"`
 	NotBefore int64    `json:"nbf"`
 	Expires   int64    `json:"exp"`
 	Issued    int64    `json:"iat"`
+
+	permissions []string // of a user without a role
 }
 
 func (a *Airflow) issue(username, role string) string {
@@ -338,20 +350,30 @@ func (a *Airflow) open(token string) (got claims, valid bool) {
 	if err != nil || json.Unmarshal(payload, &got) != nil {
 		return claims{}, false
 	}
+	got.permissions = a.users[got.Subject].Permissions
 	return got, !a.revoked[got.ID]
 }
 
-// authorize authenticates, and refuses those who may not touch connections.
-func (a *Airflow) authorize(w http.ResponseWriter, r *http.Request) bool {
+// authorize authenticates, and refuses those who lack a right on a resource, both as FAB names them.
+func (a *Airflow) authorize(w http.ResponseWriter, r *http.Request, right, resource string) bool {
 	got, ok := a.authenticate(w, r)
-	if ok && !got.mayEdit() {
+	if ok && !got.may(right, resource) {
 		refuse(w, http.StatusForbidden, "Forbidden")
 		return false
 	}
 	return ok
 }
 
-func (c claims) mayEdit() bool { return c.Role == "op" || c.Role == "admin" }
+// may asks the role, which is an order, or the permissions. Everybody may read all but Connections and Variables.
+func (c claims) may(right, resource string) bool {
+	if c.Role == "" {
+		return slices.Contains(c.permissions, right+" on "+resource)
+	}
+	if right == "can_read" && resource != "Connections" && resource != "Variables" {
+		return true
+	}
+	return c.Role == "op" || c.Role == "admin"
+}
 
 func (a *Airflow) logout(w http.ResponseWriter, r *http.Request) {
 	if token, found := bearer(r); found {
@@ -369,7 +391,7 @@ func (a *Airflow) getConnection(w http.ResponseWriter, r *http.Request) {
 		noAPIRoute(w, r)
 		return
 	}
-	if !a.authorize(w, r) {
+	if !a.authorize(w, r, "can_read", "Connections") {
 		return
 	}
 	c, found := a.Connection(id)
@@ -381,9 +403,18 @@ func (a *Airflow) getConnection(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *Airflow) listConnections(w http.ResponseWriter, r *http.Request) {
-	if !a.authorize(w, r) {
+	if !a.authorize(w, r, "can_read", "Connections") {
 		return
 	}
+	list := []map[string]any{}
+	for _, c := range a.sorted() {
+		list = append(list, c.redacted())
+	}
+	writePage(w, r, "connections", list)
+}
+
+// writePage answers with the part of a list that limit and offset ask for, and its length.
+func writePage(w http.ResponseWriter, r *http.Request, name string, all []map[string]any) {
 	limit, ok := queryInt(w, r, "limit", 50)
 	if !ok {
 		return
@@ -392,15 +423,8 @@ func (a *Airflow) listConnections(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	all := a.sorted()
-	total := len(all)
-	page := all[min(offset, total):]
-	page = page[:min(limit, 100, len(page))]
-	list := make([]map[string]any, len(page))
-	for i, c := range page {
-		list[i] = c.redacted()
-	}
-	writeJSON(w, http.StatusOK, map[string]any{"connections": list, "total_entries": total})
+	page := all[min(offset, len(all)):]
+	writeJSON(w, http.StatusOK, map[string]any{name: page[:min(limit, 100, len(page))], "total_entries": len(all)})
 }
 
 func (a *Airflow) sorted() []Connection {
@@ -464,7 +488,7 @@ func (a *Airflow) patchConnections(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "Internal Server Error", http.StatusInternalServerError) // Airflow does not catch it either
 	case len(problems) > 0: // the body is parsed by two dependencies, and each reports
 		refuse(w, http.StatusUnprocessableEntity, append(problems, problems...))
-	case len(slices.Concat(actions...)) > 0 && !got.mayEdit():
+	case len(slices.Concat(actions...)) > 0 && !got.may("can_edit", "Connections"):
 		refuse(w, http.StatusForbidden, "Forbidden")
 	default:
 		writeJSON(w, http.StatusOK, a.update(body, actions))

@@ -1,0 +1,160 @@
+package sandbox
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// DAG is a DAG with its runs, the oldest first.
+type DAG struct {
+	ID                             string
+	Paused, HasImportErrors, Stale bool
+	File                           string
+	LastParsed                     time.Time
+	Runs                           []DAGRun
+}
+
+// DAGRun is one run. XComs are what its tasks returned, by task, or by task and map index ("update_docker_connection[2]").
+type DAGRun struct {
+	ID, State  string
+	Start, End time.Time
+	Tasks      map[string]string // states, by the same names
+	XComs      map[string]any
+}
+
+// ImportError is why a DAG file cannot be read.
+type ImportError struct{ File, StackTrace string }
+
+// SetDAG adds or replaces a DAG.
+func (a *Airflow) SetDAG(d DAG) { a.set(func() { a.dags[d.ID] = &d }) }
+
+// SetImportErrors replaces all import errors.
+func (a *Airflow) SetImportErrors(all ...ImportError) { a.set(func() { a.broken = all }) }
+
+func (a *Airflow) routeDAGs(mux *http.ServeMux) {
+	mux.HandleFunc("GET /api/v2/dags/{dag}/details", a.getDAG)
+	mux.HandleFunc("GET /api/v2/dags/{dag}/dagRuns", a.getDAGRuns)
+	mux.HandleFunc("GET /api/v2/dags/{dag}/dagRuns/{run}/taskInstances", a.getTaskInstances)
+	mux.HandleFunc("GET /api/v2/dags/{dag}/dagRuns/{run}/taskInstances/{task}/xcomEntries/{key}", a.getXCom)
+	mux.HandleFunc("GET /api/v2/importErrors", a.getImportErrors)
+}
+
+// dag authorizes a call about the DAG in its path, and gives a copy.
+func (a *Airflow) dag(w http.ResponseWriter, r *http.Request, resource string) (DAG, bool) {
+	if !a.authorize(w, r, "can_read", resource) {
+		return DAG{}, false
+	}
+	id := r.PathValue("dag")
+	d := locked(&a.state, func() *DAG { return a.dags[id] })
+	if d == nil {
+		refuse(w, http.StatusNotFound, "Dag with id: "+id+" was not found")
+		return DAG{}, false
+	}
+	return *d, true
+}
+
+func (a *Airflow) getDAG(w http.ResponseWriter, r *http.Request) {
+	d, ok := a.dag(w, r, "DAGs")
+	if !ok {
+		return
+	}
+	writeJSON(w, http.StatusOK, map[string]any{"dag_id": d.ID, "is_paused": d.Paused, "is_stale": d.Stale,
+		"has_import_errors": d.HasImportErrors, "fileloc": d.File, "last_parsed_time": moment(d.LastParsed)})
+}
+
+// moment gives a time as Airflow writes it.
+func moment(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t.UTC().Format("2006-01-02T15:04:05.000000Z")
+}
+
+func (a *Airflow) getDAGRuns(w http.ResponseWriter, r *http.Request) {
+	d, ok := a.dag(w, r, "DAG Runs")
+	if !ok {
+		return
+	}
+	runs := slices.Clone(d.Runs)
+	switch order := r.URL.Query().Get("order_by"); order {
+	case "", "id":
+	case "-id":
+		slices.Reverse(runs)
+	default:
+		refuse(w, http.StatusBadRequest, "Ordering with '"+order+"' is disallowed or the attribute does not exist on the model")
+		return
+	}
+	list := []map[string]any{}
+	for _, run := range runs {
+		list = append(list, map[string]any{"dag_run_id": run.ID, "dag_id": d.ID, "state": run.State,
+			"start_date": moment(run.Start), "end_date": moment(run.End)})
+	}
+	writePage(w, r, "dag_runs", list)
+}
+
+// find gives the run in the path of a call.
+func (d DAG) find(r *http.Request) (DAGRun, bool) {
+	i := slices.IndexFunc(d.Runs, func(run DAGRun) bool { return run.ID == r.PathValue("run") })
+	if i < 0 {
+		return DAGRun{}, false
+	}
+	return d.Runs[i], true
+}
+
+func (a *Airflow) getTaskInstances(w http.ResponseWriter, r *http.Request) {
+	d, ok := a.dag(w, r, "Task Instances")
+	if !ok {
+		return
+	}
+	run, found := d.find(r)
+	if !found {
+		refuse(w, http.StatusNotFound, fmt.Sprintf("DagRun with run_id: `%s` was not found", r.PathValue("run")))
+		return
+	}
+	list := []map[string]any{}
+	for name, state := range run.Tasks {
+		task, index := name, -1
+		if at := slices.Index([]byte(name), '['); at >= 0 {
+			task = name[:at]
+			_, _ = fmt.Sscanf(name[at:], "[%d]", &index)
+		}
+		list = append(list, map[string]any{"task_id": task, "map_index": index, "state": nullable(state), "dag_run_id": run.ID})
+	}
+	writePage(w, r, "task_instances", list)
+}
+
+func (a *Airflow) getXCom(w http.ResponseWriter, r *http.Request) {
+	d, ok := a.dag(w, r, "XComs")
+	if !ok {
+		return
+	}
+	name, key := r.PathValue("task"), r.PathValue("key")
+	if index := r.URL.Query().Get("map_index"); index != "" && index != "-1" {
+		if _, err := strconv.Atoi(index); err != nil {
+			_, _ = queryInt(w, r, "map_index", -1) // refuses
+			return
+		}
+		name += "[" + index + "]"
+	}
+	run, _ := d.find(r)
+	value, found := run.XComs[name]
+	if !found || key != "return_value" {
+		refuse(w, http.StatusNotFound, "XCom entry with key: `"+key+"` not found")
+		return
+	}
+	writeJSON(w, http.StatusOK, map[string]any{"key": key, "dag_id": d.ID, "run_id": run.ID, "task_id": r.PathValue("task"), "value": value})
+}
+
+func (a *Airflow) getImportErrors(w http.ResponseWriter, r *http.Request) {
+	if !a.authorize(w, r, "can_read", "ImportError") {
+		return
+	}
+	list := []map[string]any{}
+	for _, e := range locked(&a.state, func() []ImportError { return a.broken }) {
+		list = append(list, map[string]any{"filename": e.File, "stack_trace": e.StackTrace, "bundle_name": "dags-folder"})
+	}
+	writePage(w, r, "import_errors", list)
+}
