@@ -10,7 +10,7 @@ import (
 func TestFilesAgree(t *testing.T) {
 	t.Parallel()
 	bash, docker := parts(RefreshDockerToken), parts(RefreshDockerTokenDocker)
-	for _, name := range []string{"def variable", "def field", "def chosen", "def handed_over"} {
+	for _, name := range []string{"def in_parts", "def cut", "def fields", "def hosts", "def handed_over"} {
 		if bash[name] == "" || bash[name] != docker[name] {
 			t.Errorf("%s is not the same in both files", name)
 		}

@@ -3,7 +3,7 @@
 Each task runs one step of `ecr-refresh`; the steps hand each other a small JSON document by XCom, the token in it sealed.
 Needs the binary on the worker's PATH (or ECR_REFRESH_BIN) and:
 
-- Variables `ecr_aws_account` and `ecr_aws_region_name`
+- Variables `ecr_aws_account` and `ecr_aws_region_name`, or for many registries Variable `ecr_targets`
 - Connection `airflow-api` (HTTP): this Airflow's REST API and a user that may read and edit connections
 - Connection `docker_default` (Docker): host is the registry's bare name; its password is what this DAG renews
 - Pool `systemqueue`, and with Celery a worker that serves the queue of that name
@@ -22,45 +22,122 @@ from importlib.metadata import version
 from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk import DAG, Param
 
-CONNECTION_IDS = "docker_default"  # connections of that account and region to renew, joined by commas
+CONNECTION_IDS = ""  # to renew, joined by commas; empty: all of Variable ecr_targets, or docker_default
 AIRFLOW_API = "airflow-api"
 QUEUE = POOL = "systemqueue"
 # A token lives twelve hours: every six hours leaves a spare run before it dies.
 SCHEDULE = "55 5,11,17,23 * * *"
 
-
-def variable(name):
-    """Render a Variable; empty when it is missing, so that ecr-refresh can name all that is missing at once."""
-    return "{{ var.value.get('%s', '') }}" % name
+# One variable of an environment holds 128 KiB: a longer text goes on in NAME_2, NAME_3 and so on.
+PART = 100_000
 
 
-def field(connection_id, name):
-    """Render one field of a connection; empty when the field or the connection is missing."""
-    return "{{ (conn.get('%s') or {}).%s | default('', true) }}" % (connection_id, name)
+def in_parts(name, parts):
+    """Give the variables of an environment for the parts of a long text."""
+    return {name if n == 1 else "%s_%d" % (name, n): part for n, part in enumerate(parts or [""], 1)}
 
 
-def chosen(connection_ids):
-    """Give the ids as they are. Before Airflow 3.2 the Rendered Template page would show part of a second password."""
-    if "," in connection_ids and tuple(map(int, version("apache-airflow-core").split(".")[:2])) < (3, 2):
-        raise ValueError("before Airflow 3.2 a run renews one connection: give one id, or deploy a copy of this DAG for each")
-    return connection_ids
+def cut(text):
+    """Cut a long text that is no secret: half a secret would not be masked."""
+    return [text[at : at + PART] for at in range(0, len(text), PART)]
 
 
-def handed_over(conn, connection_ids):
+def fields(conn, connection_id):
+    """Give a connection's fields; empty ones when it is missing, so that ecr-refresh can name all that is missing at once."""
+    c = conn.get(connection_id)
+    names = ("conn_type", "schema", "host", "port", "login", "password")
+    return {name: str(getattr(c, name, None) or "") for name in names}
+
+
+def hosts(conn, account, region, targets, connection_ids):
+    """Give the hosts of the connections whose account and region nobody declared: ecr-refresh reads them there."""
+    try:
+        declared = json.loads(targets or "[]")
+        lacking = [t["connection_id"] for t in declared if not (t.get("registry") or t.get("account") and t.get("region"))]
+    except (ValueError, TypeError, KeyError, AttributeError):  # ecr-refresh says what is wrong with it
+        return "{}"
+    if not declared and not (account and region):
+        lacking = [name.strip() for name in (connection_ids or "docker_default").split(",")]
+    return json.dumps({name: fields(conn, name)["host"] for name in lacking})
+
+
+def handed_over(conn, document):
     """Give the connections as tasks see them, for step 3 to log in with. A missing one is left out, for it to name."""
-    found = [(name, conn.get(name)) for name in map(str.strip, connection_ids.split(",")) if name]
-    return json.dumps(
-        [
-            {"connection_id": name, "host": c.host, "port": c.port, "login": c.login, "password": c.password}
-            for name, c in found
-            if c
-        ]
+    logins, parts, size = {}, [], PART
+    for name in [c["connection_id"] for c in (document or {}).get("connections", [])]:
+        c = conn.get(name)
+        if c:
+            logins.setdefault((c.login, c.password), []).append({"connection_id": name, "host": c.host, "port": c.port})
+    for (login, password), connections in logins.items():
+        for at in range(0, len(connections), 100):
+            text = json.dumps({"login": login, "password": password, "connections": connections[at : at + 100]})
+            if size + len(text) > PART:
+                parts, size = [*parts, []], 0
+            parts[-1].append(text)
+            size += len(text)
+    return ["[%s]" % ",".join(part) for part in parts]
+
+
+def environment(params, secrets, rest):
+    """Give a step's environment, as text. Secrets come first, and before Airflow 3.2 behind a cover: its Rendered Template
+    page cuts a long environment before it masks it, and would show the first part of a secret."""
+    cover = {}
+    if tuple(map(int, version("apache-airflow-core").split(".")[:2])) < (3, 2):
+        from airflow.configuration import conf
+
+        cover = {"ECR_REFRESH_COVER": " " * conf.getint("core", "max_templated_field_length")}
+    return {
+        **cover,
+        **secrets,
+        **rest,
+        "ECR_REFRESH_CONNECTION_IDS": params["connection_ids"] or "",
+        "ECR_REFRESH_DRY_RUN": str(params["dry_run"]),
+        "ECR_REFRESH_LOG_OUTPUT": "stdout",
+        "SHLVL": "1",  # or bash takes Airflow's socket for a remote login and reads ~/.bashrc
+    }
+
+
+def extract_environment(variables, conn, params):
+    """Give the environment of step 1."""
+    account, region = variables.get("ecr_aws_account", ""), variables.get("ecr_aws_region_name", "")
+    targets = variables.get("ecr_targets", "")
+    return environment(
+        params,
+        {},
+        {
+            "AIRFLOW_VAR_ECR_AWS_ACCOUNT": account,
+            "AIRFLOW_VAR_ECR_AWS_REGION_NAME": region,
+            "ECR_REFRESH_RECIPIENT": variables.get("ecr_refresh_recipient", ""),
+            **in_parts("AIRFLOW_VAR_ECR_TARGETS", cut(targets)),
+            **in_parts("ECR_REFRESH_CONNECTION_HOSTS", cut(hosts(conn, account, region, targets, params["connection_ids"]))),
+        },
     )
 
 
-def document(task_id):
-    """Render what a step handed on."""
-    return "{{ ti.xcom_pull(task_ids='%s') | tojson }}" % task_id
+def update_environment(variables, conn, params, document):
+    """Give the environment of step 2."""
+    airflow = fields(conn, AIRFLOW_API)
+    return environment(
+        params,
+        {
+            "ECR_REFRESH_AIRFLOW_PASSWORD": airflow.pop("password"),
+            "ECR_REFRESH_PRIVATE_KEY": variables.get("ecr_refresh_private_key", ""),
+            "ECR_REFRESH_AIRFLOW_TOKEN": variables.get("ecr_refresh_airflow_token", ""),
+        },
+        {
+            **{"ECR_REFRESH_AIRFLOW_" + name.upper(): value for name, value in airflow.items()},
+            **in_parts("ECR_REFRESH_DOCUMENT", cut(json.dumps(document))),
+        },
+    )
+
+
+def test_environment(conn, params, document):
+    """Give the environment of step 3."""
+    return environment(
+        params,
+        in_parts("ECR_REFRESH_DOCKER_SECRETS", handed_over(conn, document)),
+        in_parts("ECR_REFRESH_DOCUMENT", cut(json.dumps(document))),
+    )
 
 
 def step(task_id, priority_weight, env):
@@ -69,13 +146,7 @@ def step(task_id, priority_weight, env):
         task_id=task_id,
         priority_weight=priority_weight,
         bash_command='exec "${ECR_REFRESH_BIN:-ecr-refresh}" %s </dev/null' % task_id.replace("_", "-"),
-        env={
-            **env,  # secrets first: Airflow before 3.2 cuts a long env before it masks it
-            "ECR_REFRESH_CONNECTION_IDS": "{{ chosen(params.connection_ids) }}",
-            "ECR_REFRESH_DRY_RUN": "{{ params.dry_run }}",
-            "ECR_REFRESH_LOG_OUTPUT": "stdout",
-            "SHLVL": "1",  # or bash takes Airflow's socket for a remote login and reads ~/.bashrc
-        },
+        env=env,
         append_env=True,  # AWS_*, HTTPS_PROXY, DOCKER_HOST and the like come from the worker
         output_processor=json.loads,
     )
@@ -92,10 +163,19 @@ with DAG(
     dagrun_timeout=timedelta(minutes=30),  # or a task that waits for a missing pool blocks every later run
     tags=["airflow", "docker", "ecr"],
     params={
-        "connection_ids": Param(CONNECTION_IDS, type="string", description="Connections to renew, joined by commas"),
+        "connection_ids": Param(
+            CONNECTION_IDS or None,
+            type=["null", "string"],
+            description="Connections to renew, joined by commas; empty: all of Variable ecr_targets, or docker_default",
+        ),
         "dry_run": Param(False, type="boolean", description="Check everything, publish nothing"),
     },
-    user_defined_macros={"chosen": chosen, "handed_over": handed_over},
+    user_defined_macros={
+        "extract_environment": extract_environment,
+        "update_environment": update_environment,
+        "test_environment": test_environment,
+    },
+    render_template_as_native_obj=True,  # an environment is a dict
     # on_failure_callback=SmtpNotifier(to="platform@example.com"),  # from airflow.providers.smtp.notifications.smtp
     default_args={
         "queue": QUEUE,
@@ -108,33 +188,16 @@ with DAG(
     extract = step(
         "extract_ecr_token",
         priority_weight=5,
-        env={
-            "AIRFLOW_VAR_ECR_AWS_ACCOUNT": variable("ecr_aws_account"),
-            "AIRFLOW_VAR_ECR_AWS_REGION_NAME": variable("ecr_aws_region_name"),
-            "ECR_REFRESH_RECIPIENT": variable("ecr_refresh_recipient"),
-        },
+        env="{{ extract_environment(var.value, conn, params) }}",
     )
     update = step(
         "update_docker_connection",
         priority_weight=5,
-        env={
-            "ECR_REFRESH_AIRFLOW_PASSWORD": field(AIRFLOW_API, "password"),
-            "ECR_REFRESH_PRIVATE_KEY": variable("ecr_refresh_private_key"),
-            "ECR_REFRESH_AIRFLOW_TOKEN": variable("ecr_refresh_airflow_token"),
-            "ECR_REFRESH_AIRFLOW_CONN_TYPE": field(AIRFLOW_API, "conn_type"),
-            "ECR_REFRESH_AIRFLOW_SCHEMA": field(AIRFLOW_API, "schema"),
-            "ECR_REFRESH_AIRFLOW_HOST": field(AIRFLOW_API, "host"),
-            "ECR_REFRESH_AIRFLOW_PORT": field(AIRFLOW_API, "port"),
-            "ECR_REFRESH_AIRFLOW_LOGIN": field(AIRFLOW_API, "login"),
-            "ECR_REFRESH_DOCUMENT": document("extract_ecr_token"),
-        },
+        env="{{ update_environment(var.value, conn, params, ti.xcom_pull(task_ids='extract_ecr_token')) }}",
     )
     test = step(
         "test_docker_connection",
         priority_weight=3,
-        env={
-            "ECR_REFRESH_DOCKER_SECRETS": "{{ handed_over(conn, params.connection_ids) }}",
-            "ECR_REFRESH_DOCUMENT": document("update_docker_connection"),
-        },
+        env="{{ test_environment(conn, params, ti.xcom_pull(task_ids='update_docker_connection')) }}",
     )
     extract >> update >> test

@@ -76,7 +76,7 @@ func (r run) wantOrder(t *testing.T) {
 
 // realRegistry runs the DAG on moto and a real registry under ECR's own name, with no proxy between.
 func (w *world) realRegistry(t *testing.T) {
-	d := w.copy(t, "moto", w.Registry.Host, append(withEnv(w.Moto.Environ()), `variable("ecr_aws_account")`, `variable("moto_account")`)...)
+	d := w.copy(t, "moto", w.Registry.Host, append(withEnv(w.Moto.Environ()), `"ecr_aws_account"`, `"moto_account"`)...)
 	d.run(t).wantGreen(t)
 	if got := d.password(t, d.connection); got != w.Moto.Password {
 		t.Errorf("Airflow's stored password is %q, and ECR issued %q", got, w.Moto.Password)

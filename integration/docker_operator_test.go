@@ -90,8 +90,8 @@ func (w *world) dockerCopy(t *testing.T, name string, env map[string]string, edi
 		`ENVIRONMENT = {}`, `ENVIRONMENT = ` + asJSON(all),
 		`MOUNTS = []`, fmt.Sprintf(`MOUNTS = [Mount(%q, %q, type="bind", read_only=True)]`, caInContainer, w.CAFile()),
 		`SOCKET = "/var/run/docker.sock"`, fmt.Sprintf(`SOCKET = %q`, w.Docker.Socket),
-		`variable("ecr_refresh_recipient")`, `variable("docker_recipient")`,
-		`variable("ecr_refresh_private_key")`, `variable("docker_private_key")`,
+		`"ecr_refresh_recipient"`, `"docker_recipient"`,
+		`"ecr_refresh_private_key"`, `"docker_private_key"`,
 	}, edits...))
 	return d
 }
@@ -220,11 +220,11 @@ func (w *world) wantNoContainer(t *testing.T, connection string) {
 
 // dockerNoIdentity: two containers share no file, so that there is no identity without the two Variables.
 func (w *world) dockerNoIdentity(t *testing.T) {
-	d := w.dockerCopy(t, "no_identity", nil, `variable("docker_recipient")`, `variable("no_such_variable")`)
+	d := w.dockerCopy(t, "no_identity", nil, `"docker_recipient"`, `"no_such_variable"`)
 	d.run(t).wantFailed(t, extract, "'StatusCode': 2", "create identity", "ecr-refresh keygen")
 	d.wantOld(t)
 
-	d = w.dockerCopy(t, "no_key", nil, `variable("docker_private_key")`, `variable("no_such_variable")`)
+	d = w.dockerCopy(t, "no_key", nil, `"docker_private_key"`, `"no_such_variable"`)
 	d.run(t).wantFailed(t, update, "'StatusCode': 2", w.identity.Recipient, "ecr-refresh keygen")
 	d.wantOld(t)
 }
@@ -232,8 +232,8 @@ func (w *world) dockerNoIdentity(t *testing.T) {
 // dockerTokenRefused is tokenRefused in containers.
 func (w *world) dockerTokenRefused(t *testing.T) {
 	d := w.dockerCopy(t, "refused", w.Moto.Environ(),
-		`variable("ecr_aws_account")`, `variable("moto_account")`,
-		`variable("ecr_aws_region_name")`, `variable("refused_region")`)
+		`"ecr_aws_account"`, `"moto_account"`,
+		`"ecr_aws_region_name"`, `"refused_region"`)
 	d.run(t).wantFailed(t, extract, "'StatusCode': 1", w.Refusing.Host, "401")
 	d.wantOld(t)
 }

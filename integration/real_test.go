@@ -187,7 +187,7 @@ func (w *world) copy(t *testing.T, name, host string, edits ...string) *dag {
 func (d *dag) deploy(t *testing.T, text string, edits []string) {
 	t.Helper()
 	text = edit(t, text, append([]string{
-		`CONNECTION_IDS = "docker_default"`, `CONNECTION_IDS = "` + d.connection + `"`,
+		`CONNECTION_IDS = ""`, `CONNECTION_IDS = "` + d.connection + `"`,
 		`"retries": 2`, `"retries": 0`,
 		`schedule=SCHEDULE`, `schedule=None`,
 	}, edits...)...)

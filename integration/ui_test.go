@@ -114,7 +114,7 @@ func (u *ui) trigger(t *testing.T, dry bool) string {
 	_, before := u.triggered()
 	u.open(t, dagPage, deployedDAG)
 	u.click(t, `//button[@aria-label="Trigger Dag"]`)
-	u.wait(t, "the form", `document.querySelector("[role=dialog] input[name=element_connection_ids]")?.value == "docker_default"`)
+	u.wait(t, "the form", `document.querySelector("[role=dialog] input[name=element_connection_ids]")?.value === ""`)
 	u.wantWords(t, "of the form", "Connections to renew, joined by commas", "Check everything, publish nothing")
 	u.look(t, "of the form")
 	if dry {

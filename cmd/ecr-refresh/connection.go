@@ -42,28 +42,33 @@ func connectionFields(prefix string) (c connection, found bool) {
 	return c, found || !c.password.Empty()
 }
 
-// handedConnection finds a connection in the list that the DAG hands over.
-func handedConnection(id string) (connection, bool, error) {
-	text := os.Getenv(dockerSecrets)
-	if unset(text) {
-		return connection{}, false, nil
-	}
-	var list []struct {
-		ID       string `json:"connection_id"`
-		Host     string
-		Login    string
-		Password string
-		Port     any
-	}
-	if json.Unmarshal([]byte(text), &list) != nil {
-		return connection{}, false, failure.Permanent("deploy the DAG of this version", "read %s: it is not a JSON list of connections", dockerSecrets)
-	}
-	for _, c := range list {
-		if c.ID == id {
-			return connection{host: c.Host, port: jsonPort(c.Port), login: c.Login, password: token.NewSecret(c.Password)}, true, nil
+// handedConnections reads the connections that the DAG hands over, by id: lists of logins, each with the connections that
+// have it, in as many variables as it takes.
+func handedConnections() (map[string]connection, error) {
+	handed := map[string]connection{}
+	for n := 1; ; n++ {
+		text := os.Getenv(partName(dockerSecrets, n))
+		if unset(text) {
+			return handed, nil
+		}
+		var logins []struct {
+			Login, Password string
+			Connections     []struct {
+				ID   string `json:"connection_id"`
+				Host string
+				Port any
+			}
+		}
+		if json.Unmarshal([]byte(text), &logins) != nil {
+			return nil, failure.Permanent("deploy the DAG of this version", "read %s: it is not a JSON list of logins with their connections", partName(dockerSecrets, n))
+		}
+		for _, l := range logins {
+			password := token.NewSecret(l.Password)
+			for _, c := range l.Connections {
+				handed[c.ID] = connection{host: c.Host, port: jsonPort(c.Port), login: l.Login, password: password}
+			}
 		}
 	}
-	return connection{}, false, nil
 }
 
 // jsonPort reads a port as Airflow writes it: a number, a string or null.

@@ -73,8 +73,9 @@ func (a allSteps) dryRun(ctx context.Context, roots *trust.Roots) ([]byte, error
 
 // handOver reads the connections that the environment shows as tasks see them, before anything is done.
 func (a allSteps) handOver() {
+	handed := a.handed()
 	for _, t := range a.extract.Targets {
-		conn, found, err := a.asTasksSee(t.ConnectionID, len(a.extract.Targets) == 1)
+		conn, found, err := asTasksSee(t.ConnectionID, handed, len(a.extract.Targets) == 1)
 		a.fault(err)
 		if found {
 			a.test.Connections[t.ConnectionID] = conn

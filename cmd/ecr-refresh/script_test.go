@@ -188,7 +188,9 @@ func cmdHandOver(ts *testscript.TestScript, neg bool, args []string) {
 	list := []map[string]any{}
 	for _, id := range args[1:] {
 		c, _ := box.Airflow.Connection(id)
-		list = append(list, map[string]any{"connection_id": id, "host": c.Host, "port": nil, "login": c.Login, "password": c.Password})
+		list = append(list, map[string]any{
+			"login": c.Login, "password": c.Password, "connections": []map[string]any{{"connection_id": id, "host": c.Host, "port": nil}},
+		})
 	}
 	text, err := json.Marshal(list)
 	ts.Check(err)

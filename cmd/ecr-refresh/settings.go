@@ -1,8 +1,8 @@
 package main
 
 import (
-	"fmt"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -89,12 +89,20 @@ func inParts(name string) (text string, set bool) {
 	}
 	all := first
 	for n := 2; ; n++ {
-		part := os.Getenv(fmt.Sprintf("%s_%d", name, n))
+		part := os.Getenv(partName(name, n))
 		if part == "" {
 			return all, true
 		}
 		all += part
 	}
+}
+
+// partName is the variable of part n, from 1 on.
+func partName(name string, n int) string {
+	if n == 1 {
+		return name
+	}
+	return name + "_" + strconv.Itoa(n)
 }
 
 // secret gives the first of names that the environment has. A secret has no flag: everybody can read argv.

@@ -20,8 +20,8 @@ func (p *program) testDockerConnection() *cli.Command {
 		Description: describe(`Compares the connection, as Airflow hands it to tasks, with what step 2 published; looks for entries of
 ~/.docker/config.json that would win over it; makes the Docker Engine log in with it.
 
-The connections come from the environment: ECR_REFRESH_DOCKER_SECRETS, the DAG's JSON list of objects with
-connection_id, host, port, login and password; or, for one, ECR_REFRESH_DOCKER_{HOST,PORT,LOGIN,PASSWORD};
+The connections come from the environment: ECR_REFRESH_DOCKER_SECRETS, the DAG's JSON list of logins
+({"login", "password", "connections": [{"connection_id", "host", "port"}]}); or, for one, ECR_REFRESH_DOCKER_{HOST,PORT,LOGIN,PASSWORD};
 or AIRFLOW_CONN_DOCKER_DEFAULT (a URI, or JSON; another connection id in its place).
 The Engine as Docker's own tools: DOCKER_HOST, DOCKER_TLS_VERIFY, DOCKER_CERT_PATH.
 
@@ -32,8 +32,9 @@ Example:
 			s := c.test()
 			s.Registry = steps.NewRegistry(steps.NewTransport(c.roots()))
 			s.Document = documentOf(c, xcom.Parse[xcom.UpdateDockerConnection])
+			handed := c.handed()
 			for _, published := range s.Document.Connections {
-				c.handOver(s, published.ConnectionID, len(s.Document.Connections) == 1)
+				c.handOver(s, published.ConnectionID, handed, len(s.Document.Connections) == 1)
 			}
 			return func(ctx context.Context) ([]byte, error) { return printed(s.Run(ctx)) }
 		})
@@ -93,9 +94,15 @@ const (
 	dockerSecrets = dockerPrefix + "SECRETS"
 )
 
+func (c *call) handed() map[string]connection {
+	handed, err := handedConnections()
+	c.fault(err)
+	return handed
+}
+
 // handOver gives step 3 the connection id, or a fault.
-func (c *call) handOver(s steps.TestDockerConnection, id string, only bool) {
-	conn, found, err := c.asTasksSee(id, only)
+func (c *call) handOver(s steps.TestDockerConnection, id string, handed map[string]connection, only bool) {
+	conn, found, err := asTasksSee(id, handed, only)
 	if err == nil && !found {
 		c.missing("connection "+id, dockerSecrets+" or "+dockerPrefix+"{HOST,LOGIN,PASSWORD} or "+connectionEnv(id))
 	}
@@ -106,12 +113,12 @@ func (c *call) handOver(s steps.TestDockerConnection, id string, only bool) {
 // asTasksSee reads one connection as Airflow hands it to tasks: out of the DAG's list, or the fields, where they can
 // only be this one's, or AIRFLOW_CONN_<ID>. Beside the first two, that variable is evidence: tasks read it before the
 // database.
-func (c *call) asTasksSee(id string, only bool) (seen steps.DockerConnection, found bool, err error) {
-	conn, found, err := handedConnection(id)
-	if err == nil && !found && only {
+func asTasksSee(id string, handed map[string]connection, only bool) (seen steps.DockerConnection, found bool, err error) {
+	conn, found := handed[id]
+	if !found && only {
 		conn, found = connectionFields(dockerPrefix)
 	}
-	if err == nil && !found {
+	if !found {
 		conn, found, err = connectionFromEnv(id)
 	}
 	if !unset(os.Getenv(connectionEnv(id))) {
