@@ -181,7 +181,7 @@ func TestUpdateTellsWhatAirflowRefused(t *testing.T) {
 	step.Airflow = refusing{f.airflow, map[string]error{id: airflowclient.ErrNotFound, "other": airflowclient.ErrNotFound}}
 	_, err = step.Run(t.Context())
 	wantError(t, err, "2 targets failed")
-	wantLog(t, f, `update connection \"other\": airflow has no such connection`)
+	wantLog(t, f, `update connection \"other\": airflow has no such`)
 }
 
 // What the document shows must be what it sealed, field by field: else --max-age, for one, could be edited away.
