@@ -65,6 +65,7 @@ func TestReal(t *testing.T) {
 			t.Run(name, func(t *testing.T) { t.Parallel(); part(t) })
 		}
 	})
+	t.Run("many", w.many)
 	t.Run("one right less", w.oneRightLess)
 	t.Run("ready-made token", w.readyMadeToken)
 	t.Run("engine stopped", w.engineStopped)

@@ -3,6 +3,7 @@ package integration
 import (
 	"encoding/base64"
 	"io/fs"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -36,9 +37,15 @@ func pieces(secret string) map[string]bool {
 // wantNoPiece fails when text holds a piece of one of the secrets. It does not show it.
 func wantNoPiece(t *testing.T, where, text string, secrets ...string) {
 	t.Helper()
+	reportPieces(t, where, text, piecesOf(secrets))
+}
+
+func piecesOf(secrets []string) map[string]bool {
+	all := map[string]bool{}
 	for _, secret := range secrets {
-		reportPieces(t, where, text, pieces(secret))
+		maps.Copy(all, pieces(secret))
 	}
+	return all
 }
 
 func reportPieces(t *testing.T, where, text string, pieces map[string]bool) {
@@ -59,15 +66,16 @@ func reportPieces(t *testing.T, where, text string, pieces map[string]bool) {
 // wantNoPiece looks at all that Airflow shows of a run.
 func (r run) wantNoPiece(t *testing.T, secrets ...string) {
 	t.Helper()
+	pieces := piecesOf(secrets)
 	for task, ti := range r.tasks(t) {
 		xcom, err := r.Airflow.XCom(t.Context(), r.dag, r.id, task)
 		must(t, err)
 		if len(xcom) == 0 || len(ti.Rendered) == 0 {
 			t.Errorf("Airflow shows no XCom or no rendered fields of %s", task)
 		}
-		wantNoPiece(t, "the XCom of "+task, string(xcom), secrets...)
-		wantNoPiece(t, "the rendered fields of "+task, string(ti.Rendered), secrets...)
-		wantNoPiece(t, "the log of "+task, r.log(t, task), secrets...)
+		reportPieces(t, "the XCom of "+task, string(xcom), pieces)
+		reportPieces(t, "the rendered fields of "+task, string(ti.Rendered), pieces)
+		reportPieces(t, "the log of "+task, r.log(t, task), pieces)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -198,20 +199,39 @@ func (a *Airflow) python(ctx context.Context, script string, args ...string) (st
 	return run(ctx, a.env, append([]string{a.bin("python"), "-c", script}, args...)...)
 }
 
-const storedPassword = `
-import os, psycopg2, sys
+const storedPasswords = `
+import json, os, psycopg2, sys
 from cryptography.fernet import Fernet
+key = Fernet(os.environ["AIRFLOW__CORE__FERNET_KEY"])
 cursor = psycopg2.connect(os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].replace("+psycopg2", "")).cursor()
-cursor.execute("SELECT password, is_encrypted FROM connection WHERE conn_id = %s", sys.argv[1:])
-row = cursor.fetchone()
-if row is None: sys.exit("no such connection")
-if row[0] and not row[1]: sys.exit("the password is not encrypted")
-if row[0]: print(Fernet(os.environ["AIRFLOW__CORE__FERNET_KEY"]).decrypt(row[0].encode()).decode())
+cursor.execute("SELECT conn_id, password, is_encrypted FROM connection WHERE conn_id ~ %s", sys.argv[1:])
+rows = cursor.fetchall()
+if any(password and not encrypted for _, password, encrypted in rows): sys.exit("a password is not encrypted")
+print(json.dumps({name: key.decrypt(password.encode()).decode() if password else "" for name, password, _ in rows}))
 `
 
-// StoredPassword decrypts what Airflow's database holds as the connection's password; no API hands it out.
+// StoredPasswords decrypts what Airflow's database holds as the passwords of the connections whose ids fit a regular
+// expression; no API hands them out.
+func (a *Airflow) StoredPasswords(ctx context.Context, ids string) (map[string]string, error) {
+	text, err := a.python(ctx, storedPasswords, ids)
+	if err != nil {
+		return nil, err
+	}
+	var all map[string]string
+	return all, json.Unmarshal([]byte(text), &all)
+}
+
+// StoredPassword is StoredPasswords of one connection.
 func (a *Airflow) StoredPassword(ctx context.Context, connection string) (string, error) {
-	return a.python(ctx, storedPassword, connection)
+	all, err := a.StoredPasswords(ctx, "^"+regexp.QuoteMeta(connection)+"$")
+	if err != nil {
+		return "", err
+	}
+	password, found := all[connection]
+	if !found {
+		return "", fmt.Errorf("airflow has no connection %q", connection)
+	}
+	return password, nil
 }
 
 const setXCom = `

@@ -244,7 +244,12 @@ func (a *Airflow) Connection(ctx context.Context, id string) (Connection, error)
 
 // SetConnection creates a connection or changes it.
 func (a *Airflow) SetConnection(ctx context.Context, c Connection) error {
-	return a.bulk(ctx, "connections", c)
+	return a.bulk(ctx, "connections", []Connection{c})
+}
+
+// SetConnections creates many connections or changes them, in one call.
+func (a *Airflow) SetConnections(ctx context.Context, all []Connection) error {
+	return a.bulk(ctx, "connections", all)
 }
 
 // SetVariable creates a Variable or changes it. It makes no bulk call: what those set stands in clear in
@@ -260,22 +265,22 @@ func (a *Airflow) SetVariable(ctx context.Context, key, value string) error {
 
 // SetPool creates a pool or changes it.
 func (a *Airflow) SetPool(ctx context.Context, name string, slots int) error {
-	return a.bulk(ctx, "pools", map[string]any{"name": name, "slots": slots, "include_deferred": false})
+	return a.bulk(ctx, "pools", []map[string]any{{"name": name, "slots": slots, "include_deferred": false}})
 }
 
-// bulk creates one entity of a kind, or overwrites it.
-func (a *Airflow) bulk(ctx context.Context, kind string, entity any) error {
+// bulk creates entities of a kind, a slice, or overwrites them.
+func (a *Airflow) bulk(ctx context.Context, kind string, entities any) error {
 	var answer struct {
 		Create struct {
 			Success []string
 			Errors  []any
 		}
 	}
-	action := map[string]any{"action": "create", "action_on_existence": "overwrite", "entities": []any{entity}}
+	action := map[string]any{"action": "create", "action_on_existence": "overwrite", "entities": entities}
 	if err := a.rest.call(ctx, "PATCH", "/api/v2/"+kind, map[string]any{"actions": []any{action}}, &answer); err != nil {
 		return err
 	}
-	if len(answer.Create.Success) != 1 {
+	if len(answer.Create.Success) == 0 || len(answer.Create.Errors) > 0 {
 		return fmt.Errorf("airflow creates no %s: %v", kind, answer.Create.Errors)
 	}
 	return nil
