@@ -37,6 +37,7 @@ const (
 	hintJWT     = "give all API servers the same [api_auth] jwt_secret, and check the clocks of their machines"
 	hintToken   = "put a new one there, as the auth manager makes it (it may have expired, or be of another Airflow), or unset it to log in with login and password of connection airflow-api"
 	hintRight   = "%s %s needs %s on %s: airflow roles add-perms ROLE -r %s -a %s (FAB%s), or the role %s (SimpleAuthManager)"
+	hintTwice   = "it is there already, or somebody changes it at the same time: try again"
 	hintServer  = "look into the log of Airflow's API server, then try again"
 	hintNetwork = "check that Airflow's API server runs and can be reached from here: schema, host and port of connection airflow-api, HTTPS_PROXY, NO_PROXY"
 	hintScheme  = "set the schema of connection airflow-api to what its port speaks: http or https"
@@ -80,6 +81,8 @@ func (a answer) hint() string {
 		return a.hintRight()
 	case a.status == http.StatusBadRequest || a.status == http.StatusUnprocessableEntity:
 		return "this Airflow may be older or newer than ecr-refresh knows"
+	case a.status == http.StatusConflict:
+		return hintTwice
 	case a.status == http.StatusProxyAuthRequired:
 		return "check the proxy in HTTP_PROXY"
 	case a.status == http.StatusTooManyRequests || a.status >= 500:

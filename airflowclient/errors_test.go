@@ -34,7 +34,7 @@ func TestRefusals(t *testing.T) {
 		{405, `{"detail":"Method Not Allowed"}`, true, "airflow answered 405: Method Not Allowed", hintBaseURL},
 		{407, `{}`, true, "airflow answered 407 Proxy Authentication Required", "HTTP_PROXY"},
 		{409, `{"detail":{"reason":"Unique constraint violation","statement":"hidden","message":"look for ID x"}}`, false,
-			"airflow answered 409: Unique constraint violation: look for ID x", hintBaseURL},
+			"airflow answered 409: Unique constraint violation: look for ID x", hintTwice},
 		{422, `{"detail":[` + input + "," + input + `]}`, true,
 			"airflow answered 422: body.actions.0.update.entities.0.conn_type: Field required", "older or newer"},
 		{422, `{"detail":` + quoted("input_value={'password': '"+newPassword+"'}") + `}`, true,
