@@ -18,6 +18,12 @@ LOGIN,PASSWORD}, or AIRFLOW_CONN_AIRFLOW_API (a URI, or JSON). ECR_REFRESH_AIRFL
 that API, takes the place of login and password.`
 )
 
+// adminPrefix names the account of a person who may do more than airflow-api's: read runs, make pools.
+const (
+	adminPrefix  = "ECR_REFRESH_ADMIN_"
+	adminEnvHelp = "ECR_REFRESH_ADMIN_{LOGIN,PASSWORD} or ECR_REFRESH_ADMIN_TOKEN names another account for this command."
+)
+
 // airflow reads the airflow-api connection and makes a client for it. What is missing of it is named.
 func (c *call) airflow(roots *trust.Roots) *airflowclient.Client {
 	conn, how := c.airflowConnection()
@@ -27,6 +33,34 @@ func (c *call) airflow(roots *trust.Roots) *airflowclient.Client {
 	if config.Token.Empty() {
 		c.airflowLogin(config, how)
 	}
+	return c.airflowClient(config, roots)
+}
+
+// reader is a client for airflow-api's Airflow, as the admin where one is named.
+func (c *call) reader(roots *trust.Roots) *airflowclient.Client {
+	if !adminGiven() {
+		return c.airflow(roots)
+	}
+	conn, how := c.airflowConnection()
+	return c.airflowClient(c.admin(c.airflowBase(conn, how)), roots)
+}
+
+func adminGiven() bool {
+	_, login := connectionFields(adminPrefix)
+	return login || !secret(adminPrefix+"TOKEN").Empty()
+}
+
+// admin reads the admin's account.
+func (c *call) admin(base string) airflowclient.Config {
+	conn, _ := connectionFields(adminPrefix)
+	config := airflowclient.Config{BaseURL: base, Login: conn.login, Password: conn.password, Token: secret(adminPrefix + "TOKEN"), Log: c.log}
+	if config.Token.Empty() {
+		c.airflowLogin(config, func(field string) string { return adminPrefix + field })
+	}
+	return config
+}
+
+func (c *call) airflowClient(config airflowclient.Config, roots *trust.Roots) *airflowclient.Client {
 	if config.BaseURL == "" {
 		return nil
 	}

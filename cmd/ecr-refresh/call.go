@@ -90,7 +90,9 @@ func (c *call) do(read func(*call) func(context.Context) ([]byte, error)) error 
 	}
 	ctx, cancel := context.WithTimeout(c.Context.Context, timeout)
 	defer cancel()
+	began := time.Now()
 	result, err := run(ctx)
+	c.writeMetrics(began, result, err)
 	if err != nil {
 		return err
 	}
@@ -143,9 +145,13 @@ func (c *call) missing(what, how string) {
 }
 
 func (c *call) duration(s setting) time.Duration {
-	d, err := time.ParseDuration(c.optional(s))
+	return c.positive(s.flag, c.optional(s), s.fallback)
+}
+
+func (c *call) positive(flag, text, example string) time.Duration {
+	d, err := time.ParseDuration(text)
 	if err != nil || d <= 0 {
-		c.fault(fmt.Errorf("--%s %.20q is not a duration such as %s", s.flag, c.optional(s), s.fallback))
+		c.fault(fmt.Errorf("--%s %.20q is not a duration such as %s", flag, text, example))
 	}
 	return d
 }

@@ -23,7 +23,7 @@ a role, …).
 
 Example:
   ecr-refresh extract-ecr-token --account 123456789012 --region us-east-1 --out token.json`),
-	}, []setting{in.account, in.region, in.connectionIDs, in.targets, in.recipient, in.identityFile, in.out},
+	}, []setting{in.account, in.region, in.connectionIDs, in.targets, in.recipient, in.identityFile, in.out, in.metrics},
 		func(c *call) func(context.Context) ([]byte, error) {
 			s := c.extract(c.roots())
 			if len(c.faults) == 0 {

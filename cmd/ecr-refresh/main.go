@@ -92,6 +92,8 @@ func (p *program) commands() []*cli.Command {
 		p.testDockerConnection(),
 		p.run(),
 		p.plan(),
+		p.status(),
+		p.dag(),
 		p.keygen(),
 	}
 }

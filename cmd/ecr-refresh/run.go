@@ -29,7 +29,7 @@ ECR_REFRESH_DOCKER_{HOST,PORT,LOGIN,PASSWORD} hands the connection over.
 
 Example:
   ecr-refresh run --account 123456789012 --region us-east-1 --dry-run`),
-	}, []setting{in.account, in.region, in.connectionIDs, in.targets, in.airflowURL, in.engine, in.out},
+	}, []setting{in.account, in.region, in.connectionIDs, in.targets, in.airflowURL, in.engine, in.out, in.metrics},
 		func(c *call) func(context.Context) ([]byte, error) {
 			roots := c.roots()
 			all := allSteps{call: c, extract: c.extract(roots), update: c.update(roots), test: c.test()}

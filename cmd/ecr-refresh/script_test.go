@@ -31,6 +31,7 @@ func TestMain(m *testing.M) {
 //	connection ID FIELD=VALUE...    change a stored connection, or with FIELD "gone" delete it
 //	hand-over ID                    set ECR_REFRESH_DOCKER_{HOST,PORT,LOGIN,PASSWORD} for step 3
 //	hand-over --list ID...          set ECR_REFRESH_DOCKER_SECRETS as the DAG renders it for step 3
+//	dag-run [ID AGE FILE]           add a run of the DAG, so old, that left FILE as document 2; without FILE a failed one
 //	published ID                    is the stored password ECR's newest token?
 //	no-secrets                      is none of the secrets in stdout, stderr or any file below $WORK?
 func TestScripts(t *testing.T) {
@@ -60,6 +61,7 @@ func TestScripts(t *testing.T) {
 			"peer":       cmdPeer,
 			"connection": cmdConnection,
 			"hand-over":  cmdHandOver,
+			"dag-run":    cmdDAGRun,
 			"published":  cmdPublished,
 			"no-secrets": cmdNoSecrets,
 		},
@@ -102,6 +104,11 @@ func faults(box *sandbox.Sandbox) map[string]func(on bool) {
 		"viewer": func(on bool) {
 			user, _ := box.Airflow.User("refresher")
 			user.Role = pick(on, "viewer", "op")
+			box.Airflow.SetUser("refresher", user)
+		},
+		"least-rights": func(on bool) { // FAB's, as the README makes them
+			user, _ := box.Airflow.User("refresher")
+			user.Role, user.Permissions = pick(on, "", "op"), pick(on, []string{"can_read on Connections", "can_edit on Connections"}, nil)
 			box.Airflow.SetUser("refresher", user)
 		},
 		"engine-down": func(on bool) { _ = box.Engine.SetDown(on) },
@@ -195,6 +202,22 @@ func cmdHandOver(ts *testscript.TestScript, neg bool, args []string) {
 	text, err := json.Marshal(list)
 	ts.Check(err)
 	ts.Setenv("ECR_REFRESH_DOCKER_SECRETS", string(text))
+}
+
+func cmdDAGRun(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 || len(args) > 3 {
+		ts.Fatalf("usage: dag-run ID AGE [FILE]")
+	}
+	age, err := time.ParseDuration(args[1])
+	ts.Check(err)
+	run := sandbox.DAGRun{ID: args[0], State: "failed", Start: time.Now().Add(-age), End: time.Now().Add(-age)}
+	if len(args) == 3 {
+		run.State, run.XComs = "success", map[string]any{"update_docker_connection": json.RawMessage(ts.ReadFile(args[2]))}
+	}
+	api := boxOf(ts).Airflow
+	dag, _ := api.DAG("refresh_docker_token_v4")
+	dag.ID, dag.Runs = "refresh_docker_token_v4", append(dag.Runs, run)
+	api.SetDAG(dag)
 }
 
 func cmdPublished(ts *testscript.TestScript, neg bool, args []string) {

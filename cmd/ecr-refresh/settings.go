@@ -21,7 +21,7 @@ type setting struct {
 // inputs are the settings of all commands, so that a thing has one name everywhere.
 type inputs struct {
 	account, region, connectionIDs, targets     setting
-	recipient                                   setting
+	recipient, metrics                          setting
 	document, out, identityFile, maxAge         setting
 	airflowURL, engine                          setting
 	logFormat, logLevel, logOutput, timeout, ca setting
@@ -36,6 +36,7 @@ func settings() inputs {
 		recipient:     setting{"recipient", []string{"ECR_REFRESH_RECIPIENT"}, "age `RECIPIENT` (age1…) to seal the token to, instead of this host's identity", ""},
 		document:      setting{"in", []string{"ECR_REFRESH_DOCUMENT"}, "`FILE` with the document of the step before, or - for stdin", ""},
 		out:           setting{"out", nil, "also write the result to `FILE` (0600)", ""},
+		metrics:       setting{"metrics-file", []string{"ECR_REFRESH_METRICS_FILE"}, "also write metrics for Prometheus's textfile collector to `FILE`", ""},
 		identityFile:  setting{"identity-file", []string{"ECR_REFRESH_IDENTITY_FILE"}, "`FILE` with the age identity, instead of this host's", ""},
 		maxAge:        setting{"max-age", []string{"ECR_REFRESH_MAX_AGE"}, "refuse a document older than this `DURATION`", "1h"},
 		airflowURL:    setting{"airflow-url", []string{"ECR_REFRESH_AIRFLOW_URL"}, "base `URL` of Airflow's API, instead of the connection's schema, host and port", ""},

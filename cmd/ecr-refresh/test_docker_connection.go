@@ -27,7 +27,7 @@ The Engine as Docker's own tools: DOCKER_HOST, DOCKER_TLS_VERIFY, DOCKER_CERT_PA
 
 Example:
   ecr-refresh test-docker-connection --in published.json`),
-	}, []setting{in.document, in.out, in.engine},
+	}, []setting{in.document, in.out, in.metrics, in.engine},
 		func(c *call) func(context.Context) ([]byte, error) {
 			s := c.test()
 			s.Registry = steps.NewRegistry(steps.NewTransport(c.roots()))

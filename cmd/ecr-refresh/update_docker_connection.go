@@ -29,7 +29,7 @@ The identity that opens the seal: ECR_REFRESH_PRIVATE_KEY, or --identity-file, o
 
 Example:
   ecr-refresh update-docker-connection --in token.json --out published.json`),
-	}, []setting{in.document, in.out, in.maxAge, in.identityFile, in.airflowURL},
+	}, []setting{in.document, in.out, in.metrics, in.maxAge, in.identityFile, in.airflowURL},
 		func(c *call) func(context.Context) ([]byte, error) {
 			s := c.update(c.roots())
 			s.Document = documentOf(c, xcom.Parse[xcom.ExtractECRToken])

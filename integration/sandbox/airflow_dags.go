@@ -31,6 +31,15 @@ type ImportError struct{ File, StackTrace string }
 // SetDAG adds or replaces a DAG.
 func (a *Airflow) SetDAG(d DAG) { a.set(func() { a.dags[d.ID] = &d }) }
 
+// DAG gives a DAG.
+func (a *Airflow) DAG(id string) (DAG, bool) {
+	d := locked(&a.state, func() *DAG { return a.dags[id] })
+	if d == nil {
+		return DAG{}, false
+	}
+	return *d, true
+}
+
 // SetImportErrors replaces all import errors.
 func (a *Airflow) SetImportErrors(all ...ImportError) { a.set(func() { a.broken = all }) }
 

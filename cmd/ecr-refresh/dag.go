@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/urfave/cli/v2"
+
+	"ecr-refresh/dags"
+	"ecr-refresh/steps/failure"
+)
+
+func (p *program) dag() *cli.Command {
+	command := p.step(cli.Command{
+		Name:  "dag",
+		Usage: "print the DAG that runs the steps",
+		Flags: dagFlags(),
+		Description: describe(`The DAG is part of this program, so that both are of one version. "dag install" writes it where Airflow looks.
+
+Examples:
+  ecr-refresh dag --operator docker --image registry.example.com/ecr-refresh:1.0 >dags/refresh_docker_token_docker.py
+  ecr-refresh dag install --dags-folder /opt/airflow/dags`),
+	}, nil, func(c *call) func(context.Context) ([]byte, error) {
+		_, text := c.renderedDAG()
+		return func(context.Context) ([]byte, error) { return []byte(dags.Sign(text, version())), nil }
+	})
+	command.Subcommands = []*cli.Command{p.dagInstall()}
+	return command
+}
+
+func (p *program) dagInstall() *cli.Command {
+	return p.step(cli.Command{
+		Name:  "install",
+		Usage: "write the DAG into Airflow's DAG folder",
+		Flags: append(dagFlags(),
+			&cli.StringFlag{Name: "dags-folder", Usage: "`FOLDER` that Airflow reads DAGs from"},
+			&cli.BoolFlag{Name: "force", Usage: "also over a file that was edited, or written by somebody else", DisableDefaultText: true}),
+		Description: describe(`Writes the file whole or not at all. A file that is there is replaced while it is as "dag install" left it; one that
+is up to date is left alone, so that Airflow does not parse it anew.
+
+Example:
+  ecr-refresh dag install --dags-folder /opt/airflow/dags --schedule '0 */6 * * *'`),
+	}, nil, func(c *call) func(context.Context) ([]byte, error) {
+		name, text := c.renderedDAG()
+		folder := c.String("dags-folder")
+		if folder == "" {
+			c.missing("DAG folder", "--dags-folder")
+		}
+		return func(context.Context) ([]byte, error) { return nil, c.installDAG(filepath.Join(folder, name), text) }
+	})
+}
+
+func dagFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "operator", Usage: "`OPERATOR` that runs each step: bash or docker", Value: dags.Bash},
+		&cli.StringFlag{Name: "schedule", Usage: "cron `EXPRESSION`, preset such as @daily, or None, in place of the DAG's own"},
+		&cli.StringFlag{Name: "connection-id", Usage: "`IDS` to renew unless a run names others, joined by commas"},
+		&cli.StringFlag{Name: "image", Usage: "`IMAGE` of the containers, with --operator docker"},
+	}
+}
+
+func (c *call) renderedDAG() (name, text string) {
+	name, text, err := dags.Render(dags.Options{
+		Operator: c.String("operator"), Schedule: c.String("schedule"), ConnectionIDs: c.String("connection-id"), Image: c.String("image"),
+	})
+	if err != nil {
+		c.fault(failure.Permanent("see ecr-refresh dag --help", "render DAG: %w", err))
+	}
+	return name, text
+}
+
+func (c *call) installDAG(path, text string) error {
+	there, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return c.writeDAG(path, text)
+	}
+	if err != nil {
+		return failure.Permanent("look at the folder's permissions", "read %q: %w", path, cause(err))
+	}
+	installed, unedited := dags.Signed(string(there))
+	switch {
+	case unedited && installed == text:
+		c.log.Info(path + " is up to date")
+		return nil
+	case !unedited && !c.Bool("force"):
+		return failure.Permanent("move it away, or give --force to lose what is in it",
+			"install DAG: %q was edited, or was not written by ecr-refresh", path)
+	}
+	return c.writeDAG(path, text)
+}
+
+func (c *call) writeDAG(path, text string) error {
+	if err := writePublic(path, []byte(dags.Sign(text, version()))); err != nil {
+		return failure.Permanent("name a folder that this user may write to", "write %q: %w", path, err)
+	}
+	c.log.Info(fmt.Sprintf("wrote %s: Airflow finds it within some minutes ([dag_processor] refresh_interval)", path))
+	return nil
+}

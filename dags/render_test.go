@@ -1,0 +1,70 @@
+package dags
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+func TestRender(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		options Options
+		name    string
+		want    []string
+	}{
+		{Options{Operator: Bash}, RefreshDockerTokenFile, []string{`CONNECTION_IDS = ""`, `SCHEDULE = "55 5,11,17,23 * * *"`}},
+		{Options{Operator: Bash, Schedule: "0 */4 * * *", ConnectionIDs: "a,b.c"}, RefreshDockerTokenFile,
+			[]string{`SCHEDULE = "0 */4 * * *"`, `CONNECTION_IDS = "a,b.c"`}},
+		{Options{Operator: Bash, Schedule: "None"}, RefreshDockerTokenFile, []string{"SCHEDULE = None\n"}},
+		{Options{Operator: Docker, Schedule: "@daily", Image: "registry.example.com:5000/ecr-refresh:1.0"}, RefreshDockerTokenDockerFile,
+			[]string{`SCHEDULE = "@daily"`, `IMAGE = "registry.example.com:5000/ecr-refresh:1.0"`}},
+	} {
+		name, text, err := Render(row.options)
+		if err != nil || name != row.name {
+			t.Errorf("%+v: %s, %v", row.options, name, err)
+		}
+		for _, line := range row.want {
+			if !strings.Contains(text, "\n"+line) {
+				t.Errorf("%+v: no line %s", row.options, line)
+			}
+		}
+		compiles(t, Sign(text, "v1.2.3"))
+	}
+}
+
+func compiles(t *testing.T, text string) {
+	t.Helper()
+	python := exec.Command("python3", "-c", "import sys; compile(sys.stdin.read(), 'dag', 'exec')")
+	python.Stdin = strings.NewReader(text)
+	if out, err := python.CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
+func TestRenderRefuses(t *testing.T) {
+	t.Parallel()
+	for _, o := range []Options{
+		{}, {Operator: "kubernetes"}, {Operator: Bash, Image: "x"},
+		{Operator: Bash, Schedule: `"; import os #`}, {Operator: Bash, Schedule: "* * * *"}, {Operator: Bash, Schedule: "@fortnightly"},
+		{Operator: Bash, ConnectionIDs: `a"b`}, {Operator: Bash, ConnectionIDs: "a,,b"}, {Operator: Bash, ConnectionIDs: "a\n"},
+		{Operator: Docker, Image: `x"`}, {Operator: Docker, Image: "-x"},
+	} {
+		if _, _, err := Render(o); err == nil {
+			t.Errorf("%+v passes", o)
+		}
+	}
+}
+
+func TestSigned(t *testing.T) {
+	t.Parallel()
+	signed := Sign(RefreshDockerToken, "v1")
+	if text, ok := Signed(signed); !ok || text != RefreshDockerToken {
+		t.Error("its own text is not known again")
+	}
+	for _, other := range []string{RefreshDockerToken, signed + " ", strings.Replace(signed, "55 5,", "50 5,", 1), ""} {
+		if _, ok := Signed(other); ok {
+			t.Errorf("%.40q passes", other)
+		}
+	}
+}
