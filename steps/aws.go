@@ -97,3 +97,17 @@ func (ids *identities) assume(ctx context.Context, source TokenSource) (aws.Conf
 		}))
 	return cfg, nil
 }
+
+// WhoAmI gives the ARN of the identity that source asks as: STS GetCallerIdentity, which needs no permission.
+func WhoAmI(ctx context.Context, load AWSConfig, source TokenSource) (string, error) {
+	ids := &identities{load: load, loaded: map[AWSIdentity]func() (aws.Config, error){}}
+	cfg, err := ids.config(ctx, source)
+	if err != nil {
+		return "", err
+	}
+	out, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	if err != nil {
+		return "", ecrError("STS", err)
+	}
+	return aws.ToString(out.Arn), nil
+}

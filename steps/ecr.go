@@ -44,7 +44,7 @@ func NewECR(load AWSConfig) ECR {
 		}
 		data, err := source.ask(ctx, cfg)
 		if err != nil {
-			return token.Token{}, ecrError(err)
+			return token.Token{}, ecrError("ECR", err)
 		}
 		t, err := decodeToken(data)
 		if err != nil {
@@ -154,9 +154,9 @@ func decodeToken(data types.AuthorizationData) (token.Token, error) {
 	}, nil
 }
 
-// ecrError sorts an error of the AWS SDK: whether a retry may help, and what to do next.
+// ecrError sorts an error of the AWS SDK, of the service that peer names: whether a retry may help, and what to do next.
 // Codes: https://docs.aws.amazon.com/AmazonECR/latest/APIReference/CommonErrors.html
-func ecrError(err error) error {
+func ecrError(peer string, err error) error {
 	var sorted *failure.Error
 	if errors.As(err, &sorted) {
 		return err
@@ -171,7 +171,7 @@ func ecrError(err error) error {
 	case credentials && !isNetwork(err):
 		return failure.Permanent(hintCredentials, "get AWS credentials: %s", credentialsCause(cause))
 	}
-	return failure.Network("ECR", err)
+	return failure.Network(peer, err)
 }
 
 // credentialsCause keeps what a credential_process printed out of the log: it may be the credentials.

@@ -67,15 +67,16 @@ func engineTransport(certPath string, verify bool) (*http.Client, error) {
 	return &http.Client{Transport: &http.Transport{TLSClientConfig: config}, CheckRedirect: client.CheckRedirect}, nil
 }
 
-// engineVersion gives the Engine's version. Before its first call the client pings the Engine and agrees on an API version.
-func engineVersion(ctx context.Context, engine *Engine) (string, error) {
+// Reach gives the Engine's version and that of its API. Before its first call the client pings the Engine and agrees on an
+// API version.
+func (e *Engine) Reach(ctx context.Context) (version, api string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, enginePing)
 	defer cancel()
-	version, err := engine.Version(ctx)
+	v, err := e.Version(ctx)
 	if err != nil {
-		return "", fmt.Errorf("ask Docker Engine at %s: %w", engine.Host, engineError(err))
+		return "", "", fmt.Errorf("ask Docker Engine at %s: %w", e.Host, engineError(err))
 	}
-	return failure.Said(version.Version), nil
+	return failure.Said(v.Version), failure.Said(v.APIVersion), nil
 }
 
 // login makes the Engine ask the registry, and gives its answer ("Login Succeeded"). server must not be empty: an

@@ -52,6 +52,25 @@ func (r *Registry) Check(ctx context.Context, registryURL, username string, pass
 	return nil
 }
 
+// Reach asks the registry's /v2/ without a login, and gives the time of its clock (zero where it does not say). An answer
+// of 401 is what a registry gives; its TLS certificate was checked on the way.
+func (r *Registry) Reach(ctx context.Context, registryURL string) (time.Time, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, registryURL+"/v2/", nil)
+	if err != nil {
+		return time.Time{}, failure.Permanent("", "the host's name is not valid")
+	}
+	resp, err := r.http.Do(req)
+	if err != nil {
+		return time.Time{}, failure.Network(req.URL.Host, err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusUnauthorized && resp.StatusCode != http.StatusOK {
+		return time.Time{}, registryError(resp)
+	}
+	date, _ := http.ParseTime(resp.Header.Get("Date"))
+	return date, nil
+}
+
 // noAnswer marks what a second attempt may change.
 type noAnswer struct{ error }
 

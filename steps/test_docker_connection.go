@@ -126,7 +126,7 @@ func (s TestDockerConnection) engine(ctx context.Context) (string, error) {
 		s.Log.Info("no Docker Engine here: the registry itself is asked")
 		return "none", nil
 	}
-	version, err := engineVersion(ctx, s.Engine)
+	version, _, err := s.Engine.Reach(ctx)
 	if err == nil {
 		s.Log.Info(fmt.Sprintf("Docker Engine %s answers", version))
 	}

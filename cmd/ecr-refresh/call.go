@@ -36,6 +36,9 @@ type call struct {
 	stdout io.Writer
 	log    *slog.Logger
 	faults []error
+
+	hosts    map[string]string // of connections, where Airflow told
+	terminal *progress         // nil where the log goes elsewhere
 }
 
 // step makes the command of one step. read gathers the inputs and makes the step; the step it gives runs under --timeout
@@ -70,7 +73,12 @@ func (p *program) openLog(c *call) error {
 	default:
 		return failure.Permanent("give stderr or stdout", "read --log-output: %q is no stream", output)
 	}
-	log, err := newLog(w, c.optional(c.logFormat), c.optional(c.logLevel))
+	colours := paint(w)
+	if isTerminal(w) {
+		c.terminal = &progress{w: w}
+		w = c.terminal
+	}
+	log, err := newLog(w, c.optional(c.logFormat), c.optional(c.logLevel), colours)
 	if err != nil {
 		return err
 	}
@@ -91,12 +99,20 @@ func (c *call) do(read func(*call) func(context.Context) ([]byte, error)) error 
 	ctx, cancel := context.WithTimeout(c.Context.Context, timeout)
 	defer cancel()
 	began := time.Now()
-	result, err := run(ctx)
+	result, err := c.watched(ctx, run)
 	c.writeMetrics(began, result, err)
 	if err != nil {
 		return err
 	}
 	return c.print(result)
+}
+
+// watched runs a command's work under the eyes of who sits at the terminal, if somebody does.
+func (c *call) watched(ctx context.Context, run func(context.Context) ([]byte, error)) ([]byte, error) {
+	if c.terminal != nil {
+		defer c.terminal.during(c.Command.Name)()
+	}
+	return run(ctx)
 }
 
 func inputHint(faults []error) string {
@@ -119,6 +135,16 @@ func (c *call) fault(err error) {
 	if err != nil {
 		c.faults = append(c.faults, err)
 	}
+}
+
+// excused runs read, and gives the faults that it finds instead of keeping them.
+func (c *call) excused(read func()) error {
+	before := c.faults
+	c.faults = nil
+	read()
+	found := failure.Join(c.faults)
+	c.faults = before
+	return found
 }
 
 // optional gives an input, or its fallback.

@@ -12,14 +12,14 @@ import (
 )
 
 // newLog makes the log of a command: format is text or json, level is slog's name of one.
-func newLog(w io.Writer, format, level string) (*slog.Logger, error) {
+func newLog(w io.Writer, format, level string, colours painter) (*slog.Logger, error) {
 	var min slog.Level
 	if err := min.UnmarshalText([]byte(level)); err != nil {
 		return nil, failure.Permanent("give debug, info, warn or error", "read --log-level: %q is no level", level)
 	}
 	switch format {
 	case "text":
-		return slog.New(newSentences(w, min)), nil
+		return slog.New(newSentences(w, min, colours)), nil
 	case "json":
 		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: min})), nil
 	}
@@ -33,10 +33,11 @@ type sentences struct {
 	min   slog.Level
 	mu    *sync.Mutex
 	attrs []slog.Attr
+	paint painter
 }
 
-func newSentences(w io.Writer, min slog.Level) *sentences {
-	return &sentences{w: w, min: min, mu: &sync.Mutex{}}
+func newSentences(w io.Writer, min slog.Level, colours painter) *sentences {
+	return &sentences{w: w, min: min, mu: &sync.Mutex{}, paint: colours}
 }
 
 // Enabled implements slog.Handler.
@@ -44,7 +45,7 @@ func (h *sentences) Enabled(_ context.Context, level slog.Level) bool { return l
 
 // Handle implements slog.Handler.
 func (h *sentences) Handle(_ context.Context, r slog.Record) error {
-	line, hint := "ecr-refresh: "+prefix(r.Level)+r.Message, ""
+	line, hint := r.Message, ""
 	add := func(a slog.Attr) bool {
 		a.Value = a.Value.Resolve()
 		if a.Key == "hint" {
@@ -58,9 +59,9 @@ func (h *sentences) Handle(_ context.Context, r slog.Record) error {
 		add(a)
 	}
 	r.Attrs(add)
-	line = oneLine(line) + "\n"
+	line = "ecr-refresh: " + h.prefix(r.Level) + oneLine(line) + "\n"
 	if hint != "" {
-		line += oneLine("ecr-refresh: hint: "+hint) + "\n"
+		line += "ecr-refresh: " + h.paint.good("hint:") + " " + oneLine(hint) + "\n"
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -78,14 +79,14 @@ func oneLine(text string) string {
 	}, strings.ReplaceAll(strings.TrimSpace(text), "\n", "; "))
 }
 
-func prefix(level slog.Level) string {
+func (h *sentences) prefix(level slog.Level) string {
 	switch {
 	case level >= slog.LevelError:
-		return "error: "
+		return h.paint.bad("error:") + " "
 	case level >= slog.LevelWarn:
-		return "warning: "
+		return h.paint.warn("warning:") + " "
 	case level < slog.LevelInfo:
-		return "debug: "
+		return h.paint.dim("debug:") + " "
 	}
 	return ""
 }

@@ -43,7 +43,7 @@ func TestSentences(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			var out bytes.Buffer
-			row.log(slog.New(newSentences(&out, slog.LevelInfo)))
+			row.log(slog.New(newSentences(&out, slog.LevelInfo, painter{})))
 			if out.String() != row.want {
 				t.Errorf("got  %q\nwant %q", out.String(), row.want)
 			}
@@ -54,7 +54,7 @@ func TestSentences(t *testing.T) {
 func TestSentencesKeepLinesWhole(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	log := slog.New(newSentences(&out, slog.LevelInfo))
+	log := slog.New(newSentences(&out, slog.LevelInfo, painter{}))
 	var all sync.WaitGroup
 	for range 50 {
 		all.Go(func() { log.With("a", 1).Warn("look", "hint", "there") })
@@ -73,7 +73,7 @@ func TestNewLog(t *testing.T) {
 		{"text", "loud", `read --log-level: "loud" is no level`},
 		{"text", "", `read --log-level: "" is no level`},
 	} {
-		_, err := newLog(&bytes.Buffer{}, row.format, row.level)
+		_, err := newLog(&bytes.Buffer{}, row.format, row.level, painter{})
 		if row.fault == "" && err != nil || row.fault != "" && (!failure.IsPermanent(err) || err.Error() != row.fault) {
 			t.Errorf("%+v: %v", row, err)
 		}
@@ -93,7 +93,7 @@ func TestReport(t *testing.T) {
 		{failure.Permanent("", "wrong"), "ecr-refresh: error: wrong\n" + useless},
 	} {
 		var out bytes.Buffer
-		report(slog.New(newSentences(&out, slog.LevelInfo)), row.err)
+		report(slog.New(newSentences(&out, slog.LevelInfo, painter{})), row.err)
 		if out.String() != row.want {
 			t.Errorf("got  %q\nwant %q", out.String(), row.want)
 		}
@@ -103,7 +103,7 @@ func TestReport(t *testing.T) {
 func TestReportInJSON(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	log, err := newLog(&out, "json", "error")
+	log, err := newLog(&out, "json", "error", painter{})
 	if err != nil {
 		t.Fatal(err)
 	}

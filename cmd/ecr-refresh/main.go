@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -40,7 +42,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	defer signal.Stop(signals)
 
 	p := &program{stdin: stdin, stdout: stdout, stderr: stderr}
-	p.log.Store(slog.New(newSentences(stderr, slog.LevelInfo)))
+	p.log.Store(slog.New(newSentences(stderr, slog.LevelInfo, paint(stderr))))
 	done := make(chan error, 1)
 	go func() { done <- p.app().RunContext(ctx, args) }()
 	select {
@@ -69,46 +71,71 @@ type program struct {
 
 func (p *program) app() *cli.App {
 	app := &cli.App{
-		Name:            "ecr-refresh",
-		Usage:           "keep Airflow's Docker connections to Amazon ECR alive",
-		UsageText:       "ecr-refresh COMMAND [--help]",
-		Version:         version(),
-		HideHelpCommand: true,
-		Writer:          p.stdout,
-		ErrWriter:       p.stderr,
-		OnUsageError:    usageError,
-		ExitErrHandler:  func(*cli.Context, error) {},
-		Action:          noCommand,
+		Name:      "ecr-refresh",
+		Usage:     "keep Airflow's Docker connections to Amazon ECR alive",
+		UsageText: "ecr-refresh COMMAND [--help]",
+		Description: `An ECR password lives 12 hours. Three steps, each a task of Airflow's DAG refresh_docker_token_v4 and a shell
+command, get a new one, put it into Airflow's connections, and log in with it as a Docker task would.
+
+First of all:
+  ecr-refresh plan --account 123456789012 --region us-east-1   # what a run would do; sends nothing
+  ecr-refresh doctor                                           # what is set up, and what is wrong with it
+  ecr-refresh run --dry-run                                    # everything but the publishing`,
+		Version:              version(),
+		EnableBashCompletion: true,
+		HideHelpCommand:      true,
+		Writer:               p.stdout,
+		ErrWriter:            p.stderr,
+		OnUsageError:         usageError,
+		ExitErrHandler:       func(*cli.Context, error) {},
+		Action:               noCommand,
 	}
 	app.Commands = p.commands()
 	return app
 }
 
-// commands are in the order of the DAG.
+// commands are in the order of a day: the DAG's steps, the shell's commands, what is needed once.
 func (p *program) commands() []*cli.Command {
-	return []*cli.Command{
-		p.extractECRToken(),
-		p.updateDockerConnection(),
-		p.testDockerConnection(),
-		p.run(),
-		p.plan(),
-		p.status(),
-		p.dag(),
-		p.keygen(),
-	}
+	const steps, look, once = "The steps, as tasks and by hand", "To look at things", "To set things up"
+	return append([]*cli.Command{
+		in(steps, p.extractECRToken()),
+		in(steps, p.updateDockerConnection()),
+		in(steps, p.testDockerConnection()),
+		in(steps, p.run()),
+		in(look, p.plan()),
+		in(look, p.status()),
+		in(look, p.doctor()),
+		in(once, p.dag()),
+		in(once, p.keygen()),
+		in(once, p.completion()),
+	}, p.man()...)
 }
 
-func usageError(_ *cli.Context, err error, _ bool) error {
-	return failure.Permanent("see ecr-refresh COMMAND --help", "read command line: %w", err)
+func in(category string, command *cli.Command) *cli.Command {
+	command.Category = category
+	return command
+}
+
+// usageError names the flag that was probably meant.
+func usageError(c *cli.Context, err error, _ bool) error {
+	hint := "see ecr-refresh COMMAND --help"
+	if _, flag, unknown := strings.Cut(err.Error(), "flag provided but not defined: -"); unknown && c.Command != nil {
+		if meant := cli.SuggestFlag(c.Command.Flags, strings.TrimLeft(flag, "-"), false); meant != "" {
+			hint = "did you mean " + meant + "?"
+		}
+	}
+	return failure.Permanent(hint, "read command line: %w", err)
 }
 
 // noCommand runs when no command's name was given; the library itself would exit with 0, or 3.
 func noCommand(c *cli.Context) error {
-	if c.Args().First() == "help" {
+	name := c.Args().First()
+	switch {
+	case name == "help":
 		return cli.ShowAppHelp(c)
-	}
-	if c.Args().Present() {
-		return failure.Permanent("see ecr-refresh --help", "read command line: unknown command %q", c.Args().First())
+	case name != "":
+		meant := strings.Replace(cli.SuggestCommand(c.App.Commands, name), "Did", "did", 1)
+		return failure.Permanent(cmp.Or(meant, "see ecr-refresh --help"), "read command line: unknown command %q", name)
 	}
 	return failure.Permanent("see ecr-refresh --help", "read command line: no command given")
 }

@@ -32,6 +32,7 @@ func TestMain(m *testing.M) {
 //	hand-over ID                    set ECR_REFRESH_DOCKER_{HOST,PORT,LOGIN,PASSWORD} for step 3
 //	hand-over --list ID...          set ECR_REFRESH_DOCKER_SECRETS as the DAG renders it for step 3
 //	dag-run [ID AGE FILE]           add a run of the DAG, so old, that left FILE as document 2; without FILE a failed one
+//	pool NAME                       add a pool
 //	published ID                    is the stored password ECR's newest token?
 //	no-secrets                      is none of the secrets in stdout, stderr or any file below $WORK?
 func TestScripts(t *testing.T) {
@@ -62,6 +63,7 @@ func TestScripts(t *testing.T) {
 			"connection": cmdConnection,
 			"hand-over":  cmdHandOver,
 			"dag-run":    cmdDAGRun,
+			"pool":       cmdPool,
 			"published":  cmdPublished,
 			"no-secrets": cmdNoSecrets,
 		},
@@ -218,6 +220,13 @@ func cmdDAGRun(ts *testscript.TestScript, neg bool, args []string) {
 	dag, _ := api.DAG("refresh_docker_token_v4")
 	dag.ID, dag.Runs = "refresh_docker_token_v4", append(dag.Runs, run)
 	api.SetDAG(dag)
+}
+
+func cmdPool(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: pool NAME")
+	}
+	boxOf(ts).Airflow.SetPool(sandbox.Pool{Name: args[0], Slots: 5})
 }
 
 func cmdPublished(ts *testscript.TestScript, neg bool, args []string) {

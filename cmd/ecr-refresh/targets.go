@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -136,7 +137,7 @@ func (c *call) hostOf() func(id string) string {
 		c.fault(failure.Permanent("deploy the DAG of this version", "read %s: it is not a JSON object of hosts by connection id", hostsEnv))
 	}
 	return func(id string) string {
-		host := hosts[id]
+		host := cmp.Or(hosts[id], c.hosts[id])
 		if host == "" {
 			conn, _, _ := connectionFromEnv(id) // what is wrong with it, step 3 tells
 			host = conn.host

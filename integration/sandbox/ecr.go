@@ -52,14 +52,15 @@ type ECR struct {
 	life           time.Duration
 	username       string
 	password       string
-	issued         map[string]Token // by password
+	issued         map[string]Token           // by password
+	sessions       map[string]aws.Credentials // of assumed roles, by access key
 	last           Token
 	calls          int
 }
 
 func newECR(opts Options) *ECR {
 	return &ECR{
-		account: opts.Account, now: opts.Now, life: tokenLife, username: "AWS", issued: map[string]Token{},
+		account: opts.Account, now: opts.Now, life: tokenLife, username: "AWS", issued: map[string]Token{}, sessions: map[string]aws.Credentials{},
 		credentials: aws.Credentials{AccessKeyID: "AKIAIOSFODNN7EXAMPLE", SecretAccessKey: rand.Text() + rand.Text()[:14]},
 	}
 }
@@ -133,7 +134,7 @@ func (e *ECR) getAuthorizationToken(w http.ResponseWriter, r *http.Request) {
 	region, suffix := ecrHost(r.Host)
 	refusal := checkOperation(r)
 	if refusal == nil {
-		refusal = e.checkSignature(r, body, region)
+		_, refusal = e.checkSignature(r, body, region, "ecr")
 	}
 	if refusal == nil {
 		refusal = locked(&e.state, e.checkRight)
@@ -259,27 +260,39 @@ func parseSignature(header string) (signature, *awsError) {
 }
 
 // checkSignature signs the request again with the secret that the caller must know, and compares.
-func (e *ECR) checkSignature(r *http.Request, body []byte, region string) *awsError {
+func (e *ECR) checkSignature(r *http.Request, body []byte, region, service string) (aws.Credentials, *awsError) {
 	got, refusal := parseSignature(r.Header.Get("Authorization"))
 	if refusal != nil {
-		return refusal
+		return aws.Credentials{}, refusal
 	}
-	if refusal := got.checkScope(r.Header, region, e.now().UTC()); refusal != nil {
-		return refusal
+	if refusal := got.checkScope(r.Header, region, service, e.now().UTC()); refusal != nil {
+		return aws.Credentials{}, refusal
 	}
-	credentials := e.Credentials()
-	if got.accessKeyID != credentials.AccessKeyID || r.Header.Get("X-Amz-Security-Token") != credentials.SessionToken {
-		return awsErrorf("UnrecognizedClientException", "The security token included in the request is invalid.")
+	credentials := e.identity(got.accessKeyID)
+	if credentials.AccessKeyID == "" || r.Header.Get("X-Amz-Security-Token") != credentials.SessionToken {
+		return aws.Credentials{}, awsErrorf("UnrecognizedClientException", "The security token included in the request is invalid.")
 	}
 	want, err := got.sign(r, body, credentials)
 	if err != nil || !hmac.Equal([]byte(want), []byte(got.value)) {
-		return awsErrorf("InvalidSignatureException", "The request signature we calculated does not match the signature you provided. "+
+		return aws.Credentials{}, awsErrorf("InvalidSignatureException", "The request signature we calculated does not match the signature you provided. "+
 			"Check your AWS Secret Access Key and signing method. Consult the service documentation for details.")
 	}
-	return nil
+	return credentials, nil
 }
 
-func (s signature) checkScope(header http.Header, region string, now time.Time) *awsError {
+// identity gives the credentials of an access key: the one identity's, or those of a role that it assumed.
+func (e *ECR) identity(accessKeyID string) aws.Credentials {
+	e.state.Lock()
+	defer e.state.Unlock()
+	if e.credentials.AccessKeyID == accessKeyID {
+		return e.credentials
+	}
+	return e.sessions[accessKeyID]
+}
+
+func (e *ECR) addSession(c aws.Credentials) { e.set(func() { e.sessions[c.AccessKeyID] = c }) }
+
+func (s signature) checkScope(header http.Header, region, service string, now time.Time) *awsError {
 	const invalid = "InvalidSignatureException"
 	at, err := time.Parse(amzDate, header.Get("X-Amz-Date"))
 	switch {
@@ -289,8 +302,8 @@ func (s signature) checkScope(header http.Header, region string, now time.Time) 
 		return awsErrorf(invalid, "Credential should be scoped to a valid date.")
 	case s.region != region:
 		return awsErrorf(invalid, "Credential should be scoped to a valid region.")
-	case s.service != "ecr":
-		return awsErrorf(invalid, "Credential should be scoped to correct service: 'ecr'.")
+	case s.service != service:
+		return awsErrorf(invalid, "Credential should be scoped to correct service: '%s'.", service)
 	case at.Before(now.Add(-maxSkew)):
 		return awsErrorf(invalid, "Signature expired: %s is now earlier than %s (%s - 15 min.)",
 			at.Format(amzDate), now.Add(-maxSkew).Format(amzDate), now.Format(amzDate))
@@ -298,7 +311,11 @@ func (s signature) checkScope(header http.Header, region string, now time.Time) 
 		return awsErrorf(invalid, "Signature not yet current: %s is still later than %s (%s + 15 min.)",
 			at.Format(amzDate), now.Add(maxSkew).Format(amzDate), now.Format(amzDate))
 	}
-	for _, name := range []string{"host", "x-amz-date", "x-amz-target"} {
+	must := []string{"host", "x-amz-date"}
+	if service == "ecr" {
+		must = append(must, "x-amz-target")
+	}
+	for _, name := range must {
 		if !slices.Contains(s.headers, name) {
 			return awsErrorf(invalid, "'%s' must be a 'SignedHeader' in the AWS Authorization.", name)
 		}

@@ -30,6 +30,7 @@ import (
 type Proxy struct {
 	Faults
 	ecr      *ECR
+	sts      *STS
 	registry *Registry
 	ca       authority
 	caFile   string
@@ -42,7 +43,7 @@ type Proxy struct {
 	refused []string
 }
 
-func newProxy(caFile string, ecr *ECR, registry *Registry) (*Proxy, error) {
+func newProxy(caFile string, ecr *ECR, sts *STS, registry *Registry) (*Proxy, error) {
 	ca, err := newAuthority()
 	if err != nil {
 		return nil, err
@@ -55,7 +56,7 @@ func newProxy(caFile string, ecr *ECR, registry *Registry) (*Proxy, error) {
 		return nil, err
 	}
 	p := &Proxy{
-		ecr: ecr, registry: registry, ca: ca, caFile: caFile, tunnels: newTunnels(listener.Addr()),
+		ecr: ecr, sts: sts, registry: registry, ca: ca, caFile: caFile, tunnels: newTunnels(listener.Addr()),
 		url: &url.URL{Scheme: "http", Host: listener.Addr().String()},
 	}
 	p.stops = []func() error{serve(listener, p), p.serveTunnels()}
@@ -165,6 +166,9 @@ func (p *Proxy) peer(host string) peer {
 	}
 	if registryRegion(host) != "" {
 		return p.registry
+	}
+	if stsRegion(host) != "" {
+		return p.sts
 	}
 	return nil
 }

@@ -40,6 +40,7 @@ type Options struct {
 // Sandbox is a set of running stand-ins.
 type Sandbox struct {
 	ECR      *ECR
+	STS      *STS
 	Registry *Registry
 	Airflow  *Airflow
 	Engine   *Engine
@@ -63,6 +64,7 @@ func (s *Sandbox) start() error {
 		return err
 	}
 	s.ECR = newECR(s.opts)
+	s.STS = &STS{ecr: s.ECR}
 	s.Registry = &Registry{lookup: s.ECR.lookup, now: s.opts.Now}
 	s.Airflow = newAirflow(s.opts.Now)
 	s.Airflow.SetConnection(dockerDefault(s.opts))
@@ -96,7 +98,7 @@ func (s *Sandbox) defaults() error {
 }
 
 func (s *Sandbox) startProxy() (err error) {
-	s.Proxy, err = newProxy(filepath.Join(s.opts.Dir, "ca.pem"), s.ECR, s.Registry)
+	s.Proxy, err = newProxy(filepath.Join(s.opts.Dir, "ca.pem"), s.ECR, s.STS, s.Registry)
 	if err == nil {
 		s.onClose(s.Proxy.close)
 	}

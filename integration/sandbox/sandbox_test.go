@@ -154,7 +154,7 @@ func TestProxyRefusesOtherHosts(t *testing.T) {
 	client := s.HTTPClient()
 	defer client.CloseIdleConnections()
 	for _, address := range []string{
-		"https://example.com/", "https://sts.us-east-1.amazonaws.com/", "https://registry-1.docker.io/v2/",
+		"https://example.com/", "https://iam.amazonaws.com/", "https://registry-1.docker.io/v2/",
 		"https://" + s.RegistryHost() + ":8443/v2/", "https://12345.dkr.ecr.us-east-1.amazonaws.com/v2/", "https://evil" + s.RegistryHost() + "/v2/",
 	} {
 		if response, err := client.Do(newRequest(t, "GET", address, "")); err == nil {

@@ -1,0 +1,194 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"ecr-refresh/airflowclient"
+	"ecr-refresh/steps"
+	"ecr-refresh/steps/failure"
+	"ecr-refresh/steps/trust"
+)
+
+// checkLimit bounds one check.
+const checkLimit = 10 * time.Second
+
+func (p *program) doctor() *cli.Command {
+	in := settings()
+	return p.step(cli.Command{
+		Name:  "doctor",
+		Usage: "check all that a run needs, and say what to do about the rest",
+		Flags: []cli.Flag{
+			jsonFlag(),
+			&cli.StringFlag{Name: "dag-id", Usage: "`ID` of the DAG that renews", Value: "refresh_docker_token_v4"},
+			&cli.StringFlag{Name: "pool", Usage: "`NAME` of the DAG's pool", Value: "systemqueue"},
+		},
+		Description: describe(`Run it on a worker, as the user that runs tasks. It changes nothing and publishes nothing. Exit code 1 means that a
+check failed.
+
+` + airflowEnvHelp + `
+` + adminEnvHelp + `
+Without it, what airflow-api's account may not read is skipped: pool, DAG, runs.
+
+Example:
+  ecr-refresh doctor --account 123456789012 --region us-east-1`),
+	}, []setting{in.account, in.region, in.connectionIDs, in.targets, in.airflowURL, in.engine},
+		func(c *call) func(context.Context) ([]byte, error) {
+			d := c.doctorOf(c.roots())
+			return func(ctx context.Context) ([]byte, error) {
+				found := d.examine(ctx)
+				_, err := c.stdout.Write(found.print(c.Bool("json"), paint(c.stdout)))
+				return nil, errors.Join(err, found.verdict())
+			}
+		})
+}
+
+// doctor is what a run would use. What could not be made of the inputs is nil, and has an error.
+type doctor struct {
+	*call
+	airflow    *airflowclient.Client // as the DAG logs in
+	airflowErr error
+	reader     *airflowclient.Client // as the admin, where one is named
+	readerErr  error
+	engine     *steps.Engine
+	engineErr  error
+	load       steps.AWSConfig
+	registry   *steps.Registry
+	now        func() time.Time
+
+	connections map[string]airflowclient.Connection
+	targets     []steps.Target
+}
+
+func (c *call) doctorOf(roots *trust.Roots) *doctor {
+	d := &doctor{call: c, load: steps.LoadAWS(roots, c.log), registry: steps.NewRegistry(steps.NewTransport(roots)), now: time.Now}
+	d.airflowErr = c.excused(func() { d.airflow = c.airflow(roots) })
+	d.reader, d.readerErr = d.airflow, d.airflowErr
+	if adminGiven() {
+		d.readerErr = c.excused(func() { d.reader = c.reader(roots) })
+	}
+	d.engineErr = c.excused(func() { d.engine = c.test().Engine })
+	return d
+}
+
+// examine asks Airflow for the connections first, since their hosts may name the registries; then all else, side by side.
+func (d *doctor) examine(ctx context.Context) findings {
+	groups := [][]func(context.Context) findings{
+		{d.checkConnections},
+		{d.checkInputs},
+		{d.checkAWS, d.checkRegistries, d.checkRights, d.checkDAG, d.checkEngine, d.checkWorker},
+	}
+	var all findings
+	for _, group := range groups {
+		all = append(all, sideBySide(ctx, group)...)
+	}
+	if d.airflow != nil {
+		_ = d.airflow.Logout(context.WithoutCancel(ctx))
+	}
+	return all
+}
+
+// sideBySide runs checks at once, and gives what they found in their order.
+func sideBySide(ctx context.Context, checks []func(context.Context) findings) findings {
+	found := make([]findings, len(checks))
+	var all sync.WaitGroup
+	for i, check := range checks {
+		all.Go(func() { found[i] = check(ctx) })
+	}
+	all.Wait()
+	return slices.Concat(found...)
+}
+
+// finding is what came of one check.
+type finding struct {
+	Name    string `json:"name"`
+	State   string `json:"state"` // ok, warn, fail or skip
+	Message string `json:"message"`
+	Hint    string `json:"hint,omitempty"`
+}
+
+type findings []finding
+
+func (f *findings) ok(name, format string, args ...any) {
+	*f = append(*f, finding{name, "ok", fmt.Sprintf(format, args...), ""})
+}
+
+func (f *findings) warn(name, hint, format string, args ...any) {
+	*f = append(*f, finding{name, "warn", oneLine(fmt.Sprintf(format, args...)), hint})
+}
+
+func (f *findings) skip(name, hint, format string, args ...any) {
+	*f = append(*f, finding{name, "skip", oneLine(fmt.Sprintf(format, args...)), hint})
+}
+
+func (f *findings) fail(name string, err error) {
+	*f = append(*f, finding{name, "fail", oneLine(err.Error()), failure.Hint(err)})
+}
+
+// judge is ok or fail.
+func (f *findings) judge(name string, err error, format string, args ...any) bool {
+	if err != nil {
+		f.fail(name, err)
+		return false
+	}
+	f.ok(name, format, args...)
+	return true
+}
+
+func (f findings) print(asJSON bool, colours painter) []byte {
+	var text bytes.Buffer
+	if asJSON {
+		_ = json.NewEncoder(&text).Encode(map[string]findings{"checks": f}) // into memory
+		return text.Bytes()
+	}
+	out := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	for _, one := range f {
+		fmt.Fprintf(out, "%s\t%s\t%s\n", one.state(colours), one.Name, one.Message)
+		if one.Hint != "" && one.State != "ok" {
+			fmt.Fprintf(out, "%s\t\t→ %s\n", colours.dim("    "), one.Hint)
+		}
+	}
+	_ = out.Flush()
+	return text.Bytes()
+}
+
+// state is four characters wide in each colour, so that the columns stand.
+func (f finding) state(colours painter) string {
+	word := fmt.Sprintf("%-4s", f.State)
+	switch f.State {
+	case "ok":
+		return colours.good(word)
+	case "warn":
+		return colours.warn(word)
+	case "fail":
+		return colours.bad(word)
+	}
+	return colours.dim(word)
+}
+
+func (f findings) verdict() error {
+	n := 0
+	for _, one := range f {
+		if one.State == "fail" {
+			n++
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	return failure.Transient("each has a hint above", "%d of %d checks failed", n, len(f))
+}
+
+// limited gives a check its time.
+func limited(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, checkLimit)
+}
