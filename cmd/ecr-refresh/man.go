@@ -15,7 +15,7 @@ func (p *program) man() []*cli.Command {
 		Name:   "man",
 		Hidden: true,
 		Action: func(c *cli.Context) error {
-			page, err := c.App.ToMan()
+			page, err := c.App.ToManWithSection(1)
 			if err == nil {
 				_, err = io.WriteString(p.stdout, page)
 			}
