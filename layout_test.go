@@ -76,7 +76,7 @@ func walk(t *testing.T, visit func(path string)) {
 
 func TestTopLevelNames(t *testing.T) {
 	t.Parallel()
-	allowed := strings.Fields("cmd steps airflowclient dags integration docs Makefile go.mod go.sum README.md LICENSE layout_test.go bin")
+	allowed := strings.Fields("cmd steps airflowclient dags integration docs Makefile go.mod go.sum README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md LICENSE ecr_targets.schema.json layout_test.go bin")
 	entries, err := os.ReadDir(".")
 	if err != nil {
 		t.Fatal(err)
