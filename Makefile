@@ -4,7 +4,7 @@ BIN   := bin
 # The library's man page generator stays out: nothing calls it. -buildvcs stamps the version from git.
 BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=auto -tags urfave_cli_no_docs -ldflags '-s -w'
 
-.PHONY: help build image man demo test integration compat lab lab-down generate generate-openapi lint check bench pictures release reproduce
+.PHONY: help build image man demo test integration compat lab lab-down generate generate-openapi lint check bench pictures readme-test release reproduce
 
 help: ## print these notes
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,11 @@ generate: ## make the API client anew from airflowclient/openapi.yaml
 generate-openapi: ## cut airflowclient/openapi.yaml anew out of Airflow's wheel (pip downloads it)
 	@python3 airflowclient/cut_openapi.py
 	@$(MAKE) --no-print-directory generate
+
+readme-test: build ## run the README's commands: among the stand-ins, and the DAG in a lab of real peers
+	@go test -count=1 -run '^TestReadme$$' ./integration
+	@integration/peers/install.sh
+	@go run ./integration/lab up --trigger && go run ./integration/lab down || { go run ./integration/lab down; exit 1; }
 
 lint: ## gofmt, vet, staticcheck
 	@off=$$(gofmt -l cmd steps airflowclient dags integration *.go); [ -z "$$off" ] || { echo "gofmt: $$off"; exit 1; }

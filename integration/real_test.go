@@ -67,6 +67,7 @@ func TestReal(t *testing.T) {
 	})
 	t.Run("many", w.many)
 	t.Run("one right less", w.oneRightLess)
+	t.Run("commands of the README", w.readmeCommands)
 	t.Run("ready-made token", w.readyMadeToken)
 	t.Run("engine stopped", w.engineStopped)
 	t.Run("by hand", func(t *testing.T) { suite(t, realSite{w}, w.bin) })
