@@ -46,6 +46,10 @@ Example:
   ecr-refresh dag install --dags-folder /opt/airflow/dags --schedule '0 */6 * * *'`),
 	}, nil, func(c *call) func(context.Context) ([]byte, error) {
 		name, text := c.renderedDAG()
+		// The library would leave what stands before the subcommand's name unused.
+		if given := c.Lineage()[1].LocalFlagNames(); len(given) > 0 {
+			c.fault(failure.Permanent("write: ecr-refresh dag install --"+given[0]+" …", "read command line: --%s stands before install", given[0]))
+		}
 		folder := c.String("dags-folder")
 		if folder == "" {
 			c.missing("DAG folder", "--dags-folder")
