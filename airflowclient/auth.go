@@ -2,6 +2,8 @@ package airflowclient
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
@@ -34,16 +36,16 @@ func (c *Client) authorized(ctx context.Context, s send) (answer, error) {
 func (c *Client) withGiven(ctx context.Context, s send) (answer, error) {
 	a, err := c.exchange(ctx, s, bearer(c.given))
 	if err == nil && a.rejectsJWT() {
-		err = failure.Permanent(hintToken, "the token in ECR_REFRESH_AIRFLOW_TOKEN is not taken: %s", c.said(a))
+		err = failure.Permanent(hintToken, "the token in %sTOKEN is not taken: %s", c.env, c.said(a))
 	}
 	return a, err
 }
 
 // checkToken refuses what cannot stand in a header: a line break above all, which net/http would report as a failure of
 // the network.
-func checkToken(t token.Secret) error {
-	if strings.ContainsFunc(t.Reveal(), func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return failure.Permanent(hintToken, "the token in ECR_REFRESH_AIRFLOW_TOKEN holds a space, a line break or another character that no token has")
+func (c *Client) checkToken() error {
+	if strings.ContainsFunc(c.given.Reveal(), func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return failure.Permanent(hintToken, "the token in %sTOKEN holds a space, a line break or another character that no token has", c.env)
 	}
 	return nil
 }
@@ -81,7 +83,7 @@ func (c *Client) createToken(ctx context.Context) (token.Secret, error) {
 	}
 	switch s := a.status; {
 	case a.isJSON() && (s == http.StatusBadRequest || s == http.StatusUnauthorized || s == http.StatusForbidden):
-		return token.Secret{}, failure.Permanent(hintLogin, "%s", c.said(a)) // 403: the Keycloak auth manager
+		return token.Secret{}, failure.Permanent(c.hintLogin(), "%s", c.said(a)) // 403: the Keycloak auth manager
 	case s == http.StatusNotFound || s == http.StatusMethodNotAllowed:
 		return token.Secret{}, failure.Permanent(hintNoLogin, "%s", c.said(a))
 	}
@@ -93,6 +95,32 @@ func (c *Client) createToken(ctx context.Context) (token.Secret, error) {
 		return token.Secret{}, failure.Permanent(hintBaseURL, "airflow answered %d without a token", a.status)
 	}
 	return token.NewSecret(body.AccessToken), nil
+}
+
+// hintLogin names where login and password come from.
+func (c *Client) hintLogin() string {
+	if c.env == airflowEnv {
+		return hintLogin
+	}
+	return "check " + c.env + "LOGIN and " + c.env + "PASSWORD"
+}
+
+// SimpleRole logs in and gives the role that the SimpleAuthManager wrote into the JWT: viewer, user, op or admin. The
+// JWTs of other auth managers name no role: "".
+func (c *Client) SimpleRole(ctx context.Context) (string, error) {
+	jwt := c.given
+	if jwt.Empty() {
+		var err error
+		if jwt, err = c.login(ctx, token.Secret{}); err != nil {
+			return "", err
+		}
+	}
+	var claims struct{ Role string }
+	if parts := strings.Split(jwt.Reveal(), "."); len(parts) == 3 {
+		payload, _ := base64.RawURLEncoding.DecodeString(parts[1])
+		_ = json.Unmarshal(payload, &claims) // what is no JWT names no role
+	}
+	return tidy(claims.Role), nil
 }
 
 func bearer(jwt token.Secret) RequestEditorFn {

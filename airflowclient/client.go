@@ -12,6 +12,7 @@ package airflowclient
 //go:generate go tool oapi-codegen -config oapi-codegen.yaml openapi.yaml
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -36,6 +37,7 @@ type Config struct {
 	Login          string        // user name
 	Password       token.Secret  // of that user
 	Token          token.Secret  // a bearer token made elsewhere: then nobody logs in, and Login and Password are not used
+	EnvPrefix      string        // of the variables that hold these three, for errors and hints; "": ECR_REFRESH_AIRFLOW_
 	TLS            *tls.Config   // nil: the system's certificates, TLS 1.2 or newer
 	AttemptTimeout time.Duration // for each of up to three attempts of a call; 0: 10 s
 	Log            *slog.Logger  // debug lines only, never a body; nil: none
@@ -47,6 +49,7 @@ type Client struct {
 	user     string
 	password token.Secret
 	given    token.Secret // instead of a login; others may use it too, so it is never revoked
+	env      string       // see Config.EnvPrefix
 	api      *API
 	hidden   hidden
 
@@ -64,10 +67,10 @@ func New(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, failure.Permanent(hintBaseURL, "prepare airflow's API client: %w", err)
 	}
-	if err := checkToken(cfg.Token); err != nil {
+	c := &Client{base: base, user: cfg.Login, password: cfg.Password, given: cfg.Token, env: cmp.Or(cfg.EnvPrefix, airflowEnv), api: api}
+	if err := c.checkToken(); err != nil {
 		return nil, err
 	}
-	c := &Client{base: base, user: cfg.Login, password: cfg.Password, given: cfg.Token, api: api}
 	c.hidden.add(cfg.Password)
 	c.hidden.add(cfg.Token)
 	return c, nil

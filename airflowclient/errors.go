@@ -29,6 +29,9 @@ func (m missing) Is(target error) bool { return target == ErrNotFound }
 // invalid stands for words of the server that may quote the request, password included.
 const invalid = "the request did not pass validation"
 
+// airflowEnv is the prefix of the variables that hold connection airflow-api.
+const airflowEnv = "ECR_REFRESH_AIRFLOW_"
+
 // What to do next.
 const (
 	hintBaseURL = "check schema, host, port and base path of connection airflow-api: below it, /api/v2/version must answer JSON (Airflow 3)"

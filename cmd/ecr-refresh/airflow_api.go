@@ -53,7 +53,8 @@ func adminGiven() bool {
 // admin reads the admin's account.
 func (c *call) admin(base string) airflowclient.Config {
 	conn, _ := connectionFields(adminPrefix)
-	config := airflowclient.Config{BaseURL: base, Login: conn.login, Password: conn.password, Token: secret(adminPrefix + "TOKEN"), Log: c.log}
+	config := airflowclient.Config{BaseURL: base, Login: conn.login, Password: conn.password, Token: secret(adminPrefix + "TOKEN"), EnvPrefix: adminPrefix, Log: c.log}
+	c.askAccount("Airflow admin login", &config)
 	if config.Token.Empty() {
 		c.airflowLogin(config, func(field string) string { return adminPrefix + field })
 	}

@@ -105,6 +105,7 @@ func (p *program) commands() []*cli.Command {
 		in(look, p.plan()),
 		in(look, p.status()),
 		in(look, p.doctor()),
+		in(once, p.setup()),
 		in(once, p.dag()),
 		in(once, p.keygen()),
 		in(once, p.completion()),

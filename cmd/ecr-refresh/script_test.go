@@ -32,7 +32,11 @@ func TestMain(m *testing.M) {
 //	hand-over ID                    set ECR_REFRESH_DOCKER_{HOST,PORT,LOGIN,PASSWORD} for step 3
 //	hand-over --list ID...          set ECR_REFRESH_DOCKER_SECRETS as the DAG renders it for step 3
 //	dag-run [ID AGE FILE]           add a run of the DAG, so old, that left FILE as document 2; without FILE a failed one
-//	pool NAME                       add a pool
+//	pool NAME [SLOTS]               add a pool of 5 slots, or so many; 0 deletes it
+//	admin                           set ECR_REFRESH_ADMIN_{LOGIN,PASSWORD}
+//	account NAME PERMISSION...      make the account of airflow-api, with FAB's permissions, or "simple ROLE"
+//	variable KEY VALUE              store a Variable, or with "gone" delete it
+//	stored KIND ID FIELDS           is it stored in Airflow like this?
 //	published ID                    is the stored password ECR's newest token?
 //	no-secrets                      is none of the secrets in stdout, stderr or any file below $WORK?
 func TestScripts(t *testing.T) {
@@ -64,6 +68,10 @@ func TestScripts(t *testing.T) {
 			"hand-over":  cmdHandOver,
 			"dag-run":    cmdDAGRun,
 			"pool":       cmdPool,
+			"admin":      cmdAdmin,
+			"account":    cmdAccount,
+			"variable":   cmdVariable,
+			"stored":     cmdStored,
 			"published":  cmdPublished,
 			"no-secrets": cmdNoSecrets,
 		},
@@ -223,10 +231,18 @@ func cmdDAGRun(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func cmdPool(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: pool NAME")
+	slots := 5
+	switch {
+	case neg || len(args) == 0 || len(args) > 2:
+		ts.Fatalf("usage: pool NAME [SLOTS]")
+	case len(args) == 2:
+		n, err := strconv.Atoi(args[1])
+		ts.Check(err)
+		slots = n
 	}
-	boxOf(ts).Airflow.SetPool(sandbox.Pool{Name: args[0], Slots: 5})
+	if boxOf(ts).Airflow.DeletePool(args[0]); slots > 0 {
+		boxOf(ts).Airflow.SetPool(sandbox.Pool{Name: args[0], Slots: slots})
+	}
 }
 
 func cmdPublished(ts *testscript.TestScript, neg bool, args []string) {

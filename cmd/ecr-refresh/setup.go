@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"ecr-refresh/airflowclient"
+	"ecr-refresh/steps"
+	"ecr-refresh/steps/failure"
+)
+
+func (p *program) setup() *cli.Command {
+	in := settings()
+	return p.step(cli.Command{
+		Name:  "setup",
+		Usage: "make in Airflow what the DAG needs: pool, Variables, connections, sealing identity",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "registry", Usage: "`HOST` of the registry, instead of the one that account and region name"},
+			&cli.BoolFlag{Name: "force", Usage: "change what exists and differs", DisableDefaultText: true},
+			&cli.BoolFlag{Name: "no-identity", Usage: "make no sealing identity: one host runs all steps", DisableDefaultText: true},
+			&cli.BoolFlag{Name: "print-cli", Usage: "send nothing: print the same as commands of Airflow's command line", DisableDefaultText: true},
+			dryRunFlag(), jsonFlag(),
+		},
+		Description: describe(`Makes what is missing, through Airflow's REST API: pool systemqueue, Variables ecr_aws_account and
+ecr_aws_region_name, connections airflow-api and docker_default, and the sealing identity. Shows what is there and
+what differs; changes nothing that exists without --force. Safe to run again. Then it logs in as the account of
+airflow-api, and checks that it can do what it must and no more.
+
+The admin comes from ECR_REFRESH_ADMIN_{LOGIN,PASSWORD} or ECR_REFRESH_ADMIN_TOKEN, the account that is stored in
+airflow-api from ECR_REFRESH_AIRFLOW_{LOGIN,PASSWORD}; on a terminal, setup asks for what is missing.
+
+Examples:
+  ecr-refresh setup --account 123456789012 --region us-east-1 --airflow-url http://localhost:8080 --dry-run
+  ecr-refresh setup --account 123456789012 --region us-east-1 --airflow-url http://localhost:8080 --print-cli`),
+	}, []setting{in.account, in.region, in.airflowURL},
+		func(c *call) func(context.Context) ([]byte, error) {
+			want := c.wanted()
+			if c.Bool("print-cli") {
+				return func(context.Context) ([]byte, error) { return want.commandLines(), nil }
+			}
+			return c.setup(want).run
+		})
+}
+
+// wanted is what Airflow shall have.
+type wanted struct {
+	account, region, host string
+	airflow               airflowclient.NewConnection // airflow-api
+	base                  string                      // the URL that airflow-api leads to
+	identity              bool
+}
+
+// wanted reads the inputs that are no secret.
+func (c *call) wanted() wanted {
+	w := wanted{host: c.String("registry"), identity: !c.Bool("no-identity")}
+	var named steps.RegistryHost
+	if w.host != "" {
+		var err error
+		named, err = steps.ParseRegistryHost(w.host)
+		c.fault(err)
+		w.host = named.Name
+	}
+	if w.account = named.Account; w.account == "" || c.optional(c.account) != "" {
+		w.account = c.need(c.account, steps.CheckAccount)
+	}
+	if w.region = named.Region; w.region == "" || c.optional(c.region) != "" {
+		w.region = c.need(c.region, steps.CheckRegion)
+	}
+	if w.host == "" && len(c.faults) == 0 {
+		host, err := steps.NewRegistryHost(w.account, w.region, "", false, false)
+		c.fault(err)
+		w.host = host.Name
+	}
+	conn, how := c.airflowConnection()
+	w.base = strings.TrimRight(c.airflowBase(conn, how), "/")
+	w.airflow = apiConnection(w.base)
+	w.airflow.Login, w.airflow.Password = conn.login, conn.password
+	return w
+}
+
+// apiConnection gives the connection that leads to base. A base path has no other place than the host.
+func apiConnection(base string) airflowclient.NewConnection {
+	conn := airflowclient.NewConnection{ID: airflowConnectionID, Type: "http", Description: "Airflow's REST API, for ecr-refresh"}
+	u, err := url.Parse(base)
+	if err != nil || u.Path != "" {
+		conn.Host = base
+		return conn
+	}
+	conn.Schema, conn.Host = u.Scheme, u.Hostname()
+	conn.Port, _ = strconv.Atoi(u.Port()) // none: 0
+	return conn
+}
+
+// setup is one run of the command.
+type setup struct {
+	*call
+	want           wanted
+	admin, account *airflowclient.Client
+	force, dry     bool
+}
+
+// setup reads the secrets, or asks for them, and makes the two clients.
+func (c *call) setup(want wanted) *setup {
+	roots := c.roots()
+	admin := c.admin(want.base)
+	config := airflowclient.Config{BaseURL: want.base, Login: want.airflow.Login, Password: want.airflow.Password, Log: c.log}
+	c.askAccount("Airflow login to store in airflow-api", &config)
+	c.airflowLogin(config, func(field string) string { return airflowPrefix + field })
+	want.airflow.Login, want.airflow.Password = config.Login, config.Password
+	return &setup{
+		call: c, want: want, force: c.Bool("force"), dry: c.dryRun(),
+		admin: c.airflowClient(admin, roots), account: c.airflowClient(config, roots),
+	}
+}
+
+// setupResult is what --json prints.
+type setupResult struct {
+	Objects []outcome `json:"objects"`
+	Account *rights   `json:"account"` // null: not checked, since an object failed
+}
+
+func (s *setup) run(ctx context.Context) ([]byte, error) {
+	defer func() {
+		_ = s.admin.Logout(context.WithoutCancel(ctx))
+		_ = s.account.Logout(context.WithoutCancel(ctx))
+	}()
+	objects, failures := s.settleAll(ctx)
+	result := setupResult{Objects: objects}
+	if err := failure.Join(failures); err == nil || failure.IsPermanent(err) {
+		account, err := s.checkAccount(ctx)
+		result.Account = &account
+		if err != nil {
+			failures = append(failures, fmt.Errorf("check account %q of connection %s: %w", s.want.airflow.Login, airflowConnectionID, err))
+		}
+	}
+	text := result.Account.print()
+	if s.Bool("json") {
+		text, _ = jsonLine(result, nil) // strings and lists
+	}
+	if _, err := s.stdout.Write(text); err != nil {
+		failures = append(failures, err)
+	}
+	return nil, failure.Join(failures)
+}
+
+// print gives the commands for the account's role, where there are roles to make.
+func (r *rights) print() []byte {
+	if r == nil || r.SimpleRole != "" {
+		return nil
+	}
+	return []byte(roleComment + strings.Join(r.Commands, "\n") + "\n")
+}

@@ -1,0 +1,278 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"ecr-refresh/airflowclient"
+	"ecr-refresh/steps/failure"
+	"ecr-refresh/steps/token"
+)
+
+// The names that the DAG knows.
+const (
+	poolName      = "systemqueue"
+	poolSlots     = 5
+	poolUse       = "System maintenance tasks"
+	accountKey    = "ecr_aws_account"
+	regionKey     = "ecr_aws_region_name"
+	recipientKey  = "ecr_refresh_recipient"
+	privateKeyKey = "ecr_refresh_private_key"
+	hintForce     = "look at what differs, then let ecr-refresh setup --force change it"
+	notCompared   = "its %s cannot be compared: Airflow does not show it"
+)
+
+// object is one thing that Airflow shall have. look tells how it differs from what is wanted, and what cannot be known of
+// it; where it is missing, it gives ErrNotFound.
+type object struct {
+	kind, id string
+	look     func(context.Context) (differs []string, note string, err error)
+	create   func(context.Context) error
+	update   func(context.Context) error
+}
+
+// outcome is what setup found and did.
+type outcome struct {
+	Kind    string   `json:"kind"`
+	ID      string   `json:"id"`
+	State   string   `json:"state"` // there, created, would create, differs, updated, would update, failed, not tried
+	Differs []string `json:"differs"`
+	Note    string   `json:"note"`
+}
+
+func (o outcome) line() string {
+	line := o.Kind + " " + o.ID + ": " + o.State
+	if o.State == "there" {
+		line = o.Kind + " " + o.ID + ": is there"
+	}
+	if len(o.Differs) > 0 {
+		line += ": " + strings.Join(o.Differs, "; ")
+	}
+	if o.Note != "" {
+		line += " (" + o.Note + ")"
+	}
+	return oneLine(line)
+}
+
+func (s *setup) objects() []object {
+	all := []object{
+		s.pool(),
+		s.variable(accountKey, s.want.account),
+		s.variable(regionKey, s.want.region),
+		s.connection(s.want.airflow, s.apiDiffers),
+		s.connection(airflowclient.NewConnection{
+			ID: dockerID, Type: "docker", Host: s.want.host, Login: "AWS", Description: "Amazon ECR, renewed by ecr-refresh",
+		}, s.dockerDiffers),
+	}
+	if s.want.identity {
+		all = append(all, s.identity())
+	}
+	return all
+}
+
+// settleAll settles one object after the other. What Airflow refuses for good does not keep the others from being made;
+// when it cannot be reached, the rest is not tried.
+func (s *setup) settleAll(ctx context.Context) (all []outcome, failures []error) {
+	down := false
+	for _, o := range s.objects() {
+		done := outcome{o.kind, o.id, "not tried", []string{}, ""}
+		if !down {
+			var err error
+			if done, err = s.settle(ctx, o); err != nil {
+				failures = append(failures, err)
+				down = !failure.IsPermanent(err)
+			}
+		}
+		all = append(all, done)
+		if !s.Bool("json") { // at once: who interrupts setup sees what was done
+			fmt.Fprintln(s.stdout, done.line())
+		}
+	}
+	return all, failures
+}
+
+// settle looks, and creates or updates where it may.
+func (s *setup) settle(ctx context.Context, o object) (outcome, error) {
+	done := outcome{o.kind, o.id, "there", []string{}, ""}
+	differs, note, err := o.look(ctx)
+	missing := errors.Is(err, airflowclient.ErrNotFound)
+	act, doing, did := o.update, "update", "updated"
+	if missing {
+		act, doing, did = o.create, "create", "created"
+	}
+	if err == nil {
+		done.Note, done.Differs = note, append(done.Differs, differs...)
+	}
+	switch {
+	case err != nil && !missing:
+		doing = "read"
+	case !missing && len(differs) == 0:
+		return done, nil
+	case !missing && !s.force:
+		done.State = "differs"
+		return done, failure.Permanent(hintForce, "%s %q differs: %s", o.kind, o.id, strings.Join(differs, "; "))
+	case s.dry:
+		done.State = "would " + doing
+		return done, nil
+	default:
+		done.State, err = did, act(ctx)
+	}
+	if err != nil {
+		done.State = "failed"
+		return done, fmt.Errorf("%s %s %q: %w", doing, o.kind, o.id, err)
+	}
+	return done, nil
+}
+
+func differ(what, is, want string) []string {
+	if is == want {
+		return nil
+	}
+	return []string{fmt.Sprintf("%s is %.80q, want %q", what, is, want)}
+}
+
+func (s *setup) pool() object {
+	want := airflowclient.Pool{Name: poolName, Slots: poolSlots, Description: poolUse}
+	return object{
+		kind: "pool", id: poolName,
+		look: func(ctx context.Context) ([]string, string, error) {
+			p, err := s.admin.Pool(ctx, poolName)
+			return differ("slots", fmt.Sprint(p.Slots), fmt.Sprint(poolSlots)), "", err
+		},
+		create: func(ctx context.Context) error { return s.admin.CreatePool(ctx, want) },
+		update: func(ctx context.Context) error {
+			return s.admin.UpdatePool(ctx, airflowclient.Pool{Name: poolName, Slots: poolSlots})
+		},
+	}
+}
+
+// variable is one whose value is no secret.
+func (s *setup) variable(key, value string) object {
+	want := airflowclient.Variable{Key: key, Value: token.NewSecret(value)}
+	return object{
+		kind: "Variable", id: key,
+		look: func(ctx context.Context) ([]string, string, error) {
+			v, err := s.admin.Variable(ctx, key)
+			switch {
+			case v.Masked():
+				return nil, fmt.Sprintf(notCompared, "value"), err
+			case v.Value.Equal(want.Value):
+				return nil, "", err
+			}
+			return []string{"its value is another than " + value}, "", err
+		},
+		create: func(ctx context.Context) error { return s.admin.CreateVariable(ctx, want) },
+		update: func(ctx context.Context) error { return s.admin.UpdateVariable(ctx, want) },
+	}
+}
+
+func (s *setup) connection(want airflowclient.NewConnection, differs func(airflowclient.Connection) []string) object {
+	return object{
+		kind: "connection", id: want.ID,
+		look: func(ctx context.Context) ([]string, string, error) {
+			is, err := s.admin.Connection(ctx, want.ID)
+			all := append(differ("type", is.Type, want.Type), differs(is)...)
+			note := ""
+			switch {
+			case want.Password.Empty():
+			case err == nil && !is.HasPassword:
+				all = append(all, "it has no password")
+			case err == nil && s.force:
+				all = append(all, "the password is set anew")
+			case err == nil:
+				note = fmt.Sprintf(notCompared, "password")
+			}
+			return all, note, err
+		},
+		create: func(ctx context.Context) error { return s.admin.CreateConnection(ctx, want) },
+		update: func(ctx context.Context) error {
+			n := want
+			n.Description, n.Clear = "", unwanted(want)
+			return s.admin.PatchConnection(ctx, n)
+		},
+	}
+}
+
+// unwanted are the fields that an update has to empty.
+func unwanted(want airflowclient.NewConnection) (fields []string) {
+	if want.Port == 0 {
+		fields = append(fields, "port")
+	}
+	if want.Schema == "" {
+		fields = append(fields, "schema")
+	}
+	return fields
+}
+
+// apiDiffers compares where airflow-api leads to: host, port and schema may say it in several ways.
+func (s *setup) apiDiffers(is airflowclient.Connection) []string {
+	port := ""
+	if is.Port != 0 {
+		port = fmt.Sprint(is.Port)
+	}
+	base, err := connection{connType: is.Type, schema: is.Schema, host: is.Host, port: port}.baseURL()
+	if err != nil {
+		base = "none"
+	}
+	return append(differ("its URL", strings.TrimRight(base, "/"), s.want.base), differ("login", is.Login, s.want.airflow.Login)...)
+}
+
+// dockerDiffers returns the comparison of a connection with the bare registry that tasks log in to.
+func (s *setup) dockerDiffers(is airflowclient.Connection) []string {
+	all := append(differ("host", is.Host, s.want.host), differ("login", is.Login, "AWS")...)
+	if is.Port != 0 {
+		all = append(all, fmt.Sprintf("it has port %d, want none", is.Port))
+	}
+	return all
+}
+
+// identity is one object of two Variables, since one without the other is of no use. The private key is written first: a
+// recipient alone would make step 1 seal what step 2 cannot open.
+func (s *setup) identity() object {
+	write := func(ctx context.Context) error {
+		id, err := token.NewIdentity()
+		if err != nil {
+			return err
+		}
+		for _, v := range []airflowclient.Variable{
+			{Key: privateKeyKey, Value: id.PrivateKey()}, {Key: recipientKey, Value: token.NewSecret(id.Recipient())},
+		} {
+			if err := s.writeVariable(ctx, v); err != nil {
+				return fmt.Errorf("write Variable %s: %w", v.Key, err)
+			}
+		}
+		return nil
+	}
+	return object{kind: "identity", id: recipientKey + ", " + privateKeyKey, look: s.lookAtIdentity, create: write, update: write}
+}
+
+func (s *setup) lookAtIdentity(ctx context.Context) (differs []string, note string, err error) {
+	_, recipient := s.admin.Variable(ctx, recipientKey)
+	_, key := s.admin.Variable(ctx, privateKeyKey)
+	for _, err := range []error{recipient, key} {
+		if err != nil && !errors.Is(err, airflowclient.ErrNotFound) {
+			return nil, "", err
+		}
+	}
+	switch {
+	case recipient != nil && key != nil:
+		return nil, "", recipient
+	case recipient != nil:
+		differs = []string{recipientKey + " is missing, so that a new pair has to be made"}
+	case key != nil:
+		differs = []string{privateKeyKey + " is missing, so that a new pair has to be made"}
+	default:
+		note = "whether the two fit together cannot be seen: Airflow does not show the key"
+	}
+	return differs, note, nil
+}
+
+func (s *setup) writeVariable(ctx context.Context, v airflowclient.Variable) error {
+	err := s.admin.UpdateVariable(ctx, v)
+	if errors.Is(err, airflowclient.ErrNotFound) {
+		return s.admin.CreateVariable(ctx, v)
+	}
+	return err
+}
