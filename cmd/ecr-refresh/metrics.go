@@ -6,10 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -44,45 +48,114 @@ func (s samples) add(metric, labels string, value any) {
 }
 
 // writeMetrics puts what this step did into --metrics-file, beside what the file says of the other steps. A step that
-// failed keeps its last success and its tokens. A metrics file that cannot be written fails no step.
+// failed keeps its last success and its tokens, and a dry run, which renews nothing, keeps all. A metrics file that
+// cannot be written fails no step.
 func (c *call) writeMetrics(began time.Time, result []byte, failed error) {
 	path := c.optional(c.metrics)
 	measured := slices.ContainsFunc(c.Command.Flags, func(f cli.Flag) bool { return f.Names()[0] == c.metrics.flag })
-	if path == "" || !measured {
+	if path == "" || !measured || c.dryRun() {
 		return
 	}
-	err := updateMetrics(path, strings.ReplaceAll(c.Command.Name, "-", "_"), began, time.Now(), result, failed)
-	if err != nil {
+	m := measurement{step: strings.ReplaceAll(c.Command.Name, "-", "_"), began: began, ended: time.Now(), result: result, failed: failed}
+	if err := m.update(path); err != nil {
 		c.log.Warn(fmt.Sprintf("write --metrics-file %q: %s", path, cause(err)))
 	}
 }
 
-func updateMetrics(path, step string, began, now time.Time, result []byte, failed error) error {
-	old, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	all := samples{}
-	own := fmt.Sprintf("step=%q", step)
-	for _, line := range regexp.MustCompile(metricLine).FindAllStringSubmatch(string(old), -1) {
-		if line[2] != own || failed != nil && (line[1] == metricExpiry || line[1] == metricSuccess) {
-			all[line[1]] = append(all[line[1]], line[0])
-		}
-	}
-	all.add(metricRun, own, now.Unix())
-	all.add(metricDuration, own, now.Sub(began).Seconds())
-	if failed == nil {
-		all.add(metricSuccess, own, now.Unix())
-		all.ofResult(own, result)
-	}
-	return writePublic(path, all.print())
+// measurement is one run of a step.
+type measurement struct {
+	step         string
+	began, ended time.Time
+	result       []byte // its document
+	failed       error
 }
 
-// metricLine is a sample as this program writes it.
-const metricLine = `(?m)^(ecr_refresh_\w+)\{(step="\w+")(?:,connection="[\w.-]+")?\} \S+$`
+// update rewrites the file at path. Steps of several DAGs, and the instances of a mapped task, may do so side by side.
+func (m measurement) update(path string) error {
+	folder, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer folder.Close() // and with it the lock
+	if err := syscall.Flock(int(folder.Fd()), syscall.LOCK_EX); err != nil {
+		return err
+	}
+	old, err := readMetrics(path)
+	if err != nil {
+		return err
+	}
+	return writePublic(path, m.merged(old).print())
+}
 
-// ofResult reads the tokens' ends out of a step's document, of whichever kind.
-func (s samples) ofResult(own string, result []byte) {
+// sample is a line of a metrics file, with its parts.
+type sample struct{ line, metric, step, connection, value string }
+
+// readMetrics reads the lines that this program wrote, and refuses a file with others: it would lose them.
+func readMetrics(path string) (all []sample, err error) {
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, errors.New("it is not a regular file")
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	form := regexp.MustCompile(`^(ecr_refresh_\w+)\{step="(\w+)"(?:,connection="([\w.-]+)")?\} (\S+)$`)
+	for line := range strings.Lines(string(text)) {
+		line = strings.TrimRight(line, "\n")
+		m := form.FindStringSubmatch(line)
+		if m == nil && line != "" && !strings.HasPrefix(line, "#") {
+			return nil, errors.New("a line in it is not of ecr-refresh: name a file of its own")
+		}
+		if m != nil {
+			all = append(all, sample{m[0], m[1], m[2], m[3], m[4]})
+		}
+	}
+	return all, nil
+}
+
+// merged gives old with this run in place of what it says of the step.
+func (m measurement) merged(old []sample) samples {
+	all, own, now := samples{}, fmt.Sprintf("step=%q", m.step), m.ended.Unix()
+	done, failures := m.connections()
+	for _, s := range old {
+		if s.step != m.step || m.keeps(s, done, failures) {
+			all[s.metric] = append(all[s.metric], s.line)
+		}
+	}
+	all.add(metricRun, own, now)
+	all.add(metricDuration, own, m.ended.Sub(m.began).Seconds())
+	if m.failed == nil {
+		all.add(metricSuccess, own, now)
+		all.add(metricFailed, own, len(failures))
+	}
+	for _, id := range slices.Sorted(maps.Keys(done)) {
+		all.add(metricExpiry, fmt.Sprintf("%s,connection=%q", own, id), done[id].Unix())
+	}
+	return all
+}
+
+// keeps tells which lines of its own step a run leaves: of connections that it did not renew, because it failed or was
+// for others. A connection that nobody renews any more is forgotten a day after its token died.
+func (m measurement) keeps(s sample, done map[string]time.Time, failures []string) bool {
+	if s.metric != metricExpiry {
+		return s.metric == metricSuccess && m.failed != nil
+	}
+	if _, renewed := done[s.connection]; renewed {
+		return false
+	}
+	died, err := strconv.ParseInt(s.value, 10, 64)
+	return m.failed != nil || slices.Contains(failures, s.connection) || err == nil && m.ended.Before(time.Unix(died, 0).AddDate(0, 0, 1))
+}
+
+// connections reads the ends of the tokens out of the step's document, of whichever kind, and the ids of the connections
+// that failed.
+func (m measurement) connections() (done map[string]time.Time, failures []string) {
 	type connection struct {
 		ID        string    `json:"connection_id"`
 		ExpiresAt time.Time `json:"expires_at"`
@@ -92,21 +165,24 @@ func (s samples) ofResult(own string, result []byte) {
 			Connections []string
 			ExpiresAt   time.Time `json:"expires_at"`
 		}
-		Connections []connection
-		Failures    []any
+		Connections, Failures []connection
 	}
-	if json.Unmarshal(result, &document) != nil {
-		return
+	done = map[string]time.Time{}
+	if m.failed != nil || json.Unmarshal(m.result, &document) != nil {
+		return done, nil
 	}
 	for _, t := range document.Tokens {
 		for _, id := range t.Connections {
-			document.Connections = append(document.Connections, connection{id, t.ExpiresAt})
+			done[id] = t.ExpiresAt
 		}
 	}
 	for _, c := range document.Connections {
-		s.add(metricExpiry, fmt.Sprintf("%s,connection=%q", own, c.ID), c.ExpiresAt.Unix())
+		done[c.ID] = c.ExpiresAt
 	}
-	s.add(metricFailed, own, len(document.Failures))
+	for _, f := range document.Failures {
+		failures = append(failures, f.ID)
+	}
+	return done, failures
 }
 
 func (s samples) print() []byte {
