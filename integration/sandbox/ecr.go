@@ -24,6 +24,7 @@ import (
 
 const (
 	getAuthorizationToken = "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken"
+	getPublicToken        = "SpencerFrontendService.GetAuthorizationToken"
 	amzDate               = "20060102T150405Z"
 	maxSkew               = 15 * time.Minute
 	tokenLife             = 12 * time.Hour
@@ -132,18 +133,38 @@ func (e *ECR) getAuthorizationToken(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	region, suffix := ecrHost(r.Host)
-	refusal := checkOperation(r)
+	operation, service := getAuthorizationToken, "ecr"
+	if region == "" {
+		region, operation, service = publicHost(r.Host), getPublicToken, "ecr-public"
+	}
+	refusal := checkOperation(r, operation)
 	if refusal == nil {
-		_, refusal = e.checkSignature(r, body, region, "ecr")
+		_, refusal = e.checkSignature(r, body, region, service)
 	}
 	if refusal == nil {
 		refusal = locked(&e.state, e.checkRight)
 	}
-	if refusal != nil {
+	switch {
+	case refusal != nil:
 		refusal.write(w)
+	case service == "ecr":
+		e.respond(w, body, region, suffix)
+	default:
+		e.respondPublic(w, region)
+	}
+}
+
+// respondPublic answers as ECR Public does: in one region, with one token, and no endpoint.
+func (e *ECR) respondPublic(w http.ResponseWriter, region string) {
+	if region != "us-east-1" {
+		awsErrorf("UnsupportedCommandException", "GetAuthorizationToken command is only supported in us-east-1.").write(w)
 		return
 	}
-	e.respond(w, body, region, suffix)
+	token := e.issue(publicRegistry)
+	_ = json.NewEncoder(w).Encode(map[string]any{"authorizationData": map[string]any{
+		"authorizationToken": base64.StdEncoding.EncodeToString([]byte(token.Username + ":" + token.Password)),
+		"expiresAt":          float64(token.ExpiresAt.UnixMilli()) / 1000,
+	}})
 }
 
 func (e *ECR) respond(w http.ResponseWriter, body []byte, region, suffix string) {
@@ -218,10 +239,10 @@ func (x *awsError) write(w http.ResponseWriter) {
 	_ = json.NewEncoder(w).Encode(x)
 }
 
-func checkOperation(r *http.Request) *awsError {
+func checkOperation(r *http.Request, operation string) *awsError {
 	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if r.Method != http.MethodPost || r.URL.Path != "/" || media != "application/x-amz-json-1.1" ||
-		r.Header.Get("X-Amz-Target") != getAuthorizationToken {
+		r.Header.Get("X-Amz-Target") != operation {
 		return awsErrorf("UnknownOperationException", "")
 	}
 	return nil
@@ -312,7 +333,7 @@ func (s signature) checkScope(header http.Header, region, service string, now ti
 			at.Format(amzDate), now.Add(maxSkew).Format(amzDate), now.Format(amzDate))
 	}
 	must := []string{"host", "x-amz-date"}
-	if service == "ecr" {
+	if service != "sts" {
 		must = append(must, "x-amz-target")
 	}
 	for _, name := range must {

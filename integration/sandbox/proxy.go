@@ -161,7 +161,7 @@ type peer interface {
 }
 
 func (p *Proxy) peer(host string) peer {
-	if region, _ := ecrHost(host); region != "" {
+	if region, _ := ecrHost(host); region != "" || publicHost(host) != "" {
 		return p.ecr
 	}
 	if registryRegion(host) != "" {
@@ -173,9 +173,16 @@ func (p *Proxy) peer(host string) peer {
 	return nil
 }
 
+// suffixes are those of registries and API endpoints, with their dual-stack forms: dkr-ecr and api.
+const (
+	suffixes     = `(amazonaws\.com(?:\.cn)?|amazonaws\.eu|c2s\.ic\.gov|sc2s\.sgov\.gov|cloud\.adc-e\.uk|csp\.hci\.ic\.gov)`
+	dualStackAPI = `api\.(?:aws|amazonwebservices\.(?:com\.cn|eu))`
+	dualStack    = `on\.(?:aws|amazonwebservices\.(?:com\.cn|eu))`
+)
+
 // ecrHost gives the region in the name of an ECR API and the suffix of its registries, or nothing.
 func ecrHost(host string) (region, suffix string) {
-	m := regexp.MustCompile(`^(?:api\.ecr(?:-fips)?\.([a-z0-9-]+)\.(amazonaws\.com(?:\.cn)?|amazonaws\.eu)|ecr(?:-fips)?\.([a-z0-9-]+)\.api\.aws)$`).
+	m := regexp.MustCompile(`^(?:api\.ecr(?:-fips)?\.([a-z0-9-]+)\.` + suffixes + `|ecr(?:-fips)?\.([a-z0-9-]+)\.` + dualStackAPI + `)$`).
 		FindStringSubmatch(hostname(host))
 	if m == nil {
 		return "", ""
@@ -183,14 +190,30 @@ func ecrHost(host string) (region, suffix string) {
 	return m[1] + m[3], cmp.Or(m[2], "amazonaws.com")
 }
 
-// registryRegion gives the region in the name of a private registry, or "".
+// publicHost gives the region in the name of an ECR Public API, or "".
+func publicHost(host string) string {
+	m := regexp.MustCompile(`^(?:api\.ecr-public\.([a-z0-9-]+)\.amazonaws\.com|ecr-public\.([a-z0-9-]+)\.api\.aws)$`).FindStringSubmatch(hostname(host))
+	if m == nil {
+		return ""
+	}
+	return m[1] + m[2]
+}
+
+// publicRegistry is the region of the tokens that ECR Public's registries take.
+const publicRegistry = "public"
+
+// registryRegion gives the region in the name of a private registry, publicRegistry, or "".
 func registryRegion(host string) string {
-	m := regexp.MustCompile(`^\d{12}\.dkr[.-]ecr(?:-fips)?\.([a-z0-9-]+)\.(?:amazonaws\.com(?:\.cn)?|amazonaws\.eu|on\.aws|on\.amazonwebservices\.com\.cn)$`).
+	switch hostname(host) {
+	case "public.ecr.aws", "ecr-public.aws.com":
+		return publicRegistry
+	}
+	m := regexp.MustCompile(`^\d{12}\.(?:dkr\.ecr(?:-fips)?\.([a-z0-9-]+)\.` + suffixes + `|dkr-ecr(?:-fips)?\.([a-z0-9-]+)\.` + dualStack + `)$`).
 		FindStringSubmatch(hostname(host))
 	if m == nil {
 		return ""
 	}
-	return m[1]
+	return m[1] + m[3]
 }
 
 // hostname cuts the port off.

@@ -101,7 +101,7 @@ func stsRefuse(w http.ResponseWriter, x *awsError) {
 
 // stsRegion gives the region in the name of a regional STS endpoint, or "".
 func stsRegion(host string) string {
-	m := regexp.MustCompile(`^sts\.([a-z0-9-]+)\.(?:amazonaws\.com(?:\.cn)?|amazonaws\.eu|api\.aws)$`).FindStringSubmatch(hostname(host))
+	m := regexp.MustCompile(`^sts\.([a-z0-9-]+)\.(?:` + suffixes + `|` + dualStackAPI + `)$`).FindStringSubmatch(hostname(host))
 	if m == nil {
 		return ""
 	}
