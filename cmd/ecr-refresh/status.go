@@ -38,7 +38,8 @@ func (p *program) status() *cli.Command {
 
 ` + airflowEnvHelp + `
 ` + adminEnvHelp + `
-The account must be allowed to read DAG runs, task instances and XComs.
+The account must be allowed to read them: any role of the SimpleAuthManager; FAB's Viewer, or can_read on DAGs, DAG Runs,
+Task Instances and XComs.
 
 Examples:
   ecr-refresh status
@@ -68,17 +69,18 @@ type status struct {
 	paint   painter
 	asJSON  bool
 
-	all []renewed
+	all    []renewed
+	failed []string // ids of connections that a run could not publish
 }
 
-// renewed is one connection in the newest run that published it.
+// renewed is one connection in the newest run that published it. All but its id is null where runs only failed to.
 type renewed struct {
 	ConnectionID string     `json:"connection_id"`
-	RegistryURL  string     `json:"registry_url"`
-	IssuedAt     *time.Time `json:"issued_at"` // null: of a version that did not tell
-	ExpiresAt    time.Time  `json:"expires_at"`
-	LeftSeconds  int64      `json:"left_seconds"`
-	RunID        string     `json:"run_id"`
+	RegistryURL  *string    `json:"registry_url"`
+	IssuedAt     *time.Time `json:"issued_at"` // null also of a version that did not tell
+	ExpiresAt    *time.Time `json:"expires_at"`
+	LeftSeconds  *int64     `json:"left_seconds"`
+	RunID        *string    `json:"run_id"`
 }
 
 // read goes back through the runs. The newest one that published a connection counts.
@@ -101,6 +103,11 @@ func (s *status) read(ctx context.Context) error {
 		}
 		s.add(run.ID, text)
 	}
+	for _, id := range s.failed {
+		if !s.has(id) {
+			s.all = append(s.all, renewed{ConnectionID: id})
+		}
+	}
 	slices.SortFunc(s.all, func(a, b renewed) int { return strings.Compare(a.ConnectionID, b.ConnectionID) })
 	return nil
 }
@@ -111,18 +118,25 @@ func (s *status) add(run, text string) {
 		return // not of this tool, or of another version
 	}
 	for _, p := range doc.Connections {
-		if !p.Published || slices.ContainsFunc(s.all, func(r renewed) bool { return r.ConnectionID == p.ConnectionID }) {
+		if !p.Published || s.has(p.ConnectionID) {
 			continue
 		}
-		r := renewed{
-			ConnectionID: p.ConnectionID, RegistryURL: p.RegistryURL, ExpiresAt: p.ExpiresAt,
-			LeftSeconds: int64(p.ExpiresAt.Sub(s.now).Seconds()), RunID: run,
-		}
+		left := int64(p.ExpiresAt.Sub(s.now).Seconds())
+		r := renewed{ConnectionID: p.ConnectionID, RegistryURL: &p.RegistryURL, ExpiresAt: &p.ExpiresAt, LeftSeconds: &left, RunID: &run}
 		if !p.IssuedAt.IsZero() {
 			r.IssuedAt = &p.IssuedAt
 		}
 		s.all = append(s.all, r)
 	}
+	for _, f := range doc.Failures {
+		if xcom.IsConnectionID(f.ConnectionID) && !slices.Contains(s.failed, f.ConnectionID) {
+			s.failed = append(s.failed, f.ConnectionID)
+		}
+	}
+}
+
+func (s *status) has(id string) bool {
+	return slices.ContainsFunc(s.all, func(r renewed) bool { return r.ConnectionID == id })
 }
 
 func (s *status) print() []byte {
@@ -134,19 +148,28 @@ func (s *status) print() []byte {
 	out := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(out, "CONNECTION\tREGISTRY\tISSUED\tEXPIRES\tLEFT")
 	for _, r := range s.all {
-		issued := "-"
-		if r.IssuedAt != nil {
-			issued = r.IssuedAt.Format(time.RFC3339)
+		registry := "-"
+		if r.RegistryURL != nil {
+			registry = token.Host(*r.RegistryURL)
 		}
-		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\n", r.ConnectionID, token.Host(r.RegistryURL), issued, r.ExpiresAt.Format(time.RFC3339), s.left(r))
+		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\n", r.ConnectionID, registry, moment(r.IssuedAt), moment(r.ExpiresAt), s.left(r))
 	}
 	_ = out.Flush() // into memory
 	return text.Bytes()
 }
 
+func moment(t *time.Time) string {
+	if t == nil {
+		return "-"
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
 // left is the last column, so that colours move nothing.
 func (s *status) left(r renewed) string {
-	switch left := time.Duration(r.LeftSeconds) * time.Second; {
+	switch left := r.left(); {
+	case r.ExpiresAt == nil:
+		return s.paint.bad("unknown")
 	case left <= 0:
 		return s.paint.bad("dead")
 	case left < max(s.minLeft, 2*time.Hour):
@@ -156,18 +179,28 @@ func (s *status) left(r renewed) string {
 	}
 }
 
+// left is 0 where nothing is known.
+func (r renewed) left() time.Duration {
+	if r.LeftSeconds == nil {
+		return 0
+	}
+	return time.Duration(*r.LeftSeconds) * time.Second
+}
+
 // check names the connections under --min-left.
 func (s *status) check() error {
 	var short []string
 	for _, r := range s.all {
-		if left := time.Duration(r.LeftSeconds) * time.Second; s.minLeft > 0 && left < s.minLeft {
+		if left := r.left(); r.ExpiresAt == nil {
+			short = append(short, r.ConnectionID+" (unknown)")
+		} else if left < s.minLeft {
 			short = append(short, fmt.Sprintf("%s (%s)", r.ConnectionID, left.Round(time.Minute)))
 		}
 	}
 	switch {
-	case len(s.all) == 0:
+	case !slices.ContainsFunc(s.all, func(r renewed) bool { return r.ExpiresAt != nil }):
 		return failure.Transient("trigger the DAG, and look at its last run", "check tokens: no run of DAG %q has published one", s.dag)
-	case len(short) > 0:
+	case s.minLeft > 0 && len(short) > 0:
 		return failure.Transient("look at the last runs of the DAG: ecr-refresh doctor", "check tokens: less than %s left for %s", s.minLeft, strings.Join(short, ", "))
 	}
 	return nil
