@@ -38,7 +38,7 @@ type ExtractECRToken struct {
 	Recipient string // age1…, whom the tokens are sealed to
 
 	ECR      ECR
-	Registry *Registry
+	Registry *Registry // nil: leave the check to step 2
 	Now      func() time.Time
 	Log      *slog.Logger
 }
@@ -188,6 +188,9 @@ func (s ExtractECRToken) logExpiry(e *extracted) {
 
 // check asks each registry whether it takes its token.
 func (s ExtractECRToken) check(ctx context.Context, at []*extracted) {
+	if s.Registry == nil {
+		return
+	}
 	var checks errgroup.Group
 	checks.SetLimit(sideBySide)
 	for _, e := range at {
