@@ -2,6 +2,7 @@ package airflowclient
 
 import (
 	"bytes"
+	"encoding/base64"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -244,4 +245,35 @@ func TestLogHasNoSecret(t *testing.T) {
 	if !bytes.Contains(log.Bytes(), []byte("status=200")) {
 		t.Errorf("no status in the log %q", log.String())
 	}
+}
+
+// The JWT of the SimpleAuthManager names a role; another, or what is no JWT, names none.
+func TestSimpleRole(t *testing.T) {
+	t.Parallel()
+	for claims, want := range map[string]string{`{"sub":"a","role":"op"}`: "op", `{"sub":"1"}`: "", `nonsense`: ""} {
+		jwt := "h." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + ".s"
+		a := newAirflow(t, routes{login: says(201, `{"access_token":"`+jwt+`"}`)})
+		if got, err := newClient(t, a.URL).SimpleRole(t.Context()); err != nil || got != want {
+			t.Errorf("%s: role %q, %v, want %q", claims, got, err, want)
+		}
+		given := newClient(t, newAirflow(t, routes{}).URL, func(cfg *Config) { cfg.Token = token.NewSecret(jwt) })
+		if got, err := given.SimpleRole(t.Context()); err != nil || got != want {
+			t.Errorf("%s, given: role %q, %v, want %q", claims, got, err, want)
+		}
+	}
+	if got, err := newClient(t, newAirflow(t, routes{}).URL).SimpleRole(t.Context()); err != nil || got != "" {
+		t.Errorf("role %q, %v of no JWT", got, err)
+	}
+}
+
+// Errors name the variables that login, password and token came from.
+func TestEnvPrefix(t *testing.T) {
+	t.Parallel()
+	admin := func(cfg *Config) { cfg.EnvPrefix = "ECR_REFRESH_ADMIN_" }
+	a := newAirflow(t, routes{login: says(401, `{"detail":"Invalid credentials"}`)})
+	_, err := newClient(t, a.URL, admin).Connection(t.Context(), "docker_default")
+	wantError(t, err, true, "airflow answered 401", "check ECR_REFRESH_ADMIN_LOGIN and ECR_REFRESH_ADMIN_PASSWORD")
+	a = newAirflow(t, routes{one: says(403, `{"detail":"Invalid JWT token"}`)})
+	_, err = newClient(t, a.URL, admin, func(cfg *Config) { cfg.Token = token.NewSecret("given") }).Connection(t.Context(), "docker_default")
+	wantError(t, err, true, "the token in ECR_REFRESH_ADMIN_TOKEN is not taken", hintToken)
 }

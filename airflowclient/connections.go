@@ -2,11 +2,14 @@ package airflowclient
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"golang.org/x/sync/errgroup"
 
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/token"
@@ -50,21 +53,35 @@ func (c *Client) Connection(ctx context.Context, id string) (Connection, error) 
 	return row.connection(), nil
 }
 
-// Connections reads all connections of the metadata database, in pages.
+// atOnce is how many calls a client has under way where one does not need the other's answer.
+const atOnce = 4
+
+// Connections reads all connections of the metadata database, in pages: the first tells how many there are.
 func (c *Client) Connections(ctx context.Context) ([]Connection, error) {
+	first, err := c.page(ctx, 0)
+	if err != nil {
+		return nil, err
+	}
+	pages := make([]ConnectionCollectionResponse, max(1, (first.TotalEntries+pageSize-1)/pageSize))
+	pages[0] = first
+	calls, ctx := errgroup.WithContext(ctx)
+	calls.SetLimit(atOnce)
+	for i := 1; i < len(pages); i++ {
+		calls.Go(func() (err error) {
+			pages[i], err = c.page(ctx, i*pageSize)
+			return err
+		})
+	}
+	if err := calls.Wait(); err != nil {
+		return nil, err
+	}
 	var all []Connection
-	for {
-		page, err := c.page(ctx, len(all))
-		if err != nil {
-			return nil, err
-		}
+	for _, page := range pages {
 		for _, row := range page.Connections {
 			all = append(all, row.connection())
 		}
-		if len(page.Connections) == 0 || len(all) >= page.TotalEntries {
-			return all, nil
-		}
 	}
+	return all, nil
 }
 
 func (c *Client) page(ctx context.Context, offset int) (ConnectionCollectionResponse, error) {
@@ -130,9 +147,25 @@ func (c *Client) UpdateConnections(ctx context.Context, updates []Update) map[st
 		c.hidden.add(u.Password)
 		entities = append(entities, u.body())
 	}
-	for some := range slices.Chunk(entities, bulkSize) {
-		c.update(ctx, some, failed)
+	for _, part := range c.updateAll(ctx, slices.Collect(slices.Chunk(entities, bulkSize))) {
+		maps.Copy(failed, part)
 	}
+	return failed
+}
+
+// updateAll makes a call for each chunk, and gives what failed of each.
+func (c *Client) updateAll(ctx context.Context, chunks [][]ConnectionBody) []map[string]error {
+	failed := make([]map[string]error, len(chunks))
+	var calls errgroup.Group
+	calls.SetLimit(atOnce)
+	for i, chunk := range chunks {
+		failed[i] = map[string]error{}
+		calls.Go(func() error {
+			c.update(ctx, chunk, failed[i])
+			return nil
+		})
+	}
+	_ = calls.Wait()
 	return failed
 }
 

@@ -38,7 +38,7 @@ const (
 	hintLogin   = "check login and password of connection airflow-api"
 	hintNoLogin = "check schema, host, port and base path of connection airflow-api; the auth manager must offer POST /auth/token (Amazon's does not)"
 	hintJWT     = "give all API servers the same [api_auth] jwt_secret, and check the clocks of their machines"
-	hintToken   = "put a new one there, as the auth manager makes it (it may have expired, or be of another Airflow), or unset it to log in with login and password of connection airflow-api"
+	hintToken   = "put a new one there, as the auth manager makes it (it may have expired, or be of another Airflow), or unset it to log in with login and password"
 	hintRight   = "%s %s needs %s on %s: airflow roles add-perms ROLE -r %s -a %s (FAB%s), or the role %s (SimpleAuthManager)"
 	hintTwice   = "it is there already, or somebody changes it at the same time: try again"
 	hintServer  = "look into the log of Airflow's API server, then try again"

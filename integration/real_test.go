@@ -30,6 +30,8 @@ const runLimit = 5 * time.Minute
 func TestReal(t *testing.T) {
 	w := startWorld(t)
 	t.Run("deployed", w.deployed)
+	t.Run("status", w.status)
+	t.Run("dag install", w.dagInstall)
 	t.Run("copies", func(t *testing.T) {
 		for name, part := range map[string]func(*testing.T){
 			"real registry":         w.realRegistry,
@@ -83,8 +85,15 @@ type world struct {
 	identity identity // of the copies that run in containers
 }
 
-// startWorld starts the peers, with Celery where workers are named.
+// startWorld starts the peers, with Celery where workers are named, and sets Airflow up.
 func startWorld(t *testing.T, workers ...string) *world {
+	w := startEmpty(t, workers...)
+	w.setUp(t)
+	return w
+}
+
+// startEmpty leaves Airflow as it is installed.
+func startEmpty(t *testing.T, workers ...string) *world {
 	dir, err := os.MkdirTemp("", "ecr-refresh-")
 	must(t, err)
 	t.Cleanup(func() { must(t, os.RemoveAll(dir)) })
@@ -100,9 +109,7 @@ func startWorld(t *testing.T, workers ...string) *world {
 		}
 		must(t, p.Close())
 	})
-	w := &world{Peers: p, bin: bin, secrets: new(secretSet)}
-	w.setUp(t)
-	return w
+	return &world{Peers: p, bin: bin, secrets: new(secretSet)}
 }
 
 // binary builds ecr-refresh, unless ECR_REFRESH_BIN names one.
