@@ -4,7 +4,7 @@ BIN   := bin
 # The library's man page generator stays out: nothing calls it. -buildvcs stamps the version from git.
 BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=auto -tags urfave_cli_no_docs -ldflags '-s -w'
 
-.PHONY: help build image man demo test integration compat lab lab-down generate generate-openapi lint check bench pictures readme-test release reproduce
+.PHONY: help build image man demo test integration compat lab lab-down generate generate-openapi lint check bench bench-check pictures readme-test release reproduce
 
 help: ## print these notes
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,8 +65,11 @@ check: lint ## lint, the race detector, and whether the generated code is up to 
 	@go mod tidy -diff
 	@go mod verify
 
-bench: build ## time the three steps beside Python on the same peers, as ratios
+bench: build ## time the steps beside Python, AWS's helper and real Airflow's floor; writes docs/benchmarks.md
 	@integration/bench/run.sh
+
+bench-check: build ## the same, and fail when a figure misses its bar
+	@integration/bench/run.sh -check
 
 pictures: build ## make docs/pictures/ anew: a browser at the UI of a real Airflow
 	@mkdir -p docs/pictures

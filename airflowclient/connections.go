@@ -59,16 +59,17 @@ const atOnce = 4
 // Connections reads all connections of the metadata database, in pages: the first tells how many there are.
 func (c *Client) Connections(ctx context.Context) ([]Connection, error) {
 	first, err := c.page(ctx, 0)
-	if err != nil {
+	size := len(first.Connections) // an Airflow may be set to shorter pages than were asked for
+	if err != nil || size == 0 {
 		return nil, err
 	}
-	pages := make([]ConnectionCollectionResponse, max(1, (first.TotalEntries+pageSize-1)/pageSize))
+	pages := make([]ConnectionCollectionResponse, max(1, (first.TotalEntries+size-1)/size))
 	pages[0] = first
 	calls, ctx := errgroup.WithContext(ctx)
 	calls.SetLimit(atOnce)
 	for i := 1; i < len(pages); i++ {
 		calls.Go(func() (err error) {
-			pages[i], err = c.page(ctx, i*pageSize)
+			pages[i], err = c.page(ctx, i*size)
 			return err
 		})
 	}

@@ -8,6 +8,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -30,9 +31,10 @@ func main() {
 
 // options are the command line: the programs in comparison, and how often each runs.
 type options struct {
-	refresh, python, baseline, rusage, empty string
-	pairs, starts                            int
-	check                                    bool
+	refresh, python, baseline, rusage, empty, helper string
+	venv                                             string
+	pairs, starts                                    int
+	check                                            bool
 }
 
 func parse(args []string) (o options, err error) {
@@ -42,13 +44,15 @@ func parse(args []string) (o options, err error) {
 	flags.StringVar(&o.baseline, "baseline", "", "the compiled baseline, a .pyc `file`")
 	flags.StringVar(&o.rusage, "rusage", "", "the `program` that measures")
 	flags.StringVar(&o.empty, "empty", "", "an empty static Go `program`")
+	flags.StringVar(&o.helper, "helper", "", "docker-credential-ecr-login, the `program`")
+	flags.StringVar(&o.venv, "airflow", "", "virtualenv `folder` of Airflow: measure on it too")
 	flags.IntVar(&o.pairs, "pairs", 21, "alternating runs of both sides")
 	flags.IntVar(&o.starts, "starts", 50, "runs of --version")
 	flags.BoolVar(&o.check, "check", false, "fail when a number misses its bar")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
-	for _, program := range []*string{&o.refresh, &o.python, &o.baseline, &o.rusage, &o.empty} {
+	for _, program := range []*string{&o.refresh, &o.python, &o.baseline, &o.rusage, &o.empty, &o.helper} {
 		if *program, err = filepath.Abs(*program); err != nil {
 			return o, err
 		}
@@ -77,7 +81,11 @@ func run(args []string, stdout io.Writer) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	b := bench{options: o, peers: peers, dir: dir, interrupted: make(chan os.Signal, 1)}
+	here, err := os.Getwd() // run.sh sees to it
+	if err != nil {
+		return err
+	}
+	b := bench{options: o, peers: peers, dir: dir, here: here, interrupted: make(chan os.Signal, 1)}
 	signal.Notify(b.interrupted, os.Interrupt, syscall.SIGTERM)
 	var r report
 	if r.heading, err = b.heading(); err != nil {
@@ -89,15 +97,26 @@ func run(args []string, stdout io.Writer) error {
 	if r.version, r.empty, err = b.starts(); err != nil {
 		return err
 	}
+	if r.helper, err = b.againstHelper(); err != nil {
+		return err
+	}
+	if o.venv != "" {
+		if r.airflow, err = b.measureAirflow(context.Background(), o.venv); err != nil {
+			return err
+		}
+	}
 	info, err := os.Stat(o.refresh)
 	if err != nil {
 		return err
 	}
 	r.size = info.Size()
-	if _, err := io.WriteString(stdout, r.table()); err != nil || !o.check {
+	if _, err := io.WriteString(stdout, r.table()); err != nil {
 		return err
 	}
-	return r.check()
+	if o.check {
+		return r.check()
+	}
+	return r.write(filepath.Join(here, "..", ".."), o.python, here)
 }
 
 // heading names what is compared.

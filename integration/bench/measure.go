@@ -37,6 +37,7 @@ func (r round) total() (t usage) {
 type bench struct {
 	options
 	peers       *sandbox.Sandbox
+	here        string // the folder of the Python files
 	dir         string
 	interrupted chan os.Signal
 }

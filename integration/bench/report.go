@@ -12,6 +12,12 @@ import (
 
 // The project's bars: times are Python's over ours, the rest is ours alone.
 const (
+	barHelper        = 1.0 // ours over docker-credential-ecr-login's, without the registry check
+	barHelperChecked = 1.6
+	barParse         = 15.0
+	barRun           = 0.2 // seconds over three tasks that do nothing
+	barBulk          = 40.0
+
 	barWall   = 15.0
 	barCPU    = 20.0
 	barMemory = 24 << 20
@@ -25,6 +31,8 @@ type report struct {
 	ours, python   []round
 	version, empty []usage
 	size           int64
+	helper         helperRatio
+	airflow        onAirflow
 }
 
 // row is one line of the table: medians of both sides, and the medians of the ratios of each pair.
@@ -118,6 +126,9 @@ func (r report) table() string {
 	_ = w.Flush() // into memory
 	fmt.Fprintf(&b, "\nstart-up %s ms: %d × --version %s ms, less an empty Go program's %s ms\nsize %s MiB\n",
 		milli(r.start()), len(r.version), milli(middle(r.version).Wall), milli(middle(r.empty).Wall), mebi(r.size))
+	for _, line := range r.others() {
+		fmt.Fprintf(&b, "%s: %s\n", line[0], line[1])
+	}
 	return b.String()
 }
 
@@ -146,6 +157,16 @@ func (r report) check() error {
 	bar(all.cpu >= barCPU, "CPU time: Python takes %.1f× of ours, under %.0f×", all.cpu, barCPU)
 	for _, row := range rows[:len(rows)-1] {
 		bar(row.ours.Memory <= barMemory, "memory of %s: %s MiB, over %s", row.name, mebi(row.ours.Memory), mebi(barMemory))
+	}
+	if len(r.helper.helper) > 0 {
+		unchecked, checked := r.helper.ratios()
+		bar(unchecked <= barHelper, "extract without the check takes %.2f× of docker-credential-ecr-login, over %.1f×", unchecked, barHelper)
+		bar(checked <= barHelperChecked, "extract takes %.2f× of docker-credential-ecr-login, over %.1f×", checked, barHelperChecked)
+	}
+	if r.airflow.release != "" {
+		bar(r.airflow.parse() >= barParse, "parse: the baseline's DAG takes %.1f× of ours, under %.0f×", r.airflow.parse(), barParse)
+		bar(r.airflow.above(r.airflow.run) <= barRun, "run: %.2f s above three tasks that do nothing, over %.1f s", r.airflow.above(r.airflow.run), barRun)
+		bar(r.airflow.bulk() >= barBulk, "update of %d connections: one by one takes %.0f×, under %.0f×", mostConnections, r.airflow.bulk(), barBulk)
 	}
 	bar(r.start() <= barStart, "start-up: %s ms, over %s", milli(r.start()), milli(barStart))
 	bar(r.size <= barSize, "size: %s MiB, over %s", mebi(r.size), mebi(barSize))

@@ -23,7 +23,10 @@ main() {
   empty_program
   cd "$here"
   CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o "$work/" . ./rusage
-  "$work/bench" -ecr-refresh ../../bin/ecr-refresh -python "$venv/bin/python" -baseline "$work/baseline.pyc" \
+  helper
+  ../peers/install.sh 3.3.2
+  "$work/bench" -airflow "${XDG_CACHE_HOME:-$HOME/.cache}/ecr-refresh/airflow-3.3.2" -helper "$cache/bin/docker-credential-ecr-login" \
+    -ecr-refresh ../../bin/ecr-refresh -python "$venv/bin/python" -baseline "$work/baseline.pyc" \
     -rusage "$work/rusage" -empty "$work/empty" "$@"
 }
 
@@ -55,6 +58,12 @@ find_python() {
   done
   echo "bench: missing python3 (3.10 or newer, with venv) or uv" >&2
   exit 1
+}
+
+# helper builds AWS's own credential helper, which gets the same token.
+helper() {
+  local at=github.com/awslabs/amazon-ecr-credential-helper/ecr-login/cli/docker-credential-ecr-login@v0.12.0
+  [ -x "$cache/bin/docker-credential-ecr-login" ] || (cd "$work" && CGO_ENABLED=0 GOBIN="$cache/bin" go install -trimpath -ldflags '-s -w' "$at")
 }
 
 # empty_program is what start-up is measured from: a static Go program that does nothing.

@@ -174,6 +174,16 @@ func (a *Airflow) RunState(ctx context.Context, dag, run string) (string, error)
 	return answer.State, err
 }
 
+// Took returns how long an ended run took, by Airflow's own record.
+func (a *Airflow) Took(ctx context.Context, dag, run string) (time.Duration, error) {
+	var answer struct {
+		Start time.Time `json:"start_date"`
+		End   time.Time `json:"end_date"`
+	}
+	err := a.rest.call(ctx, "GET", runPath(dag, run), nil, &answer)
+	return answer.End.Sub(answer.Start), err
+}
+
 func runPath(dag, run string) string {
 	return "/api/v2/dags/" + dag + "/dagRuns/" + url.PathEscape(run)
 }

@@ -1,0 +1,197 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"ecr-refresh/dags"
+	"ecr-refresh/integration/peers"
+)
+
+// onAirflow is what was measured on real Airflow.
+type onAirflow struct {
+	release           string
+	ours, python      []float64 // seconds to parse the DAG
+	floor, run, pyRun []float64 // seconds from a run's start to its end
+	n                 []int     // connections
+	oursUpdate        []usage   // of step 2, for each n
+	oneByOne          []float64 // seconds, for each n
+}
+
+// The runs of each DAG on real Airflow, and the most connections.
+const (
+	airflowRuns     = 7
+	mostConnections = 1_000
+)
+
+func sizes() []int { return []int{1, 10, 100, mostConnections} }
+
+// measureAirflow starts a real Airflow and measures on it.
+func (b bench) measureAirflow(ctx context.Context, venv string) (m onAirflow, err error) {
+	dir, err := os.MkdirTemp("", "ecr-refresh-bench-airflow-")
+	if err != nil {
+		return m, err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	if m.ours, m.python, err = b.parseTimes(venv, dir); err != nil {
+		return m, err
+	}
+	p, err := peers.Start(ctx, peers.Options{Dir: dir, Binary: b.refresh, Env: []string{
+		"BENCH_FOLDER=" + b.here, "AIRFLOW_VAR_ECR_AWS_ACCOUNT=" + peers.SandboxAccount, "AIRFLOW_VAR_ECR_AWS_REGION_NAME=" + peers.Region,
+		"AWS_CA_BUNDLE=" + filepath.Join(dir, "ca.pem"), "REQUESTS_CA_BUNDLE=" + filepath.Join(dir, "ca.pem"),
+	}})
+	if err != nil {
+		return m, err
+	}
+	defer func() { _ = p.Close() }()
+	m.release = "3.3.2"
+	if err := setUp(ctx, p); err != nil {
+		return m, err
+	}
+	if err := b.timeRuns(ctx, p, &m); err != nil {
+		return m, err
+	}
+	return m, b.timeUpdates(ctx, p, venv, &m)
+}
+
+// parseTimes parses our DAG and the baseline's in turn.
+func (b bench) parseTimes(venv, dir string) (ours, python []float64, err error) {
+	stub := filepath.Join(dir, dags.RefreshDockerTokenFile)
+	if err := os.WriteFile(stub, []byte(dags.RefreshDockerToken), 0o600); err != nil {
+		return nil, nil, err
+	}
+	parse := exec.Command(filepath.Join(venv, "bin", "python"), filepath.Join(b.here, "parse.py"), strconv.Itoa(b.pairs), stub, filepath.Join(b.here, "baseline_dag.py"))
+	parse.Env, parse.Stderr = append(os.Environ(), "AIRFLOW_HOME="+filepath.Join(dir, "parse"), "BENCH_FOLDER="+b.here), os.Stderr
+	text, err := parse.Output()
+	if err != nil {
+		return nil, nil, fmt.Errorf("parse DAGs: %w", err)
+	}
+	var times [][]float64
+	lines := bytes.Split(bytes.TrimSpace(text), []byte("\n"))
+	if err := json.Unmarshal(lines[len(lines)-1], &times); err != nil || len(times) != 2 {
+		return nil, nil, fmt.Errorf("parse DAGs: %q", text)
+	}
+	return times[0], times[1], nil
+}
+
+func setUp(ctx context.Context, p *peers.Peers) error {
+	if err := p.Airflow.SetPool(ctx, "systemqueue", 5); err != nil {
+		return err
+	}
+	op := p.Airflow.Users["op"]
+	for key, value := range map[string]string{"ecr_aws_account": peers.SandboxAccount, "ecr_aws_region_name": peers.Region} {
+		if err := p.Airflow.SetVariable(ctx, key, value); err != nil {
+			return err
+		}
+	}
+	host := peers.SandboxHost
+	all := []peers.Connection{
+		{ID: "airflow-api", Type: "http", Schema: new("http"), Host: new("127.0.0.1"), Port: &p.Airflow.Port, Login: &op.User, Password: &op.Password},
+		{ID: "docker_default", Type: "docker", Host: &host, Login: new("AWS"), Password: new("old")},
+	}
+	for i := range mostConnections {
+		all = append(all, peers.Connection{ID: fmt.Sprintf("bench_%04d", i), Type: "docker", Host: &host, Login: new("AWS"), Password: new("old")})
+	}
+	return p.Airflow.SetConnections(ctx, all)
+}
+
+// timeRuns runs the three DAGs in turn, after one run of each that is not counted.
+func (b bench) timeRuns(ctx context.Context, p *peers.Peers, m *onAirflow) error {
+	unscheduled := strings.Replace(dags.RefreshDockerToken, "schedule=SCHEDULE", "schedule=None", 1)
+	for name, text := range map[string]func() (string, error){
+		"ours.py":         func() (string, error) { return unscheduled, nil },
+		"floor_dag.py":    func() (string, error) { return b.file("floor_dag.py") },
+		"baseline_dag.py": func() (string, error) { return b.file("baseline_dag.py") },
+	} {
+		code, err := text()
+		if err == nil {
+			err = p.Airflow.Deploy(name, strings.Replace(code, `schedule="55 5,17 * * *"`, "schedule=None", 1))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for i := range airflowRuns + 1 {
+		for id, times := range map[string]*[]float64{"bench_floor": &m.floor, "refresh_docker_token_v4": &m.run, "bench_python": &m.pyRun} {
+			took, err := runOnce(ctx, p, id)
+			if err != nil {
+				return err
+			}
+			if i > 0 {
+				*times = append(*times, took.Seconds())
+			}
+		}
+	}
+	return nil
+}
+
+func (b bench) file(name string) (string, error) {
+	text, err := os.ReadFile(filepath.Join(b.here, name))
+	return string(text), err
+}
+
+// runOnce gives how long a run took, from the start of its first task to the end of its last.
+func runOnce(ctx context.Context, p *peers.Peers, id string) (time.Duration, error) {
+	run, err := p.Airflow.Trigger(ctx, id)
+	if err != nil {
+		return 0, err
+	}
+	state, err := p.Airflow.WaitRun(ctx, id, run, 3*time.Minute)
+	if err != nil || state != "success" {
+		return 0, fmt.Errorf("run of %s is %s: %v", id, state, err)
+	}
+	return p.Airflow.Took(ctx, id, run)
+}
+
+// timeUpdates times step 2 over more and more connections, and the same one by one.
+func (b bench) timeUpdates(ctx context.Context, p *peers.Peers, venv string, m *onAirflow) error {
+	op := p.Airflow.Users["op"]
+	env := append(p.Airflow.Environ(), "ECR_REFRESH_AIRFLOW_HOST=127.0.0.1", "ECR_REFRESH_AIRFLOW_SCHEMA=http", "ECR_REFRESH_AIRFLOW_PORT="+strconv.Itoa(p.Airflow.Port),
+		"ECR_REFRESH_AIRFLOW_LOGIN="+op.User, "ECR_REFRESH_AIRFLOW_PASSWORD="+op.Password, "XDG_STATE_HOME="+b.dir)
+	for _, n := range sizes() {
+		var ids []string
+		for i := range n {
+			ids = append(ids, fmt.Sprintf("bench_%04d", i))
+		}
+		document := filepath.Join(b.dir, "many.json")
+		samples := max(1, 5-len(strconv.Itoa(n)))
+		var ours []usage
+		var theirs []float64
+		for range samples {
+			if _, err := b.measure(env, b.refresh, "extract-ecr-token", "--connection-ids", strings.Join(ids, ","), "--out", document); err != nil {
+				return err
+			}
+			u, err := b.measure(env, b.refresh, "update-docker-connection", "--in", document)
+			if err != nil {
+				return err
+			}
+			seconds, err := oneByOne(ctx, venv, filepath.Join(b.here, "one_by_one.py"), p, n)
+			if err != nil {
+				return err
+			}
+			ours, theirs = append(ours, u), append(theirs, seconds)
+		}
+		m.n, m.oursUpdate, m.oneByOne = append(m.n, n), append(m.oursUpdate, middle(ours)), append(m.oneByOne, median(theirs))
+	}
+	return nil
+}
+
+func oneByOne(ctx context.Context, venv, script string, p *peers.Peers, n int) (float64, error) {
+	op := p.Airflow.Users["op"]
+	cmd := exec.CommandContext(ctx, filepath.Join(venv, "bin", "python"), script, p.Airflow.URL, op.User, "bench_", strconv.Itoa(n))
+	cmd.Stdin, cmd.Stderr = strings.NewReader(op.Password+"\n"+strings.Repeat(rand.Text(), 92)), os.Stderr
+	text, err := cmd.Output()
+	if err != nil {
+		return 0, fmt.Errorf("update one by one: %w", err)
+	}
+	return strconv.ParseFloat(strings.TrimSpace(string(text)), 64)
+}

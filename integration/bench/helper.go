@@ -1,0 +1,63 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+)
+
+// helperRatio compares step 1 with docker-credential-ecr-login, which gets the same token from the same ECR.
+type helperRatio struct {
+	helper, unchecked, checked []usage
+}
+
+// againstHelper runs the three in turn: the helper, step 1 without the registry check, and with it.
+func (b bench) againstHelper() (r helperRatio, err error) {
+	home := filepath.Join(b.dir, "helper")
+	if err := os.MkdirAll(home, 0o700); err != nil {
+		return r, err
+	}
+	host := filepath.Join(home, "host")
+	if err := os.WriteFile(host, []byte(b.peers.RegistryHost()), 0o600); err != nil {
+		return r, err
+	}
+	out := filepath.Join(b.dir, "helper.json")
+	env := append(b.environ(), "HOME="+home, "AWS_ECR_DISABLE_CACHE=true")
+	shell, err := exec.LookPath("sh")
+	if err != nil {
+		return r, err
+	}
+	step := func(args ...string) (usage, error) {
+		return b.measure(b.peers.Environ(), append([]string{shell, "-c", `out="$1"; shift; exec "$@" >"$out"`, "sh", out, b.refresh, "extract-ecr-token"}, args...)...)
+	}
+	for i := range b.pairs + 1 {
+		theirs, err := b.measure(env, shell, "-c", `exec "$1" get <"$2" >"$3"`, "sh", b.helper, host, out)
+		if err != nil {
+			return r, err
+		}
+		without, err := step("--skip-registry-check")
+		if err != nil {
+			return r, err
+		}
+		with, err := step()
+		if err != nil {
+			return r, err
+		}
+		if i > 0 {
+			r.helper, r.unchecked, r.checked = append(r.helper, theirs), append(r.unchecked, without), append(r.checked, with)
+		}
+	}
+	return r, nil
+}
+
+// ratios gives ours over the helper's wall time, without and with the check.
+func (r helperRatio) ratios() (unchecked, checked float64) {
+	of := func(ours []usage) float64 {
+		all := make([]float64, len(ours))
+		for i := range ours {
+			all[i] = float64(ours[i].Wall) / float64(r.helper[i].Wall)
+		}
+		return median(all)
+	}
+	return of(r.unchecked), of(r.checked)
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// parse gives the baseline's time to parse its DAG over ours.
+func (m onAirflow) parse() float64 { return median(m.python) / median(m.ours) }
+
+// above gives the seconds of a DAG's run over those of three tasks that do nothing.
+func (m onAirflow) above(runs []float64) float64 { return median(runs) - median(m.floor) }
+
+// bulk gives one by one over ours, for the most connections.
+func (m onAirflow) bulk() float64 {
+	last := len(m.n) - 1
+	return m.oneByOne[last] / m.oursUpdate[last].Wall.Seconds()
+}
+
+// others are the figures beside the three steps: what was compared, and what came of it.
+func (r report) others() (lines [][2]string) {
+	add := func(what, format string, args ...any) {
+		lines = append(lines, [2]string{what, fmt.Sprintf(format, args...)})
+	}
+	if len(r.helper.helper) == 0 {
+		return nil
+	}
+	unchecked, checked := r.helper.ratios()
+	add("extract beside docker-credential-ecr-login get", "%.2f× of its %s ms without the registry check, %.2f× with it",
+		unchecked, milli(middle(r.helper.helper).Wall), checked)
+	m := r.airflow
+	if m.release == "" {
+		return lines
+	}
+	add("parse of the DAG file", "%.1f ms; with boto3, requests and docker at its top %.0f ms: %.0f×", 1e3*median(m.ours), 1e3*median(m.python), m.parse())
+	add("run of the DAG on Airflow "+m.release, "%.2f s; three tasks that do nothing %.2f s (+%.2f s), the three steps in Python tasks %.2f s (+%.2f s)",
+		median(m.run), median(m.floor), m.above(m.run), median(m.pyRun), m.above(m.pyRun))
+	for i, n := range m.n {
+		add(fmt.Sprintf("update of %d connections on it", n), "%.2f s and %s MiB; one by one %.2f s: %.1f×",
+			m.oursUpdate[i].Wall.Seconds(), mebi(m.oursUpdate[i].Memory), m.oneByOne[i], m.oneByOne[i]/m.oursUpdate[i].Wall.Seconds())
+	}
+	return lines
+}
+
+// write makes docs/benchmarks.md and its plot.
+func (r report) write(root, python, here string) error {
+	var b strings.Builder
+	b.WriteString("# Benchmarks\n\n`make bench` wrote this page on " + time.Now().UTC().Format("2006-01-02") +
+		". Both sides take turns in one run, on the same peers; figures are medians, and ratios medians of pairs. `make bench-check` fails where one misses its bar.\n\n" +
+		strings.ReplaceAll(strings.TrimSpace(r.heading), "\n", "; ") + ".\n\n" +
+		"| step | ours: wall, CPU, memory | Python | wall | CPU | memory |\n|---|---|---|---|---|---|\n")
+	for _, row := range r.rows() {
+		fmt.Fprintf(&b, "| %s | %s | %s | %.1f× | %.1f× | %.1f× |\n", row.name, cells(row.ours), cells(row.python), row.wall, row.cpu, row.memory)
+	}
+	fmt.Fprintf(&b, "\n| | |\n|---|---|\n| start-up | %s ms over an empty Go program |\n| binary | %s MiB |\n", milli(r.start()), mebi(r.size))
+	for _, line := range r.others() {
+		fmt.Fprintf(&b, "| %s | %s |\n", line[0], line[1])
+	}
+	if r.airflow.release == "" {
+		return os.WriteFile(filepath.Join(root, "docs", "benchmarks.md"), []byte(b.String()), 0o644)
+	}
+	b.WriteString("\n![How time and memory grow with the number of connections](pictures/growth.svg)\n")
+	if err := r.plot(filepath.Join(root, "docs", "pictures", "growth.svg"), python, here); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(root, "docs", "benchmarks.md"), []byte(b.String()), 0o644)
+}
+
+func cells(u usage) string { return strings.ReplaceAll(u.String(), "\t", ", ") }
+
+func (r report) plot(path, python, here string) error {
+	var seconds []float64
+	var memory []int64
+	for _, u := range r.airflow.oursUpdate {
+		seconds, memory = append(seconds, u.Wall.Seconds()), append(memory, u.Memory)
+	}
+	data, err := json.Marshal(map[string]any{"n": r.airflow.n, "ours_s": seconds, "one_by_one_s": r.airflow.oneByOne, "memory": memory})
+	if err != nil {
+		return err
+	}
+	draw := exec.Command(python, filepath.Join(here, "plot.py"), path)
+	draw.Stdin, draw.Stderr = bytes.NewReader(data), os.Stderr
+	return draw.Run()
+}
