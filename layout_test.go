@@ -141,6 +141,8 @@ func TestImports(t *testing.T) {
 		}, "ECR's SDK belongs to step 1; the sandbox needs its signer"},
 		{"github.com/docker/", func(s source) bool { return s.dir == "steps" }, "Docker's client belongs to step 3"},
 		{"github.com/urfave/cli", func(s source) bool { return strings.HasPrefix(s.dir, "cmd/") }, "the command line belongs to cmd"},
+		{"golang.org/x/term", func(s source) bool { return s.dir == "cmd/ecr-refresh" }, "the terminal belongs to cmd"},
+		{"github.com/creack/pty", func(s source) bool { return s.test }, "test code"},
 		{"github.com/hashicorp/", func(s source) bool { return s.dir == "airflowclient" }, "retries of Airflow's API belong to its client"},
 		{"github.com/google/go-containerregistry", func(s source) bool { return s.dir == "cmd/ecr-image" }, "images are packed by cmd/ecr-image"},
 		{"filippo.io/age", func(s source) bool { return s.dir == "steps/token" }, "the seal belongs to steps/token"},

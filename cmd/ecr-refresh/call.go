@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,16 +43,15 @@ type call struct {
 }
 
 // step makes the command of one step. read gathers the inputs and makes the step; the step it gives runs under --timeout
-// and its result is printed.
+// and its result is printed, be there an error beside it or not.
 func (p *program) step(command cli.Command, flags []setting, read func(*call) func(context.Context) ([]byte, error)) *cli.Command {
-	in := settings()
-	for _, s := range append(flags, in.common()...) {
+	for _, s := range append(flags, p.inputs.common()...) {
 		command.Flags = append(command.Flags, s.cliFlag())
 	}
 	command.OnUsageError = usageError
 	command.HideHelpCommand = true
 	command.Action = func(c *cli.Context) error {
-		call := &call{Context: c, inputs: in, stdin: p.stdin, stdout: p.stdout}
+		call := &call{Context: c, inputs: p.inputs, stdin: p.stdin, stdout: p.stdout}
 		if err := p.openLog(call); err != nil {
 			return err
 		}
@@ -63,7 +63,8 @@ func (p *program) step(command cli.Command, flags []setting, read func(*call) fu
 // openLog reads the flags of the log, and from here on errors go there too.
 func (p *program) openLog(c *call) error {
 	if c.Args().Present() {
-		return failure.Permanent("see ecr-refresh "+c.Command.Name+" --help", "read command line: unexpected argument %q", c.Args().First())
+		hint := didYouMean(c.Args().First(), commandNames(c.Command.Subcommands))
+		return failure.Permanent(cmp.Or(hint, "see "+c.Command.HelpName+" --help"), "read command line: unexpected argument %q", c.Args().First())
 	}
 	w := p.stderr
 	switch output := c.optional(c.logOutput); output {
@@ -101,10 +102,10 @@ func (c *call) do(read func(*call) func(context.Context) ([]byte, error)) error 
 	began := time.Now()
 	result, err := c.watched(ctx, run)
 	c.writeMetrics(began, result, err)
-	if err != nil {
+	if err != nil && result == nil {
 		return err
 	}
-	return c.print(result)
+	return errors.Join(c.print(result), err)
 }
 
 // watched runs a command's work under the eyes of who sits at the terminal, if somebody does.

@@ -46,7 +46,7 @@ func completionScript(app *cli.App, shell string) (string, error) {
 		return zshCompletion, nil
 	case "fish":
 		text, err := app.ToFishCompletion()
-		return strings.ReplaceAll(text, "`", ""), err // which mark a flag's value in the help
+		return strings.ReplaceAll(text, "`", "") + fishCompletion, err // ` marks a flag's value in the help
 	}
 	return "", errors.New("no such shell")
 }
@@ -64,9 +64,11 @@ complete -o default -F _ecr_refresh ecr-refresh
 	zshCompletion = `_ecr_refresh() {
   local current="${words[CURRENT]}" line=("${words[@]:0:$((CURRENT-1))}")
   [[ $current == -* ]] && line+=("$current")
-  compadd -- ${(f)"$("${line[@]}" --generate-bash-completion 2>/dev/null)"}
-  [[ $current == -* ]] || _files
+  compadd -- ${(f)"$("${line[@]}" --generate-bash-completion 2>/dev/null)"} || _files
 }
 compdef _ecr_refresh ecr-refresh
+`
+	fishCompletion = `complete -c ecr-refresh -n '__fish_ecr-refresh_no_subcommand' -f
+complete -c ecr-refresh -n '__fish_seen_subcommand_from completion' -f -a 'bash zsh fish'
 `
 )

@@ -37,7 +37,7 @@ func (p *program) dagInstall() *cli.Command {
 		Name:  "install",
 		Usage: "write the DAG into Airflow's DAG folder",
 		Flags: append(dagFlags(),
-			&cli.StringFlag{Name: "dags-folder", Usage: "`FOLDER` that Airflow reads DAGs from"},
+			&cli.StringFlag{Name: "dags-folder", Usage: "`FOLDER` that Airflow reads DAGs from", TakesFile: true},
 			&cli.BoolFlag{Name: "force", Usage: "also over a file that was edited, or written by somebody else", DisableDefaultText: true}),
 		Description: describe(`Writes the file whole or not at all. A file that is there is replaced while it is as "dag install" left it; one that
 is up to date is left alone, so that Airflow does not parse it anew.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -23,7 +22,7 @@ import (
 const checkLimit = 10 * time.Second
 
 func (p *program) doctor() *cli.Command {
-	in := settings()
+	in := p.inputs
 	return p.step(cli.Command{
 		Name:  "doctor",
 		Usage: "check all that a run needs, and say what to do about the rest",
@@ -46,8 +45,7 @@ Example:
 			d := c.doctorOf(c.roots())
 			return func(ctx context.Context) ([]byte, error) {
 				found := d.examine(ctx)
-				_, err := c.stdout.Write(found.print(c.Bool("json"), paint(c.stdout)))
-				return nil, errors.Join(err, found.verdict())
+				return found.print(c.Bool("json"), paint(c.stdout)), found.verdict()
 			}
 		})
 }

@@ -13,7 +13,7 @@ import (
 )
 
 func (p *program) extractECRToken() *cli.Command {
-	in := settings()
+	in := p.inputs
 	return p.step(cli.Command{
 		Name:  "extract-ecr-token",
 		Usage: "step 1: get a token from ECR, check it at its registry, seal it",

@@ -41,7 +41,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
 
-	p := &program{stdin: stdin, stdout: stdout, stderr: stderr}
+	p := &program{inputs: settings(), stdin: stdin, stdout: stdout, stderr: stderr}
 	p.log.Store(slog.New(newSentences(stderr, slog.LevelInfo, paint(stderr))))
 	done := make(chan error, 1)
 	go func() { done <- p.app().RunContext(ctx, args) }()
@@ -62,8 +62,10 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	}
 }
 
-// program is one run: its streams, and its log, which a command replaces when its flags are read.
+// program is one run: what its inputs are called, its streams, and its log, which a command replaces when its flags are
+// read.
 type program struct {
+	inputs         inputs
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	log            atomic.Pointer[slog.Logger]
@@ -97,7 +99,7 @@ First of all:
 // commands are in the order of a day: the DAG's steps, the shell's commands, what is needed once.
 func (p *program) commands() []*cli.Command {
 	const steps, look, once = "The steps, as tasks and by hand", "To look at things", "To set things up"
-	return append([]*cli.Command{
+	return []*cli.Command{
 		in(steps, p.extractECRToken()),
 		in(steps, p.updateDockerConnection()),
 		in(steps, p.testDockerConnection()),
@@ -109,7 +111,8 @@ func (p *program) commands() []*cli.Command {
 		in(once, p.dag()),
 		in(once, p.keygen()),
 		in(once, p.completion()),
-	}, p.man()...)
+		p.man(),
+	}
 }
 
 func in(category string, command *cli.Command) *cli.Command {
@@ -119,24 +122,27 @@ func in(category string, command *cli.Command) *cli.Command {
 
 // usageError names the flag that was probably meant.
 func usageError(c *cli.Context, err error, _ bool) error {
-	hint := "see ecr-refresh COMMAND --help"
-	if _, flag, unknown := strings.Cut(err.Error(), "flag provided but not defined: -"); unknown && c.Command != nil {
-		if meant := cli.SuggestFlag(c.Command.Flags, strings.TrimLeft(flag, "-"), false); meant != "" {
-			hint = "did you mean " + meant + "?"
-		}
+	hint := ""
+	if _, flag, unknown := strings.Cut(err.Error(), "flag provided but not defined: -"); unknown {
+		hint = didYouMean(flag, flagNames(c.Command.Flags))
 	}
-	return failure.Permanent(hint, "read command line: %w", err)
+	return failure.Permanent(cmp.Or(hint, "see "+c.Command.HelpName+" --help"), "read command line: %w", err)
 }
 
 // noCommand runs when no command's name was given; the library itself would exit with 0, or 3.
 func noCommand(c *cli.Context) error {
-	name := c.Args().First()
+	name, help := c.Args().First(), false
+	if name == "help" {
+		name, help = c.Args().Get(1), true
+	}
 	switch {
-	case name == "help":
+	case help && name == "":
 		return cli.ShowAppHelp(c)
+	case help && c.App.Command(name) != nil:
+		return cli.ShowCommandHelp(c, name)
 	case name != "":
-		meant := strings.Replace(cli.SuggestCommand(c.App.Commands, name), "Did", "did", 1)
-		return failure.Permanent(cmp.Or(meant, "see ecr-refresh --help"), "read command line: unknown command %q", name)
+		hint := didYouMean(name, commandNames(c.App.Commands))
+		return failure.Permanent(cmp.Or(hint, "see ecr-refresh --help"), "read command line: unknown command %q", name)
 	}
 	return failure.Permanent("see ecr-refresh --help", "read command line: no command given")
 }

@@ -16,7 +16,7 @@ import (
 )
 
 func (p *program) plan() *cli.Command {
-	in := settings()
+	in := p.inputs
 	return p.step(cli.Command{
 		Name:  "plan",
 		Usage: "show what a run would do: each connection, its registry, and where its token comes from",

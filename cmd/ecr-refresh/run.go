@@ -16,7 +16,7 @@ import (
 )
 
 func (p *program) run() *cli.Command {
-	in := settings()
+	in := p.inputs
 	return p.step(cli.Command{
 		Name:  "run",
 		Usage: "all three steps in one process, with nothing at rest",

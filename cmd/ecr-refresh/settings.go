@@ -60,7 +60,7 @@ func (s setting) cliFlag() cli.Flag {
 	if len(s.env) > 0 {
 		usage += " [$" + strings.Join(s.env, ", $") + "]"
 	}
-	return &cli.StringFlag{Name: s.flag, Usage: usage, DefaultText: s.fallback}
+	return &cli.StringFlag{Name: s.flag, Usage: usage, DefaultText: s.fallback, TakesFile: strings.Contains(usage, "`FILE`")}
 }
 
 // names tells a person how to give s.

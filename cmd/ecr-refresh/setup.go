@@ -15,7 +15,7 @@ import (
 )
 
 func (p *program) setup() *cli.Command {
-	in := settings()
+	in := p.inputs
 	return p.step(cli.Command{
 		Name:  "setup",
 		Usage: "make in Airflow what the DAG needs: pool, Variables, connections, sealing identity",

@@ -25,7 +25,7 @@ const (
 )
 
 func (p *program) status() *cli.Command {
-	in := settings()
+	in := p.inputs
 	return p.step(cli.Command{
 		Name:  "status",
 		Usage: "show when each connection's token was issued and dies",
@@ -54,8 +54,7 @@ Examples:
 				if err := s.read(ctx); err != nil {
 					return nil, err
 				}
-				_, err := c.stdout.Write(s.print())
-				return nil, errors.Join(err, s.check())
+				return s.print(), s.check()
 			}
 		})
 }

@@ -12,12 +12,13 @@ type painter struct{ on bool }
 
 // paint gives the painter for w: colours are for terminals, and for people who want them (https://no-color.org).
 func paint(w io.Writer) painter {
-	return painter{isTerminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
+	return painter{isTerminal(w) && os.Getenv("NO_COLOR") == ""}
 }
 
+// isTerminal tells a terminal that knows how to colour and to erase.
 func isTerminal(w io.Writer) bool {
 	file, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(file.Fd()))
+	return ok && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(file.Fd()))
 }
 
 func (p painter) good(text string) string { return p.as("32", text) }

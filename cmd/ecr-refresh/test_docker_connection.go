@@ -13,7 +13,7 @@ import (
 )
 
 func (p *program) testDockerConnection() *cli.Command {
-	in := settings()
+	in := p.inputs
 	return p.step(cli.Command{
 		Name:  "test-docker-connection",
 		Usage: "step 3: log in with the connection, as a Docker task would",

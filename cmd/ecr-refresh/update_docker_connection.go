@@ -16,7 +16,7 @@ import (
 )
 
 func (p *program) updateDockerConnection() *cli.Command {
-	in := settings()
+	in := p.inputs
 	return p.step(cli.Command{
 		Name:  "update-docker-connection",
 		Usage: "step 2: put the token into Airflow's connection",
