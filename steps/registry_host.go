@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 
 	"ecr-refresh/steps/failure"
 )
@@ -81,6 +82,9 @@ func ParseRegistryHost(name string) (RegistryHost, error) {
 
 // splitRegistryHost reads all but the partition.
 func splitRegistryHost(name string) (RegistryHost, error) {
+	if strings.ContainsFunc(name, func(r rune) bool { return r > unicode.MaxASCII }) { // some have lower cases in ASCII
+		return RegistryHost{}, failure.Permanent(hintRegistryHost, "registry host %.100q is not one of Amazon ECR", name)
+	}
 	name = strings.ToLower(name)
 	switch name {
 	case "public.ecr.aws", "ecr-public.aws.com":

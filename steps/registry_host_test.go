@@ -52,6 +52,9 @@ func TestParseRegistryHostRefuses(t *testing.T) {
 	for _, name := range []string{
 		"", "docker.io", "public.ecr.aws.example.com", "evil-public.ecr.aws", good + ".example.com", good + ".", good + ":443", "https://" + good, good + "/",
 		"user@" + good, "x" + good, "1" + good, good[1:], " " + good, good + " ", good + "\n", strings.Replace(good, "1", "١", 1),
+		strings.Replace(good, "k", "\u212a", 1), strings.Replace(good, "s-", "\u017f-", 1), strings.Replace(good, ".", "\u3002", 1), strings.Replace(good, "e", "\u0435", 1),
+		"user:secret@" + good, good + "@evil.example", good + "#.evil.example", good + "?.evil.example", good + "\\.evil.example", good + "\x00", good + "%00", good + ".evil.example:443",
+		strings.Replace(good, ".", "\n.", 1), "[" + good + "]", strings.Replace(good, "us-east-1", "us-east-1.evil", 1), "12345678901a" + good[12:], "-" + good[1:],
 		"123456789012.dkr.ecr.us-east-1.amazonaws.com.cn", "123456789012.dkr.ecr.cn-north-1.amazonaws.com", "123456789012.dkr.ecr.us-gov-west-1.on.aws",
 		"123456789012.dkr-ecr.us-east-1.amazonaws.com", "123456789012.dkr.ecr.us-east-1.on.aws", "123456789012.dkr-ecr.us-iso-east-1.c2s.ic.gov",
 		"123456789012.dkr.ecr.us-east-1..amazonaws.com", "123456789012.dkr.ecr.useast1.amazonaws.com", "123456789012.dkr.ecr-fips-x.us-east-1.amazonaws.com",

@@ -3,9 +3,9 @@ package steps
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -29,6 +29,7 @@ type TokenSource struct {
 	Service   string // ServiceECR or ServiceECRPublic
 	Region    string
 	Endpoint  string // https://HOST of ECR's API, in place of the SDK's own; then FIPS and DualStack change nothing
+	STS       string // https://HOST of STS, in place of the SDK's own
 	FIPS      bool   // ask the FIPS endpoint
 	DualStack bool   // ask the endpoint that has IPv6 too
 }
@@ -44,21 +45,23 @@ type AWSIdentity struct {
 // Declaration is one entry of a targets list, as ecr_targets.schema.json describes it.
 type Declaration struct {
 	ConnectionID    string `json:"connection_id"`
-	Registry        string `json:"registry"`
-	Account         string `json:"account"`
-	Region          string `json:"region"`
-	Profile         string `json:"profile"`
-	RoleARN         string `json:"role_arn"`
-	ExternalID      string `json:"external_id"`
-	RoleSessionName string `json:"role_session_name"`
-	FIPS            bool   `json:"fips"`
-	DualStack       bool   `json:"dual_stack"`
-	Endpoint        string `json:"endpoint"`
-	PartitionSuffix string `json:"partition_suffix"`
+	Registry        string `json:"registry,omitempty"`
+	Account         string `json:"account,omitempty"`
+	Region          string `json:"region,omitempty"`
+	Profile         string `json:"profile,omitempty"`
+	RoleARN         string `json:"role_arn,omitempty"`
+	ExternalID      string `json:"external_id,omitempty"`
+	RoleSessionName string `json:"role_session_name,omitempty"`
+	FIPS            bool   `json:"fips,omitempty"`
+	DualStack       bool   `json:"dual_stack,omitempty"`
+	Endpoint        string `json:"endpoint,omitempty"`
+	PartitionSuffix string `json:"partition_suffix,omitempty"`
+
+	partly bool // a field of it could not be read: what follows from that is not told
 }
 
 // ParseDeclarations reads a targets list: a JSON array of objects. All faults are told at once, each with its entry and
-// field.
+// field. The list comes with them, for Targets to tell what else is wrong with it.
 func ParseDeclarations(text string) ([]Declaration, error) {
 	var entries []map[string]json.RawMessage
 	if json.Unmarshal([]byte(text), &entries) != nil || len(entries) == 0 {
@@ -67,7 +70,9 @@ func ParseDeclarations(text string) ([]Declaration, error) {
 	var faults []error
 	declared := make([]Declaration, len(entries))
 	for i, entry := range entries {
-		for _, err := range declared[i].read(entry) {
+		errs := declared[i].read(entry)
+		declared[i].partly = len(errs) > 0
+		for _, err := range errs {
 			faults = append(faults, failure.Permanent(hintTargets, "targets[%d].%w", i, err))
 		}
 	}
@@ -87,6 +92,8 @@ func (d *Declaration) read(entry map[string]json.RawMessage) (faults []error) {
 			faults = append(faults, fmt.Errorf("%.40q is not a field of a target", name))
 		case string(entry[name]) == "null" || json.Unmarshal(entry[name], into) != nil:
 			faults = append(faults, fmt.Errorf("%s is not a %s", name, kindOf(into)))
+		case string(entry[name]) == `""` && into != &d.ConnectionID:
+			faults = append(faults, fmt.Errorf("%s is empty: leave it out", name))
 		}
 	}
 	return faults
@@ -135,12 +142,16 @@ func TargetOf(connectionID, host string) (Target, error) {
 func (d Declaration) target(hostOf func(string) string) (Target, []error) {
 	faults := d.check()
 	host, err := d.registryHost(hostOf)
-	if err != nil {
+	if err == nil {
+		err = d.checkForm(host)
+	}
+	if err != nil && !d.partly {
 		faults = append(faults, err)
 	}
-	endpoint := d.Endpoint
-	if endpoint == "" && d.PartitionSuffix != "" {
-		endpoint = "https://api.ecr" + ifFIPS(host.FIPS) + "." + host.Region + "." + d.PartitionSuffix
+	endpoint, stsEndpoint := d.Endpoint, ""
+	if d.PartitionSuffix != "" {
+		endpoint = cmp.Or(endpoint, "https://api.ecr"+ifFIPS(host.FIPS)+"."+host.Region+"."+d.PartitionSuffix)
+		stsEndpoint = "https://sts." + host.Region + "." + d.PartitionSuffix
 	}
 	return Target{
 		ConnectionID: d.ConnectionID,
@@ -148,9 +159,21 @@ func (d Declaration) target(hostOf func(string) string) (Target, []error) {
 		Declared:     d.Registry != "" || d.PartitionSuffix != "" || host.FIPS || host.DualStack,
 		Source: TokenSource{
 			AWSIdentity: AWSIdentity{d.Profile, d.RoleARN, d.ExternalID, d.RoleSessionName},
-			Service:     host.Service, Region: host.Region, Endpoint: endpoint, FIPS: host.FIPS || d.FIPS, DualStack: host.DualStack || d.DualStack,
+			Service:     host.Service, Region: host.Region, Endpoint: endpoint, STS: stsEndpoint,
+			FIPS: host.FIPS || d.FIPS, DualStack: host.DualStack || d.DualStack,
 		},
 	}, faults
+}
+
+// checkForm refuses an endpoint's form that nobody can name.
+func (d Declaration) checkForm(host RegistryHost) error {
+	switch {
+	case host.Service == ServiceECRPublic && d.FIPS:
+		return errors.New("fips: ECR Public has no FIPS endpoint")
+	case d.PartitionSuffix != "" && d.Endpoint == "" && (host.DualStack || d.DualStack):
+		return errors.New("endpoint is missing: partition_suffix does not tell where a dual-stack one is")
+	}
+	return nil
 }
 
 // The forms of AWS's names: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html. They are compiled where
@@ -161,6 +184,8 @@ const (
 	longestExternalID = 1224
 	roleSessionName   = `^[\w+=,.@-]{2,64}$`
 	suffixOfHost      = `^[a-z0-9-]+(\.[a-z0-9-]+)+$`
+	// http only on loopback, for stand-ins
+	endpointURLs = `^(https://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])|http://(localhost|127(\.\d{1,3}){3}))(:\d{1,5})?/?$`
 )
 
 // check looks at each field alone.
@@ -171,7 +196,7 @@ func (d Declaration) check() (faults []error) {
 		}
 	}
 	fits := func(form, text string) bool { return text == "" || regexp.MustCompile(form).MatchString(text) }
-	fault(!xcom.IsConnectionID(d.ConnectionID), "connection_id: %.40q is not letters, digits, '_', '.' and '-'", d.ConnectionID)
+	fault(!xcom.IsConnectionID(d.ConnectionID) && !(d.partly && d.ConnectionID == ""), "connection_id: %.40q is not letters, digits, '_', '.' and '-'", d.ConnectionID)
 	fault(d.Account != "" && !accountID.MatchString(d.Account), "account: %.40q is not 12 digits", d.Account)
 	fault(d.Region != "" && !regionName.MatchString(d.Region), "region: %.40q is not a region's name such as us-east-1", d.Region)
 	fault(!fits(roleARN, d.RoleARN), "role_arn: %.80q is not arn:PARTITION:iam::ACCOUNT:role/NAME", d.RoleARN)
@@ -181,20 +206,8 @@ func (d Declaration) check() (faults []error) {
 	fault(d.RoleARN == "" && d.RoleSessionName != "", "role_session_name is of no use without role_arn")
 	fault(strings.ContainsAny(d.Profile, "[]\n\r"), "profile: %.40q is not the name of a profile", d.Profile)
 	fault(!fits(suffixOfHost, d.PartitionSuffix), "partition_suffix: %.60q is not a name such as amazonaws.com", d.PartitionSuffix)
-	fault(!isEndpoint(d.Endpoint), "endpoint: %.80q is not https://HOST", d.Endpoint)
+	fault(!fits(endpointURLs, d.Endpoint), "endpoint: %.80q is not https://HOST", d.Endpoint)
 	return faults
-}
-
-// isEndpoint allows http on loopback, for stand-ins.
-func isEndpoint(text string) bool {
-	if text == "" {
-		return true
-	}
-	u, err := url.Parse(text)
-	if err != nil || u.Host == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
-		return false
-	}
-	return u.Scheme == "https" || u.Scheme == "http" && (u.Hostname() == "localhost" || strings.HasPrefix(u.Hostname(), "127."))
 }
 
 // registryHost is the declared one, or is named after account and region; what is missing comes from the connection's host.
@@ -247,6 +260,8 @@ func (d Declaration) declaredHost() (RegistryHost, error) {
 	switch {
 	case err != nil:
 		return host, fmt.Errorf("registry: %w", err)
+	case d.Registry != host.Name:
+		return host, fmt.Errorf("registry: %.100q is not in lower case", d.Registry)
 	case d.Account != "" && d.Account != host.Account:
 		return host, fmt.Errorf("account: %.40q is not the account of registry", d.Account)
 	case d.Region != "" && d.Region != host.Region:

@@ -3,6 +3,8 @@ package steps_test
 import (
 	"encoding/json"
 	"os"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -55,6 +57,41 @@ var lists = []struct {
 	{"bad endpoint", `[{"connection_id":"a",` + oneRegistry + `,"endpoint":"http://ecr.example.com"}]`, false, "targets[0].endpoint"},
 	{"endpoint with a login", `[{"connection_id":"a",` + oneRegistry + `,"endpoint":"https://u:p@ecr.example.com"}]`, false, "targets[0].endpoint"},
 	{"bad suffix", `[{"connection_id":"a","account":"123456789012","region":"us-east-1","partition_suffix":"/"}]`, false, "targets[0].partition_suffix"},
+	{"endpoint with a port", `[{"connection_id":"a",` + oneRegistry + `,"endpoint":"https://[2600:1f14::1]:8443/"}]`, true, ""},
+	{"endpoint of a stand-in", `[{"connection_id":"a",` + oneRegistry + `,"endpoint":"http://127.0.0.1:5000"}]`, true, ""},
+	{"endpoint like a stand-in's", `[{"connection_id":"a",` + oneRegistry + `,"endpoint":"http://127.0.0.1.evil.example"}]`, false, "targets[0].endpoint"},
+	{"endpoint with no host", `[{"connection_id":"a",` + oneRegistry + `,"endpoint":"https://:443"}]`, false, "targets[0].endpoint"},
+	{"endpoint with a path", `[{"connection_id":"a",` + oneRegistry + `,"endpoint":"https://ecr.example.com/x"}]`, false, "targets[0].endpoint"},
+	{"endpoint with a query", `[{"connection_id":"a",` + oneRegistry + `,"endpoint":"https://ecr.example.com?"}]`, false, "targets[0].endpoint"},
+	{"endpoint with a blank", `[{"connection_id":"a",` + oneRegistry + `,"endpoint":"https://ecr example.com"}]`, false, "targets[0].endpoint"},
+	{"empty field", `[{"connection_id":"a",` + oneRegistry + `,"profile":""}]`, false, "targets[0].profile is empty"},
+	{"entry that is null", `[null]`, false, "targets"},
+	{"entry that is a list", `[[]]`, false, "not a JSON list of objects"},
+	{"words behind the list", `[{"connection_id":"a",` + oneRegistry + `}] x`, false, "not a JSON list"},
+	{"long id", `[{"connection_id":"` + strings.Repeat("a", 201) + `",` + oneRegistry + `}]`, false, "targets[0].connection_id"},
+	{"id in other letters", `[{"connection_id":"ä",` + oneRegistry + `}]`, false, "targets[0].connection_id"},
+	{"id with a line end", `[{"connection_id":"a\n",` + oneRegistry + `}]`, false, "targets[0].connection_id"},
+	{"field in capitals", `[{"connection_id":"a",` + oneRegistry + `,"Region":"us-east-1"}]`, false, `targets[0]."Region" is not a field`},
+	{"registry in capitals", `[{"connection_id":"a","registry":"123456789012.DKR.ecr.us-east-1.amazonaws.com"}]`, false, "is not in lower case"},
+	{"registry with a scheme", `[{"connection_id":"a","registry":"https://123456789012.dkr.ecr.us-east-1.amazonaws.com"}]`, false, "targets[0].registry"},
+	{"registry of no region", `[{"connection_id":"a","registry":"123456789012.dkr.ecr.useast1.amazonaws.com"}]`, false, "targets[0].registry"},
+	{"account as a number", `[{"connection_id":"a","account":123456789012,"region":"us-east-1"}]`, false, "targets[0].account is not a string"},
+	{"short external id", `[{"connection_id":"a",` + oneRegistry + `,"role_arn":"arn:aws:iam::123456789012:role/x","external_id":"i"}]`, false, "targets[0].external_id"},
+	{"long external id", `[{"connection_id":"a",` + oneRegistry + `,"role_arn":"arn:aws:iam::123456789012:role/x","external_id":"` + strings.Repeat("i", 1225) + `"}]`, false, "targets[0].external_id"},
+	{"longest external id", `[{"connection_id":"a",` + oneRegistry + `,"role_arn":"arn:aws:iam::123456789012:role/x","external_id":"` + strings.Repeat("i", 1224) + `"}]`, true, ""},
+	{"long session name", `[{"connection_id":"a",` + oneRegistry + `,"role_arn":"arn:aws:iam::123456789012:role/x","role_session_name":"` + strings.Repeat("n", 65) + `"}]`, false, "targets[0].role_session_name"},
+	{"role of another kind", `[{"connection_id":"a",` + oneRegistry + `,"role_arn":"arn:aws:iam::123456789012:user/x"}]`, false, "targets[0].role_arn"},
+	{"role in China", `[{"connection_id":"a",` + oneRegistry + `,"role_arn":"arn:aws-cn:iam::123456789012:role/x"}]`, true, ""},
+	{"profile of two lines", `[{"connection_id":"a",` + oneRegistry + `,"profile":"a\nb"}]`, false, "targets[0].profile"},
+	{"dual-stack in a new partition", `[{"connection_id":"a","account":"123456789012","region":"xx-new-1","partition_suffix":"aws.example","dual_stack":true}]`, false, "targets[0].endpoint is missing"},
+	{"dual-stack registry in a new partition", `[{"connection_id":"a","registry":"123456789012.dkr-ecr.xx-new-1.aws.example","partition_suffix":"aws.example"}]`, false, "targets[0].endpoint is missing"},
+	{"dual-stack in a new partition, with its endpoint", `[{"connection_id":"a","account":"123456789012","region":"xx-new-1","partition_suffix":"aws.example","dual_stack":true,
+		"endpoint":"https://ecr.xx-new-1.api.example"}]`, true, ""},
+	{"public with its region", `[{"connection_id":"a","registry":"ecr-public.aws.com","region":"us-east-1","dual_stack":true}]`, true, ""},
+	{"public elsewhere", `[{"connection_id":"a","registry":"public.ecr.aws","region":"us-west-2"}]`, false, "targets[0].region"},
+	{"public with FIPS", `[{"connection_id":"a","registry":"public.ecr.aws","fips":true}]`, false, "targets[0].fips"},
+	{"public without FIPS", `[{"connection_id":"a","registry":"public.ecr.aws","fips":false}]`, true, ""},
+	{"public in a new partition", `[{"connection_id":"a","registry":"public.ecr.aws","partition_suffix":"ecr.aws"}]`, false, "targets[0].registry"},
 	{"public with an account", `[{"connection_id":"a","registry":"public.ecr.aws","account":"123456789012"}]`, false, "targets[0].account"},
 }
 
@@ -107,6 +144,17 @@ func TestTargetsNameAllFaultsAtOnce(t *testing.T) {
 	}
 }
 
+// A field that cannot be read hides no fault of another, and is told once.
+func TestTargetsOfAListThatIsReadInPart(t *testing.T) {
+	t.Parallel()
+	declared, err := steps.ParseDeclarations(`[{"connection_id":7,"registry":null,"account":"1"},{"connection_id":"b","region":"x"}]`)
+	wantError(t, err, "targets[0].connection_id is not a string; targets[0].registry is not a string")
+	_, err = steps.Targets(declared, noHost)
+	if want := `targets[0].account: "1" is not 12 digits; targets[1].region: "x" is not`; err == nil || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("%v, want %s", err, want)
+	}
+}
+
 func TestTargetsTakeFromTheConnectionsHost(t *testing.T) {
 	t.Parallel()
 	host := "210987654321.dkr.ecr-fips.eu-west-1.amazonaws.com"
@@ -124,8 +172,12 @@ func TestTargetsTakeFromTheConnectionsHost(t *testing.T) {
 	}
 }
 
-// FuzzParseDeclarations: nothing panics, and what is read and printed is read the same.
+// FuzzParseDeclarations: nothing panics, what is read and printed is read the same, and what passes passes the schema.
 func FuzzParseDeclarations(f *testing.F) {
+	schema, err := jsonschema.NewCompiler().Compile("../ecr_targets.schema.json")
+	if err != nil {
+		f.Fatal(err)
+	}
 	for _, row := range lists {
 		f.Add(row.text)
 	}
@@ -134,16 +186,16 @@ func FuzzParseDeclarations(f *testing.F) {
 		if err != nil {
 			return
 		}
-		_, _ = steps.Targets(declared, noHost)
-		for _, d := range declared {
-			printed, err := json.Marshal(d)
-			if err != nil {
-				t.Fatal(err)
-			}
-			var again steps.Declaration
-			if json.Unmarshal(printed, &again) != nil || again != d {
-				t.Errorf("%+v is printed as %s", d, printed)
-			}
+		var value any
+		must(t, json.Unmarshal([]byte(text), &value))
+		if _, err := steps.Targets(declared, noHost); err == nil && schema.Validate(value) != nil {
+			t.Errorf("the schema refuses %s: %v", text, schema.Validate(value))
+		}
+		printed, err := json.Marshal(declared)
+		must(t, err)
+		again, err := steps.ParseDeclarations(string(printed))
+		if err != nil || !slices.Equal(again, declared) {
+			t.Errorf("%+v is printed as %s, and that is %+v, %v", declared, printed, again, err)
 		}
 	})
 }
@@ -153,15 +205,15 @@ func TestSchemaIsPublishedAsItIs(t *testing.T) {
 	text, err := os.ReadFile("../ecr_targets.schema.json")
 	must(t, err)
 	var schema struct {
-		Items struct{ Properties map[string]any }
+		Items struct{ Properties map[string]map[string]any }
 	}
 	must(t, json.Unmarshal(text, &schema))
-	var declared map[string]any
-	printed, _ := json.Marshal(steps.Declaration{})
-	must(t, json.Unmarshal(printed, &declared))
-	for name := range declared {
-		if schema.Items.Properties[name] == nil {
-			t.Errorf("the schema has no %s", name)
+	declared := reflect.VisibleFields(reflect.TypeFor[steps.Declaration]())
+	declared = slices.DeleteFunc(declared, func(f reflect.StructField) bool { return !f.IsExported() })
+	for _, field := range declared {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		if described, _ := schema.Items.Properties[name]["description"].(string); described == "" {
+			t.Errorf("the schema does not describe %s", name)
 		}
 	}
 	if len(declared) != len(schema.Items.Properties) {
