@@ -168,7 +168,7 @@ func retryAfter(resp *http.Response) time.Duration {
 // failed together do not come back together.
 func backoff(shortest, longest time.Duration, attempt int, resp *http.Response) time.Duration {
 	wait := retryablehttp.DefaultBackoff(shortest, longest, attempt, resp)
-	return wait + rand.N(min(wait, shortest)+1)
+	return wait + rand.N(min(wait, shortest)+1) // #nosec G404 -- no secret
 }
 
 // waitError says that Airflow asks for a longer wait than there is time.

@@ -146,7 +146,7 @@ func (s ExtractECRToken) tokens(ctx context.Context) map[TokenSource]*answer {
 
 func (s ExtractECRToken) extract(ctx context.Context, source TokenSource, jitter bool) (token.Token, error) {
 	if jitter {
-		pause(ctx, rand.N(ecrJitter))
+		pause(ctx, rand.N(ecrJitter)) // #nosec G404 -- no secret
 	}
 	issued := s.Now()
 	t, err := s.ECR(ctx, source)
