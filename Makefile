@@ -16,9 +16,8 @@ image: ## pack bin/ecr-refresh-image.tar, for docker load
 	@GOOS=linux $(BUILD) -o $(BIN)/linux/ ./cmd/ecr-refresh
 	@go run ./cmd/ecr-image --binary $(BIN)/linux/ecr-refresh --output $(BIN)/ecr-refresh-image.tar
 
-man: ## make the manual page, bin/ecr-refresh.1
-	@mkdir -p $(BIN)
-	@go run -buildvcs=true ./cmd/ecr-refresh man >$(BIN)/ecr-refresh.1
+man: build ## make the manual page, bin/ecr-refresh.1
+	@$(BIN)/ecr-refresh man >$(BIN)/ecr-refresh.1
 
 demo: build ## run the three steps against stand-ins: needs Go, and neither AWS, Airflow nor Docker
 	@$(BUILD) -o $(BIN)/ ./cmd/ecr-sandbox
@@ -75,23 +74,8 @@ pictures: build ## make docs/pictures/ anew: a browser at the UI of a real Airfl
 	@mkdir -p docs/pictures
 	@PICTURES="$(CURDIR)/docs/pictures" integration/run.sh -run '^TestRealUI$$'
 
-PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64
-RELEASE   := $(BIN)/release
-EPOCH     := $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
-# No owner, one date, one order: the same commit gives the same bytes.
-TAR       := tar --sort=name --owner=0 --group=0 --numeric-owner --mode=go=rX,u+rw --mtime=@$(EPOCH) -c
-SBOM      := go run -trimpath github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.9.0 app -json -noserial -licenses -assert-licenses -std -main cmd/ecr-refresh
-
 release: man ## make bin/release: binaries and images for each platform, SBOM, checksums
-	@rm -rf $(RELEASE) && mkdir -p $(RELEASE)
-	@set -e; for p in $(PLATFORMS); do \
-	  os=$${p%/*} arch=$${p#*/} dir=$(BIN)/$$p; mkdir -p $$dir; \
-	  GOOS=$$os GOARCH=$$arch $(BUILD) -o $$dir/ ./cmd/ecr-refresh; \
-	  $(TAR) -C $(CURDIR)/$$dir ecr-refresh -C $(CURDIR)/$(BIN) ecr-refresh.1 -C $(CURDIR) LICENSE README.md | gzip -9n >$(RELEASE)/ecr-refresh-$$os-$$arch.tar.gz; \
-	  [ $$os = darwin ] || SOURCE_DATE_EPOCH=$(EPOCH) go run ./cmd/ecr-image --binary $$dir/ecr-refresh --output $(RELEASE)/ecr-refresh-image-$$arch.tar >/dev/null; \
-	done
-	@CGO_ENABLED=0 GOFLAGS=-tags=urfave_cli_no_docs $(SBOM) 2>/dev/null | sed '/^    "timestamp":/d' >$(RELEASE)/ecr-refresh.cdx.json
-	@cd $(RELEASE) && sha256sum ecr-refresh* >SHA256SUMS && cat SHA256SUMS
+	@cmd/release.sh
 
 reproduce: ## make the release twice, each time in a new clone of this commit, and compare all bytes
 	@integration/reproduce.sh

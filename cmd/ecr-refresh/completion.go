@@ -17,7 +17,7 @@ func (p *program) completion() *cli.Command {
 		UsageText: "ecr-refresh completion bash|zsh|fish",
 		Description: `Examples:
   source <(ecr-refresh completion bash)                                         # in ~/.bashrc
-  source <(ecr-refresh completion zsh)                                          # in ~/.zshrc, after compinit
+  source <(ecr-refresh completion zsh)                                          # in ~/.zshrc, after compinit; or as _ecr-refresh in $fpath
   ecr-refresh completion fish >~/.config/fish/completions/ecr-refresh.fish`,
 		HideHelpCommand: true,
 		OnUsageError:    usageError,
@@ -61,12 +61,13 @@ const (
 }
 complete -o default -F _ecr_refresh ecr-refresh
 `
-	zshCompletion = `_ecr_refresh() {
+	zshCompletion = `#compdef ecr-refresh
+_ecr-refresh() {
   local current="${words[CURRENT]}" line=("${words[@]:0:$((CURRENT-1))}")
   [[ $current == -* ]] && line+=("$current")
   compadd -- ${(f)"$("${line[@]}" --generate-bash-completion 2>/dev/null)"} || _files
 }
-compdef _ecr_refresh ecr-refresh
+if [[ $funcstack[1] == _ecr-refresh ]]; then _ecr-refresh; else compdef _ecr-refresh ecr-refresh; fi
 `
 	fishCompletion = `complete -c ecr-refresh -n '__fish_ecr-refresh_no_subcommand' -f
 complete -c ecr-refresh -n '__fish_seen_subcommand_from completion' -f -a 'bash zsh fish'
