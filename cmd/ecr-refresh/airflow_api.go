@@ -2,10 +2,12 @@ package main
 
 import (
 	"fmt"
+	"net"
 	"net/url"
 	"strings"
 
 	"ecr-refresh/airflowclient"
+	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/trust"
 )
 
@@ -68,10 +70,26 @@ func (c *call) airflowClient(config airflowclient.Config, roots *trust.Roots) *a
 	if u, err := url.Parse(config.BaseURL); err == nil && u.Scheme == "https" {
 		config.TLS, err = roots.ConfigFor(u.Hostname())
 		c.fault(err)
+	} else if err == nil && !isLoopback(u.Hostname()) {
+		c.overHTTP(u.Host)
 	}
 	client, err := airflowclient.New(config)
 	c.fault(err)
 	return client
+}
+
+// overHTTP tells that login, JWT and token can be read on their way.
+func (c *call) overHTTP(host string) {
+	if c.yes("require-https", requireHTTPSEnv) {
+		c.fault(failure.Permanent("set the schema of connection "+airflowConnectionID+" to https", "http to %s is refused: --require-https", host))
+		return
+	}
+	c.log.Warn("http to " + host + ": who sees that network can read Airflow's login and the token; set the schema of connection " + airflowConnectionID + " to https")
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // airflowConnection gives the connection, and how a person gives one of its fields.

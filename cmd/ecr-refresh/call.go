@@ -183,26 +183,35 @@ func (c *call) positive(flag, text, example string) time.Duration {
 	return d
 }
 
-// dryRun is the one input of two values; Jinja renders them as True and False.
-func (c *call) dryRun() bool {
-	if c.IsSet("dry-run") {
-		return c.Bool("dry-run")
+func (c *call) dryRun() bool { return c.yes("dry-run", dryRunEnv) }
+
+// yes reads an input of two values; Jinja renders them as True and False.
+func (c *call) yes(flag, env string) bool {
+	if c.IsSet(flag) {
+		return c.Bool(flag)
 	}
-	v := os.Getenv(dryRunEnv)
+	v := os.Getenv(env)
 	if unset(v) {
 		return false
 	}
-	dry, err := strconv.ParseBool(strings.ToLower(strings.TrimSpace(v)))
+	yes, err := strconv.ParseBool(strings.ToLower(strings.TrimSpace(v)))
 	if err != nil {
-		c.fault(fmt.Errorf("%s %.20q is neither true nor false", dryRunEnv, v))
+		c.fault(fmt.Errorf("%s %.20q is neither true nor false", env, v))
 	}
-	return dry
+	return yes
 }
 
-const dryRunEnv = "ECR_REFRESH_DRY_RUN"
+const (
+	dryRunEnv       = "ECR_REFRESH_DRY_RUN"
+	requireHTTPSEnv = "ECR_REFRESH_REQUIRE_HTTPS"
+)
 
 func dryRunFlag() cli.Flag {
 	return &cli.BoolFlag{Name: "dry-run", Usage: "check all, publish nothing [$" + dryRunEnv + "]", DisableDefaultText: true}
+}
+
+func requireHTTPSFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "require-https", Usage: "refuse http to an Airflow on another host [$" + requireHTTPSEnv + "]", DisableDefaultText: true}
 }
 
 // roots gives the certificates to trust: the system's, and those of --ca-file.

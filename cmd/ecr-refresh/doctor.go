@@ -27,7 +27,7 @@ func (p *program) doctor() *cli.Command {
 		Name:  "doctor",
 		Usage: "check all that a run needs, and say what to do about the rest",
 		Flags: []cli.Flag{
-			jsonFlag(),
+			jsonFlag(), requireHTTPSFlag(),
 			&cli.StringFlag{Name: "dag-id", Usage: "`ID` of the DAG that renews", Value: "refresh_docker_token_v4"},
 			&cli.StringFlag{Name: "pool", Usage: "`NAME` of the DAG's pool", Value: "systemqueue"},
 		},

@@ -20,7 +20,7 @@ func (p *program) run() *cli.Command {
 	return p.step(cli.Command{
 		Name:  "run",
 		Usage: "all three steps in one process, with nothing at rest",
-		Flags: []cli.Flag{dryRunFlag(), &cli.BoolFlag{Name: "json", Usage: "with --dry-run: print the plan as one JSON object", DisableDefaultText: true}},
+		Flags: []cli.Flag{dryRunFlag(), requireHTTPSFlag(), &cli.BoolFlag{Name: "json", Usage: "with --dry-run: print the plan as one JSON object", DisableDefaultText: true}},
 		Description: describe(`For a shell. The Engine logs in with the token in hand and the host that Airflow's REST API shows, since
 this command cannot see what tasks see: "matches" is null, unless AIRFLOW_CONN_DOCKER_DEFAULT or
 ECR_REFRESH_DOCKER_{HOST,PORT,LOGIN,PASSWORD} hands the connection over.

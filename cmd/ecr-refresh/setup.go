@@ -24,7 +24,7 @@ func (p *program) setup() *cli.Command {
 			&cli.BoolFlag{Name: "force", Usage: "change what exists and differs", DisableDefaultText: true},
 			&cli.BoolFlag{Name: "no-identity", Usage: "make no sealing identity: one host runs all steps", DisableDefaultText: true},
 			&cli.BoolFlag{Name: "print-cli", Usage: "send nothing: print the same as commands of Airflow's command line", DisableDefaultText: true},
-			dryRunFlag(), jsonFlag(),
+			dryRunFlag(), jsonFlag(), requireHTTPSFlag(),
 		},
 		Description: describe(`Makes what is missing, through Airflow's REST API: pool systemqueue, Variables ecr_aws_account and
 ecr_aws_region_name, connections airflow-api and docker_default, and the sealing identity. Shows what is there and

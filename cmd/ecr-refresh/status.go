@@ -30,7 +30,7 @@ func (p *program) status() *cli.Command {
 		Name:  "status",
 		Usage: "show when each connection's token was issued and dies",
 		Flags: []cli.Flag{
-			jsonFlag(),
+			jsonFlag(), requireHTTPSFlag(),
 			&cli.StringFlag{Name: "dag-id", Usage: "`ID` of the DAG that renews", Value: "refresh_docker_token_v4"},
 			&cli.StringFlag{Name: "min-left", Usage: "fail when a token has less than this `DURATION` left, or none is known"},
 		},

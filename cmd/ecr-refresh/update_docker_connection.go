@@ -20,7 +20,7 @@ func (p *program) updateDockerConnection() *cli.Command {
 	return p.step(cli.Command{
 		Name:  "update-docker-connection",
 		Usage: "step 2: put the token into Airflow's connection",
-		Flags: []cli.Flag{dryRunFlag()},
+		Flags: []cli.Flag{dryRunFlag(), requireHTTPSFlag()},
 		Description: describe(`Checks the token at its registry again, logs in to Airflow's REST API and changes the password of the
 connection, and its login if that is not the token's. Nothing else of the connection is touched.
 
