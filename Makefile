@@ -4,7 +4,7 @@ BIN   := bin
 # The library's man page generator stays out: nothing calls it. -buildvcs stamps the version from git.
 BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=auto -tags urfave_cli_no_docs -ldflags '-s -w'
 
-.PHONY: help build image man demo test integration compat lab lab-down generate generate-openapi lint check bench bench-check pictures readme-test release reproduce
+.PHONY: help build image man demo test integration compat lab lab-down generate generate-openapi lint check bench bench-check pictures readme-test fuzz vuln release reproduce
 
 help: ## print these notes
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,13 +51,31 @@ readme-test: build ## run the README's commands: among the stand-ins, and the DA
 	@integration/peers/install.sh
 	@go run ./integration/lab up --trigger && go run ./integration/lab down || { go run ./integration/lab down; exit 1; }
 
+FUZZTIME := 10s
+fuzz: ## run each fuzz target for FUZZTIME; what it finds is kept below testdata/fuzz
+	@grep -rlE '^func Fuzz' --include='*_test.go' . | while read -r file; do \
+	  for target in $$(sed -nE 's/^func (Fuzz\w+).*/\1/p' "$$file"); do \
+	    go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) "$$(dirname "$$file")" || exit 1; \
+	  done; \
+	done
+
+vuln: ## look for known vulnerabilities; needs the way to vuln.go.dev, so it is no part of CI
+	@go run golang.org/x/vuln/cmd/govulncheck@v1.9.0 ./... || { echo "make vuln: govulncheck found something, or could not reach its database (https://vuln.go.dev)"; exit 1; }
+
 lint: ## gofmt, vet, staticcheck
 	@off=$$(gofmt -l cmd steps airflowclient dags integration *.go); [ -z "$$off" ] || { echo "gofmt: $$off"; exit 1; }
 	@go vet ./...
 	@go tool staticcheck ./...
 
-check: lint ## lint, the race detector, and whether the generated code is up to date
+SBOM := go run -trimpath github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.9.0 app -json -noserial -licenses -assert-licenses -std -main cmd/ecr-refresh
+# Not looked for: names that sound like secrets (G101), best efforts (G104), the one place where a token is marshalled into
+# its seal (G117), files that the user names (G304).
+GOSEC := go run github.com/securego/gosec/v2/cmd/gosec@v2.30.0 -quiet -exclude-generated -exclude=G101,G104,G117,G304 -exclude-dir=integration -exclude-dir=cmd/ecr-sandbox
+
+check: lint ## lint, the race detector, gosec, licences, and whether the generated code is up to date
 	@go test -race ./...
+	@$(GOSEC) ./...
+	@CGO_ENABLED=0 GOFLAGS=-tags=urfave_cli_no_docs $(SBOM) 2>/dev/null | python3 integration/licences.py
 	@mkdir -p $(BIN)
 	@cp airflowclient/client.gen.go $(BIN)/client.gen.go.now && $(MAKE) --no-print-directory generate && \
 	  cmp airflowclient/client.gen.go $(BIN)/client.gen.go.now || { echo "generated code is not up to date: commit what 'make generate' made"; exit 1; }
