@@ -4,7 +4,7 @@ BIN   := bin
 # The library's man page generator stays out: nothing calls it. -buildvcs stamps the version from git.
 BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=auto -tags urfave_cli_no_docs -ldflags '-s -w'
 
-.PHONY: help build image man demo test integration compat lab lab-down generate generate-openapi lint check bench bench-check pictures readme-test fuzz vuln release reproduce
+.PHONY: help build image man demo test integration compat lab lab-down generate generate-openapi lint check bench bench-check pictures readme-test fuzz faults vuln release reproduce
 
 help: ## print these notes
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ fuzz: ## run each fuzz target for FUZZTIME; what it finds is kept below testdata
 	    go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) "$$(dirname "$$file")" || exit 1; \
 	  done; \
 	done
+
+faults: ## run all faults of peers, network and files; writes the table of docs/reliability.md
+	@FAULTS="$(CURDIR)/docs/reliability.md" go test -count=1 ./integration/faults
 
 vuln: ## look for known vulnerabilities; needs the way to vuln.go.dev, so it is no part of CI
 	@go run golang.org/x/vuln/cmd/govulncheck@v1.9.0 ./... || { echo "make vuln: govulncheck found something, or could not reach its database (https://vuln.go.dev)"; exit 1; }
