@@ -3,6 +3,7 @@ package integration
 import (
 	"crypto/rand"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -45,7 +46,9 @@ func (w *world) setMany(t *testing.T) (targets []map[string]string) {
 		all = append(all, peers.Connection{ID: id, Type: "docker", Host: &host, Login: new("AWS"), Password: &old})
 		targets = append(targets, map[string]string{"connection_id": id, "registry": host})
 	}
-	must(t, w.Airflow.SetConnections(t.Context(), all))
+	for some := range slices.Chunk(all, 100) {
+		must(t, w.Airflow.SetConnections(t.Context(), some))
+	}
 	return targets
 }
 
