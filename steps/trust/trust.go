@@ -77,7 +77,7 @@ func (r *Roots) ConfigForNames() *tls.Config {
 		return r.standard
 	}
 	return &tls.Config{
-		MinVersion: tls.VersionTLS12,
+		MinVersion:         tls.VersionTLS12,
 		InsecureSkipVerify: true, // #nosec G402 -- not skipped: VerifyConnection does all that crypto/tls would do
 		VerifyConnection:   r.verify,
 	}
