@@ -31,6 +31,7 @@ func TestReal(t *testing.T) {
 	w := startWorld(t)
 	t.Run("deployed", w.deployed)
 	t.Run("status", w.status)
+	t.Run("doctor", w.doctor)
 	t.Run("dag install", w.dagInstall)
 	t.Run("copies", func(t *testing.T) {
 		for name, part := range map[string]func(*testing.T){
