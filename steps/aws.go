@@ -61,51 +61,61 @@ func hasOwnTrust(cfg aws.Config) bool {
 	return !ok || client.GetTransport().TLSClientConfig.RootCAs != nil || ecr.NewFromConfig(cfg).Options().BaseEndpoint != nil
 }
 
-// identities loads each AWS identity once, however many regions ask for it at the same time.
+// identities loads each profile once, however many regions ask for it at the same time.
 type identities struct {
 	load   AWSConfig
 	mu     sync.Mutex
-	loaded map[AWSIdentity]func() (aws.Config, error)
+	loaded map[string]func() (aws.Config, error) // by profile
 }
 
-// config gives the settings of source: its identity's, in its region. A role is assumed at the STS of that region.
+func newIdentities(load AWSConfig) *identities {
+	return &identities{load: load, loaded: map[string]func() (aws.Config, error){}}
+}
+
+// config gives the settings of source: its identity's, in its region. A role is assumed at the STS of that region, so
+// that a region which fails stops no other.
 func (ids *identities) config(ctx context.Context, source TokenSource) (aws.Config, error) {
 	ids.mu.Lock()
-	once, found := ids.loaded[source.AWSIdentity]
+	once, found := ids.loaded[source.Profile]
 	if !found {
-		once = sync.OnceValues(func() (aws.Config, error) { return ids.assume(ctx, source) })
-		ids.loaded[source.AWSIdentity] = once
+		once = sync.OnceValues(func() (aws.Config, error) { return ids.load(ctx, source.Profile) })
+		ids.loaded[source.Profile] = once
 	}
 	ids.mu.Unlock()
 	cfg, err := once()
 	cfg.Region = source.Region
-	return cfg, err
-}
-
-func (ids *identities) assume(ctx context.Context, source TokenSource) (aws.Config, error) {
-	cfg, err := ids.load(ctx, source.Profile)
 	if err != nil || source.RoleARN == "" {
 		return cfg, err
 	}
-	cfg.Region = source.Region
-	cfg.Credentials = aws.NewCredentialsCache(stscreds.NewAssumeRoleProvider(sts.NewFromConfig(cfg), source.RoleARN,
+	return source.assume(cfg), nil
+}
+
+func (s TokenSource) assume(cfg aws.Config) aws.Config {
+	cfg.Credentials = aws.NewCredentialsCache(stscreds.NewAssumeRoleProvider(s.sts(cfg), s.RoleARN,
 		func(o *stscreds.AssumeRoleOptions) {
-			o.RoleSessionName = cmp.Or(source.RoleSessionName, "ecr-refresh")
-			if source.ExternalID != "" {
-				o.ExternalID = &source.ExternalID
+			o.RoleSessionName = cmp.Or(s.RoleSessionName, "ecr-refresh")
+			if s.ExternalID != "" {
+				o.ExternalID = &s.ExternalID
 			}
 		}))
-	return cfg, nil
+	return cfg
+}
+
+func (s TokenSource) sts(cfg aws.Config) *sts.Client {
+	return sts.NewFromConfig(cfg, func(o *sts.Options) {
+		if s.STS != "" {
+			o.BaseEndpoint = &s.STS
+		}
+	})
 }
 
 // WhoAmI gives the ARN of the identity that source asks as: STS GetCallerIdentity, which needs no permission.
 func WhoAmI(ctx context.Context, load AWSConfig, source TokenSource) (string, error) {
-	ids := &identities{load: load, loaded: map[AWSIdentity]func() (aws.Config, error){}}
-	cfg, err := ids.config(ctx, source)
+	cfg, err := newIdentities(load).config(ctx, source)
 	if err != nil {
 		return "", err
 	}
-	out, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	out, err := source.sts(cfg).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {
 		return "", ecrError("STS", err)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
 	"github.com/aws/aws-sdk-go-v2/service/ecr/types"
 	"github.com/aws/aws-sdk-go-v2/service/ecrpublic"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
 	transport "github.com/aws/smithy-go/endpoints"
 
@@ -36,7 +37,7 @@ type ECR func(ctx context.Context, source TokenSource) (token.Token, error)
 
 // NewECR makes the call out of AWS's settings.
 func NewECR(load AWSConfig) ECR {
-	ids := &identities{load: load, loaded: map[AWSIdentity]func() (aws.Config, error){}}
+	ids := newIdentities(load)
 	return func(ctx context.Context, source TokenSource) (token.Token, error) {
 		cfg, err := ids.config(ctx, source)
 		if err != nil {
@@ -165,7 +166,7 @@ func ecrError(peer string, err error) error {
 	_, cause, credentials := strings.Cut(err.Error(), "get credentials: ")
 	switch {
 	case errors.As(err, &api):
-		return ecrAPIError(api)
+		return ecrAPIError(api, hintRight(err))
 	case hasIMDS(err):
 		return failure.Permanent(hintCredentials, "no AWS credentials found in the environment, the AWS files or the instance's metadata")
 	case credentials && !isNetwork(err):
@@ -198,17 +199,32 @@ func hasIMDS(err error) bool {
 	return false
 }
 
-func ecrAPIError(api smithy.APIError) error {
+// hintRight names what the identity must be allowed: by the innermost call, since a role is assumed within ECR's.
+func hintRight(err error) (hint string) {
+	hint = "allow ecr:GetAuthorizationToken on resource * to this identity"
+	var call *smithy.OperationError
+	for ; errors.As(err, &call); err = call.Err {
+		switch call.Service() {
+		case ecrpublic.ServiceID:
+			hint = "allow ecr-public:GetAuthorizationToken and sts:GetServiceBearerToken on resource * to this identity"
+		case sts.ServiceID:
+			hint = "allow sts:AssumeRole on the role to this identity, and this identity in the role's trust policy; look at external_id"
+		}
+	}
+	return hint
+}
+
+func ecrAPIError(api smithy.APIError, right string) error {
 	answer := fmt.Sprintf("AWS answered %s: %s", api.ErrorCode(), failure.Said(api.ErrorMessage()))
 	switch api.ErrorCode() {
 	case "AccessDeniedException", "AccessDenied", "UnauthorizedOperation":
-		return failure.Permanent("allow ecr:GetAuthorizationToken on resource * to this identity", "%s", answer)
+		return failure.Permanent(right, "%s", answer)
 	case "UnrecognizedClientException", "InvalidClientTokenId", "InvalidSignatureException", "SignatureDoesNotMatch",
 		"IncompleteSignature", "MissingAuthenticationToken", "MissingAuthenticationTokenException":
 		return failure.Permanent("look at the access key, its secret, the region and this machine's clock", "%s", answer)
 	case "ExpiredTokenException", "ExpiredToken", "RequestExpired":
 		return failure.Permanent("renew the AWS session (SSO login, role or AWS_SESSION_TOKEN) and look at the clock", "%s", answer)
-	case "InvalidParameterException", "UnsupportedCommandException", "ValidationError", "OptInRequired", "InvalidIdentityToken":
+	case "InvalidParameterException", "UnsupportedCommandException", "ValidationError", "OptInRequired", "InvalidIdentityToken", "RegionDisabledException":
 		return failure.Permanent("look at account and region", "%s", answer)
 	}
 	return failure.Transient("wait and run it again; ECR's limit is 20 calls a second", "%s", answer)

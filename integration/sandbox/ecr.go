@@ -49,6 +49,7 @@ type ECR struct {
 	credentials    aws.Credentials
 	sessionExpired bool
 	denied         bool
+	noBearer       bool
 	throttled      int
 	life           time.Duration
 	username       string
@@ -76,6 +77,9 @@ func (e *ECR) SetCredentials(c aws.Credentials) { e.set(func() { e.credentials =
 
 // Deny makes the identity lack the right to ecr:GetAuthorizationToken.
 func (e *ECR) Deny(denied bool) { e.set(func() { e.denied = denied }) }
+
+// DenyBearerToken makes the identity lack the right to sts:GetServiceBearerToken, which ECR Public wants too.
+func (e *ECR) DenyBearerToken(denied bool) { e.set(func() { e.noBearer = denied }) }
 
 // ExpireSession makes the identity's session a thing of the past.
 func (e *ECR) ExpireSession(expired bool) { e.set(func() { e.sessionExpired = expired }) }
@@ -142,7 +146,7 @@ func (e *ECR) getAuthorizationToken(w http.ResponseWriter, r *http.Request) {
 		_, refusal = e.checkSignature(r, body, region, service)
 	}
 	if refusal == nil {
-		refusal = locked(&e.state, e.checkRight)
+		refusal = locked(&e.state, func() *awsError { return e.checkRight(service) })
 	}
 	switch {
 	case refusal != nil:
@@ -158,6 +162,11 @@ func (e *ECR) getAuthorizationToken(w http.ResponseWriter, r *http.Request) {
 func (e *ECR) respondPublic(w http.ResponseWriter, region string) {
 	if region != "us-east-1" {
 		awsErrorf("UnsupportedCommandException", "GetAuthorizationToken command is only supported in us-east-1.").write(w)
+		return
+	}
+	if locked(&e.state, func() bool { return e.noBearer }) {
+		awsErrorf("AccessDeniedException", "User: arn:aws:iam::%s:user/ecr-refresh is not authorized to perform: sts:GetServiceBearerToken "+
+			"on resource: arn:aws:iam::%[1]s:user/ecr-refresh because no identity-based policy allows the sts:GetServiceBearerToken action", e.account).write(w)
 		return
 	}
 	token := e.issue(publicRegistry)
@@ -248,7 +257,7 @@ func checkOperation(r *http.Request, operation string) *awsError {
 	return nil
 }
 
-func (e *ECR) checkRight() *awsError {
+func (e *ECR) checkRight(service string) *awsError {
 	switch {
 	case e.sessionExpired:
 		return awsErrorf("ExpiredTokenException", "The security token included in the request is expired")
@@ -257,7 +266,7 @@ func (e *ECR) checkRight() *awsError {
 		return awsErrorf("ThrottlingException", "Rate exceeded")
 	case e.denied:
 		return awsErrorf("AccessDeniedException", "User: arn:aws:iam::%s:user/ecr-refresh is not authorized to perform: "+
-			"ecr:GetAuthorizationToken on resource: * because no identity-based policy allows the ecr:GetAuthorizationToken action", e.account)
+			"%[2]s:GetAuthorizationToken on resource: * because no identity-based policy allows the %[2]s:GetAuthorizationToken action", e.account, service)
 	}
 	return nil
 }

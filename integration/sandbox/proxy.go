@@ -3,7 +3,6 @@ package sandbox
 import (
 	"bufio"
 	"bytes"
-	"cmp"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -19,7 +18,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"regexp"
 	"slices"
 	"sync"
 	"time"
@@ -171,49 +169,6 @@ func (p *Proxy) peer(host string) peer {
 		return p.sts
 	}
 	return nil
-}
-
-// suffixes are those of registries and API endpoints, with their dual-stack forms: dkr-ecr and api.
-const (
-	suffixes     = `(amazonaws\.com(?:\.cn)?|amazonaws\.eu|c2s\.ic\.gov|sc2s\.sgov\.gov|cloud\.adc-e\.uk|csp\.hci\.ic\.gov)`
-	dualStackAPI = `api\.(?:aws|amazonwebservices\.(?:com\.cn|eu))`
-	dualStack    = `on\.(?:aws|amazonwebservices\.(?:com\.cn|eu))`
-)
-
-// ecrHost gives the region in the name of an ECR API and the suffix of its registries, or nothing.
-func ecrHost(host string) (region, suffix string) {
-	m := regexp.MustCompile(`^(?:api\.ecr(?:-fips)?\.([a-z0-9-]+)\.` + suffixes + `|ecr(?:-fips)?\.([a-z0-9-]+)\.` + dualStackAPI + `)$`).
-		FindStringSubmatch(hostname(host))
-	if m == nil {
-		return "", ""
-	}
-	return m[1] + m[3], cmp.Or(m[2], "amazonaws.com")
-}
-
-// publicHost gives the region in the name of an ECR Public API, or "".
-func publicHost(host string) string {
-	m := regexp.MustCompile(`^(?:api\.ecr-public\.([a-z0-9-]+)\.amazonaws\.com|ecr-public\.([a-z0-9-]+)\.api\.aws)$`).FindStringSubmatch(hostname(host))
-	if m == nil {
-		return ""
-	}
-	return m[1] + m[2]
-}
-
-// publicRegistry is the region of the tokens that ECR Public's registries take.
-const publicRegistry = "public"
-
-// registryRegion gives the region in the name of a private registry, publicRegistry, or "".
-func registryRegion(host string) string {
-	switch hostname(host) {
-	case "public.ecr.aws", "ecr-public.aws.com":
-		return publicRegistry
-	}
-	m := regexp.MustCompile(`^\d{12}\.(?:dkr\.ecr(?:-fips)?\.([a-z0-9-]+)\.` + suffixes + `|dkr-ecr(?:-fips)?\.([a-z0-9-]+)\.` + dualStack + `)$`).
-		FindStringSubmatch(hostname(host))
-	if m == nil {
-		return ""
-	}
-	return m[1] + m[3]
 }
 
 // hostname cuts the port off.

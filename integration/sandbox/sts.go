@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"sync"
 
@@ -97,13 +96,4 @@ func stsRefuse(w http.ResponseWriter, x *awsError) {
 	}
 	w.WriteHeader(http.StatusForbidden)
 	_ = xml.NewEncoder(w).Encode(refusal{Code: x.Type, Message: x.Message})
-}
-
-// stsRegion gives the region in the name of a regional STS endpoint, or "".
-func stsRegion(host string) string {
-	m := regexp.MustCompile(`^sts\.([a-z0-9-]+)\.(?:` + suffixes + `|` + dualStackAPI + `)$`).FindStringSubmatch(hostname(host))
-	if m == nil {
-		return ""
-	}
-	return m[1]
 }

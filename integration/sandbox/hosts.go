@@ -1,0 +1,76 @@
+package sandbox
+
+import (
+	"regexp"
+	"strings"
+)
+
+// partition is a part of AWS: how its regions start, and what its names end in.
+type partition struct {
+	regions      string
+	suffix       string // of private registries and of APIs
+	dualAPI      string // of dual-stack APIs
+	dualRegistry string // of dual-stack registries; "" where none is documented
+}
+
+// partitionOf gives the partition of a region. Regions xx-… are of one that no SDK knows.
+func partitionOf(region string) partition {
+	for _, p := range []partition{
+		{"cn-", "amazonaws.com.cn", "api.amazonwebservices.com.cn", "on.amazonwebservices.com.cn"},
+		{"eusc-", "amazonaws.eu", "api.amazonwebservices.eu", "on.amazonwebservices.eu"},
+		{"us-iso-", "c2s.ic.gov", "", ""},
+		{"us-isob-", "sc2s.sgov.gov", "", ""},
+		{"eu-isoe-", "cloud.adc-e.uk", "", ""},
+		{"us-isof-", "csp.hci.ic.gov", "", ""},
+		{"xx-", "aws.example", "", ""},
+	} {
+		if strings.HasPrefix(region, p.regions) {
+			return p
+		}
+	}
+	return partition{"", "amazonaws.com", "api.aws", "on.aws"}
+}
+
+// regionIn gives the region in a host START.REGION.SUFFIX, where the suffix is that of the region's partition; else "".
+func regionIn(host, start string, suffix func(partition) string) string {
+	m := regexp.MustCompile(`^` + start + `\.([a-z]{2,}(?:-[a-z0-9]+)+-\d+)\.([a-z0-9.-]+)$`).FindStringSubmatch(hostname(host))
+	if m == nil || m[2] != suffix(partitionOf(m[1])) {
+		return ""
+	}
+	return m[1]
+}
+
+func ofNames(p partition) string          { return p.suffix }
+func ofDualStackAPIs(p partition) string  { return p.dualAPI }
+func ofDualStackHosts(p partition) string { return p.dualRegistry }
+
+// ecrHost gives the region in the name of an ECR API and the suffix of its registries, or nothing.
+func ecrHost(host string) (region, suffix string) {
+	region = regionIn(host, `api\.ecr(?:-fips)?`, ofNames) + regionIn(host, `ecr(?:-fips)?`, ofDualStackAPIs)
+	if region == "" {
+		return "", ""
+	}
+	return region, partitionOf(region).suffix
+}
+
+// publicHost gives the region in the name of an ECR Public API, or "".
+func publicHost(host string) string {
+	return regionIn(host, `api\.ecr-public`, ofNames) + regionIn(host, `ecr-public`, ofDualStackAPIs)
+}
+
+// stsRegion gives the region in the name of a regional STS endpoint, or "".
+func stsRegion(host string) string {
+	return regionIn(host, `sts`, ofNames) + regionIn(host, `sts`, ofDualStackAPIs)
+}
+
+// publicRegistry is the region of the tokens that ECR Public's registries take.
+const publicRegistry = "public"
+
+// registryRegion gives the region in the name of a private registry, publicRegistry, or "".
+func registryRegion(host string) string {
+	switch hostname(host) {
+	case "public.ecr.aws", "ecr-public.aws.com":
+		return publicRegistry
+	}
+	return regionIn(host, `\d{12}\.dkr\.ecr(?:-fips)?`, ofNames) + regionIn(host, `\d{12}\.dkr-ecr(?:-fips)?`, ofDualStackHosts)
+}
