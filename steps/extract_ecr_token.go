@@ -6,12 +6,15 @@
 package steps
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"net/url"
 	"regexp"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -24,7 +27,7 @@ import (
 // ECR takes 20 calls a second of one account in one region
 // (https://docs.aws.amazon.com/AmazonECR/latest/userguide/common-errors.html); jitter keeps runs that start together apart.
 const (
-	ecrPace   = 50 * time.Millisecond
+	ecrPace   = 52 * time.Millisecond // with jitter, too, 20 in any second
 	ecrJitter = 20 * time.Millisecond
 )
 
@@ -63,13 +66,13 @@ func (s ExtractECRToken) registries(ctx context.Context) []*extracted {
 	tokens := s.tokens(ctx)
 	var all []*extracted
 	type place struct {
-		source TokenSource
-		url    string
+		token *answer
+		url   string
 	}
 	known := map[place]*extracted{}
 	for _, t := range s.Targets {
-		got := tokens[t.Source.key()]
-		at := place{t.Source.key(), registryURL(t, got.token.RegistryURL)}
+		got := tokens(t.Source)
+		at := place{got, registryURL(t, got.token.RegistryURL)}
 		e := known[at]
 		if e == nil {
 			e = &extracted{token: got.token, source: t.Source, err: got.err}
@@ -113,8 +116,26 @@ type answer struct {
 	err   error
 }
 
-// tokens asks ECR once for each identity and region, side by side, at ECR's pace.
-func (s ExtractECRToken) tokens(ctx context.Context) map[TokenSource]*answer {
+// tokens asks ECR once for each identity and region. Where targets want different forms of its endpoint, FIPS or dual-stack,
+// all of them together are asked first; where that fails, each form by itself, so that none fails for another's.
+func (s ExtractECRToken) tokens(ctx context.Context) func(TokenSource) *answer {
+	asked := s.sources()
+	answers := s.ask(ctx, asked)
+	of := func(source TokenSource) *answer {
+		return cmp.Or(answers[source], answers[asked[slices.IndexFunc(asked, func(a TokenSource) bool { return a.key() == source.key() })]])
+	}
+	var again []TokenSource
+	for _, t := range s.Targets {
+		if of(t.Source).err != nil && answers[t.Source] == nil && !slices.Contains(again, t.Source) {
+			again = append(again, t.Source)
+		}
+	}
+	maps.Copy(answers, s.ask(ctx, again))
+	return of
+}
+
+// sources gives each identity and region once, with all forms of the endpoint that are wanted of it.
+func (s ExtractECRToken) sources() []TokenSource {
 	var sources []TokenSource
 	at := map[TokenSource]int{}
 	for _, t := range s.Targets {
@@ -126,13 +147,18 @@ func (s ExtractECRToken) tokens(ctx context.Context) map[TokenSource]*answer {
 		sources[i].FIPS = sources[i].FIPS || t.Source.FIPS
 		sources[i].DualStack = sources[i].DualStack || t.Source.DualStack
 	}
+	return sources
+}
+
+// ask calls ECR for each source, side by side, at ECR's pace.
+func (s ExtractECRToken) ask(ctx context.Context, sources []TokenSource) map[TokenSource]*answer {
 	answers := make(map[TokenSource]*answer, len(sources))
 	pace := rate.NewLimiter(rate.Every(ecrPace), 1)
 	var calls errgroup.Group
 	calls.SetLimit(sideBySide)
 	for i, source := range sources {
 		got := new(answer)
-		answers[source.key()] = got
+		answers[source] = got
 		calls.Go(func() error {
 			if got.err = pace.Wait(ctx); got.err == nil {
 				got.token, got.err = s.extract(ctx, source, i > 0)
