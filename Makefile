@@ -21,7 +21,7 @@ man: build ## make the manual page, bin/ecr-refresh.1
 
 demo: build ## run the three steps against stand-ins: needs Go, and neither AWS, Airflow nor Docker
 	@$(BUILD) -o $(BIN)/ ./cmd/ecr-sandbox
-	@PATH="$(CURDIR)/$(BIN):$$PATH" ecr-sandbox -- sh integration/demo.sh
+	@PATH="$(abspath $(BIN)):$$PATH" ecr-sandbox -- sh integration/demo.sh
 
 test: ## run all that needs only Go: units, command line scripts, the suite on stand-ins
 	@CGO_ENABLED=0 go test -tags urfave_cli_no_docs ./...
@@ -47,9 +47,7 @@ generate-openapi: ## cut airflowclient/openapi.yaml anew out of Airflow's wheel 
 	@$(MAKE) --no-print-directory generate
 
 readme-test: build ## run the README's commands: among the stand-ins, and the DAG in a lab of real peers
-	@go test -count=1 -run '^TestReadme$$' ./integration
-	@integration/peers/install.sh
-	@go run ./integration/lab up --trigger && go run ./integration/lab down || { go run ./integration/lab down; exit 1; }
+	@integration/run.sh -run '^Test(Real)?Readme$$'
 
 FUZZTIME := 10s
 fuzz: ## run each fuzz target for FUZZTIME; what it finds is kept below testdata/fuzz
