@@ -162,7 +162,7 @@ func TestExtractKeepsECRsPace(t *testing.T) {
 			mu.Lock()
 			at = append(at, time.Now())
 			mu.Unlock()
-			time.Sleep(time.Second) // ECR is slow, and others go on meanwhile
+			time.Sleep(300 * time.Millisecond) // ECR is slow, and others go on meanwhile
 			return token.Token{}, errors.New("no token")
 		}}
 		for i := range 100 {
@@ -290,7 +290,7 @@ func TestOneBrokenTargetStopsNoOther(t *testing.T) {
 		t.Errorf("%+v; three holds %q", two, f.password("three"))
 	}
 	three, err := f.test(two).Run(t.Context())
-	wantError(t, err, "extract_ecr_token: extract token in eu-west-1 with profile stranger: AWS answered UnrecognizedClientException")
+	wantError(t, err, `extract_ecr_token: connection "three": extract token in eu-west-1 with profile stranger: AWS answered UnrecognizedClientException`)
 	if len(three.Connections) != 2 {
 		t.Errorf("tested %+v", three)
 	}

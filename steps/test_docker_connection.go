@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -56,7 +57,7 @@ func (s TestDockerConnection) Run(ctx context.Context) (xcom.TestDockerConnectio
 	doc.Failures = append(doc.Failures, s.Document.Failures...)
 	var faults []error
 	for _, f := range doc.Failures {
-		faults = append(faults, failure.Transient("look at the log of "+failure.Line(f.Step), "%s: %s", failure.Line(f.Step), failure.Line(f.Error)))
+		faults = append(faults, failure.Transient("look at the log of "+failure.Line(f.Step), "%s: %s", failure.Line(f.Step), lineOf(f)))
 	}
 	engine, err := s.engine(ctx)
 	if err != nil {
@@ -71,6 +72,15 @@ func (s TestDockerConnection) Run(ctx context.Context) (xcom.TestDockerConnectio
 		doc.Connections = append(doc.Connections, r.tested)
 	}
 	return doc, told(s.Log, faults)
+}
+
+// lineOf names the connection, where the error is of all that share a token.
+func lineOf(f xcom.Failure) string {
+	line, name := failure.Line(f.Error), fmt.Sprintf("%q", f.ConnectionID)
+	if strings.Contains(line, name) {
+		return line
+	}
+	return "connection " + name + ": " + line
 }
 
 // tested is what came of one connection.
