@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"ecr-refresh/airflowclient"
@@ -176,8 +177,7 @@ func (s *setup) connection(want airflowclient.NewConnection, differs func(airflo
 			if want.Type == "http" && is.Type == "generic" {
 				is.Type = want.Type // what Airflow's command line makes of it where the http provider is not installed
 			}
-			all := append(differ("type", is.Type, want.Type), differs(is)...)
-			note := ""
+			all, note := differs(is), ""
 			switch {
 			case want.Password.Empty():
 			case err == nil && !is.HasPassword:
@@ -209,7 +209,8 @@ func unwanted(want airflowclient.NewConnection) (fields []string) {
 	return fields
 }
 
-// apiDiffers compares where airflow-api leads to: host, port and schema may say it in several ways.
+// apiDiffers compares where airflow-api leads to: host, port and schema may say it in several ways. The type may be any:
+// where the HTTP provider is not installed, Airflow's command line makes "generic" of http.
 func (s *setup) apiDiffers(is airflowclient.Connection) []string {
 	port := ""
 	if is.Port != 0 {
@@ -224,7 +225,7 @@ func (s *setup) apiDiffers(is airflowclient.Connection) []string {
 
 // dockerDiffers returns the comparison of a connection with the bare registry that tasks log in to.
 func (s *setup) dockerDiffers(is airflowclient.Connection) []string {
-	all := append(differ("host", is.Host, s.want.host), differ("login", is.Login, "AWS")...)
+	all := slices.Concat(differ("type", is.Type, "docker"), differ("host", is.Host, s.want.host), differ("login", is.Login, "AWS"))
 	if is.Port != 0 {
 		all = append(all, fmt.Sprintf("it has port %d, want none", is.Port))
 	}
