@@ -161,6 +161,6 @@ func TestTestTellsFailuresWithoutAnEngine(t *testing.T) {
 	must(t, f.box.Engine.SetDown(true))
 	_, err := f.test(two).Run(t.Context())
 	wantError(t, err, "2 targets failed")
-	wantLog(t, f, "update_docker_connection: no such thing")
+	wantLog(t, f, `update_docker_connection: connection \"x\": no such thing`)
 	wantLog(t, f, "ask Docker Engine at ")
 }
