@@ -138,7 +138,7 @@ func notInName(r rune) bool { return strings.ContainsRune(" `'\"", r) }
 func checkName(names ...string) error {
 	for _, name := range names {
 		if name == "" || name == "." || name == ".." || strings.ContainsFunc(name, func(r rune) bool { return r == '/' || unicode.IsControl(r) }) {
-			return failure.Permanent("", "%q cannot stand in a path of airflow's API", cut(name))
+			return failure.Permanent("", "%q cannot stand in a path of airflow's API", failure.Cut(name))
 		}
 	}
 	return nil

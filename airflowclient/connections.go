@@ -294,7 +294,7 @@ func checkID(id string) error {
 	n := utf8.RuneCountInString(id)
 	if n == 0 || n > 200 || id == "." || id == ".." || strings.ContainsFunc(id, func(r rune) bool { return !idRune(r) }) {
 		return failure.Permanent("a connection id has letters, digits, \"_\", \"-\" and \".\", at most 200 of them",
-			"%q is not a connection id", cut(id))
+			"%q is not a connection id", failure.Cut(id))
 	}
 	return nil
 }

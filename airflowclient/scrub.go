@@ -9,8 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"unicode"
 
+	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/token"
 )
 
@@ -19,36 +19,16 @@ import (
 func (c *Client) scrub(words string) string {
 	const enough = 16 << 10
 	words = words[:min(len(words), enough)]
-	return cut(c.hidden.redact(tidy(c.hidden.redact(words))))
+	return failure.Cut(c.hidden.redact(tidy(c.hidden.redact(words))))
 }
 
-// cut gives the first 200 characters.
-func cut(words string) string {
-	const most = 200
-	if runes := []rune(words); len(runes) > most {
-		return string(runes[:most]) + "…"
+// tidy is failure.Line, without the user information of URLs.
+func tidy(words string) string {
+	words = failure.Line(words)
+	if strings.Contains(words, "//") {
+		words = regexp.MustCompile(`//[^/@\s]*@`).ReplaceAllString(words, "//")
 	}
 	return words
-}
-
-// tidy takes terminal escapes, control and invisible characters, the user information of URLs and the marks with which
-// Airflow's log page folds lines (::group::) out of words.
-func tidy(words string) string {
-	escapes := regexp.MustCompile(`\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(\x07|\x1b\\)?`)
-	users := regexp.MustCompile(`//[^/@\s]*@`)
-	groups := regexp.MustCompile(`:{2,}((?:end)?group):{2,}`)
-	words = escapes.ReplaceAllString(strings.ToValidUTF8(words, "?"), "")
-	words = strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsSpace(r) || unicode.IsControl(r):
-			return ' '
-		case !unicode.IsPrint(r):
-			return -1
-		}
-		return r
-	}, words)
-	words = groups.ReplaceAllString(users.ReplaceAllString(words, "//"), "$1 ")
-	return strings.Join(strings.Fields(words), " ")
 }
 
 // hidden is what must not be repeated: the passwords and JWTs that a client has held.

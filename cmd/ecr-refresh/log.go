@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
-	"unicode"
 
 	"ecr-refresh/steps/failure"
 )
@@ -71,12 +70,7 @@ func (h *sentences) Handle(_ context.Context, r slog.Record) error {
 
 // oneLine keeps text from forging a second line, or a colour: it may hold a path or a name that somebody else chose.
 func oneLine(text string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, strings.ReplaceAll(strings.TrimSpace(text), "\n", "; "))
+	return failure.Clean(strings.ReplaceAll(strings.TrimSpace(text), "\n", "; "))
 }
 
 func (h *sentences) prefix(level slog.Level) string {

@@ -7,13 +7,7 @@ import (
 	"errors"
 	"net"
 	"net/url"
-	"regexp"
-	"strings"
-	"unicode"
 )
-
-// maxSaid bounds what is repeated of a server's words.
-const maxSaid = 200
 
 // Network sorts an error of a call that got no answer: a certificate that is not trusted is permanent, all else may
 // pass. peer is the host that was called.
@@ -48,28 +42,4 @@ func cause(err error) error {
 		return at.Err
 	}
 	return err
-}
-
-// logGroup is a mark that Airflow's log page takes for the start or end of a group.
-var logGroup = regexp.MustCompile(`::[a-z]+::`)
-
-// Line makes somebody else's words fit for one line of a log: no control characters, hence no ANSI colour and no new
-// line; no "::group::" that Airflow's log page would fold.
-func Line(words string) string {
-	words = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || r == unicode.ReplacementChar || unicode.Is(unicode.Cf, r) {
-			return ' '
-		}
-		return r
-	}, words)
-	return strings.Join(strings.Fields(logGroup.ReplaceAllString(words, " ")), " ")
-}
-
-// Said is Line, cut to 200 characters: enough of what a server says.
-func Said(words string) string {
-	words = Line(words)
-	if runes := []rune(words); len(runes) > maxSaid {
-		return string(runes[:maxSaid]) + "…"
-	}
-	return words
 }
