@@ -86,8 +86,8 @@ func measure(ctx context.Context, release, authManager string) ([]row, error) {
 	return rowsOf(tests, row{release: release, authManager: authManager, versions: versions, day: begin.UTC().Format(time.DateOnly)}), err
 }
 
-// runTests returns the output of go test, and whether it failed. The browser's tests are left out: they have pictures to
-// take, and take them of one release.
+// runTests returns the output of go test, and whether it failed. The browser's tests and the README's are left out: they
+// show one release.
 func runTests(ctx context.Context, env ...string) (out string, failed bool, err error) {
 	cmd := exec.CommandContext(ctx, "integration/run.sh", "-json", "-run", "^TestReal", "-skip", "^TestReal(UI|Readme)")
 	cmd.Env = append(os.Environ(), env...)
