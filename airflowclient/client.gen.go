@@ -257,9 +257,10 @@ type PoolPatchBody struct {
 
 // PoolResponse defines model for PoolResponse.
 type PoolResponse struct {
-	Description *string `json:"description,omitempty"`
-	Name        string  `json:"name"`
-	Slots       int     `json:"slots"`
+	Description     *string `json:"description,omitempty"`
+	IncludeDeferred bool    `json:"include_deferred"`
+	Name            string  `json:"name"`
+	Slots           int     `json:"slots"`
 }
 
 // TaskInstanceCollectionResponse defines model for TaskInstanceCollectionResponse.

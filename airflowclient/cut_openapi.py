@@ -49,7 +49,7 @@ FIELDS = {
     "DAGRunCollectionResponse": {"dag_runs"},
     "DAGRunResponse": {"dag_run_id", "state", "start_date", "end_date"},
     "ImportErrorResponse": {"filename", "stack_trace"},
-    "PoolResponse": {"name", "slots", "description"},
+    "PoolResponse": {"name", "slots", "description", "include_deferred"},
     "TaskInstanceCollectionResponse": {"task_instances"},
     "TaskInstanceResponse": {"task_id", "map_index", "state"},
     "VariableResponse": {"key", "value", "description"},

@@ -42,9 +42,9 @@ func TestObjects(t *testing.T) {
 		read       func(*Client) (any, error)
 		want       any
 	}{
-		"pool": {"GET /api/v2/pools/systemqueue", `{"name":"systemqueue","slots":5,"description":null,"open_slots":5}`,
+		"pool": {"GET /api/v2/pools/systemqueue", `{"name":"systemqueue","slots":5,"description":null,"include_deferred":true,"open_slots":5}`,
 			"The Pool with name: `systemqueue` was not found",
-			func(c *Client) (any, error) { return c.Pool(t.Context(), "systemqueue") }, Pool{Name: "systemqueue", Slots: 5}},
+			func(c *Client) (any, error) { return c.Pool(t.Context(), "systemqueue") }, Pool{Name: "systemqueue", Slots: 5, IncludeDeferred: true}},
 		"Variable": {"GET /api/v2/variables/ecr_aws_account", `{"key":"ecr_aws_account","value":"123","description":"d","is_encrypted":true}`,
 			"The Variable with key: `ecr_aws_account` was not found",
 			func(c *Client) (any, error) {
@@ -134,10 +134,12 @@ func TestWrites(t *testing.T) {
 		want  string
 		right string
 	}{
-		"create pool": {"POST /api/v2/pools", func(c *Client) error { return c.CreatePool(t.Context(), Pool{"p", 5, ""}) },
-			`{"name":"p","slots":5}`, "creating a pool needs can_create on Pools: airflow roles add-perms ROLE -r Pools -a can_create (FAB), or the role Op"},
-		"update pool": {"PATCH /api/v2/pools/p", func(c *Client) error { return c.UpdatePool(t.Context(), Pool{"p", 5, "d"}) },
-			`{"description":"d","include_deferred":false,"pool":"p","slots":5}`, "updating a pool needs can_edit on Pools"},
+		"create pool": {"POST /api/v2/pools", func(c *Client) error { return c.CreatePool(t.Context(), Pool{Name: "p", Slots: 5}) },
+			`{"include_deferred":false,"name":"p","slots":5}`, "creating a pool needs can_create on Pools: airflow roles add-perms ROLE -r Pools -a can_create (FAB), or the role Op"},
+		"update pool": {"PATCH /api/v2/pools/p", func(c *Client) error {
+			return c.UpdatePool(t.Context(), Pool{Name: "p", Slots: 5, IncludeDeferred: true})
+		},
+			`{"description":"","include_deferred":true,"pool":"p","slots":5}`, "updating a pool needs can_edit on Pools"},
 		"create Variable": {"POST /api/v2/variables", func(c *Client) error { return c.CreateVariable(t.Context(), variable) },
 			`{"key":"k","value":"` + newPassword + `"}`, "creating a Variable needs can_create on Variables"},
 		"update Variable": {"PATCH /api/v2/variables/k", func(c *Client) error { return c.UpdateVariable(t.Context(), variable) },

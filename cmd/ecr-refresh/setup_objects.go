@@ -136,15 +136,18 @@ func differ(what, is, want string) []string {
 
 func (s *setup) pool() object {
 	want := airflowclient.Pool{Name: poolName, Slots: poolSlots, Description: poolUse}
+	var is airflowclient.Pool
 	return object{
 		kind: "pool", id: poolName,
 		look: func(ctx context.Context) ([]string, string, error) {
-			p, err := s.admin.Pool(ctx, poolName)
-			return differ("slots", fmt.Sprint(p.Slots), fmt.Sprint(poolSlots)), "", err
+			var err error
+			is, err = s.admin.Pool(ctx, poolName)
+			return differ("slots", fmt.Sprint(is.Slots), fmt.Sprint(poolSlots)), "", err
 		},
 		create: func(ctx context.Context) error { return s.admin.CreatePool(ctx, want) },
 		update: func(ctx context.Context) error {
-			return s.admin.UpdatePool(ctx, airflowclient.Pool{Name: poolName, Slots: poolSlots})
+			is.Slots = poolSlots // all else is the owner's
+			return s.admin.UpdatePool(ctx, is)
 		},
 	}
 }

@@ -105,9 +105,9 @@ func (a *Airflow) postPool(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusCreated, p.fields())
 }
 
-// patchPool demands what Airflow demands, which is more than its document says.
+// patchPool demands what Airflow demands, which is more than its document says; the description up to 3.0.
 func (a *Airflow) patchPool(w http.ResponseWriter, r *http.Request) {
-	body, ok := a.body(w, r, "can_edit", "Pools", []string{"pool", "include_deferred"}, "slots", "description", "team_name")
+	body, ok := a.body(w, r, "can_edit", "Pools", []string{"pool", "include_deferred", "description"}, "slots", "team_name")
 	if !ok {
 		return
 	}

@@ -19,7 +19,7 @@ func TestAirflowObjects(t *testing.T) {
 		{"old pool", "POST /api/v2/pools", admin, `{"name":"p","slots":5}`, 409, `Unique constraint violation`},
 		{"half a pool", "POST /api/v2/pools", admin, `{"name":"p"}`, 422, `"loc":["body","slots"]`},
 		{"pool by its other name", "PATCH " + pool, admin, `{"name":"p","slots":5}`, 422, `"loc":["body","name"]`},
-		{"change pool", "PATCH " + pool, admin, `{"pool":"p","slots":7,"include_deferred":false}`, 200, `"slots":7`},
+		{"change pool", "PATCH " + pool, admin, `{"pool":"p","slots":7,"include_deferred":false,"description":""}`, 200, `"slots":7`},
 		{"pool", "GET " + pool, admin, "", 200, `"name":"p"`},
 		{"no Variable", "GET " + variable, admin, "", 404, "{\"detail\":\"The Variable with key: `my_secret` was not found\"}"},
 		{"new Variable", "POST /api/v2/variables", admin, `{"key":"my_secret","value":"v"}`, 201, `"value":"***"`},
