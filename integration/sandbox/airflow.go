@@ -59,7 +59,7 @@ type Airflow struct {
 	key     []byte // signs tokens
 	life    time.Duration
 	revoked map[string]bool // by jti
-	logins  int
+	issued  []string        // tokens
 }
 
 func newAirflow(now func() time.Time) *Airflow {
@@ -121,7 +121,12 @@ func (a *Airflow) SetTokenLife(life time.Duration) { a.set(func() { a.life = lif
 func (a *Airflow) RevokeAll() { a.set(func() { a.key = []byte(rand.Text()) }) }
 
 // Logins gives how many tokens were issued.
-func (a *Airflow) Logins() int { return locked(&a.state, func() int { return a.logins }) }
+func (a *Airflow) Logins() int { return len(a.JWTs()) }
+
+// JWTs gives the tokens that were issued so far.
+func (a *Airflow) JWTs() []string {
+	return locked(&a.state, func() []string { return slices.Clone(a.issued) })
+}
 
 // Revoked gives how many tokens were revoked by a logout.
 func (a *Airflow) Revoked() int { return locked(&a.state, func() int { return len(a.revoked) }) }
@@ -298,14 +303,15 @@ type claims struct {
 func (a *Airflow) issue(username, role string) string {
 	a.state.Lock()
 	defer a.state.Unlock()
-	a.logins++
 	now := a.now()
 	payload, _ := json.Marshal(claims{ // cannot fail: strings and numbers
 		Subject: username, Role: role, Teams: []string{}, ID: rand.Text(), Audience: "apache-airflow",
 		NotBefore: now.Unix(), Expires: now.Add(a.life).Unix(), Issued: now.Unix(),
 	})
 	signed := encodeSegment([]byte(`{"alg":"HS512","kid":"not-used","typ":"JWT"}`)) + "." + encodeSegment(payload)
-	return signed + "." + encodeSegment(a.mac(signed))
+	token := signed + "." + encodeSegment(a.mac(signed))
+	a.issued = append(a.issued, token)
+	return token
 }
 
 func (a *Airflow) mac(signed string) []byte {

@@ -13,14 +13,15 @@ import (
 
 // Fault is an unusual answer to some requests.
 type Fault struct {
-	Method string        // of the requests it is for; "" is any
-	Path   string        // prefix of their path; "" is any
-	Times  int           // how many of them; 0 is all until Clear
-	Delay  time.Duration // waited first
-	Drop   bool          // close the connection without an answer
-	Status int           // answer with this status, Header and Body; 0 leaves the answer to the stand-in
-	Header http.Header
-	Body   string
+	Method  string        // of the requests it is for; "" is any
+	Path    string        // prefix of their path; "" is any
+	Times   int           // how many of them; 0 is all until Clear
+	Delay   time.Duration // waited first
+	Drop    bool          // close the connection without an answer
+	Status  int           // answer with this status, Header and Body; 0 leaves the answer to the stand-in
+	Header  http.Header
+	Body    string
+	Endless bool // Body again and again, until the client hangs up
 }
 
 // Faults holds the faults that a stand-in was given, and what it was asked. The zero value is ready.
@@ -100,7 +101,11 @@ func (x Fault) write(w http.ResponseWriter) {
 		w.Header()[http.CanonicalHeaderKey(name)] = values
 	}
 	w.WriteHeader(x.Status)
-	_, _ = io.WriteString(w, x.Body)
+	for {
+		if _, err := io.WriteString(w, x.Body); err != nil || !x.Endless {
+			return
+		}
+	}
 }
 
 // locked gives a value that mu guards.
