@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -14,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/client"
 	"github.com/docker/docker/pkg/stdcopy"
@@ -208,7 +208,7 @@ func (w *world) wantNoContainer(t *testing.T, connection string) {
 	must(t, err)
 	for _, c := range all {
 		found, err := engine.ContainerInspect(t.Context(), c.ID)
-		if errors.As(err, new(interface{ NotFound() })) {
+		if errdefs.IsNotFound(err) {
 			continue // another run's, which has just ended
 		}
 		must(t, err)
