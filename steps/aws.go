@@ -37,10 +37,25 @@ func LoadAWS(roots *trust.Roots, log *slog.Logger) AWSConfig {
 			}
 		}
 		if err != nil {
-			err = failure.Permanent("look at AWS_PROFILE, AWS_CONFIG_FILE and AWS_CA_BUNDLE", "load AWS configuration: %w", err)
+			return cfg, failure.Permanent("look at AWS_PROFILE, AWS_CONFIG_FILE and AWS_CA_BUNDLE", "load AWS configuration: %w", err)
 		}
-		return cfg, err
+		cfg.HTTPClient = bounded{cfg.HTTPClient}
+		return cfg, nil
 	}
+}
+
+// mostAnswer bounds what is read of one answer of AWS. A token takes 3 KiB.
+const mostAnswer = 1 << 20
+
+// bounded is a client whose answers end with an error at mostAnswer bytes: the SDK reads each whole.
+type bounded struct{ aws.HTTPClient }
+
+func (b bounded) Do(req *http.Request) (*http.Response, error) {
+	resp, err := b.HTTPClient.Do(req)
+	if resp != nil {
+		resp.Body = http.MaxBytesReader(nil, resp.Body, mostAnswer)
+	}
+	return resp, err
 }
 
 func loadAWS(ctx context.Context, profile string, tlsConfig *tls.Config, log *slog.Logger) (aws.Config, error) {

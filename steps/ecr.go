@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"strings"
 	"time"
 
@@ -165,6 +166,8 @@ func ecrError(peer string, err error) error {
 	var api smithy.APIError
 	_, cause, credentials := strings.Cut(err.Error(), "get credentials: ")
 	switch {
+	case errors.As(err, new(*http.MaxBytesError)):
+		return failure.Transient("look at the proxy between this machine and AWS", "%s's answer is longer than %d MiB", peer, mostAnswer>>20)
 	case errors.As(err, &api):
 		return ecrAPIError(api, hintRight(err))
 	case hasIMDS(err):

@@ -126,6 +126,9 @@ func inputHint(faults []error) string {
 // print writes the result to stdout, the last line there, and to --out.
 func (c *call) print(result []byte) error {
 	_, err := c.stdout.Write(result)
+	if err != nil {
+		err = failure.Permanent("look at where stdout leads: its disk is full, or its reader is gone", "%w", err)
+	}
 	if path := c.String(c.out.flag); path != "" {
 		err = errors.Join(err, privatefile.Write(path, result))
 	}

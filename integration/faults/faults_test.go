@@ -1,31 +1,38 @@
 // Package faults runs the program against peers that fail in every way we know, and holds each outcome to what is
-// promised: the exit code, one error that names the peer, a hint, an end in time, no secret, and a password in Airflow
-// that is still the old one or already the new one.
+// promised: the exit code, one error that names the peer and the object, a hint, an end in time, bounded memory, no
+// secret, no redirect followed, and a password in Airflow that is still the old one or already a new one that works.
 //
-// FAULTS=docs/reliability.md writes the table of what was seen: `make faults`.
+// FAULTS=docs/reliability.md writes the table of what was seen: `make faults`. Some rows mount a tmpfs or give a file
+// away: root runs them.
 package faults
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
-
-	"ecr-refresh/integration/sandbox"
 )
 
-// limit is the --timeout of each row; grace is what a program may take beside it on a busy machine.
 const (
+	// limit is the --timeout of each row; grace is what a program may take beside it on a busy machine.
 	limit = 4 * time.Second
 	grace = 6 * time.Second
+	// killLimit is what Airflow leaves a task between SIGTERM and SIGKILL.
+	killLimit = 5 * time.Second
+	// mostMemory is in KiB. A good run takes about 30 MiB; what a peer says must not change that much.
+	mostMemory = 128 << 10
+	terminated = 128 + int(syscall.SIGTERM)
 )
 
 // row is one fault of one peer, and what is promised.
@@ -34,16 +41,18 @@ type row struct {
 	exit        int
 	says        string // in the error line
 	inject      func(*setting)
+	also        func(*setting)         // what must hold besides; nil is nothing
+	until       func(*setting) bool    // not nil: SIGTERM ends the program when this holds
+	by          func(*setting) outcome // not nil: how the row runs, instead of one program
+	ahead       time.Duration          // of the peers' clocks
+	from        string                 // the peer whose setting it starts from; "" is its own
 }
 
-// setting is a sandbox with documents of a good run, and the program's environment.
-type setting struct {
-	*sandbox.Sandbox
-	t    *testing.T
-	dir  string
-	env  []string
-	args []string
-	old  string // the connection's password before the row
+// outcome is what a row came to.
+type outcome struct {
+	exit  int
+	took  time.Duration
+	error string
 }
 
 var program struct {
@@ -74,7 +83,10 @@ func built(t *testing.T) string {
 	return program.path
 }
 
+// TestMain lets many rows wait at a time: they wait for peers that hang more than they work.
 func TestMain(m *testing.M) {
+	flag.Parse()
+	_ = flag.Set("test.parallel", "16")
 	code := m.Run()
 	if program.path != "" {
 		_ = os.RemoveAll(filepath.Dir(program.path))
@@ -85,8 +97,9 @@ func TestMain(m *testing.M) {
 // TestMatrix runs all rows, some at a time.
 func TestMatrix(t *testing.T) {
 	var table seenTable
+	all := append(rows(), waits(t)...)
 	t.Run("rows", func(t *testing.T) {
-		for _, r := range rows() {
+		for _, r := range all {
 			t.Run(r.peer+"/"+r.fault, func(t *testing.T) {
 				t.Parallel()
 				table.add(r, r.run(t))
@@ -98,60 +111,120 @@ func TestMatrix(t *testing.T) {
 	}
 }
 
-// outcome is what a row came to.
-type outcome struct {
-	exit  int
-	took  time.Duration
-	error string
+func rows() (all []row) {
+	for _, peer := range []string{"ecr", "registry", "airflow", "engine"} {
+		all = append(all, answers(peer)...)
+		all = append(all, network(peer)...)
+		all = append(all, certificates(peer)...)
+	}
+	all = append(all, sessions()...)
+	all = append(all, documents()...)
+	all = append(all, disks()...)
+	all = append(all, atOnce()...)
+	return append(all, clocks()...)
 }
 
 func (r row) run(t *testing.T) outcome {
-	s := newSetting(t, r.peer)
+	s := newSetting(t, cmp.Or(r.from, r.peer), r.ahead)
 	r.inject(s)
-	ctx, cancel := context.WithTimeout(t.Context(), limit+grace+10*time.Second)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, built(t), append(s.args, "--timeout", limit.String(), "--log-level", "debug")...)
-	cmd.Dir, cmd.Env = s.dir, s.env
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	began := time.Now()
-	must(t, cmd.Start())
-	argv := argvOf(cmd.Process.Pid)
-	err := cmd.Wait()
-	o := outcome{exit: cmd.ProcessState.ExitCode(), took: time.Since(began)}
-	if exit := new(exec.ExitError); err != nil && !errors.As(err, &exit) {
-		t.Fatal(err)
+	if r.by != nil {
+		return r.by(s)
 	}
-	o.error = line(stderr.String(), "error: ")
-	r.judge(t, s, o, stderr.String())
-	s.wantNoSecret(stdout.String(), stderr.String(), argv)
+	p := s.start(append(s.args, "--timeout", s.limit.String(), "--log-level", "debug")...)
+	if r.until != nil {
+		s.await(func() bool { return r.until(s) })
+		p.began = time.Now()
+		must(t, p.cmd.Process.Signal(syscall.SIGTERM))
+	}
+	o := p.wait()
+	r.judge(t, s, o, p)
+	if r.also != nil {
+		r.also(s)
+	}
 	return o
 }
 
-func (r row) judge(t *testing.T, s *setting, o outcome, stderr string) {
+func (r row) judge(t *testing.T, s *setting, o outcome, p *process) {
 	t.Helper()
+	stderr := p.stderr.String()
 	switch {
 	case o.exit != r.exit:
 		t.Errorf("exit code %d, want %d:\n%s", o.exit, r.exit, stderr)
-	case o.took > limit+grace:
+	case o.took > limit+grace || o.exit == terminated && o.took > killLimit:
 		t.Errorf("took %s", o.took)
 	case r.exit != 0 && !strings.Contains(o.error, r.says):
 		t.Errorf("error is %q, want %q in it", o.error, r.says)
-	case r.exit != 0 && line(stderr, "hint: ") == "":
+	case (r.exit == 1 || r.exit == 2) && line(stderr, "hint: ") == "":
 		t.Errorf("no hint:\n%s", stderr)
 	}
 	if n := strings.Count("\n"+stderr, "\necr-refresh: error: "); r.exit != 0 && n != 1 {
 		t.Errorf("%d error lines, want 1:\n%s", n, stderr)
 	}
+	if most := p.cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss; most > mostMemory {
+		t.Errorf("took %d MiB of memory", most>>10)
+	}
+	s.wantAlone()
+	s.wantNoSecret()
+}
+
+// wantAlone: no redirect was followed, and Airflow holds a password that works or the old one.
+func (s *setting) wantAlone() {
+	s.t.Helper()
+	if s.Trap.asked() {
+		s.t.Error("a redirect was followed")
+	}
 	conn, _ := s.Airflow.Connection("docker_default")
-	if newest := s.ECR.LastToken().Password; conn.Password != s.old && conn.Password != newest {
-		t.Error("Airflow holds neither the old password nor the new one")
+	if conn.Password != s.old && conn.Password != s.ECR.LastToken().Password && !s.works(conn.Password) {
+		s.t.Error("Airflow holds neither the old password nor one that works")
 	}
-	for _, host := range s.Proxy.Refused() {
-		if strings.Contains(host, "evil") {
-			t.Errorf("a redirect was followed to %s", host)
-		}
+}
+
+// works asks the registry itself.
+func (s *setting) works(password string) bool {
+	s.Registry.Clear()
+	req, err := http.NewRequest(http.MethodGet, "https://"+s.RegistryHost()+"/v2/", nil)
+	must(s.t, err)
+	req.SetBasicAuth("AWS", password)
+	resp, err := s.HTTPClient().Do(req)
+	must(s.t, err)
+	return resp.Body.Close() == nil && resp.StatusCode == http.StatusOK
+}
+
+// process is a run of the program.
+type process struct {
+	*setting
+	cmd            *exec.Cmd
+	stdout, stderr bytes.Buffer
+	began          time.Time
+	cancel         func()
+}
+
+// start runs the program with args.
+func (s *setting) start(args ...string) *process {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), s.limit+2*grace)
+	p := &process{setting: s, cmd: exec.CommandContext(ctx, built(s.t), args...), began: time.Now(), cancel: cancel}
+	p.cmd.Dir, p.cmd.Env, p.cmd.Stdin = s.dir, s.env, s.stdin
+	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
+	if s.stdout != nil {
+		p.cmd.Stdout = s.stdout
 	}
+	must(s.t, p.cmd.Start())
+	argv, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", p.cmd.Process.Pid))
+	s.wrote(string(argv))
+	return p
+}
+
+// wait gives what came of it.
+func (p *process) wait() outcome {
+	p.t.Helper()
+	defer p.cancel()
+	err := p.cmd.Wait()
+	if exit := new(exec.ExitError); err != nil && !errors.As(err, &exit) {
+		p.t.Fatal(err)
+	}
+	p.wrote(p.stdout.String(), p.stderr.String())
+	return outcome{p.cmd.ProcessState.ExitCode(), time.Since(p.began), line(p.stderr.String(), "error: ")}
 }
 
 // line gives what follows a word in the first line that has it.
@@ -164,132 +237,9 @@ func line(text, word string) string {
 	return ""
 }
 
-// newSetting starts a sandbox and makes the documents that the peer's step needs.
-func newSetting(t *testing.T, peer string) *setting {
-	t.Helper()
-	box, err := sandbox.Start(sandbox.Options{})
-	must(t, err)
-	t.Cleanup(func() { box.Close() })
-	s := &setting{Sandbox: box, t: t, dir: t.TempDir()}
-	s.env = append(box.Environ(), "XDG_STATE_HOME="+filepath.Join(s.dir, "state"))
-	switch peer {
-	case "airflow":
-		s.good("extract-ecr-token", "--out", "one.json")
-		s.args = []string{"update-docker-connection", "--in", "one.json"}
-	case "engine":
-		s.good("extract-ecr-token", "--out", "one.json")
-		s.good("update-docker-connection", "--in", "one.json", "--out", "two.json")
-		s.env = append(s.env, box.TaskEnviron("docker_default")...)
-		s.args = []string{"test-docker-connection", "--in", "two.json"}
-	default:
-		s.args = []string{"extract-ecr-token", "--out", "new.json"}
-	}
-	conn, _ := box.Airflow.Connection("docker_default")
-	s.old = conn.Password
-	return s
-}
-
-// good runs a step that must succeed.
-func (s *setting) good(args ...string) {
-	s.t.Helper()
-	cmd := exec.Command(built(s.t), args...)
-	cmd.Dir, cmd.Env = s.dir, s.env
-	if out, err := cmd.CombinedOutput(); err != nil {
-		s.t.Fatalf("%v: %v\n%s", args, err, out)
-	}
-}
-
-// setenv replaces a variable.
-func (s *setting) setenv(name, value string) {
-	s.env = append(slices.DeleteFunc(s.env, func(e string) bool { return strings.HasPrefix(e, name+"=") }), name+"="+value)
-}
-
-// inject gives a peer a fault for all its requests.
-func (s *setting) inject(peer string, f sandbox.Fault) {
-	switch peer {
-	case "ecr":
-		s.ECR.Inject(f)
-	case "registry":
-		s.Registry.Inject(f)
-	case "airflow":
-		s.Airflow.Inject(f)
-	case "engine":
-		s.Engine.Inject(f)
-	}
-}
-
-func argvOf(pid int) string {
-	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-	return string(text)
-}
-
-// wantNoSecret looks for every secret of the row in all that was written, and in the files that are left.
-func (s *setting) wantNoSecret(texts ...string) {
-	s.t.Helper()
-	user, _ := s.Airflow.User("refresher")
-	secrets := []string{user.Password, s.ECR.Credentials().SecretAccessKey, s.old, s.ECR.LastToken().Password}
-	must(s.t, filepath.WalkDir(s.dir, func(path string, d os.DirEntry, err error) error {
-		if err != nil || d.IsDir() || strings.HasSuffix(path, "identity") {
-			return err
-		}
-		text, err := os.ReadFile(path)
-		texts = append(texts, string(text))
-		return err
-	}))
-	for _, secret := range secrets {
-		for _, piece := range []string{secret, secret[:min(24, len(secret))]} {
-			for _, text := range texts {
-				if piece != "" && strings.Contains(text, piece) {
-					s.t.Error("a secret was written")
-				}
-			}
-		}
-	}
-}
-
 func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
-}
-
-// seenTable gathers the outcomes for docs/reliability.md.
-type seenTable struct {
-	mu   sync.Mutex
-	rows []string
-}
-
-func (s *seenTable) add(r row, o outcome) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	said := strings.NewReplacer("|", "\\|", "\n", " ").Replace(o.error)
-	if len(said) > 140 {
-		said = said[:strings.LastIndexByte(said[:140], ' ')] + " …"
-	}
-	s.rows = append(s.rows, fmt.Sprintf("| %s | %s | %d | %s |", r.peer, r.fault, o.exit, masked(said)))
-}
-
-// masked leaves out what differs from run to run.
-func masked(text string) string {
-	for _, port := range ports.FindAllString(text, -1) {
-		text = strings.Replace(text, port, port[:strings.IndexByte(port, ':')]+":…", 1)
-	}
-	return sockets.ReplaceAllString(text, "…")
-}
-
-func (s *seenTable) write(path string) error {
-	slices.Sort(s.rows)
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	const begin, end = "<!-- faults -->\n", "<!-- /faults -->"
-	head, rest, ok := strings.Cut(string(text), begin)
-	_, tail, ok2 := strings.Cut(rest, end)
-	if !ok || !ok2 {
-		return fmt.Errorf("%s has no %q", path, begin)
-	}
-	table := "| peer | fault | exit | error |\n|---|---|---|---|\n" + strings.Join(s.rows, "\n") + "\n"
-	return os.WriteFile(path, []byte(head+begin+table+end+tail), 0o644)
 }

@@ -146,5 +146,9 @@ func writeError(path string, err error) error {
 	case errors.As(err, &link):
 		err = link.Err
 	}
-	return failure.Permanent("", "write %q: %w", path, err)
+	hint := ""
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		hint = "make room on its disk, or name a file on another one"
+	}
+	return failure.Permanent(hint, "write %q: %w", path, err)
 }
