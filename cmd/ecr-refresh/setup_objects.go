@@ -177,9 +177,6 @@ func (s *setup) connection(want airflowclient.NewConnection, differs func(airflo
 		kind: "connection", id: want.ID,
 		look: func(ctx context.Context) ([]string, string, error) {
 			is, err := s.admin.Connection(ctx, want.ID)
-			if want.Type == "http" && is.Type == "generic" {
-				is.Type = want.Type // what Airflow's command line makes of it where the http provider is not installed
-			}
 			all, note := differs(is), ""
 			switch {
 			case want.Password.Empty():
