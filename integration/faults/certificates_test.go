@@ -2,19 +2,14 @@ package faults
 
 import (
 	"bufio"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"os"
 	"time"
+
+	"ecr-refresh/integration/sandbox"
 )
 
 // certificates: nobody's word is taken for a host's name. Nothing is answered behind a bad certificate, so that whoever
@@ -37,7 +32,9 @@ func certificates(peer string) (all []row) {
 			if bad.name != "" {
 				names = []string{bad.name}
 			}
-			s.overTLS(peer, ca.listen(names, bad.begins, bad.ends))
+			certificate, err := ca.Issue(time.Now().Add(bad.begins), time.Now().Add(bad.ends), names...)
+			must(s.t, err)
+			s.overTLS(peer, s.listenTLS(certificate))
 			if !bad.known {
 				ca = s.newAuthority()
 			}
@@ -58,53 +55,33 @@ func (s *setting) overTLS(peer, port string) {
 }
 
 // trust adds an authority to those that the program trusts.
-func (s *setting) trust(ca authority) {
+func (s *setting) trust(ca *sandbox.Authority) {
 	known, err := os.ReadFile(s.Proxy.CAFile())
 	must(s.t, err)
 	dir := s.path("certificates")
 	must(s.t, os.MkdirAll(dir, 0o700))
-	own := block("CERTIFICATE", ca.der)
-	must(s.t, os.WriteFile(s.path("ca.pem"), append(known, own...), 0o600))
+	must(s.t, os.WriteFile(s.path("ca.pem"), append(known, ca.PEM()...), 0o600))
 	s.setenv("ECR_REFRESH_CA_FILE", s.path("ca.pem"))
-	key, err := x509.MarshalECPrivateKey(ca.key)
+	key, err := ca.KeyPEM()
 	must(s.t, err)
-	for name, text := range map[string][]byte{"ca.pem": own, "cert.pem": own, "key.pem": block("EC PRIVATE KEY", key)} {
+	for name, text := range map[string][]byte{"ca.pem": ca.PEM(), "cert.pem": ca.PEM(), "key.pem": key} {
 		must(s.t, os.WriteFile(dir+"/"+name, text, 0o600))
 	}
 	s.setenv("DOCKER_CERT_PATH", dir)
 }
 
-func block(kind string, der []byte) []byte {
-	return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
-}
-
-// authority signs certificates.
-type authority struct {
-	s    *setting
-	key  *ecdsa.PrivateKey
-	der  []byte
-	self *x509.Certificate
-}
-
-func (s *setting) newAuthority() authority {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+func (s *setting) newAuthority() *sandbox.Authority {
+	ca, err := sandbox.NewAuthority()
 	must(s.t, err)
-	self := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: rand.Text()}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: time.Now().Add(-24 * time.Hour), NotAfter: time.Now().Add(24 * time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, self, self, key.Public(), key)
-	must(s.t, err)
-	return authority{s, key, der, self}
+	return ca
 }
 
-// listen serves TLS with a certificate for names, directly and behind CONNECT, and gives the port.
-func (ca authority) listen(names []string, begins, ends time.Duration) (port string) {
-	leaf := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: names, NotBefore: time.Now().Add(begins), NotAfter: time.Now().Add(ends)}
-	der, err := x509.CreateCertificate(rand.Reader, leaf, ca.self, ca.key.Public(), ca.key)
-	must(ca.s.t, err)
-	config := &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: ca.key}}}
+// listenTLS serves TLS with a certificate, directly and behind CONNECT, and gives the port.
+func (s *setting) listenTLS(certificate *tls.Certificate) (port string) {
+	config := &tls.Config{Certificates: []tls.Certificate{*certificate}}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	must(ca.s.t, err)
-	ca.s.t.Cleanup(func() { listener.Close() })
+	must(s.t, err)
+	s.t.Cleanup(func() { listener.Close() })
 	go func() {
 		for {
 			conn, err := listener.Accept()
@@ -128,13 +105,5 @@ func shake(conn net.Conn, config *tls.Config) {
 		}
 		_, _ = io.WriteString(conn, "HTTP/1.1 200 Connection established\r\n\r\n")
 	}
-	_ = tls.Server(peeked{conn, reader}, config).Handshake()
+	_ = tls.Server(&sandbox.BufferedConn{Conn: conn, Reader: reader}, config).Handshake()
 }
-
-// peeked reads what was looked at first.
-type peeked struct {
-	net.Conn
-	reader *bufio.Reader
-}
-
-func (p peeked) Read(b []byte) (int, error) { return p.reader.Read(b) }

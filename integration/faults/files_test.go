@@ -172,7 +172,7 @@ func (s *setting) killedWhileWriting() outcome {
 	s.good("extract-ecr-token", "--out", "one.json")
 	old, err := os.ReadFile(s.path("one.json"))
 	must(s.t, err)
-	replaced, drafts := 0, 0
+	replaced := 0
 	for k := range kills {
 		if k%2 == 0 {
 			s.setenv("XDG_STATE_HOME", s.path(fmt.Sprintf("state-%d", k))) // an identity is written too
@@ -191,7 +191,6 @@ func (s *setting) killedWhileWriting() outcome {
 		}
 	}
 	left, _ := filepath.Glob(s.path(".ecr-refresh-*"))
-	drafts = len(left)
 	if replaced == 0 || replaced == kills {
 		s.t.Errorf("%d of %d kills came after the write: none before, or none after", replaced, kills)
 	}
@@ -199,7 +198,7 @@ func (s *setting) killedWhileWriting() outcome {
 	s.good("update-docker-connection", "--in", "one.json")
 	s.wantAlone()
 	s.wantNoSecret()
-	s.t.Logf("%d kills: %d before the new document stood, %d after; %d drafts are left", kills, kills-replaced, replaced, drafts)
+	s.t.Logf("%d kills: %d before the new document stood, %d after; %d drafts are left", kills, kills-replaced, replaced, len(left))
 	return outcome{exit: 137, error: fmt.Sprintf("%d kills, some before and some after the new document stood: it was whole each time, and the next run good", kills)}
 }
 

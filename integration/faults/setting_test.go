@@ -178,7 +178,7 @@ func newTrap(t *testing.T) *trap {
 	return trap
 }
 
-// asked tells whether somebody connected: here, or to the name that only the proxy knows.
+// asked tells whether somebody connected.
 func (tr *trap) asked() bool { return tr.count.Load() > 0 }
 
 // engineTCP serves the Engine at a TCP address: toxiproxy speaks no other.

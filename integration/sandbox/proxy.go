@@ -2,18 +2,11 @@ package sandbox
 
 import (
 	"bufio"
-	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"fmt"
 	"io"
 	"log"
-	"math/big"
 	"net"
 	"net/http"
 	"net/url"
@@ -30,7 +23,7 @@ type Proxy struct {
 	ecr      *ECR
 	sts      *STS
 	registry *Registry
-	ca       authority
+	ca       *Authority
 	caFile   string
 	url      *url.URL
 	inner    *http.Server // speaks TLS, HTTP/1.1 and HTTP/2 inside the tunnels
@@ -42,11 +35,11 @@ type Proxy struct {
 }
 
 func newProxy(caFile string, ecr *ECR, sts *STS, registry *Registry) (*Proxy, error) {
-	ca, err := newAuthority()
+	ca, err := NewAuthority()
 	if err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(caFile, ca.pem(), 0o644); err != nil {
+	if err := os.WriteFile(caFile, ca.PEM(), 0o644); err != nil {
 		return nil, err
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -116,7 +109,7 @@ func (p *Proxy) tunnel(w http.ResponseWriter) {
 		_ = conn.Close()
 		return
 	}
-	p.tunnels.push(&bufferedConn{conn, buffered.Reader})
+	p.tunnels.push(&BufferedConn{conn, buffered.Reader})
 }
 
 // serveTunnels starts the inner server.
@@ -215,65 +208,11 @@ func (t *tunnels) Close() error { t.once.Do(func() { close(t.closed) }); return 
 // Addr gives the proxy's address.
 func (t *tunnels) Addr() net.Addr { return t.address }
 
-// bufferedConn reads first what came behind the CONNECT request.
-type bufferedConn struct {
+// BufferedConn is a connection of which something was read already, such as a CONNECT request with what came behind it.
+type BufferedConn struct {
 	net.Conn
-	reader *bufio.Reader
+	Reader *bufio.Reader // of Conn
 }
 
 // Read reads from the buffer and then from the connection.
-func (c *bufferedConn) Read(b []byte) (int, error) { return c.reader.Read(b) }
-
-// authority signs certificates for any name with one key.
-type authority struct {
-	certificate *x509.Certificate
-	key         *ecdsa.PrivateKey
-	leaves      *sync.Map // name → *tls.Certificate
-}
-
-func newAuthority() (authority, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return authority{}, err
-	}
-	template := certificateTemplate("ecr-sandbox")
-	template.IsCA, template.BasicConstraintsValid, template.KeyUsage = true, true, x509.KeyUsageCertSign
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		return authority{}, err
-	}
-	certificate, err := x509.ParseCertificate(der)
-	return authority{certificate, key, new(sync.Map)}, err
-}
-
-func (a authority) pem() []byte {
-	var out bytes.Buffer
-	_ = pem.Encode(&out, &pem.Block{Type: "CERTIFICATE", Bytes: a.certificate.Raw}) // a buffer never fails
-	return out.Bytes()
-}
-
-func (a authority) leaf(name string) (*tls.Certificate, error) {
-	if leaf, found := a.leaves.Load(name); found {
-		return leaf.(*tls.Certificate), nil
-	}
-	template := certificateTemplate(name)
-	template.DNSNames = []string{name}
-	template.KeyUsage, template.ExtKeyUsage = x509.KeyUsageDigitalSignature, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
-	der, err := x509.CreateCertificate(rand.Reader, template, a.certificate, a.key.Public(), a.key)
-	if err != nil {
-		return nil, err
-	}
-	leaf, _ := a.leaves.LoadOrStore(name, &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: a.key})
-	return leaf.(*tls.Certificate), nil
-}
-
-// certificateTemplate goes by the machine's clock, not by the sandbox's: so do the clients that verify.
-func certificateTemplate(name string) *x509.Certificate {
-	serial, _ := rand.Int(rand.Reader, big.NewInt(1<<62)) // never fails
-	return &x509.Certificate{
-		SerialNumber: serial,
-		Subject:      pkix.Name{CommonName: name},
-		NotBefore:    time.Now().Add(-time.Hour),
-		NotAfter:     time.Now().Add(24 * time.Hour),
-	}
-}
+func (c *BufferedConn) Read(b []byte) (int, error) { return c.Reader.Read(b) }
