@@ -30,8 +30,8 @@ const (
 	grace = 6 * time.Second
 	// killLimit is what Airflow leaves a task between SIGTERM and SIGKILL.
 	killLimit = 5 * time.Second
-	// mostMemory is in KiB. A good run takes about 30 MiB; what a peer says must not change that much.
-	mostMemory = 128 << 10
+	// mostMemory is in KiB. A good run takes about 20 MiB; what a peer says must not change that much.
+	mostMemory = 64 << 10
 	terminated = 128 + int(syscall.SIGTERM)
 )
 
@@ -160,7 +160,7 @@ func (r row) judge(t *testing.T, s *setting, o outcome, p *process) {
 	if n := strings.Count("\n"+stderr, "\necr-refresh: error: "); r.exit != 0 && n != 1 {
 		t.Errorf("%d error lines, want 1:\n%s", n, stderr)
 	}
-	if most := p.cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss; most > mostMemory {
+	if most := <-p.memory; most > mostMemory {
 		t.Errorf("took %d MiB of memory", most>>10)
 	}
 	s.wantAlone()
@@ -197,13 +197,14 @@ type process struct {
 	stdout, stderr bytes.Buffer
 	began          time.Time
 	cancel         func()
+	memory         chan int // its peak in KiB, when it has ended
 }
 
 // start runs the program with args.
 func (s *setting) start(args ...string) *process {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), s.limit+2*grace)
-	p := &process{setting: s, cmd: exec.CommandContext(ctx, built(s.t), args...), began: time.Now(), cancel: cancel}
+	p := &process{setting: s, cmd: exec.CommandContext(ctx, built(s.t), args...), began: time.Now(), cancel: cancel, memory: make(chan int, 1)}
 	p.cmd.Dir, p.cmd.Env, p.cmd.Stdin = s.dir, s.env, s.stdin
 	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
 	if s.stdout != nil {
@@ -212,7 +213,28 @@ func (s *setting) start(args ...string) *process {
 	must(s.t, p.cmd.Start())
 	argv, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", p.cmd.Process.Pid))
 	s.wrote(string(argv))
+	go func() { p.memory <- peakMemory(ctx, p.cmd.Process.Pid) }()
 	return p
+}
+
+// peakMemory looks at a process until it ends, and gives its peak in KiB. What wait4 tells of a child is at least the peak
+// of the process that started it, and this one holds all peers.
+func peakMemory(ctx context.Context, pid int) (most int) {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+		_, line, found := strings.Cut(string(status), "VmHWM:")
+		if !found { // it is a zombie, or gone
+			return most
+		}
+		_, _ = fmt.Sscan(line, &most)
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return most
+		}
+	}
 }
 
 // wait gives what came of it.
