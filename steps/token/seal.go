@@ -66,8 +66,20 @@ func encrypt(w io.Writer, to age.Recipient, tokens []Token) error {
 	if err != nil {
 		return err
 	}
-	zip := gzip.NewWriter(crypt)
+	zip, err := gzip.NewWriterLevel(crypt, level(tokens))
+	if err != nil {
+		return err
+	}
 	return errors.Join(json.NewEncoder(zip).Encode(list), zip.Close(), crypt.Close())
+}
+
+// level is gzip's for a list of tokens. In one token nothing repeats: to look for it costs a sixth of a step's memory, and
+// saves eleven bytes.
+func level(tokens []Token) int {
+	if len(tokens) > 1 {
+		return gzip.DefaultCompression
+	}
+	return gzip.HuffmanOnly
 }
 
 // Open decrypts what Seal made. recipient is the one that the document names: an age stanza does not, and without it a
