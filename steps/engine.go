@@ -4,19 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"net"
 	"net/http"
-	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/docker/docker/api/types"
 	"github.com/docker/docker/api/types/registry"
-	"github.com/docker/docker/client"
-	"github.com/docker/go-connections/tlsconfig"
 
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/token"
@@ -28,53 +22,13 @@ const (
 	engineLogin = 35 * time.Second
 )
 
-// Engine is the part of the Docker Engine's API that step 3 uses: calls of *client.Client. (As an interface it would make
-// the linker keep every call of the API.)
-type Engine struct {
-	Host    string
-	Version func(context.Context) (types.Version, error)
-	Login   func(context.Context, registry.AuthConfig) (registry.AuthenticateOKBody, error)
-}
-
-// NewEngine makes a client that agrees with the Engine on an API version. host is as in DOCKER_HOST (unix://, tcp://);
-// certPath, where not empty, is a folder with ca.pem, cert.pem and key.pem as in DOCKER_CERT_PATH.
-func NewEngine(host, certPath string, verify bool) (*Engine, error) {
-	options := []client.Opt{client.WithAPIVersionNegotiation()}
-	if certPath != "" {
-		transport, err := engineTransport(certPath, verify)
-		if err != nil {
-			return nil, failure.Permanent("look at DOCKER_CERT_PATH", "load Engine certificates of %q: %w", certPath, err)
-		}
-		options = append(options, client.WithHTTPClient(transport))
-	}
-	engine, err := client.NewClientWithOpts(append(options, client.WithHost(host))...)
-	if err != nil {
-		return nil, failure.Permanent("give unix:///path/docker.sock or tcp://host:port, or 'none'", "read Engine host %q: %w", host, err)
-	}
-	return &Engine{Host: engine.DaemonHost(), Version: engine.ServerVersion, Login: engine.RegistryLogin}, nil
-}
-
-func engineTransport(certPath string, verify bool) (*http.Client, error) {
-	config, err := tlsconfig.Client(tlsconfig.Options{
-		CAFile:             filepath.Join(certPath, "ca.pem"),
-		CertFile:           filepath.Join(certPath, "cert.pem"),
-		KeyFile:            filepath.Join(certPath, "key.pem"),
-		InsecureSkipVerify: !verify,
-	})
-	if err != nil {
-		return nil, err
-	}
-	return &http.Client{Transport: &http.Transport{TLSClientConfig: config}, CheckRedirect: client.CheckRedirect}, nil
-}
-
-// Reach gives the Engine's version and that of its API. Before its first call the client pings the Engine and agrees on an
-// API version.
+// Reach gives the Engine's version and that of its API.
 func (e *Engine) Reach(ctx context.Context) (version, api string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, enginePing)
 	defer cancel()
-	v, err := e.Version(ctx)
-	if err != nil {
-		return "", "", fmt.Errorf("ask Docker Engine at %s: %w", e.Host, engineError(err))
+	var v types.Version
+	if err := e.call(ctx, http.MethodGet, "/version", nil, &v); err != nil {
+		return "", "", fmt.Errorf("ask Docker Engine at %s: %w", e.Host, err)
 	}
 	return failure.Said(v.Version), failure.Said(v.APIVersion), nil
 }
@@ -87,31 +41,28 @@ func login(ctx context.Context, engine *Engine, server, username string, passwor
 	}
 	ctx, cancel := context.WithTimeout(ctx, engineLogin)
 	defer cancel()
-	answer, err := engine.Login(ctx, registry.AuthConfig{Username: username, Password: password.Reveal(), ServerAddress: server})
+	var answer registry.AuthenticateOKBody
+	err := engine.call(ctx, http.MethodPost, "/auth", registry.AuthConfig{Username: username, Password: password.Reveal(), ServerAddress: server}, &answer)
 	if err != nil {
-		return "", fmt.Errorf("log in to %s through Docker Engine: %w", server, engineError(err))
+		return "", fmt.Errorf("log in to %s through Docker Engine: %w", server, registryThroughEngine(err))
 	}
 	return failure.Said(answer.Status), nil
 }
 
-// registrySaid is how an Engine reports a Basic registry's answer: as a 500 with this text (moby, registry/auth.go).
-var registrySaid = regexp.MustCompile(`failed with status: (\d{3})`)
-
-func engineError(err error) error {
-	if m := registrySaid.FindStringSubmatch(err.Error()); m != nil {
+// registryThroughEngine looks for the registry's part in an Engine's error. A Basic registry's answer is reported as a 500
+// that ends in "failed with status: 401 Unauthorized" (moby, registry/auth.go).
+func registryThroughEngine(err error) error {
+	var said engineSaid
+	if !errors.As(err, &said) {
+		return err
+	}
+	if m := regexp.MustCompile(`failed with status: (\d{3})`).FindStringSubmatch(said.message); m != nil {
 		return engineLoginError(m[1])
 	}
-	switch {
-	case failure.IsCertificate(err) || strings.Contains(err.Error(), "x509: "):
-		return failure.Permanent("give the Engine the registry's certificate: /etc/docker/certs.d/HOST/ca.crt", "%s", failure.Said(err.Error()))
-	case errors.Is(err, context.DeadlineExceeded):
-		return failure.Transient("look at the Engine's log and its way to the registry (its own proxy settings)", "no answer in time")
-	case errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EACCES) || strings.Contains(err.Error(), "permission denied while trying to connect"):
-		return failure.Permanent("let this user use the Engine's socket (group docker), or mount it into the container", "permission denied")
-	case client.IsErrConnectionFailed(err) || isDial(err):
-		return failure.Transient("start it, or set DOCKER_HOST (--engine); with no Engine on this worker give --engine none", "it cannot be reached")
+	if strings.Contains(said.message, "x509: ") {
+		return failure.Permanent("give the Engine the registry's certificate: /etc/docker/certs.d/HOST/ca.crt", "%w", err)
 	}
-	return failure.Transient("look at the Engine's log", "the Engine answered: %s", failure.Said(err.Error()))
+	return err
 }
 
 func engineLoginError(status string) error {
@@ -121,9 +72,4 @@ func engineLoginError(status string) error {
 			"the registry answered the Engine %s: %w", status, errRefused)
 	}
 	return failure.Transient("wait and run it again", "the registry answered the Engine %s", status)
-}
-
-func isDial(err error) bool {
-	var op *net.OpError
-	return errors.As(err, &op) && op.Op == "dial"
 }

@@ -53,7 +53,7 @@ func answers(peer string) (all []row) {
 	add("HTML of a proxy", unread, sandbox.Fault{Status: 200, Header: header("Content-Type", "text/html"), Body: "<html>log in</html>"})
 	add("endless body", unread, sandbox.Fault{Status: 200, Header: header("Content-Type", "application/json"), Body: `{"a":"` + strings.Repeat("x", 1<<20), Endless: true})
 	for _, status := range []int{302, 307} {
-		add(fmt.Sprintf("redirect (%d) to another host", status), map[string]int{"registry": 2, "airflow": 2}, sandbox.Fault{Status: status, Header: header("Location", "…")})
+		add(fmt.Sprintf("redirect (%d) to another host", status), map[string]int{"registry": 2, "airflow": 2, "engine": 2}, sandbox.Fault{Status: status, Header: header("Location", "…")})
 	}
 	add("hostile words", permanent, sandbox.Fault{Status: 400, Header: header("Content-Type", "application/json"), Body: hostile})
 	for i := range all {
