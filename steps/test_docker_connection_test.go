@@ -81,8 +81,8 @@ func TestTestNeverLogsInToDockerHub(t *testing.T) {
 	}
 }
 
-// A host with a port is another server to docker-py, and is logged in to as such.
-func TestTestNegotiatesTheAPIVersion(t *testing.T) {
+// The calls name no version of the API, so that no Engine is too old or too new for them.
+func TestTestTakesAnyEngine(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ engine, api, min string }{{"20.10.24", "1.41", "1.12"}, {"29.3.0", "1.54", "1.44"}} {
 		f := newFixture(t)
@@ -123,6 +123,7 @@ func TestTestComparesTheLoginToo(t *testing.T) {
 }
 
 // DockerHook logs in to host:port where the connection has a port.
+// A host with a port is another server to docker-py, and is logged in to as such.
 func TestTestLogsInToThePort(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)

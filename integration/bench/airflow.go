@@ -20,12 +20,15 @@ import (
 // onAirflow is what was measured on real Airflow.
 type onAirflow struct {
 	release           string
-	ours, python      []float64 // seconds to parse the DAG
+	parsed            parses
 	floor, run, pyRun []float64 // seconds from a run's start to its end
 	n                 []int     // connections
 	oursUpdate        []usage   // of step 2, for each n
 	oneByOne          []float64 // seconds, for each n
 }
+
+// parses are the seconds that a parse takes: of our DAG, and of the baseline's.
+type parses struct{ Processor, Task [2][]float64 }
 
 // The runs of each DAG on real Airflow, and the most connections.
 const (
@@ -42,7 +45,7 @@ func (b bench) measureAirflow(ctx context.Context, venv string) (m onAirflow, er
 		return m, err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	if m.ours, m.python, err = b.parseTimes(venv, dir); err != nil {
+	if m.parsed, err = b.parseTimes(venv, dir); err != nil {
 		return m, err
 	}
 	p, err := peers.Start(ctx, peers.Options{Dir: dir, Binary: b.refresh, Env: []string{
@@ -64,23 +67,22 @@ func (b bench) measureAirflow(ctx context.Context, venv string) (m onAirflow, er
 }
 
 // parseTimes parses our DAG and the baseline's in turn.
-func (b bench) parseTimes(venv, dir string) (ours, python []float64, err error) {
+func (b bench) parseTimes(venv, dir string) (times parses, err error) {
 	stub := filepath.Join(dir, dags.RefreshDockerTokenFile)
 	if err := os.WriteFile(stub, []byte(dags.RefreshDockerToken), 0o600); err != nil {
-		return nil, nil, err
+		return times, err
 	}
 	parse := exec.Command(filepath.Join(venv, "bin", "python"), filepath.Join(b.here, "parse.py"), strconv.Itoa(b.pairs), stub, filepath.Join(b.here, "baseline_dag.py"))
 	parse.Env, parse.Stderr = append(os.Environ(), "AIRFLOW_HOME="+filepath.Join(dir, "parse"), "BENCH_FOLDER="+b.here), os.Stderr
 	text, err := parse.Output()
 	if err != nil {
-		return nil, nil, fmt.Errorf("parse DAGs: %w", err)
+		return times, fmt.Errorf("parse DAGs: %w", err)
 	}
-	var times [][]float64
 	lines := bytes.Split(bytes.TrimSpace(text), []byte("\n"))
-	if err := json.Unmarshal(lines[len(lines)-1], &times); err != nil || len(times) != 2 {
-		return nil, nil, fmt.Errorf("parse DAGs: %q", text)
+	if err := json.Unmarshal(lines[len(lines)-1], &times); err != nil {
+		return times, fmt.Errorf("parse DAGs: %w: %q", err, text)
 	}
-	return times[0], times[1], nil
+	return times, nil
 }
 
 func setUp(ctx context.Context, p *peers.Peers) error {
