@@ -123,7 +123,6 @@ func TestTestComparesTheLoginToo(t *testing.T) {
 }
 
 // DockerHook logs in to host:port where the connection has a port.
-// A host with a port is another server to docker-py, and is logged in to as such.
 func TestTestLogsInToThePort(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
