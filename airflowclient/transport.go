@@ -59,6 +59,7 @@ func newTransport(cfg Config) *http.Transport {
 		ForceAttemptHTTP2:      true,
 		MaxResponseHeaderBytes: 64 << 10,
 		IdleConnTimeout:        30 * time.Second,
+		MaxIdleConnsPerHost:    atOnce, // or all but two are closed after each call
 	}
 }
 

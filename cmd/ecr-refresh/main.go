@@ -24,8 +24,12 @@ import (
 // grace is how long a step may take to end after SIGTERM; Airflow sends SIGKILL after 5 s.
 const grace = 3 * time.Second
 
-// gcPercent lets a step end before it collects: it lives for some hundredths of a second and takes some MiB.
-const gcPercent = 400
+// gcPercent lets a step end before it collects: it lives for some hundredths of a second and takes some MiB. One that has
+// a thousand connections to renew collects when it comes near memoryLimit, in bytes; then both are within 24 MiB.
+const (
+	gcPercent   = 400
+	memoryLimit = 16 << 20
+)
 
 func main() {
 	os.Exit(run(context.Background(), os.Args, os.Stdin, os.Stdout, os.Stderr))
@@ -35,6 +39,7 @@ func main() {
 // stdout as well where --log-output says so.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	debug.SetGCPercent(gcPercent)
+	debug.SetMemoryLimit(memoryLimit)
 	_ = syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{}) // a core dump would hold the token
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -166,6 +166,8 @@ func (r report) check() error {
 	if r.airflow.release != "" {
 		bar(ratio(r.airflow.parsed.Processor) >= barParse, "parse: the baseline's DAG takes %.1f× of ours, under %.0f×", ratio(r.airflow.parsed.Processor), barParse)
 		bar(r.airflow.above(r.airflow.run) <= barRun, "run: %.2f s above three tasks that do nothing, over %.1f s", r.airflow.above(r.airflow.run), barRun)
+		most := slices.Max(each(r.airflow.oursUpdate, func(u usage) int64 { return u.Memory }))
+		bar(most <= barMemory, "memory of update_docker_connection with %d connections: %s MiB, over %s", mostConnections, mebi(most), mebi(barMemory))
 		bar(r.airflow.bulk() >= barBulk, "update of %d connections: one by one takes %.0f×, under %.0f×", mostConnections, r.airflow.bulk(), barBulk)
 	}
 	bar(r.start() <= barStart, "start-up: %s ms, over %s", milli(r.start()), milli(barStart))
