@@ -8,7 +8,10 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"unicode"
+	"unicode/utf8"
 
+	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/token"
 )
 
@@ -148,6 +151,29 @@ func FuzzScrub(f *testing.F) {
 		}
 		if strings.ContainsFunc(got, func(r rune) bool { return r < ' ' || r == 0x7f }) {
 			t.Errorf("%q holds a control character", got)
+		}
+	})
+}
+
+// FuzzDetail: whatever an Airflow says of what it was sent, one short line without a secret comes of it. In body, PASSWORD
+// stands for one.
+func FuzzDetail(f *testing.F) {
+	f.Add(400, `{"detail":"got PASSWORD"}`)
+	f.Add(404, `{"error":"API route not found"}`)
+	f.Add(409, `{"detail":{"reason":"Unique constraint violation","message":"PASSWORD"}}`)
+	f.Add(422, `{"detail":[{"loc":["body",0,"PASSWORD"],"msg":"got PASSWORD","input":"PASSWORD"}]}`)
+	asked, _ := url.Parse("http://airflow/api/v2/connections")
+	f.Fuzz(func(t *testing.T, status int, body string) {
+		c := &Client{}
+		c.hidden.add(token.NewSecret(newPassword))
+		a := answer{method: http.MethodPatch, asked: asked, status: status, header: http.Header{"Content-Type": {"application/json"}},
+			body: []byte(strings.ReplaceAll(body, "PASSWORD", newPassword))}
+		err := c.refused(a)
+		if said := err.Error(); strings.Contains(said, newPassword) || utf8.RuneCountInString(said) > 260 || strings.ContainsFunc(said, unicode.IsControl) {
+			t.Errorf("%q comes of %q", said, body)
+		}
+		if failure.Hint(err) == "" {
+			t.Errorf("no hint for %d, %q", status, body)
 		}
 	})
 }

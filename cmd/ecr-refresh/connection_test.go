@@ -3,9 +3,12 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"net/url"
 	"os"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/token"
@@ -81,6 +84,8 @@ func TestParseConnectionRefusesPorts(t *testing.T) {
 	}
 }
 
+// FuzzParseConnection: nothing panics, no error repeats the text, and what is read is read the same when it is printed in
+// either form.
 func FuzzParseConnection(f *testing.F) {
 	f.Add("http://https://u:p%2F@[::1]:8080/https?a=b#c")
 	f.Add(`{"conn_type":"http","host":"h","login":"u","password":"p","port":"8080","extra":{}}`)
@@ -97,7 +102,54 @@ func FuzzParseConnection(f *testing.F) {
 		if err == nil && !strings.Contains(base, "://") {
 			t.Errorf("%q: base URL %q", text, base)
 		}
+		if utf8.ValidString(fmt.Sprintf("%#v", c.fields())) && !strings.ContainsRune(text, utf8.RuneError) {
+			wantReadAgain(t, c, asJSON(t, c))
+			if kind := strings.ReplaceAll(c.connType, "_", "-"); uriScheme.MatchString(kind) && !strings.Contains(c.host, "://") {
+				c.host = hostOfURI(c.host)
+				wantReadAgain(t, c, asURI(kind, c))
+			}
+		}
 	})
+}
+
+// fields gives the connection with its password in clear.
+func (c connection) fields() [6]string {
+	return [6]string{c.connType, c.schema, c.host, c.port, c.login, c.password.Reveal()}
+}
+
+func wantReadAgain(t *testing.T, c connection, printed string) {
+	t.Helper()
+	if again, err := parseConnection(printed); err != nil || again.fields() != c.fields() {
+		t.Errorf("%q is printed as %q, and that is %q, %v", c.fields(), printed, again.fields(), err)
+	}
+}
+
+func asJSON(t *testing.T, c connection) string {
+	t.Helper()
+	text, err := json.Marshal(map[string]string{"conn_type": c.connType, "schema": c.schema, "host": c.host, "port": c.port,
+		"login": c.login, "password": c.password.Reveal()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// asURI is Airflow's Connection.get_uri.
+func asURI(kind string, c connection) string {
+	quote := func(text string) string { return strings.ReplaceAll(url.QueryEscape(text), "+", "%20") }
+	host := quote(c.host)
+	if c.port != "" {
+		host += ":" + c.port
+	}
+	return kind + "://" + quote(c.login) + ":" + quote(c.password.Reveal()) + "@" + host + "/" + quote(c.schema)
+}
+
+// hostOfURI: a URI has its host in lower case, unless a path stands in it.
+func hostOfURI(host string) string {
+	if strings.Contains(host, "/") {
+		return host
+	}
+	return strings.ToLower(host)
 }
 
 func TestBaseURL(t *testing.T) {
