@@ -76,7 +76,9 @@ func classified(status int, hint, said string) error {
 
 func (a answer) hint() string {
 	switch {
-	case !a.isJSON() && a.status < 500 && a.status != http.StatusProxyAuthRequired:
+	case a.status == http.StatusTooManyRequests || a.status >= 500:
+		return hintServer
+	case !a.isJSON() && a.status != http.StatusProxyAuthRequired:
 		return hintBaseURL
 	case a.status == http.StatusUnauthorized:
 		return hintLogin
@@ -88,8 +90,6 @@ func (a answer) hint() string {
 		return hintTwice
 	case a.status == http.StatusProxyAuthRequired:
 		return "check the proxy in HTTP_PROXY"
-	case a.status == http.StatusTooManyRequests || a.status >= 500:
-		return hintServer
 	}
 	return hintBaseURL
 }
@@ -214,8 +214,10 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 	switch {
 	case errors.As(err, new(*waitError)):
 		return failure.Transient(hintServer, "%s", why)
-	case ctx.Err() != nil:
+	case errors.Is(ctx.Err(), context.Canceled):
 		return failure.Transient(hintNetwork, "no answer from airflow at %s: %w", c.base, ctx.Err())
+	case ctx.Err() != nil || isTimeout(err):
+		return failure.Transient(hintNetwork, "%w", &lateError{c.base})
 	case errors.As(err, new(*longError)):
 		return failure.Permanent(hintBaseURL, "%s", why)
 	case isScheme(err):
@@ -226,6 +228,19 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 		return failure.Permanent(hintCA, "trust airflow at %s: %s", c.base, why)
 	}
 	return failure.Transient(hintNetwork, "reach airflow at %s: %s", c.base, why)
+}
+
+// lateError says that an attempt, or the caller, ran out of time. It is context.DeadlineExceeded.
+type lateError struct{ base string }
+
+func (e *lateError) Error() string { return "no answer in time from airflow at " + e.base }
+
+// Is tells errors.Is what it is.
+func (e *lateError) Is(target error) bool { return target == context.DeadlineExceeded }
+
+func isTimeout(err error) bool {
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout()
 }
 
 // isScheme tells a peer that does not speak TLS.

@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
 	transport "github.com/aws/smithy-go/endpoints"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/token"
@@ -164,18 +165,47 @@ func ecrError(peer string, err error) error {
 		return err
 	}
 	var api smithy.APIError
+	var answer *smithyhttp.ResponseError
 	_, cause, credentials := strings.Cut(err.Error(), "get credentials: ")
 	switch {
 	case errors.As(err, new(*http.MaxBytesError)):
 		return failure.Transient("look at the proxy between this machine and AWS", "%s's answer is longer than %d MiB", peer, mostAnswer>>20)
-	case errors.As(err, &api):
+	case errors.As(err, &api) && api.ErrorCode() != unknownCode:
 		return ecrAPIError(api, hintRight(err))
 	case hasIMDS(err):
 		return failure.Permanent(hintCredentials, "no AWS credentials found in the environment, the AWS files or the instance's metadata")
+	case errors.As(err, &answer) && !isNetwork(err):
+		return strangeAnswer(service(err, peer), answer.Response.Response)
 	case credentials && !isNetwork(err):
 		return failure.Permanent(hintCredentials, "get AWS credentials: %s", credentialsCause(cause))
 	}
-	return failure.Network(peer, err)
+	return failure.Network(service(err, peer), err)
+}
+
+// service gives AWS's service that was called: STS or SSO, where credentials are fetched within a call of ECR.
+func service(err error, outermost string) string {
+	var call *smithy.OperationError
+	for ; errors.As(err, &call); err = call.Err {
+		outermost = call.Service()
+	}
+	return outermost
+}
+
+// unknownCode is the SDK's word for an answer without an error code.
+const unknownCode = "UnknownError"
+
+// strangeAnswer sorts an answer that is none of AWS's API by its status. Its body is not repeated: something between here
+// and AWS may have made it.
+func strangeAnswer(peer string, resp *http.Response) error {
+	switch status := resp.StatusCode; {
+	case status >= 300 && status < 400:
+		return failure.Permanent("no redirect is followed: "+hintECR, "%s answered %d, a redirect to %.80q", peer, status, redirectHost(resp))
+	case status == http.StatusTooManyRequests || status >= 500:
+		return failure.Transient(hintWait, "%s answered %d %s", peer, status, http.StatusText(status))
+	case status >= 400:
+		return failure.Transient(hintECR, "%s answered %d %s, and not in AWS's words", peer, status, http.StatusText(status))
+	}
+	return failure.Transient(hintECR, "%s answered %d with what is not AWS's JSON, or is cut", peer, resp.StatusCode)
 }
 
 // credentialsCause keeps what a credential_process printed out of the log: it may be the credentials.
@@ -230,8 +260,10 @@ func ecrAPIError(api smithy.APIError, right string) error {
 	case "InvalidParameterException", "UnsupportedCommandException", "ValidationError", "OptInRequired", "InvalidIdentityToken", "RegionDisabledException":
 		return failure.Permanent("look at account and region", "%s", answer)
 	}
-	return failure.Transient("wait and run it again; ECR's limit is 20 calls a second", "%s", answer)
+	return failure.Transient(hintWait, "%s", answer)
 }
+
+const hintWait = "wait and run it again; ECR's limit is 20 calls a second"
 
 const hintCredentials = "set AWS_PROFILE or AWS_ACCESS_KEY_ID, or give the worker a role; in a container, instance metadata needs hop limit 2 (HttpPutResponseHopLimit)"
 

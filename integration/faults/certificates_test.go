@@ -26,7 +26,7 @@ func certificates(peer string) (all []row) {
 		{"expired certificate", "certificate has expired or is not yet valid", true, "", -2 * time.Hour, -time.Hour},
 		{"certificate of the future", "certificate has expired or is not yet valid", true, "", time.Hour, 2 * time.Hour},
 	} {
-		all = append(all, row{peer: peer, fault: bad.fault, exit: 2, says: bad.says, inject: func(s *setting) {
+		all = append(all, row{peer: peer, fault: bad.fault, exit: 2, says: named(peer), because: bad.says, advises: "certificate", inject: func(s *setting) {
 			ca := s.newAuthority()
 			names := []string{"localhost", "api.ecr.us-east-1.amazonaws.com", s.RegistryHost()}
 			if bad.name != "" {

@@ -39,7 +39,9 @@ const (
 type row struct {
 	peer, fault string
 	exit        int
-	says        string // in the error line
+	says        string // in the error line, at its beginning where it names peer and object
+	because     string // also in the error line
+	advises     string // in the hint
 	inject      func(*setting)
 	also        func(*setting)         // what must hold besides; nil is nothing
 	until       func(*setting) bool    // not nil: SIGTERM ends the program when this holds
@@ -53,6 +55,7 @@ type outcome struct {
 	exit  int
 	took  time.Duration
 	error string
+	hint  string
 }
 
 var program struct {
@@ -152,9 +155,11 @@ func (r row) judge(t *testing.T, s *setting, o outcome, p *process) {
 		t.Errorf("exit code %d, want %d:\n%s", o.exit, r.exit, stderr)
 	case o.took > limit+grace || o.exit == terminated && o.took > killLimit:
 		t.Errorf("took %s", o.took)
-	case r.exit != 0 && !strings.Contains(o.error, r.says):
-		t.Errorf("error is %q, want %q in it", o.error, r.says)
-	case (r.exit == 1 || r.exit == 2) && line(stderr, "hint: ") == "":
+	case r.exit != 0 && !(strings.Contains(o.error, r.says) && strings.Contains(o.error, r.because)):
+		t.Errorf("error is %q, want %q and %q in it", o.error, r.says, r.because)
+	case r.exit != 0 && !strings.Contains(o.hint, r.advises):
+		t.Errorf("hint is %q, want %q in it", o.hint, r.advises)
+	case (r.exit == 1 || r.exit == 2) && o.hint == "":
 		t.Errorf("no hint:\n%s", stderr)
 	}
 	if n := strings.Count("\n"+stderr, "\necr-refresh: error: "); r.exit != 0 && n != 1 {
@@ -246,7 +251,8 @@ func (p *process) wait() outcome {
 		p.t.Fatal(err)
 	}
 	p.wrote(p.stdout.String(), p.stderr.String())
-	return outcome{p.cmd.ProcessState.ExitCode(), time.Since(p.began), line(p.stderr.String(), "error: ")}
+	stderr := p.stderr.String()
+	return outcome{p.cmd.ProcessState.ExitCode(), time.Since(p.began), line(stderr, "error: "), line(stderr, "hint: ")}
 }
 
 // line gives what follows a word in the first line that has it.

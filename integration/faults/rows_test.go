@@ -25,37 +25,40 @@ func named(peer string) string {
 
 // answers are faults in what a peer says over HTTP. Exit codes that are not 1 are given by peer.
 func answers(peer string) (all []row) {
-	add := func(name string, exits map[string]int, f sandbox.Fault) {
+	add := func(name string, exits map[string]int, because, advises string, f sandbox.Fault) {
 		exit, other := exits[peer]
 		if !other {
 			exit = 1
 		}
-		all = append(all, row{peer: peer, fault: name, exit: exit, says: named(peer), inject: func(s *setting) {
+		all = append(all, row{peer: peer, fault: name, exit: exit, says: named(peer), because: because, advises: advises, inject: func(s *setting) {
 			if f.Header.Get("Location") != "" {
 				f.Header.Set("Location", s.Trap.url+"/v2/")
 			}
 			s.peer(peer).Inject(f)
 		}})
 	}
-	permanent := map[string]int{"airflow": 2}             // another program answers there
-	unread := map[string]int{"airflow": 2, "registry": 0} // of a registry the status alone is read
-	add("no answer", nil, sandbox.Fault{Drop: true})
-	add("hangs", nil, sandbox.Fault{Delay: time.Hour})
+	const again = "again"
+	strange := stranger(peer)
+	anotherProgram := map[string]int{"airflow": 2, "engine": 2, "registry": 0} // of a registry the status alone is read
+	add("no answer", nil, "", "", sandbox.Fault{Drop: true})
+	add("hangs", nil, "no answer", "", sandbox.Fault{Delay: time.Hour})
 	for _, status := range []int{429, 500, 502, 503, 504} {
-		add(fmt.Sprintf("answers %d", status), nil, sandbox.Fault{Status: status, Body: "no"})
+		add(fmt.Sprintf("answers %d", status), nil, fmt.Sprintf("answered %d", status), again, sandbox.Fault{Status: status, Body: "no"})
 	}
-	add("answers 429, Retry-After 1 s", nil, sandbox.Fault{Status: 429, Header: header("Retry-After", "1")})
-	add("answers 429, Retry-After an hour", nil, sandbox.Fault{Status: 429, Header: header("Retry-After", "3600")})
-	add("cut JSON", unread, sandbox.Fault{Status: 200, Header: header("Content-Type", "application/json"), Body: `{"authorizationData":[{"author`})
-	add("ends in the middle of the body", map[string]int{"registry": 0},
+	add("answers 429, Retry-After 1 s", nil, "answered 429", again, sandbox.Fault{Status: 429, Header: header("Retry-After", "1")})
+	add("answers 429, Retry-After an hour", nil, "answered 429", again, sandbox.Fault{Status: 429, Header: header("Retry-After", "3600")})
+	add("cut JSON", map[string]int{"airflow": 2, "registry": 0}, "JSON", strange,
+		sandbox.Fault{Status: 200, Header: header("Content-Type", "application/json"), Body: `{"authorizationData":[{"author`})
+	add("ends in the middle of the body", map[string]int{"registry": 0}, "", "",
 		sandbox.Fault{Status: 200, Header: header("Content-Type", "application/json", "Content-Length", "900"), Body: `{"authorizationData":[{"author`})
-	add("another content type", unread, sandbox.Fault{Status: 200, Header: header("Content-Type", "text/plain"), Body: "hello"})
-	add("HTML of a proxy", unread, sandbox.Fault{Status: 200, Header: header("Content-Type", "text/html"), Body: "<html>log in</html>"})
-	add("endless body", unread, sandbox.Fault{Status: 200, Header: header("Content-Type", "application/json"), Body: `{"a":"` + strings.Repeat("x", 1<<20), Endless: true})
+	add("another content type", anotherProgram, "answered 200 with", strange, sandbox.Fault{Status: 200, Header: header("Content-Type", "text/plain"), Body: "hello"})
+	add("HTML of a proxy", anotherProgram, "answered 200 with", strange, sandbox.Fault{Status: 200, Header: header("Content-Type", "text/html"), Body: "<html>log in</html>"})
+	add("endless body", anotherProgram, "is longer than 1 MiB", "", sandbox.Fault{Status: 200, Header: header("Content-Type", "application/json"), Body: `{"a":"` + strings.Repeat("x", 1<<20), Endless: true})
 	for _, status := range []int{302, 307} {
-		add(fmt.Sprintf("redirect (%d) to another host", status), map[string]int{"registry": 2, "airflow": 2, "engine": 2}, sandbox.Fault{Status: status, Header: header("Location", "…")})
+		add(fmt.Sprintf("redirect (%d) to another host", status), map[string]int{"ecr": 2, "registry": 2, "airflow": 2, "engine": 2},
+			fmt.Sprintf("answered %d, a redirect to", status), "", sandbox.Fault{Status: status, Header: header("Location", "…")})
 	}
-	add("hostile words", permanent, sandbox.Fault{Status: 400, Header: header("Content-Type", "application/json"), Body: hostile})
+	add("hostile words", map[string]int{"airflow": 2}, "", "", sandbox.Fault{Status: 400, Header: header("Content-Type", "application/json"), Body: hostile})
 	for i := range all {
 		if all[i].fault == "hostile words" {
 			all[i].also = (*setting).wantTame
@@ -64,7 +67,12 @@ func answers(peer string) (all []row) {
 	return all
 }
 
-const hostile = `{"__type":"X","detail":"a\u001b[31mred\n::group::x\necr-refresh: error: forged","message":"a\u001b[31mred\n::group::x\necr-refresh: error: forged"}`
+// stranger gives what the hint asks when another program answers in the place of a peer.
+func stranger(peer string) string {
+	return map[string]string{"ecr": "is AWS_ENDPOINT_URL or a proxy answering in ECR's place?", "airflow": "host, port and base path", "engine": "is this a Docker Engine?"}[peer]
+}
+
+const hostile = `{"__type":"X","detail":"a \u001b[31mred\u001b[0m word\n::group::x\necr-refresh: error: forged","message":"a \u001b[31mred\u001b[0m word\n::group::x\necr-refresh: error: forged"}`
 
 // wantTame: a server's words stay on the error's line, without a colour and without Airflow's marks.
 func (s *setting) wantTame() {
@@ -86,17 +94,17 @@ func header(pairs ...string) http.Header {
 // network are faults of the way to a peer, most of them made by toxiproxy. ECR and the registries are reached through the
 // HTTPS proxy.
 func network(peer string) (all []row) {
-	add := func(name string, inject func(*setting)) {
-		all = append(all, row{peer: peer, fault: name, exit: 1, says: named(peer), inject: inject})
+	add := func(name, because string, inject func(*setting)) {
+		all = append(all, row{peer: peer, fault: name, exit: 1, says: named(peer), because: because, inject: inject})
 	}
 	toxic := func(toxic string) func(*setting) { return func(s *setting) { s.leadTo(peer, s.toxic(peer, toxic)) } }
-	add("connection refused", toxic(""))
-	add("reset", toxic(`{"type":"reset_peer","stream":"downstream","attributes":{"timeout":0}}`))
-	add("reset in the middle of the request", toxic(`{"type":"limit_data","stream":"upstream","attributes":{"bytes":40}}`))
-	add("reset in the middle of an answer", toxic(`{"type":"limit_data","stream":"downstream","attributes":{"bytes":90}}`))
-	add("slow drip", toxic(`{"type":"slicer","stream":"downstream","attributes":{"average_size":1,"size_variation":0,"delay":200000}}`))
-	add("silence", toxic(`{"type":"timeout","stream":"downstream","attributes":{"timeout":0}}`))
-	add("no such host", func(s *setting) { s.leadTo(peer, peer+".invalid:8080") })
+	add("connection refused", "", toxic(""))
+	add("reset", "connection reset", toxic(`{"type":"reset_peer","stream":"downstream","attributes":{"timeout":0}}`))
+	add("reset in the middle of the request", "", toxic(`{"type":"limit_data","stream":"upstream","attributes":{"bytes":40}}`))
+	add("reset in the middle of an answer", "", toxic(`{"type":"limit_data","stream":"downstream","attributes":{"bytes":90}}`))
+	add("slow drip", "no answer", toxic(`{"type":"slicer","stream":"downstream","attributes":{"average_size":1,"size_variation":0,"delay":200000}}`))
+	add("silence", "no answer", toxic(`{"type":"timeout","stream":"downstream","attributes":{"timeout":0}}`))
+	add("no such host", "no such host", func(s *setting) { s.leadTo(peer, peer+".invalid:8080") })
 	return all
 }
 
@@ -132,6 +140,7 @@ func (s *setting) leadTo(peer, address string) {
 		s.setenv("NO_PROXY", "127.0.0.1,localhost,"+host)
 	case "engine":
 		s.setenv("DOCKER_HOST", "tcp://"+address)
+		s.setenv("NO_PROXY", "127.0.0.1,localhost,"+host)
 	case "registry":
 		s.good("extract-ecr-token", "--skip-registry-check", "--out", "one.json")
 		s.args = []string{"update-docker-connection", "--in", "one.json"}

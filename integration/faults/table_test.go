@@ -18,11 +18,16 @@ type seenTable struct {
 func (s *seenTable) add(r row, o outcome) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	said := masked(strings.ReplaceAll(o.error, "|", "\\|"))
-	if len(said) > 180 {
-		said = said[:strings.LastIndexByte(said[:180], ' ')] + " …"
+	s.rows = append(s.rows, fmt.Sprintf("| %s | %s | %d | %s | %s |", r.peer, r.fault, o.exit, cell(o.error), cell(o.hint)))
+}
+
+// cell is text, cut to what a reader needs.
+func cell(text string) string {
+	text = masked(strings.ReplaceAll(text, "|", "\\|"))
+	if len(text) > 180 {
+		text = text[:strings.LastIndexByte(text[:180], ' ')] + " …"
 	}
-	s.rows = append(s.rows, fmt.Sprintf("| %s | %s | %d | %s |", r.peer, r.fault, o.exit, said))
+	return text
 }
 
 // masked leaves out what differs from run to run.
@@ -31,6 +36,7 @@ func masked(text string) string {
 		{`(127\.0\.0\.1|\.invalid|localhost):\d+`, "$1:…"},
 		{`unix:///[^\s":]+`, "unix:///…"},
 		{`"?/tmp/[^\s":]+"?`, "…"},
+		{`on [0-9.:]+:53: `, ""},
 		{`\d{4}-\d\d-\d\dT[0-9:]+Z`, "…"},
 	} {
 		text = regexp.MustCompile(changing.pattern).ReplaceAllString(text, changing.as)
@@ -50,6 +56,6 @@ func (s *seenTable) write(path string) error {
 	if !ok || !ok2 {
 		return fmt.Errorf("%s has no %q", path, begin)
 	}
-	table := "| peer | fault | exit | error |\n|---|---|---|---|\n" + strings.Join(s.rows, "\n") + "\n"
+	table := "| peer | fault | exit | error | hint |\n|---|---|---|---|---|\n" + strings.Join(s.rows, "\n") + "\n"
 	return os.WriteFile(path, []byte(head+begin+table+end+tail), 0o644)
 }

@@ -91,18 +91,18 @@ func (f *Faults) answer(w http.ResponseWriter, r *http.Request, next http.Handle
 	case fault.Status == 0:
 		next(w, r)
 	default:
-		fault.write(w)
+		fault.write(w, r)
 	}
 }
 
-func (x Fault) write(w http.ResponseWriter) {
+func (x Fault) write(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	for name, values := range x.Header {
 		w.Header()[http.CanonicalHeaderKey(name)] = values
 	}
 	w.WriteHeader(x.Status)
 	for {
-		if _, err := io.WriteString(w, x.Body); err != nil || !x.Endless {
+		if _, err := io.WriteString(w, x.Body); err != nil || !x.Endless || r.Method == http.MethodHead { // that has no body
 			return
 		}
 	}

@@ -35,11 +35,16 @@ func IsCertificate(err error) bool {
 	return errors.As(err, &verify) || errors.As(err, &unknown) || errors.As(err, &name) || errors.As(err, &invalid)
 }
 
-// cause drops url.Error's method and URL, which the caller's own words name better.
+// cause drops url.Error's method and URL, and what the AWS SDK wraps around a failed connection: the caller's own words
+// name it better.
 func cause(err error) error {
 	var at *url.Error
-	if errors.As(err, &at) {
+	var op *net.OpError
+	switch {
+	case errors.As(err, &at):
 		return at.Err
+	case errors.As(err, &op):
+		return op
 	}
 	return err
 }

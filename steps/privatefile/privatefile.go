@@ -46,7 +46,7 @@ func read(path string, max int64, flag int, forbidden fs.FileMode) ([]byte, erro
 		return nil, readError(path, err)
 	}
 	if int64(len(text)) > max {
-		return nil, failure.Permanent("", "read %q: it is longer than %d bytes", path, max)
+		return nil, failure.Permanent("name the file that ecr-refresh wrote: it is far smaller", "read %q: it is longer than %d bytes", path, max)
 	}
 	return text, nil
 }
@@ -66,7 +66,7 @@ func check(f *os.File, forbidden fs.FileMode) error {
 		return err
 	}
 	if !info.Mode().IsRegular() {
-		return failure.Permanent("", "read %q: it is not a regular file", f.Name())
+		return failure.Permanent("name a file, or give - and the document on stdin", "read %q: it is not a regular file", f.Name())
 	}
 	owner := int(info.Sys().(*syscall.Stat_t).Uid)
 	if owner != os.Geteuid() && owner != 0 {
@@ -146,9 +146,17 @@ func writeError(path string, err error) error {
 	case errors.As(err, &link):
 		err = link.Err
 	}
-	hint := ""
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		hint = "make room on its disk, or name a file on another one"
+	return failure.Permanent(writeHint(err), "write %q: %w", path, err)
+}
+
+func writeHint(err error) string {
+	switch {
+	case errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT):
+		return "make room on its disk, or name a file on another one"
+	case errors.Is(err, syscall.EROFS) || errors.Is(err, fs.ErrPermission):
+		return fmt.Sprintf("name a file in a folder that user %d may write to", os.Geteuid())
+	case errors.Is(err, fs.ErrNotExist):
+		return "make its folder, or name a file in another one"
 	}
-	return failure.Permanent(hint, "write %q: %w", path, err)
+	return ""
 }
