@@ -73,6 +73,8 @@ func TestReal(t *testing.T) {
 	t.Run("commands of the README", w.readmeCommands)
 	t.Run("ready-made token", w.readyMadeToken)
 	t.Run("engine stopped", w.engineStopped)
+	t.Run("broken ways", w.brokenWays)
+	t.Run("restarted", w.restarted)
 	t.Run("by hand", func(t *testing.T) { suite(t, realSite{w}, w.bin) })
 	t.Run("one version", w.oneVersion)
 	t.Run("no secret left", w.noSecretLeft)

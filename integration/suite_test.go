@@ -79,9 +79,7 @@ type outcome struct {
 // do runs one command; env comes on top of the worker's.
 func (h hand) do(t *testing.T, env []string, args ...string) outcome {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), h.bin, args...)
-	cmd.Dir = h.dir
-	cmd.Env = append(h.environ(), "ECR_REFRESH_CONNECTION_IDS="+h.id, "XDG_STATE_HOME="+h.dir, "HOME="+h.dir)
+	cmd := h.command(t, args...)
 	cmd.Env = append(cmd.Env, env...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
@@ -89,6 +87,22 @@ func (h hand) do(t *testing.T, env []string, args ...string) outcome {
 		t.Fatal(err)
 	}
 	return outcome{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
+}
+
+func (h hand) command(t *testing.T, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(t.Context(), h.bin, args...)
+	cmd.Dir = h.dir
+	cmd.Env = append(h.environ(), "ECR_REFRESH_CONNECTION_IDS="+h.id, "XDG_STATE_HOME="+h.dir, "HOME="+h.dir)
+	return cmd
+}
+
+// background starts a command and leaves it running.
+func (h hand) background(t *testing.T, args ...string) *running {
+	t.Helper()
+	c := &running{cmd: h.command(t, args...)}
+	c.cmd.Stdout, c.cmd.Stderr = &c.stdout, &c.stderr
+	must(t, c.cmd.Start())
+	return c
 }
 
 func (h hand) extract(t *testing.T, env ...string) outcome {

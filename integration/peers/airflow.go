@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -134,17 +135,10 @@ func (a *Airflow) migrate(ctx context.Context) error {
 
 // start runs the three processes and waits until each reports to be healthy.
 func (a *Airflow) start(ctx context.Context) error {
-	commands := map[string][]string{
-		"api-server":    {"api-server", "--host", "127.0.0.1", "--port", fmt.Sprint(a.Port), "--workers", "1"},
-		"scheduler":     {"scheduler", "--skip-serve-logs"},
-		"dag-processor": {"dag-processor"},
-	}
-	for name, args := range commands {
-		p, err := start("airflow-"+name, filepath.Dir(a.Home), a.env, append([]string{a.bin("airflow")}, args...)...)
-		if err != nil {
+	for name, args := range map[string][]string{apiServer: a.apiServer(), "scheduler": {"--skip-serve-logs"}, "dag-processor": nil} {
+		if err := a.startPart(name, args); err != nil {
 			return err
 		}
-		a.procs = append(a.procs, p)
 	}
 	if err := a.celery.start(ctx, a); err != nil {
 		return err
@@ -155,6 +149,35 @@ func (a *Airflow) start(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+const apiServer = "api-server"
+
+func (a *Airflow) apiServer() []string {
+	return []string{"--host", "127.0.0.1", "--port", fmt.Sprint(a.Port), "--workers", "1"}
+}
+
+func (a *Airflow) startPart(name string, args []string) error {
+	p, err := start("airflow-"+name, filepath.Dir(a.Home), a.env, append([]string{a.bin("airflow"), name}, args...)...)
+	if err == nil {
+		a.procs = append(a.procs, p)
+	}
+	return err
+}
+
+// RestartAPIServer ends the API server by a signal, starts another one and waits until it is healthy. SIGTERM lets it
+// finish the requests that it has begun; SIGKILL does not.
+func (a *Airflow) RestartAPIServer(ctx context.Context, signal syscall.Signal) error {
+	ctx, cancel := withDeadline(ctx, startWithin, "restarting airflow's API server")
+	defer cancel()
+	at := slices.IndexFunc(a.procs, func(p *process) bool { return p.name == "airflow-"+apiServer })
+	_ = syscall.Kill(-a.procs[at].pid, signal)
+	a.procs[at].stop()
+	a.procs = slices.Delete(a.procs, at, at+1)
+	if err := a.startPart(apiServer, a.apiServer()); err != nil {
+		return err
+	}
+	return a.procs[len(a.procs)-1].ready(ctx, a.healthy)
 }
 
 func (a *Airflow) healthy(ctx context.Context) error {

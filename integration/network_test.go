@@ -1,0 +1,156 @@
+package integration
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/Shopify/toxiproxy/v2"
+	"github.com/rs/zerolog"
+)
+
+// toxics are what is wrong with a way: "" is that nobody listens.
+func toxics() map[string]string {
+	return map[string]string{
+		"refused":         "",
+		"reset":           `{"type":"reset_peer","stream":"downstream","attributes":{"timeout":0}}`,
+		"cut request":     `{"type":"limit_data","stream":"upstream","attributes":{"bytes":40}}`,
+		"cut answer":      `{"type":"limit_data","stream":"downstream","attributes":{"bytes":90}}`,
+		"slow drip":       `{"type":"slicer","stream":"downstream","attributes":{"average_size":1,"size_variation":0,"delay":200000}}`,
+		"silence":         `{"type":"timeout","stream":"downstream","attributes":{"timeout":0}}`,
+		"slow, yet whole": `{"type":"latency","stream":"downstream","attributes":{"latency":200}}`,
+	}
+}
+
+// brokenWays puts toxiproxy between the steps and each real peer.
+func (w *world) brokenWays(t *testing.T) {
+	for toxic, text := range toxics() {
+		for peer, way := range map[string]func(*testing.T, hand, string){
+			"moto": w.wayToMoto, "registry": w.wayToRegistry, "airflow": w.wayToAirflow, "engine": w.wayToEngine,
+		} {
+			id := "way_" + peer + "_" + strings.NewReplacer(" ", "_", ",", "").Replace(toxic)
+			t.Run(peer+"/"+toxic, func(t *testing.T) {
+				t.Parallel()
+				h := hand{site: realSite{w}, bin: w.bin, dir: t.TempDir(), id: id}
+				h.connect(t, id, h.host(), "old-"+id)
+				way(t, h, text)
+			})
+		}
+	}
+}
+
+func (w *world) wayToMoto(t *testing.T, h hand, toxic string) {
+	target, err := url.Parse(w.Moto.URL)
+	must(t, err)
+	h.wantFault(t, toxic, h.extract, "extract token of account "+w.Moto.Account, "AWS_ENDPOINT_URL=http://"+through(t, target.Host, toxic))
+}
+
+func (w *world) wayToRegistry(t *testing.T, h hand, toxic string) {
+	address := through(t, net.JoinHostPort(h.host(), "443"), toxic)
+	h.wantFault(t, toxic, h.extract, "check token at registry "+h.host(), "HTTPS_PROXY="+tunnel(t, address))
+}
+
+func (w *world) wayToAirflow(t *testing.T, h hand, toxic string) {
+	h.extract(t).want(t, 0)
+	host, port, _ := net.SplitHostPort(through(t, strings.TrimPrefix(w.Airflow.URL, "http://"), toxic))
+	h.wantFault(t, toxic, h.update, `update connection "`+h.id+`": `, "ECR_REFRESH_AIRFLOW_HOST="+host, "ECR_REFRESH_AIRFLOW_PORT="+port)
+	if got := h.password(t, h.id); got != "old-"+h.id && got != h.issued() {
+		t.Error("Airflow holds neither the old password nor the new token")
+	}
+}
+
+func (w *world) wayToEngine(t *testing.T, h hand, toxic string) {
+	h.extract(t).want(t, 0)
+	h.update(t).want(t, 0)
+	h.wantFault(t, toxic, h.test, "ask Docker Engine at tcp://", "DOCKER_HOST=tcp://"+through(t, toUnix(t, w.Docker.Socket), toxic))
+}
+
+// wantFault runs a step over a bad way: one error line that names the peer and the object, a hint, an end in time. What is
+// only slow is green.
+func (h hand) wantFault(t *testing.T, toxic string, step func(*testing.T, ...string) outcome, says string, env ...string) {
+	t.Helper()
+	begin := time.Now()
+	o := step(t, append(env, "ECR_REFRESH_TIMEOUT=6s")...)
+	if strings.Contains(toxic, "latency") {
+		o.want(t, 0)
+		return
+	}
+	o.want(t, 1, "ecr-refresh: error: "+says, "ecr-refresh: hint: ")
+	if n, took := strings.Count("\n"+o.stderr, "\necr-refresh: error: "), time.Since(begin); n != 1 || took > 20*time.Second {
+		t.Errorf("%d error lines after %s:\n%s", n, took, o.stderr)
+	}
+}
+
+// through puts toxiproxy before an address, and gives its own.
+func through(t *testing.T, upstream, toxic string) string {
+	t.Helper()
+	proxy := toxiproxy.NewProxy(toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()), "way", "127.0.0.1:0", upstream)
+	must(t, proxy.Start())
+	if toxic == "" {
+		proxy.Stop()
+		return proxy.Listen
+	}
+	t.Cleanup(proxy.Stop)
+	_, err := proxy.Toxics.AddToxicJson(strings.NewReader(toxic))
+	must(t, err)
+	return proxy.Listen
+}
+
+// tunnel is an HTTPS proxy that leads every host to one address.
+func tunnel(t *testing.T, address string) string {
+	return "http://" + serve(t, func(conn net.Conn) {
+		reader := bufio.NewReader(conn)
+		if _, err := http.ReadRequest(reader); err != nil {
+			return
+		}
+		up, err := net.Dial("tcp", address)
+		if err != nil {
+			_, _ = io.WriteString(conn, "HTTP/1.1 502 Bad Gateway\r\n\r\n")
+			return
+		}
+		_, _ = io.WriteString(conn, "HTTP/1.1 200 Connection established\r\n\r\n")
+		join(conn, reader, up)
+	})
+}
+
+// toUnix gives a TCP address of a unix socket: toxiproxy speaks no other.
+func toUnix(t *testing.T, socket string) string {
+	return serve(t, func(conn net.Conn) {
+		if up, err := net.Dial("unix", socket); err == nil {
+			join(conn, conn, up)
+		}
+	})
+}
+
+// serve gives each connection to a handler until the test ends, and closes it behind it.
+func serve(t *testing.T, handle func(net.Conn)) (address string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	t.Cleanup(func() { listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go func() { defer conn.Close(); handle(conn) }()
+		}
+	}()
+	return listener.Addr().String()
+}
+
+// join carries bytes both ways until one side ends.
+func join(down net.Conn, from io.Reader, up net.Conn) {
+	go func() {
+		defer up.Close()
+		_, _ = io.Copy(up, from)
+	}()
+	defer up.Close()
+	_, _ = io.Copy(down, up)
+}

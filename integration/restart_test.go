@@ -1,0 +1,139 @@
+package integration
+
+import (
+	"bytes"
+	"crypto/rand"
+	"fmt"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"ecr-refresh/integration/peers"
+)
+
+// restarted: Airflow's API server ends in the middle of the bulk update of many connections, and comes back.
+func (w *world) restarted(t *testing.T) {
+	old := w.setRestarted(t)
+	h := hand{site: realSite{w}, bin: w.bin, dir: t.TempDir(), id: strings.Join(ids(old), ",")}
+	h.extract(t).want(t, 0)
+	for _, end := range []struct {
+		signal syscall.Signal
+		after  time.Duration // of the first PATCH
+	}{{syscall.SIGKILL, 0}, {syscall.SIGKILL, 100 * time.Millisecond}, {syscall.SIGTERM, 0}} {
+		t.Run(fmt.Sprintf("%v after %s", end.signal, end.after), func(t *testing.T) {
+			for id, password := range old {
+				h.connect(t, id, h.host(), password)
+			}
+			c := h.background(t, "update-docker-connection", "--in", "token.json", "--log-level", "debug")
+			c.await(t, "method=PATCH")
+			time.Sleep(end.after)
+			must(t, w.Airflow.RestartAPIServer(t.Context(), end.signal))
+			w.wantEitherWay(t, c.wait(t), old)
+			h.update(t).want(t, 0)
+			if n := w.fresh(t, old); n != len(old) {
+				t.Errorf("after the second run %d of %d connections hold the new token", n, len(old))
+			}
+		})
+	}
+}
+
+// setRestarted makes connections enough for several calls of the bulk API, and gives their passwords.
+func (w *world) setRestarted(t *testing.T) map[string]string {
+	t.Helper()
+	old := map[string]string{}
+	var all []peers.Connection
+	for i := range 250 {
+		id, password := fmt.Sprintf("docker_restart_%03d", i), "old-password-"+rand.Text()
+		w.secrets.add(password)
+		old[id] = password
+		all = append(all, peers.Connection{ID: id, Type: "docker", Host: &w.Registry.Host, Login: new("AWS"), Password: &password})
+	}
+	must(t, w.Airflow.SetConnections(t.Context(), all))
+	return old
+}
+
+func ids(connections map[string]string) (all []string) {
+	for id := range connections {
+		all = append(all, id)
+	}
+	return all
+}
+
+// wantEitherWay: it is green, and everything is published; or red with an error that names Airflow, and each connection
+// holds the old password or the new one.
+func (w *world) wantEitherWay(t *testing.T, o outcome, old map[string]string) {
+	t.Helper()
+	fresh := w.fresh(t, old)
+	t.Logf("exit code %d, %d of %d connections hold the new token", o.code, fresh, len(old))
+	switch {
+	case o.code == 0 && fresh != len(old):
+		t.Error("it is green, and something is not published")
+	case o.code == 1:
+		o.want(t, 1, "ecr-refresh: error: update connection", "airflow", "ecr-refresh: hint: check that Airflow's API server runs")
+	case o.code != 0:
+		o.want(t, 1)
+	}
+}
+
+// fresh counts the connections that hold the new token, and fails when one holds neither that nor its old password.
+func (w *world) fresh(t *testing.T, old map[string]string) (n int) {
+	t.Helper()
+	stored, err := w.Airflow.StoredPasswords(t.Context(), "^docker_restart_")
+	must(t, err)
+	for id, password := range old {
+		switch stored[id] {
+		case w.Moto.Password:
+			n++
+		case password:
+		default:
+			t.Errorf("%s holds neither its old password nor the new token", id)
+		}
+	}
+	return n
+}
+
+// running is a command that runs while something happens to its peers.
+type running struct {
+	cmd    *exec.Cmd
+	stdout bytes.Buffer
+	stderr watched
+}
+
+// watched is a buffer that is read while it is written.
+type watched struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (w *watched) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.text.Write(p)
+}
+
+func (w *watched) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.text.String()
+}
+
+// await returns when the command has written some words.
+func (c *running) await(t *testing.T, words string) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); !strings.Contains(c.stderr.String(), words); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("it does not say %q:\n%s", words, c.stderr.String())
+		}
+	}
+}
+
+func (c *running) wait(t *testing.T) outcome {
+	t.Helper()
+	if err := c.cmd.Wait(); c.cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return outcome{c.cmd.ProcessState.ExitCode(), c.stdout.String(), c.stderr.String()}
+}
