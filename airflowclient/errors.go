@@ -222,7 +222,7 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 		return failure.Permanent(hintBaseURL, "%s", why)
 	case isScheme(err):
 		return failure.Permanent(hintScheme, "reach airflow at %s: %s", c.base, why)
-	case isAlert(err):
+	case failure.IsAlert(err):
 		return failure.Permanent(hintTLS, "agree on TLS with airflow at %s: %s", c.base, why)
 	case errors.As(err, new(*tls.CertificateVerificationError)):
 		return failure.Permanent(hintCA, "trust airflow at %s: %s", c.base, why)
@@ -246,10 +246,4 @@ func isTimeout(err error) bool {
 // isScheme tells a peer that does not speak TLS.
 func isScheme(err error) bool {
 	return errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, new(tls.RecordHeaderError))
-}
-
-// isAlert tells a peer that refused the TLS handshake. crypto/tls has no exported type for it.
-func isAlert(err error) bool {
-	var op *net.OpError
-	return errors.As(err, &op) && op.Op == "remote error"
 }

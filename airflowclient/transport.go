@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-retryablehttp"
+
+	"ecr-refresh/steps/failure"
 )
 
 const (
@@ -141,7 +143,7 @@ func isLogin(req *http.Request) bool {
 
 // mayPass tells a network that failed from a peer that will fail again.
 func mayPass(err error) bool {
-	if errors.As(err, new(*longError)) || isScheme(err) || isAlert(err) {
+	if errors.As(err, new(*longError)) || isScheme(err) || failure.IsAlert(err) {
 		return false
 	}
 	retry, _ := retryablehttp.DefaultRetryPolicy(context.Background(), nil, err) // it knows certificates and bad requests

@@ -3,6 +3,7 @@ package faults
 import (
 	"bufio"
 	"crypto/tls"
+	"crypto/x509"
 	"io"
 	"net"
 	"net/http"
@@ -28,23 +29,47 @@ func certificates(peer string) (all []row) {
 	} {
 		all = append(all, row{peer: peer, fault: bad.fault, exit: 2, says: named(peer), because: bad.says, advises: "certificate", inject: func(s *setting) {
 			ca := s.newAuthority()
-			names := []string{"localhost", "api.ecr.us-east-1.amazonaws.com", s.RegistryHost()}
+			names := s.namesOfPeers()
 			if bad.name != "" {
 				names = []string{bad.name}
 			}
-			certificate, err := ca.Issue(time.Now().Add(bad.begins), time.Now().Add(bad.ends), names...)
-			must(s.t, err)
-			s.overTLS(peer, s.listenTLS(certificate))
+			s.overTLS(peer, s.listenTLS(s.issue(ca, bad.begins, bad.ends, names...), func(*tls.Config) {}))
 			if !bad.known {
 				ca = s.newAuthority()
 			}
 			s.trust(ca)
 		}})
 	}
+	all = append(all, handshakes(peer)...)
 	if peer == "airflow" {
 		all = append(all, row{peer: peer, fault: "https where http is spoken", exit: 2, says: named(peer), inject: func(s *setting) { s.setenv("ECR_REFRESH_AIRFLOW_SCHEMA", "https") }})
 	}
 	return all
+}
+
+// handshakes are peers that speak no TLS that the program does.
+func handshakes(peer string) (all []row) {
+	for fault, change := range map[string]func(*tls.Config){
+		"TLS 1.1":                       func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 },
+		"asks for a client certificate": func(c *tls.Config) { c.ClientAuth, c.ClientCAs = tls.RequireAndVerifyClientCert, x509.NewCertPool() },
+	} {
+		all = append(all, row{peer: peer, fault: fault, exit: 2, says: named(peer), because: "agree on TLS", advises: "TLS 1.2 or newer", inject: func(s *setting) {
+			ca := s.newAuthority()
+			s.overTLS(peer, s.listenTLS(s.issue(ca, -time.Hour, time.Hour, s.namesOfPeers()...), change))
+			s.trust(ca)
+		}})
+	}
+	return all
+}
+
+func (s *setting) namesOfPeers() []string {
+	return []string{"localhost", "api.ecr.us-east-1.amazonaws.com", s.RegistryHost()}
+}
+
+func (s *setting) issue(ca *sandbox.Authority, begins, ends time.Duration, names ...string) *tls.Certificate {
+	certificate, err := ca.Issue(time.Now().Add(begins), time.Now().Add(ends), names...)
+	must(s.t, err)
+	return certificate
 }
 
 // overTLS leads the program to a peer that speaks TLS on localhost.
@@ -77,8 +102,9 @@ func (s *setting) newAuthority() *sandbox.Authority {
 }
 
 // listenTLS serves TLS with a certificate, directly and behind CONNECT, and gives the port.
-func (s *setting) listenTLS(certificate *tls.Certificate) (port string) {
+func (s *setting) listenTLS(certificate *tls.Certificate, change func(*tls.Config)) (port string) {
 	config := &tls.Config{Certificates: []tls.Certificate{*certificate}}
+	change(config)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	must(s.t, err)
 	s.t.Cleanup(func() { listener.Close() })
@@ -106,4 +132,7 @@ func shake(conn net.Conn, config *tls.Config) {
 		_, _ = io.WriteString(conn, "HTTP/1.1 200 Connection established\r\n\r\n")
 	}
 	_ = tls.Server(&sandbox.BufferedConn{Conn: conn, Reader: reader}, config).Handshake()
+	// What the client has sent already would turn the end into a reset, which may overtake what it is told.
+	_ = conn.SetReadDeadline(time.Now().Add(time.Second))
+	_, _ = io.Copy(io.Discard, reader)
 }

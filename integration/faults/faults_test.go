@@ -120,6 +120,7 @@ func rows() (all []row) {
 		all = append(all, network(peer)...)
 		all = append(all, certificates(peer)...)
 	}
+	all = append(all, withoutProxy()...)
 	all = append(all, sessions()...)
 	all = append(all, documents()...)
 	all = append(all, disks()...)

@@ -149,3 +149,20 @@ func (s *setting) leadTo(peer, address string) {
 		s.throughProxy(address, s.proxyPassword)
 	}
 }
+
+// withoutProxy: NO_PROXY names a host, and the proxy is not asked for it. The name is none that anybody has.
+func withoutProxy() (all []row) {
+	const suffix = "example.invalid"
+	target := `[{"connection_id":"docker_default","registry":"123456789012.dkr.ecr.us-east-1.` + suffix + `","partition_suffix":"` + suffix + `"%s}]`
+	for peer, more := range map[string]string{"ecr": "", "registry": `,"endpoint":"https://api.ecr.us-east-1.amazonaws.com"`} {
+		all = append(all, row{peer: peer, from: "ecr", fault: "NO_PROXY, and no such host", exit: 1, says: named(peer), because: ": dial tcp: lookup ", inject: func(s *setting) {
+			s.setenv("NO_PROXY", "127.0.0.1,localhost,."+suffix)
+			s.setenv("AIRFLOW_VAR_ECR_TARGETS", fmt.Sprintf(target, more))
+		}, also: func(s *setting) {
+			if refused := s.Proxy.Refused(); len(refused) > 0 {
+				s.t.Errorf("the proxy was asked for %v", refused)
+			}
+		}})
+	}
+	return all
+}

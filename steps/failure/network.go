@@ -16,6 +16,9 @@ func Network(peer string, err error) error {
 		return Permanent("if a proxy or a private CA stands between, name its certificate with --ca-file (ECR_REFRESH_CA_FILE); else look at the clock and the host's name",
 			"reach %s: %s", peer, Said(cause(err).Error()))
 	}
+	if IsAlert(err) {
+		return Permanent("let "+peer+", or the proxy before it, speak TLS 1.2 or newer and ask for no client certificate", "agree on TLS with %s: %s", peer, Said(cause(err).Error()))
+	}
 	if errors.Is(err, context.Canceled) {
 		return err
 	}
@@ -33,6 +36,13 @@ func IsCertificate(err error) bool {
 	var name x509.HostnameError
 	var invalid x509.CertificateInvalidError
 	return errors.As(err, &verify) || errors.As(err, &unknown) || errors.As(err, &name) || errors.As(err, &invalid)
+}
+
+// IsAlert tells a peer that refused the TLS handshake: it speaks another version, or wants a client certificate. crypto/tls
+// has no exported type for it.
+func IsAlert(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "remote error"
 }
 
 // cause drops url.Error's method and URL, and what the AWS SDK wraps around a failed connection: the caller's own words
