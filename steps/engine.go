@@ -28,7 +28,7 @@ func (e *Engine) Reach(ctx context.Context) (version, api string, err error) {
 	defer cancel()
 	var v types.Version
 	if err := e.call(ctx, http.MethodGet, "/version", nil, &v); err != nil {
-		return "", "", fmt.Errorf("ask Docker Engine at %s: %w", e.Host, err)
+		return "", "", fmt.Errorf("ask Docker Engine at %s: %w", e.Host, judged(err, "look at the Engine's log"))
 	}
 	return failure.Said(v.Version), failure.Said(v.APIVersion), nil
 }
@@ -44,14 +44,18 @@ func login(ctx context.Context, engine *Engine, server, username string, passwor
 	var answer registry.AuthenticateOKBody
 	err := engine.call(ctx, http.MethodPost, "/auth", registry.AuthConfig{Username: username, Password: password.Reveal(), ServerAddress: server}, &answer)
 	if err != nil {
-		return "", fmt.Errorf("log in to %s through Docker Engine: %w", server, registryThroughEngine(err))
+		return "", fmt.Errorf("log in to %s through Docker Engine: %w", server,
+			judged(err, "look at the Engine's log and its way to the registry (its own proxy settings)"))
 	}
 	return failure.Said(answer.Status), nil
 }
 
-// registryThroughEngine looks for the registry's part in an Engine's error. A Basic registry's answer is reported as a 500
-// that ends in "failed with status: 401 Unauthorized" (moby, registry/auth.go).
-func registryThroughEngine(err error) error {
+// judged sorts an error of a call. hintSlow is what to look at when there was no answer in time. A Basic registry's answer
+// to the Engine comes as a 500 that ends in "failed with status: 401 Unauthorized" (moby, registry/auth.go).
+func judged(err error, hintSlow string) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return failure.Transient(hintSlow, "no answer in time")
+	}
 	var said engineSaid
 	if !errors.As(err, &said) {
 		return err
@@ -59,10 +63,13 @@ func registryThroughEngine(err error) error {
 	if m := regexp.MustCompile(`failed with status: (\d{3})`).FindStringSubmatch(said.message); m != nil {
 		return engineLoginError(m[1])
 	}
-	if strings.Contains(said.message, "x509: ") {
+	switch {
+	case strings.Contains(said.message, "x509: "):
 		return failure.Permanent("give the Engine the registry's certificate: /etc/docker/certs.d/HOST/ca.crt", "%w", err)
+	case said.status == http.StatusTooManyRequests:
+		return failure.Transient(hintAgain, "%w", err)
 	}
-	return err
+	return failure.Transient("look at the Engine's log", "%w", err)
 }
 
 func engineLoginError(status string) error {
@@ -71,5 +78,5 @@ func engineLoginError(status string) error {
 		return failure.Transient("the connection's login or password is not good for this registry: run the DAG again from extract_ecr_token",
 			"the registry answered the Engine %s: %w", status, errRefused)
 	}
-	return failure.Transient("wait and run it again", "the registry answered the Engine %s", status)
+	return failure.Transient(hintAgain, "the registry answered the Engine %s", status)
 }

@@ -2,11 +2,13 @@ package steps
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"mime"
 	"net"
 	"net/http"
 	"net/url"
@@ -28,9 +30,6 @@ type Engine struct {
 	base string // URL of its API
 	http *http.Client
 }
-
-// mostEngineAnswer bounds what is read of one answer. A version takes 1 KiB.
-const mostEngineAnswer = 1 << 20
 
 // NewEngine makes an Engine. host is as in DOCKER_HOST (unix:///path or tcp://host:port); certPath, where not empty, is a
 // folder with ca.pem, cert.pem and key.pem as in DOCKER_CERT_PATH, and turns TLS on.
@@ -74,7 +73,7 @@ func (e *Engine) call(ctx context.Context, method, path string, in, into any) er
 	}
 	req, err := http.NewRequestWithContext(ctx, method, e.base+path, bytes.NewReader(body))
 	if err != nil {
-		return failure.Permanent("give unix:///path/docker.sock or tcp://host:port", "its address is not valid")
+		return failure.Permanent(hintNoEngine, "its address is not valid")
 	}
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := e.http.Do(req)
@@ -82,39 +81,66 @@ func (e *Engine) call(ctx context.Context, method, path string, in, into any) er
 		return unreached(err)
 	}
 	defer resp.Body.Close()
-	answer := json.NewDecoder(http.MaxBytesReader(nil, resp.Body, mostEngineAnswer))
-	if resp.StatusCode != http.StatusOK {
-		return refusedByEngine(resp, answer)
+	if kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); kind != "application/json" || resp.StatusCode/100 == 3 {
+		return notOfEngine(resp, kind)
 	}
-	return answered(answer.Decode(into))
+	answer := json.NewDecoder(http.MaxBytesReader(nil, resp.Body, mostAnswer))
+	if resp.StatusCode != http.StatusOK {
+		var said types.ErrorResponse
+		_ = answer.Decode(&said) // what is no JSON says nothing
+		return engineSaid{resp.StatusCode, said.Message}
+	}
+	return unread(answer.Decode(into))
 }
+
+const (
+	hintEngine = "start it, or set DOCKER_HOST (--engine); with no Engine on this worker give --engine none"
+	// hintNoEngine names what a filter before the Engine's socket must let through.
+	hintNoEngine = "is this a Docker Engine? Look at DOCKER_HOST (--engine) and DOCKER_TLS_VERIFY; a proxy before it must pass GET /version and POST /auth"
+	hintAgain    = "wait and run it again"
+)
 
 // unreached sorts an error of a call that got no answer.
 func unreached(err error) error {
 	switch {
-	case failure.IsCertificate(err):
-		return failure.Permanent("DOCKER_CERT_PATH holds the Engine's ca.pem; name the Engine as its certificate does", "%w", failure.Network("the Engine", err))
-	case errors.Is(err, context.Canceled):
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
-	case errors.Is(err, context.DeadlineExceeded):
-		return failure.Transient("look at the Engine's log and its way to the registry (its own proxy settings)", "no answer in time")
 	case errors.Is(err, fs.ErrPermission):
 		return failure.Permanent("let this user use the Engine's socket (group docker), or mount it into the container", "permission denied")
+	case failure.IsCertificate(err):
+		return failure.Permanent("give the certificate of the Engine's authority as ca.pem in DOCKER_CERT_PATH, a host name that the Engine's certificate holds, or renew it",
+			"%s", why(err))
+	case failure.IsAlert(err):
+		return failure.Permanent("give cert.pem and key.pem that the Engine's authority has signed in DOCKER_CERT_PATH, and let the Engine speak TLS 1.2 or newer",
+			"agree on TLS: %s", why(err))
 	}
-	return failure.Transient("start it, or set DOCKER_HOST (--engine); with no Engine on this worker give --engine none", "it cannot be reached: %s", why(err))
+	return failure.Transient(hintEngine, "it cannot be reached: %s", why(err))
 }
 
-// why drops from an error what its reader knows: method, URL and address.
+// why drops the method and URL, and a socket's path, which the caller's own words name better.
 func why(err error) string {
-	var at *url.Error
-	if errors.As(err, &at) {
-		err = at.Err
+	var call *url.Error
+	if errors.As(err, &call) {
+		err = call.Err
 	}
-	var op *net.OpError
-	if errors.As(err, &op) {
+	if op := new(net.OpError); errors.As(err, &op) && op.Net == "unix" {
 		err = op.Err
 	}
 	return failure.Said(err.Error())
+}
+
+// notOfEngine tells an answer that no Engine gives, but a proxy or a web server. Its body is not repeated.
+func notOfEngine(resp *http.Response, kind string) error {
+	code := resp.StatusCode
+	switch {
+	case code == http.StatusTooManyRequests || code >= 500:
+		return failure.Transient(hintAgain, "it answered %d %s", code, http.StatusText(code))
+	case code/100 == 3:
+		return failure.Permanent(hintNoEngine, "it answered %d, a redirect to %.80q", code, redirectHost(resp))
+	case code >= 400:
+		return failure.Permanent(hintNoEngine, "it answered %d %s", code, http.StatusText(code))
+	}
+	return failure.Permanent(hintNoEngine, "it answered %d with %s instead of JSON", code, cmp.Or(failure.Said(kind), "nothing"))
 }
 
 // engineSaid is an answer other than 200, with the message that an Engine puts there.
@@ -124,31 +150,16 @@ type engineSaid struct {
 }
 
 func (s engineSaid) Error() string {
-	if s.message == "" {
-		return fmt.Sprintf("the Engine answered %d", s.status)
-	}
-	return fmt.Sprintf("the Engine answered %d: %s", s.status, failure.Said(s.message))
+	return fmt.Sprintf("the Engine answered %d: %s", s.status, cmp.Or(failure.Said(s.message), http.StatusText(s.status)))
 }
 
-func refusedByEngine(resp *http.Response, answer *json.Decoder) error {
-	if resp.StatusCode < http.StatusBadRequest {
-		return failure.Permanent("name the Engine itself: a redirect is not followed", "it answered %d, a redirect to %.80q", resp.StatusCode, redirectHost(resp))
-	}
-	var said types.ErrorResponse
-	_ = answer.Decode(&said) // what is no JSON says nothing
-	return failure.Transient("look at the Engine's log", "%w", engineSaid{resp.StatusCode, said.Message})
-}
-
-// answered tells why an answer of 200 could not be read.
-func answered(err error) error {
-	var long *http.MaxBytesError
+// unread tells why an answer of 200 could not be read.
+func unread(err error) error {
 	switch {
-	case err == nil:
-		return nil
-	case errors.As(err, &long):
-		return failure.Transient("does something else answer in the Engine's place?", "the Engine's answer is longer than %d MiB", mostEngineAnswer>>20)
-	case errors.Is(err, context.DeadlineExceeded):
-		return unreached(err)
+	case err == nil, errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return err
+	case errors.As(err, new(*http.MaxBytesError)):
+		return failure.Permanent(hintNoEngine, "its answer is longer than %d MiB", mostAnswer>>20)
 	}
-	return failure.Transient("does something else answer in the Engine's place?", "the Engine's answer is cut, or no JSON of its API")
+	return failure.Transient(hintNoEngine, "its answer is not an Engine's JSON, or is cut")
 }
