@@ -32,7 +32,7 @@ func LoadAWS(roots *trust.Roots, log *slog.Logger) AWSConfig {
 		cfg, err := loadAWS(ctx, profile, roots.ConfigForNames(), log)
 		if err == nil && hasOwnTrust(cfg) {
 			var pool *x509.CertPool
-			if pool, err = roots.Pool(); err == nil {
+			if pool, err = ownTrust(cfg, roots); err == nil {
 				cfg, err = loadAWS(ctx, profile, &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool}, log)
 			}
 		}
@@ -72,8 +72,20 @@ func loadAWS(ctx context.Context, profile string, tlsConfig *tls.Config, log *sl
 // hasOwnTrust tells whether AWS's own settings name certificates (AWS_CA_BUNDLE, ca_bundle) or another endpoint, which
 // may be an address: then crypto/tls judges certificates itself.
 func hasOwnTrust(cfg aws.Config) bool {
+	return hasBundle(cfg) || ecr.NewFromConfig(cfg).Options().BaseEndpoint != nil
+}
+
+func hasBundle(cfg aws.Config) bool {
 	client, ok := cfg.HTTPClient.(*awshttp.BuildableClient)
-	return !ok || client.GetTransport().TLSClientConfig.RootCAs != nil || ecr.NewFromConfig(cfg).Options().BaseEndpoint != nil
+	return !ok || client.GetTransport().TLSClientConfig.RootCAs != nil
+}
+
+// ownTrust gives the certificates to which the SDK adds those of AWS_CA_BUNDLE, where it is set.
+func ownTrust(cfg aws.Config, roots *trust.Roots) (*x509.CertPool, error) {
+	if hasBundle(cfg) {
+		return roots.Extra(), nil
+	}
+	return roots.Pool()
 }
 
 // identities loads each profile once, however many regions ask for it at the same time.

@@ -97,6 +97,15 @@ func (r *Roots) Pool() (*x509.CertPool, error) {
 	return pool, nil
 }
 
+// Extra gives the certificates that are trusted beside the system's, for one who has others in the place of those; nil where
+// there are none.
+func (r *Roots) Extra() *x509.CertPool {
+	if r.extraPEM == nil {
+		return nil
+	}
+	return r.extra.Clone()
+}
+
 // verify does what crypto/tls does to a server's certificate (verifyServerCertificate), with one pool after another.
 func (r *Roots) verify(conn tls.ConnectionState) error {
 	if conn.ServerName == "" {
