@@ -150,11 +150,19 @@ def update_environment(variables, conn, params, document):
     )
 
 
+def decoded(document):
+    """Give a document that is text. Of one that a Docker provider before 4.5.1 has cut, ecr-refresh says so."""
+    try:
+        return json.loads((document or "null").splitlines()[-1])
+    except ValueError:
+        return None
+
+
 def test_environment(conn, params, document):
     """Give the environment of step 3."""
     return environment(
         params,
-        in_parts("ECR_REFRESH_DOCKER_SECRETS", handed_over(conn, json.loads((document or "null").splitlines()[-1]))),
+        in_parts("ECR_REFRESH_DOCKER_SECRETS", handed_over(conn, decoded(document))),
         in_parts("ECR_REFRESH_DOCUMENT", cut(document or "null")),
     )
 

@@ -21,6 +21,7 @@ func TestRealCelery(t *testing.T) {
 	t.Run("no identity", c.noIdentity)
 	t.Run("another identity", c.anotherIdentity)
 	t.Run("keygen's variables", c.keygen)
+	t.Run("docker operator", c.dockerOperator)
 	t.Run("no secret left", w.noSecretLeft)
 }
 
@@ -34,12 +35,16 @@ type celery struct {
 // spread copies the DAG and gives each step the queue of one worker.
 func (c *celery) spread(t *testing.T, name string, workers ...*peers.Worker) *dag {
 	t.Helper()
-	queues := map[string]string{}
+	return c.copy(t, name, peers.SandboxHost, queues(workers...)...)
+}
+
+// queues is an edit that gives each step the queue of one worker.
+func queues(workers ...*peers.Worker) []string {
+	all := map[string]string{}
 	for i, task := range []string{extract, update, test} {
-		queues[task] = workers[i].Queue
+		all[task] = workers[i].Queue
 	}
-	return c.copy(t, name, peers.SandboxHost,
-		"        task_id=task_id,\n", "        task_id=task_id,\n        queue="+asJSON(queues)+"[task_id],\n")
+	return []string{"        task_id=task_id,\n", "        task_id=task_id,\n        queue=" + asJSON(all) + "[task_id],\n"}
 }
 
 // nothingShared fails where one worker can read what is the other's or Airflow's own.
@@ -84,19 +89,37 @@ func (c *celery) anotherIdentity(t *testing.T) {
 func (c *celery) keygen(t *testing.T) {
 	recipientOfAll := c.setIdentity(t)
 	argv := watchArgv()
-	r := c.dag.run(t)
-	seen := argv()
-	r.wantGreen(t)
-	r.wantUsers(t, map[string]string{extract: c.a.User, update: c.b.User, test: c.a.User})
+	r, token := c.green(t, c.dag)
 	if got := recipient(t, r); got != recipientOfAll {
 		t.Errorf("the token is sealed to %s, want %s", got, recipientOfAll)
 	}
-	token := c.newestToken(t)
-	if c.password(t, c.dag.connection) != token {
+	wantNoPiece(t, "the argv of a process", argv(), token)
+}
+
+// green runs a DAG whose steps 1 and 3 belong to worker a and step 2 to worker b, and gives what it published.
+func (c *celery) green(t *testing.T, d *dag) (r run, token string) {
+	t.Helper()
+	r = d.run(t)
+	r.wantGreen(t)
+	r.wantUsers(t, map[string]string{extract: c.a.User, update: c.b.User, test: c.a.User})
+	token = c.newestToken(t)
+	if c.password(t, d.connection) != token {
 		t.Error("Airflow's stored password is not ECR's token")
 	}
 	r.wantNoPiece(t, token)
-	wantNoPiece(t, "the argv of a process", seen, token)
+	return r, token
+}
+
+// dockerOperator: the workers start containers. They have the image from the Engine of this machine, as a group lets them.
+func (c *celery) dockerOperator(t *testing.T) {
+	c.loadImage(t)
+	d := c.dockerCopy(t, "spread", nil, queues(c.a, c.b, c.a)...)
+	r, _ := c.green(t, d)
+	if to := r.textDocument(t, extract)["recipient"]; to != c.identity.Recipient {
+		t.Errorf("the token is sealed to %v, want %s", to, c.identity.Recipient)
+	}
+	r.wantNoPiece(t, c.identity.PrivateKey, c.Sandbox.ECR.Credentials().SecretAccessKey)
+	c.wantNoContainer(t, d.connection)
 }
 
 // setIdentity sets the two Variables that keygen prints, and returns the recipient.

@@ -129,24 +129,20 @@ func (w *world) setUpDocker(t *testing.T) {
 	}))
 }
 
-// dockerOperator runs the DAG with two connections where one run may renew both, and follows the token as deployed does.
+// dockerOperator runs the DAG with two connections, and follows the token as deployed does.
 func (w *world) dockerOperator(t *testing.T) {
 	provider, err := w.Airflow.ProviderVersion(t.Context(), "apache-airflow-providers-docker")
 	must(t, err)
 	t.Logf("apache-airflow-providers-docker %s", provider)
 	must(t, w.Airflow.Deploy(dags.RefreshDockerTokenDockerFile, dags.RefreshDockerTokenDocker))
 
-	connections := []string{"docker_in_two", "docker_in_two_more"}
-	if release := os.Getenv("AIRFLOW"); release != "" && release < "3.2" {
-		connections = connections[:1] // all that the DAG allows there
-	}
-	d := w.dockerCopy(t, "two", nil, `"docker_in_two"`, `"`+strings.Join(connections, ", ")+`"`)
+	d := w.dockerCopy(t, "two", nil, `"docker_in_two"`, `"docker_in_two, docker_in_two_more"`)
 	w.setDocker(t, "docker_in_two_more", peers.SandboxHost)
 	r := d.run(t)
 	r.wantGreen(t)
 	r.wantOrder(t)
 	token := d.password(t, d.connection)
-	if last := connections[len(connections)-1]; d.password(t, last) != token {
+	if d.password(t, "docker_in_two_more") != token {
 		t.Error("the connections hold different passwords")
 	}
 	for _, c := range r.textDocument(t, update)["connections"].([]any) {

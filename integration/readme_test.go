@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"ecr-refresh/integration/peers"
 	"ecr-refresh/integration/sandbox"
 )
 
@@ -236,10 +237,10 @@ func shape(text string) string {
 	return strings.TrimSpace(text)
 }
 
-// readmeCommands runs the blocks for this auth manager with Airflow's own command line.
+// readmeCommands runs the blocks for FAB with Airflow's own command line.
 func (w *world) readmeCommands(t *testing.T) {
 	for _, b := range readme(t) {
-		if b.kind == os.Getenv("AUTH_MANAGER") {
+		if b.kind == peers.FABAuthManager {
 			b.session(t, t.TempDir(), w.Airflow.Environ(), "…", rand.Text())
 		}
 	}

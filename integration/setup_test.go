@@ -116,15 +116,13 @@ func (s setupSite) wantAll(t *testing.T, answer setupAnswer, state string) {
 func (s setupSite) wantAccount(t *testing.T, answer setupAnswer) {
 	t.Helper()
 	role, words, also := "op", "its role op may do more", 3
-	if s.isFAB() {
+	if isFAB() {
 		role, words, also = "", "and no more was found", 0
 	}
 	if a := answer.Account; a == nil || a.SimpleRole != role || len(a.MayRead) != also || !strings.Contains(answer.stderr, words) {
 		t.Errorf("account %+v, log %s, want role %q and %q", a, answer.stderr, role, words)
 	}
 }
-
-func (s setupSite) isFAB() bool { return os.Getenv("AUTH_MANAGER") == peers.FABAuthManager }
 
 // differs: what exists and differs stays, and --force changes it.
 func (s setupSite) differs(t *testing.T) {
@@ -156,7 +154,7 @@ func (s setupSite) differs(t *testing.T) {
 // rights: accounts that may too little or too much.
 func (s setupSite) rights(t *testing.T) {
 	words := map[string]string{"viewer": "can_read on Connections"}
-	if s.isFAB() {
+	if isFAB() {
 		words["reader"], words["editor"] = "can_edit on Connections", "can_read on Connections"
 	}
 	for user, right := range words {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"os/exec"
+	"strings"
 	"testing"
 	"time"
 
@@ -82,7 +83,7 @@ func (u *ui) graph(t *testing.T) {
 
 // refreshed is a run with the form as it opens.
 func (u *ui) refreshed(t *testing.T) {
-	id := u.trigger(t, false)
+	id := u.trigger(t, "", false)
 	u.green(t, id)
 	must(t, u.Airflow.WaitIdle(t.Context(), deployedDAG, runLimit)) // the scheduler has added a run of its own
 	if token := u.newestToken(t); u.password(t, "docker_default") != token {
@@ -91,25 +92,34 @@ func (u *ui) refreshed(t *testing.T) {
 	u.tasks(t, id, "has the new token", "Login Succeeded")
 }
 
-// dryRun is a run with the form's switch turned on.
+// dryRun is a run with the form filled in: other connections than the usual one, and the switch turned on.
 func (u *ui) dryRun(t *testing.T) {
-	before := u.setDocker(t, "docker_default", peers.SandboxHost)
-	id := u.trigger(t, true)
+	chosen, before := []string{"docker_one", "docker_two"}, map[string]string{}
+	for _, id := range chosen {
+		before[id] = u.setDocker(t, id, peers.SandboxHost)
+	}
+	id := u.trigger(t, strings.Join(chosen, ", "), true)
 	u.green(t, id)
-	if u.password(t, "docker_default") != before {
-		t.Error("a dry run has changed the connection's password")
+	r := run{world: u.world, dag: deployedDAG, id: id}
+	all := r.document(t, update)["connections"].([]any)
+	if len(all) != len(chosen) {
+		t.Errorf("document 2 is of %d connections, want %q", len(all), chosen)
+	}
+	for i, c := range all {
+		c := c.(map[string]any)
+		if c["connection_id"] != chosen[i] || c["published"] != false {
+			t.Errorf(`document 2 of a dry run has %v, "published": %v`, c["connection_id"], c["published"])
+		}
+		if u.password(t, chosen[i]) != before[chosen[i]] {
+			t.Errorf("a dry run has changed the password of %s", chosen[i])
+		}
 	}
 	u.secrets.add(u.newestToken(t))
-	r := run{world: u.world, dag: deployedDAG, id: id}
-	published := r.document(t, update)["connections"].([]any)[0].(map[string]any)["published"]
-	if published != false {
-		t.Errorf(`document 2 of a dry run has "published": %v`, published)
-	}
-	u.tasks(t, id, "dry run: connection", "Docker Engine") // which refuses the old password, and that is no error
+	u.tasks(t, id, "dry run: connection", "Docker Engine") // which refuses the old passwords, and that is no error
 }
 
 // trigger opens the DAG's form, fills it in and sends it; it returns the run's id.
-func (u *ui) trigger(t *testing.T, dry bool) string {
+func (u *ui) trigger(t *testing.T, connectionIDs string, dry bool) string {
 	t.Helper()
 	_, before := u.triggered()
 	u.open(t, dagPage, deployedDAG)
@@ -122,6 +132,9 @@ func (u *ui) trigger(t *testing.T, dry bool) string {
 		u.picture(t, "trigger-form.png", `//*[@role="dialog"][.//input[@name="element_dry_run"]]`)
 		u.resize(t, windowHeight)
 		u.click(t, `//label[.//input[@name="element_dry_run"]]`)
+	}
+	if connectionIDs != "" {
+		u.fill(t, "element_connection_ids", connectionIDs)
 	}
 	u.wait(t, "the switch", fmt.Sprintf(`document.querySelector("input[name=element_dry_run]").checked == %t`, dry))
 	u.click(t, `//*[@role="dialog"]//button[normalize-space(.)="Trigger"]`)
