@@ -15,13 +15,15 @@ func TestFilesAgree(t *testing.T) {
 			t.Errorf("%s is not the same in both files", name)
 		}
 	}
-	onlyHere := strings.NewReplacer(
-		`"refresh_docker_token_docker_v4"`, `"refresh_docker_token_v4"`,
-		"JWT authentication, in containers", "JWT authentication",
-		"            \"AWS_SECRET_ACCESS_KEY\": field(AWS, \"password\"),\n            \"AWS_ACCESS_KEY_ID\": field(AWS, \"login\"),\n", "",
-		"        mounts=[Mount(\"/var/run/docker.sock\", SOCKET, type=\"bind\")],\n        user=SOCKET_USER,\n", "",
-	)
-	if bash["with DAG"] == "" || bash["with DAG"] != onlyHere.Replace(docker["with DAG"]) {
+	same := docker["with DAG"]
+	for _, pair := range [][2]string{
+		{`"refresh_docker_token_docker_v4"`, `"refresh_docker_token_v4"`},
+		{"JWT authentication, in containers", "JWT authentication"},
+		{"        mounts=[Mount(\"/var/run/docker.sock\", SOCKET, type=\"bind\")],\n        user=SOCKET_USER,\n", ""}, // step 3 alone
+	} {
+		same = strings.Replace(same, pair[0], pair[1], 1)
+	}
+	if bash["with DAG"] == "" || bash["with DAG"] != same {
 		t.Errorf("the DAGs differ in more than they have to:\n%s\n%s", bash["with DAG"], docker["with DAG"])
 	}
 }
