@@ -225,6 +225,16 @@ func (w *world) dockerNoIdentity(t *testing.T) {
 	d.wantOld(t)
 }
 
+// dockerCut: Docker providers before 4.5.1 hand on the last part of a long document, and not each time.
+func (w *world) dockerCut(t *testing.T) {
+	d := w.dockerCopy(t, "cut", nil)
+	r := d.run(t)
+	r.wantGreen(t)
+	whole := asJSON(r.textDocument(t, update))
+	must(t, w.Airflow.SetXCom(t.Context(), r.dag, r.id, update, whole[len(whole)/2:]))
+	r.again(t, test).wantFailed(t, test, "'StatusCode': 2", "read document of update_docker_connection", "is cut", "Docker provider before 4.5.1")
+}
+
 // dockerTokenRefused is tokenRefused in containers.
 func (w *world) dockerTokenRefused(t *testing.T) {
 	d := w.dockerCopy(t, "refused", w.Moto.Environ(),

@@ -60,6 +60,7 @@ func TestReal(t *testing.T) {
 			"docker, no identity":   w.dockerNoIdentity,
 			"docker, token refused": w.dockerTokenRefused,
 			"docker, instance role": w.dockerInstanceRole,
+			"docker, document cut":  w.dockerCut,
 			"docker, marked failed": w.dockerMarkedFailed,
 			"docker, timed out":     w.dockerTimedOut,
 			"marked failed":         w.markedFailed,
