@@ -1,6 +1,8 @@
 package steps
 
 import (
+	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,10 +19,10 @@ import (
 const maxDockerConfig = 1 << 20
 
 // DockerConfig is what docker-py, under Airflow's DockerHook, reads of ~/.docker/config.json before it uses a fresh
-// login. No credential in it is kept.
+// login. No password in it is kept.
 type DockerConfig struct {
 	path        string
-	auths       map[string]json.RawMessage
+	users       map[string]string // of auths, by their keys
 	credsStore  string
 	credHelpers map[string]string
 }
@@ -40,45 +42,75 @@ func ReadDockerConfig(path string) (DockerConfig, error) {
 		return config, fmt.Errorf("read %s: %w", path, errors.Unwrap(err))
 	}
 	var file struct {
-		Auths       map[string]json.RawMessage `json:"auths"`
-		CredsStore  string                     `json:"credsStore"`
-		CredHelpers map[string]string          `json:"credHelpers"`
+		Auths       map[string]struct{ Auth string } `json:"auths"`
+		CredsStore  string                           `json:"credsStore"`
+		CredHelpers map[string]string                `json:"credHelpers"`
 	}
 	if json.Unmarshal(text, &file) != nil {
 		return config, fmt.Errorf("read %s: not the JSON of a Docker config", path)
 	}
-	config.auths, config.credsStore, config.credHelpers = file.Auths, file.CredsStore, file.CredHelpers
+	config.credsStore, config.credHelpers, config.users = file.CredsStore, file.CredHelpers, map[string]string{}
+	for key, entry := range file.Auths {
+		login, _ := base64.StdEncoding.DecodeString(entry.Auth) // of what is none, docker-py makes an error
+		user, _, _ := strings.Cut(string(login), ":")
+		config.users[key] = user
+	}
 	return config, nil
 }
 
-// Check tells what docker-py 7 would do for a connection whose host and port make server (docker/auth.py,
-// resolve_authconfig; testdata/docker_config.json is what it did). A helper or store is asked before the fresh login,
-// and wins or raises. The fresh login is kept under server as it is written, and a pull looks for registryHost first:
-// with a scheme or a port in server, a stale auths entry is found before it. warning is for what does no harm to the
-// image names that people write; err for what does.
-func (c DockerConfig) Check(server, registryHost string) (warning string, err error) {
-	for _, key := range []string{registryHost, server} {
-		if helper := c.credHelpers[key]; helper != "" {
-			return "", c.wins("credHelpers", key, helper)
-		}
+// DockerLogin is what DockerHook logs in to: Server is made of the connection's host and port, Registry is the host that
+// image names begin with, and ReauthOff is what the connection's extra says (docker-py then keeps a login that it finds).
+type DockerLogin struct {
+	Server, Registry string
+	ReauthOff        bool
+}
+
+// Check tells what docker-py 7 would do for a login (docker/auth.py, resolve_authconfig; testdata/docker_config.json is what
+// it did). A helper or store is asked before the fresh login is used: it raises, or its own login wins. The fresh login is kept under
+// Server as it is written, and a pull looks for Registry first: with a scheme or a port in Server, a stale auths entry is found
+// before it. warning is for what does no harm to the image names that people write; err for what does.
+func (c DockerConfig) Check(ctx context.Context, l DockerLogin) (warning string, err error) {
+	if err := c.checkHelpers(ctx, l); err != nil {
+		return "", err
 	}
-	if c.credsStore != "" {
-		return "", c.wins("credsStore", "", c.credsStore)
-	}
-	for _, key := range slices.Sorted(maps.Keys(c.auths)) {
+	for _, key := range slices.Sorted(maps.Keys(c.users)) {
 		switch {
-		case hostname(key) != registryHost:
-		case server == registryHost:
+		case l.ReauthOff && hostname(key) == hostname(l.Server) && c.users[key] == tokenUser:
+			return "", c.wins(fmt.Sprintf("auths[%q]", key), "and the connection's extra turns reauth off")
+		case hostname(key) != l.Registry:
+		case l.Server == l.Registry:
 			warning = fmt.Sprintf("%s has an auths entry %q: harmless while the connection's extra does not turn reauth off; better run: docker logout %s",
-				c.path, key, registryHost)
-		case key != server:
-			return "", c.wins("auths", key, "")
+				c.path, key, l.Registry)
+		case key != l.Server:
+			return "", c.wins(fmt.Sprintf("auths[%q]", key), "since the connection's host is not the bare registry")
 		}
 	}
-	if hostname(server) != registryHost {
-		warning = fmt.Sprintf("the connection makes Docker log in to %q: an image named %s/… is pulled without this login; leave the port empty", server, registryHost)
+	if hostname(l.Server) != l.Registry {
+		warning = fmt.Sprintf("the connection makes Docker log in to %q: an image named %s/… is pulled without this login; leave the port empty", l.Server, l.Registry)
 	}
 	return warning, nil
+}
+
+// checkHelpers asks the helpers that the login and a pull ask. Only for a pull does it matter what they have.
+func (c DockerConfig) checkHelpers(ctx context.Context, l DockerLogin) error {
+	for _, key := range slices.Compact([]string{l.Registry, l.Server}) {
+		name, entry := c.credHelpers[key], fmt.Sprintf("credHelpers[%q]", key)
+		if name == "" {
+			name, entry = c.credsStore, "credsStore"
+		}
+		if name == "" {
+			continue
+		}
+		entry += fmt.Sprintf(" = %q", name)
+		found, err := askHelper(ctx, name, key)
+		if err != nil {
+			return fmt.Errorf("docker-py asks %s before the fresh login, entry %s: %w", c.path, entry, err)
+		}
+		if found && key == l.Registry {
+			return c.wins(entry, "since that helper has a login for it")
+		}
+	}
+	return nil
 }
 
 // hostname is docker-py's convert_to_hostname: a port stays.
@@ -87,14 +119,7 @@ func hostname(key string) string {
 	return host
 }
 
-func (c DockerConfig) wins(section, key, helper string) error {
-	entry := section
-	if key != "" {
-		entry = fmt.Sprintf("%s[%q]", section, key)
-	}
-	if helper != "" {
-		entry = fmt.Sprintf("%s = %q", entry, helper)
-	}
+func (c DockerConfig) wins(entry, why string) error {
 	return failure.Permanent("remove this entry from the worker's file (docker logout, or edit it)",
-		"docker-py asks %s before the fresh login: entry %s wins over the connection, or fails", c.path, entry)
+		"docker-py asks %s before the fresh login: entry %s wins over the connection, %s", c.path, entry, why)
 }

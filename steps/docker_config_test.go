@@ -1,19 +1,22 @@
 package steps_test
 
 import (
+	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"ecr-refresh/steps"
 	"ecr-refresh/steps/failure"
 )
 
-// Check must agree with what a real docker-py pulled with. It does not run a helper, so any helper it would ask is a fault.
+// Check must agree with what a real docker-py pulled with.
 func TestDockerConfigAgreesWithDockerPy(t *testing.T) {
-	t.Parallel()
+	withHelpers(t)
 	text, err := os.ReadFile("testdata/docker_config.json")
 	if err != nil {
 		t.Fatal(err)
@@ -23,41 +26,67 @@ func TestDockerConfigAgreesWithDockerPy(t *testing.T) {
 		Rows     []struct {
 			Name, Server string
 			Config       json.RawMessage
+			Reauth       *bool
 			PullsWith    string `json:"pulls_with"`
 		}
 	}
-	if err := json.Unmarshal(text, &golden); err != nil || len(golden.Rows) < 30 {
+	if err := json.Unmarshal(text, &golden); err != nil || len(golden.Rows) < 50 {
 		t.Fatalf("%d rows: %v", len(golden.Rows), err)
 	}
 	for _, row := range golden.Rows {
 		t.Run(row.Name, func(t *testing.T) {
-			t.Parallel()
-			warning, err := readConfig(t, string(row.Config)).Check(row.Server, golden.Registry)
-			asksHelper := strings.Contains(string(row.Config), `"works"`) || strings.Contains(string(row.Config), `"empty"`)
+			login := steps.DockerLogin{Server: row.Server, Registry: golden.Registry, ReauthOff: row.Reauth != nil && !*row.Reauth}
+			warning, err := readConfig(t, string(row.Config)).Check(t.Context(), login)
 			switch {
-			case row.PullsWith == "fresh" && err != nil && !asksHelper,
+			case row.PullsWith == "fresh" && err != nil,
 				row.PullsWith == "none" && err == nil && warning == "",
 				row.PullsWith != "fresh" && row.PullsWith != "none" && err == nil:
 				t.Errorf("docker-py pulls with %s; warning %q, error %v", row.PullsWith, warning, err)
 			case err != nil && (!failure.IsPermanent(err) || !strings.Contains(err.Error(), "config.json") || failure.Hint(err) == ""):
 				t.Errorf("error %v, hint %q", err, failure.Hint(err))
+			case strings.Contains(fmt.Sprint(warning, err), "S3CRET"):
+				t.Errorf("repeats what the helper printed: %v", err)
 			}
 		})
 	}
 }
 
+// withHelpers puts the credential helpers of testdata on PATH.
+func withHelpers(t *testing.T) {
+	t.Helper()
+	folder, err := filepath.Abs("testdata/helpers")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", folder+string(os.PathListSeparator)+os.Getenv("PATH"))
+}
+
+// A helper that hangs ends with the run.
+func TestDockerConfigHelperHangs(t *testing.T) {
+	withHelpers(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	_, err := readConfig(t, `{"credsStore":"hangs"}`).Check(ctx, steps.DockerLogin{Server: "r.example.com", Registry: "r.example.com"})
+	if err == nil || !strings.Contains(err.Error(), "docker-credential-hangs does not answer") {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestDockerConfigNamesTheEntry(t *testing.T) {
-	t.Parallel()
+	withHelpers(t)
 	for _, row := range []struct{ config, server, want string }{
 		{`{"auths":{"r.example.com":{}}}`, "r.example.com", `config.json has an auths entry "r.example.com"`},
 		{`{"auths":{"http://r.example.com/v1/":{}}}`, "r.example.com", `auths entry "http://r.example.com/v1/"`},
 		{`{"auths":{"r.example.com":{},"other":{}}}`, "https://r.example.com", `entry auths["r.example.com"] wins`},
-		{`{"credsStore":"desktop"}`, "r.example.com", `entry credsStore = "desktop" wins`},
-		{`{"credHelpers":{"r.example.com":"ecr-login"}}`, "r.example.com", `entry credHelpers["r.example.com"] = "ecr-login" wins`},
+		{`{"credsStore":"works"}`, "r.example.com", `entry credsStore = "works" wins`},
+		{`{"credHelpers":{"r.example.com":"works"}}`, "r.example.com", `entry credHelpers["r.example.com"] = "works" wins`},
+		{`{"credsStore":"missing"}`, "r.example.com", `entry credsStore = "missing": docker-credential-missing is not on PATH`},
+		{`{"credHelpers":{"r.example.com":"broken"}}`, "r.example.com", `entry credHelpers["r.example.com"] = "broken": docker-credential-broken fails`},
+		{`{"credsStore":"empty"}`, "r.example.com", ""},
 		{`{}`, "r.example.com:443", `log in to "r.example.com:443"`},
 		{`{"auths":{"other":{}},"credHelpers":{"other":"x"}}`, "r.example.com", ""},
 	} {
-		warning, err := readConfig(t, row.config).Check(row.server, "r.example.com")
+		warning, err := readConfig(t, row.config).Check(t.Context(), steps.DockerLogin{Server: row.server, Registry: "r.example.com"})
 		said := warning
 		if err != nil {
 			said = err.Error()
@@ -75,7 +104,7 @@ func TestReadDockerConfig(t *testing.T) {
 	if err != nil {
 		t.Errorf("a missing file: %v", err)
 	}
-	if warning, err := config.Check("r", "r"); warning != "" || err != nil {
+	if warning, err := config.Check(t.Context(), steps.DockerLogin{Server: "r", Registry: "r"}); warning != "" || err != nil {
 		t.Errorf("a missing file: %q, %v", warning, err)
 	}
 	for name, text := range map[string]string{

@@ -152,7 +152,7 @@ func (s TestDockerConnection) test(ctx context.Context, want xcom.Published, mad
 	if err != nil {
 		return xcom.Tested{}, err
 	}
-	if err := s.checkConfig(conn, want); err != nil {
+	if err := s.checkConfig(ctx, conn, want); err != nil {
 		return xcom.Tested{}, err
 	}
 	said, err := made.once(conn, func() (string, error) { return s.login(ctx, conn, want) })
@@ -205,8 +205,8 @@ func shadowHint(conn DockerConnection) string {
 	return "look for AIRFLOW_CONN_… on the workers and for this connection in the secrets backend: tasks read both before Airflow's database"
 }
 
-func (s TestDockerConnection) checkConfig(conn DockerConnection, want xcom.Published) error {
-	warning, err := s.Config.Check(conn.server(), token.Host(want.RegistryURL))
+func (s TestDockerConnection) checkConfig(ctx context.Context, conn DockerConnection, want xcom.Published) error {
+	warning, err := s.Config.Check(ctx, DockerLogin{Server: conn.server(), Registry: token.Host(want.RegistryURL)})
 	if warning != "" {
 		s.Log.Warn(warning)
 	}

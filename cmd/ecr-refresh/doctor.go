@@ -74,7 +74,7 @@ func (c *call) doctorOf(roots *trust.Roots) *doctor {
 	if adminGiven() {
 		d.readerErr = c.excused(func() { d.reader = c.reader(roots) })
 	}
-	d.engineErr = c.excused(func() { d.engine = c.test().Engine })
+	d.engineErr = c.excused(func() { d.engine = c.dockerEngine() })
 	return d
 }
 
@@ -104,6 +104,14 @@ func sideBySide(ctx context.Context, checks []func(context.Context) findings) fi
 	}
 	all.Wait()
 	return slices.Concat(found...)
+}
+
+// each makes a check of every one of things.
+func each[T any](things []T, check func(context.Context, T) findings) (checks []func(context.Context) findings) {
+	for _, thing := range things {
+		checks = append(checks, func(ctx context.Context) findings { return check(ctx, thing) })
+	}
+	return checks
 }
 
 // finding is what came of one check.

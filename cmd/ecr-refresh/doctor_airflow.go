@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -85,30 +84,49 @@ func (d *doctor) checkInputs(context.Context) (f findings) {
 
 // connection judges what Airflow shows of a connection. What step 2 mends by itself is no fault.
 func (f *findings) connection(conn airflowclient.Connection, registry string) {
-	name := "connection " + conn.ID
-	host := token.Host(conn.Host)
-	switch {
+	name, before := "connection "+conn.ID, len(*f)
+	switch host := token.Host(conn.Host); {
 	case host != registry:
 		f.fail(name, failure.Permanent("set its host to "+registry, "its host is %q, and its registry %q", failure.Said(conn.Host), registry))
 	case conn.Host != registry || conn.Port != 0:
 		f.warn(name, "set its host to "+registry+" and empty its port", "its host is %q with port %d: docker-py may not find the login", failure.Said(conn.Host), conn.Port)
-	case conn.Type != "docker":
+	}
+	if conn.Type != "docker" {
 		f.warn(name, "make it a connection of type docker", "it is of type %q", failure.Said(conn.Type))
-	case conn.Login != "AWS":
+	}
+	if conn.Login != "AWS" {
 		f.warn(name, "the next run sets it", "its login is %q, not AWS", failure.Said(conn.Login))
-	case reauthOff(conn.Extra):
+	}
+	switch reauth, known := reauth(conn.Extra); {
+	case !known:
+		f.fail(name, failure.Permanent(`remove "reauth" from its extra`, "its extra has a reauth that is neither true nor false: every Docker task fails of it"))
+	case !reauth:
 		f.warn(name, `remove "reauth" from its extra`, "its extra turns reauth off: an old entry of ~/.docker/config.json wins over the login")
-	default:
+	}
+	if len(*f) == before {
 		f.ok(name, "type docker, host %s, login AWS", registry)
 	}
 }
 
-func reauthOff(extra string) bool {
-	var fields struct{ Reauth any }
-	if json.Unmarshal([]byte(extra), &fields) != nil || fields.Reauth == nil {
-		return false
+// reauth gives what DockerHook makes of a connection's extra (providers/docker/hooks/docker.py); known is false for a text
+// that it refuses.
+func reauth(extra string) (on, known bool) {
+	fields := map[string]any{"reauth": true}
+	if json.Unmarshal([]byte(extra), &fields) != nil {
+		return true, true
 	}
-	return slices.Contains([]string{"false", "0", "no", "off"}, strings.ToLower(fmt.Sprint(fields.Reauth)))
+	switch value := fields["reauth"].(type) {
+	case nil:
+		return false, true
+	case bool:
+		return value, true
+	case float64:
+		return value != 0, true
+	case string:
+		on := slices.Contains([]string{"y", "yes", "t", "true", "on", "1"}, strings.ToLower(value))
+		return on, on || slices.Contains([]string{"n", "no", "f", "false", "off", "0"}, strings.ToLower(value))
+	}
+	return true, true
 }
 
 // checkRights tries to update a connection that nobody has: who may not edit is refused before it is looked for.

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"os"
+	"slices"
+	"strconv"
 	"time"
 
 	"ecr-refresh/steps"
@@ -11,19 +13,23 @@ import (
 )
 
 // checkAWS asks for each source's identity and token, and shows the token to its registries.
-func (d *doctor) checkAWS(ctx context.Context) (f findings) {
+func (d *doctor) checkAWS(ctx context.Context) findings {
 	ecr := steps.NewECR(d.load)
-	tokens := map[steps.TokenSource]*token.Token{}
+	hosts, sources := map[steps.TokenSource][]string{}, []steps.TokenSource{}
 	for _, t := range d.targets {
-		source := t.Source
-		if _, asked := tokens[source]; !asked {
-			tokens[source] = d.checkSource(ctx, ecr, source, &f)
+		if hosts[t.Source] == nil {
+			sources = append(sources, t.Source)
 		}
-		if got := tokens[source]; got != nil {
-			f.accepted(ctx, d.registry, t, *got)
+		if !slices.Contains(hosts[t.Source], t.Registry.Name) {
+			hosts[t.Source] = append(hosts[t.Source], t.Registry.Name)
 		}
 	}
-	return f
+	return sideBySide(ctx, each(sources, func(ctx context.Context, source steps.TokenSource) (f findings) {
+		if got := d.checkSource(ctx, ecr, source, &f); got != nil {
+			f = append(f, sideBySide(ctx, each(hosts[source], func(ctx context.Context, host string) findings { return d.checkToken(ctx, host, *got) }))...)
+		}
+		return f
+	}))
 }
 
 func (d *doctor) checkSource(ctx context.Context, ecr steps.ECR, source steps.TokenSource, f *findings) *token.Token {
@@ -50,28 +56,31 @@ func (d *doctor) checkSource(ctx context.Context, ecr steps.ECR, source steps.To
 	return &got
 }
 
-func (f *findings) accepted(ctx context.Context, registry *steps.Registry, t steps.Target, got token.Token) {
+func (d *doctor) checkToken(ctx context.Context, host string, got token.Token) (f findings) {
 	ctx, cancel := limited(ctx)
 	defer cancel()
-	err := registry.Check(ctx, "https://"+t.Registry.Name, got.Username, got.Password)
-	f.judge("token at "+t.Registry.Name, err, "accepted")
+	err := d.registry.Check(ctx, "https://"+host, got.Username, got.Password)
+	f.judge("token at "+host, err, "accepted")
+	return f
 }
 
 // checkRegistries reaches each registry without a login: name, TLS, clock.
-func (d *doctor) checkRegistries(ctx context.Context) (f findings) {
-	seen := map[string]bool{}
+func (d *doctor) checkRegistries(ctx context.Context) findings {
+	var hosts []string
 	for _, t := range d.targets {
-		host := t.Registry.Name
-		if seen[host] {
-			continue
+		if !slices.Contains(hosts, t.Registry.Name) {
+			hosts = append(hosts, t.Registry.Name)
 		}
-		seen[host] = true
-		one, cancel := limited(ctx)
-		date, err := d.registry.Reach(one, "https://"+host)
-		cancel()
-		if f.judge("registry "+host, err, "reachable, its certificate is good") {
-			f.clock("clock of "+host, d.now(), date)
-		}
+	}
+	return sideBySide(ctx, each(hosts, d.checkRegistry))
+}
+
+func (d *doctor) checkRegistry(ctx context.Context, host string) (f findings) {
+	ctx, cancel := limited(ctx)
+	defer cancel()
+	date, err := d.registry.Reach(ctx, "https://"+host)
+	if f.judge("registry "+host, err, "reachable, its certificate is good") {
+		f.clock("clock of "+host, d.now(), date)
 	}
 	return f
 }
@@ -91,25 +100,51 @@ func (d *doctor) checkEngine(ctx context.Context) (f findings) {
 }
 
 // checkWorker looks at what lies on this worker: variables that hide a connection, and docker-py's config.json.
-func (d *doctor) checkWorker(context.Context) (f findings) {
-	config := d.dockerConfig()
+func (d *doctor) checkWorker(ctx context.Context) (f findings) {
 	for _, t := range d.targets {
 		if name := connectionEnv(t.ConnectionID); !unset(os.Getenv(name)) {
 			f.warn("connection "+t.ConnectionID, "unset "+name+" on the workers, unless you set it for this shell alone",
 				"tasks read %s before Airflow's database, and a refresh reaches only the database", name)
 		}
-		server := t.Registry.Name
-		if conn, found := d.connections[t.ConnectionID]; found && token.Host(conn.Host) == server {
-			server = conn.Host
+	}
+	config, err := dockerConfig()
+	if err != nil {
+		f.warn("docker config", "mend or remove it", "docker-py passes over it: %s", err)
+		return f
+	}
+	var logins []steps.DockerLogin
+	for _, t := range d.targets {
+		if login := d.login(t); !slices.Contains(logins, login) {
+			logins = append(logins, login)
 		}
-		switch warning, err := config.Check(server, t.Registry.Name); {
-		case err != nil:
-			f.fail("docker config", err)
-		case warning != "":
-			f.warn("docker config", "remove the entry", "%s", warning)
-		default:
-			f.ok("docker config", "no entry of config.json hides the login for %s", t.Registry.Name)
-		}
+	}
+	return append(f, sideBySide(ctx, each(logins, func(ctx context.Context, login steps.DockerLogin) findings { return checkConfig(ctx, config, login) }))...)
+}
+
+// login is what DockerHook makes of the connection of a target, or of its registry where Airflow does not show the connection.
+func (d *doctor) login(t steps.Target) steps.DockerLogin {
+	login := steps.DockerLogin{Server: t.Registry.Name, Registry: t.Registry.Name}
+	conn, found := d.connections[t.ConnectionID]
+	if !found || token.Host(conn.Host) != login.Registry {
+		return login
+	}
+	login.Server = conn.Host
+	if conn.Port != 0 {
+		login.Server += ":" + strconv.Itoa(conn.Port)
+	}
+	reauth, _ := reauth(conn.Extra)
+	login.ReauthOff = !reauth
+	return login
+}
+
+func checkConfig(ctx context.Context, config steps.DockerConfig, login steps.DockerLogin) (f findings) {
+	switch warning, err := config.Check(ctx, login); {
+	case err != nil:
+		f.fail("docker config", err)
+	case warning != "":
+		f.warn("docker config", "", "%s", warning)
+	default:
+		f.ok("docker config", "no entry of config.json hides the login for %s", login.Registry)
 	}
 	return f
 }

@@ -47,26 +47,33 @@ func (c *call) test() steps.TestDockerConnection {
 		Now:         time.Now,
 		Log:         c.log,
 	}
-	if host := c.optional(c.engine); host != "none" {
-		engine, err := steps.NewEngine(host, c.dockerCertPath(), os.Getenv("DOCKER_TLS_VERIFY") != "")
-		c.fault(err)
-		s.Engine = engine
+	s.Engine = c.dockerEngine()
+	var err error
+	if s.Config, err = dockerConfig(); err != nil {
+		c.log.Warn(err.Error())
 	}
-	s.Config = c.dockerConfig()
 	return s
 }
 
-// dockerConfig reads the file that docker-py would (docker/utils/config.py). A file that cannot be read is only told.
-func (c *call) dockerConfig() steps.DockerConfig {
+// dockerEngine gives none for --engine none.
+func (c *call) dockerEngine() *steps.Engine {
+	host := c.optional(c.engine)
+	if host == "none" {
+		return nil
+	}
+	engine, err := steps.NewEngine(host, c.dockerCertPath(), os.Getenv("DOCKER_TLS_VERIFY") != "")
+	c.fault(err)
+	return engine
+}
+
+// dockerConfig reads the file that docker-py would (docker/utils/config.py). Of a file that cannot be read, docker-py takes
+// nothing.
+func dockerConfig() (steps.DockerConfig, error) {
 	folder := dockerFolder()
 	if folder == "" {
-		return steps.DockerConfig{}
+		return steps.DockerConfig{}, nil
 	}
-	config, err := steps.ReadDockerConfig(filepath.Join(folder, "config.json"))
-	if err != nil {
-		c.log.Warn(err.Error())
-	}
-	return config
+	return steps.ReadDockerConfig(filepath.Join(folder, "config.json"))
 }
 
 // dockerFolder is where Docker's tools keep what is theirs; "" when there is no home.
