@@ -2,6 +2,7 @@ package steps
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os/exec"
 	"strings"
@@ -29,6 +30,7 @@ func askHelper(ctx context.Context, name, server string) (found bool, err error)
 	ctx, cancel := context.WithTimeout(ctx, helperTimeout)
 	defer cancel()
 	program := "docker-credential-" + name
+	hint := fmt.Sprintf("remove this entry from the worker's file, or look what is wrong: echo %s | %s get", server, program)
 	got, err := client.Get(func(args ...string) client.Program {
 		cmd := exec.CommandContext(ctx, program, args...) // #nosec G204 -- docker-py runs it too
 		cmd.WaitDelay = time.Second
@@ -38,14 +40,12 @@ func askHelper(ctx context.Context, name, server string) (found bool, err error)
 	case err == nil:
 		return got.Username != "" || got.Secret != "", nil
 	case ctx.Err() != nil:
-		return false, failure.Permanent(hintHelper, "%s does not answer", program)
+		return false, failure.Permanent(hint, "%s does not answer", program)
 	case strings.Contains(err.Error(), credentials.NewErrCredentialsNotFound().Error()):
 		return false, nil
 	}
 	if _, missing := exec.LookPath(program); missing != nil {
-		return false, failure.Permanent(hintHelper, "%s is not on PATH", program)
+		return false, failure.Permanent("install it, or remove this entry from the worker's file", "%s is not on PATH", program)
 	}
-	return false, failure.Permanent(hintHelper, "%s fails", program)
+	return false, failure.Permanent(hint, "%s fails", program)
 }
-
-const hintHelper = "remove this entry from the worker's file, or mend the helper: try it with  echo HOST | docker-credential-NAME get"

@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"regexp"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
 	"github.com/aws/aws-sdk-go-v2/service/ecr/types"
 	"github.com/aws/aws-sdk-go-v2/service/ecrpublic"
@@ -173,7 +175,7 @@ func ecrError(peer string, err error) error {
 	case errors.As(err, &api) && api.ErrorCode() != unknownCode:
 		return ecrAPIError(api, hintRight(err))
 	case hasIMDS(err):
-		return failure.Permanent(hintCredentials, "no AWS credentials found in the environment, the AWS files or the instance's metadata")
+		return metadataError(err)
 	case errors.As(err, &answer) && !isNetwork(err):
 		return strangeAnswer(service(err, peer), answer.Response.Response)
 	case credentials && !isNetwork(err):
@@ -232,6 +234,27 @@ func hasIMDS(err error) bool {
 	return false
 }
 
+// metadataSaid is how the SDK reports an answer. (Its error for 401 hides what it wraps.)
+const metadataSaid = `StatusCode: (\d{3}), request to EC2 IMDS failed`
+
+// metadataError tells why the last of the chain gave no credentials, by what the instance metadata service answered.
+// https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html#instance-metadata-returns
+func metadataError(err error) error {
+	const none = "no AWS credentials found in the environment or the AWS files, and "
+	m := regexp.MustCompile(metadataSaid).FindStringSubmatch(err.Error())
+	switch {
+	case m == nil && errors.Is(err, context.DeadlineExceeded):
+		return failure.Permanent(hintHop, none+"the instance's metadata service does not answer in time")
+	case m == nil:
+		return failure.Permanent(hintCredentials, none+"no instance metadata service answers")
+	case m[1] == "401":
+		return failure.Permanent(hintHop, none+"the instance's metadata service answers, but its session token does not arrive")
+	case m[1] == "404":
+		return failure.Permanent("attach a role to the instance, or set AWS_PROFILE or AWS_ACCESS_KEY_ID", none+"this instance has no role")
+	}
+	return failure.Permanent(hintCredentials, none+"the instance's metadata service answers %s", m[1])
+}
+
 // hintRight names what the identity must be allowed: by the innermost call, since a role is assumed within ECR's.
 func hintRight(err error) (hint string) {
 	hint = "allow ecr:GetAuthorizationToken on resource * to this identity"
@@ -249,6 +272,12 @@ func hintRight(err error) (hint string) {
 
 func ecrAPIError(api smithy.APIError, right string) error {
 	answer := fmt.Sprintf("AWS answered %s: %s", api.ErrorCode(), failure.Said(api.ErrorMessage()))
+	if strings.HasPrefix(api.ErrorMessage(), "Signature expired") || strings.HasPrefix(api.ErrorMessage(), "Signature not yet current") {
+		return failure.Permanent("set this machine's clock (NTP): AWS takes what was signed within 15 minutes of its own", "%s", answer)
+	}
+	if _, throttled := retry.DefaultThrottleErrorCodes[api.ErrorCode()]; throttled {
+		return failure.Transient(hintWait, "%s", answer)
+	}
 	switch api.ErrorCode() {
 	case "AccessDeniedException", "AccessDenied", "UnauthorizedOperation":
 		return failure.Permanent(right, "%s", answer)
@@ -260,11 +289,14 @@ func ecrAPIError(api smithy.APIError, right string) error {
 	case "InvalidParameterException", "UnsupportedCommandException", "ValidationError", "OptInRequired", "InvalidIdentityToken", "RegionDisabledException":
 		return failure.Permanent("look at account and region", "%s", answer)
 	}
-	return failure.Transient(hintWait, "%s", answer)
+	return failure.Transient(hintAgain, "%s", answer)
 }
 
-const hintWait = "wait and run it again; ECR's limit is 20 calls a second"
-
-const hintCredentials = "set AWS_PROFILE or AWS_ACCESS_KEY_ID, or give the worker a role; in a container, instance metadata needs hop limit 2 (HttpPutResponseHopLimit)"
+const (
+	hintWait        = "wait and run it again; ECR's limit is 20 calls a second"
+	hintCredentials = "set AWS_PROFILE or AWS_ACCESS_KEY_ID, or give the worker a role"
+	// A session token is sent in a packet that goes no further than the hop limit: with 1, into no container.
+	hintHop = "in a container, set the instance's hop limit to 2 (aws ec2 modify-instance-metadata-options --http-put-response-hop-limit 2); elsewhere, AWS_PROFILE or AWS_ACCESS_KEY_ID"
+)
 
 const hintECR = "is AWS_ENDPOINT_URL or a proxy answering in ECR's place?"

@@ -15,6 +15,7 @@ import (
 	"ecr-refresh/airflowclient"
 	"ecr-refresh/integration/sandbox"
 	"ecr-refresh/steps"
+	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/token"
 	"ecr-refresh/steps/xcom"
 )
@@ -144,5 +145,12 @@ func wantError(t *testing.T, err error, words string) {
 	t.Helper()
 	if err == nil || !strings.Contains(err.Error(), words) {
 		t.Errorf("error is %v, want %q in it", err, words)
+	}
+}
+
+func wantHint(t *testing.T, err error, words string) {
+	t.Helper()
+	if hint := failure.Hint(err); !strings.Contains(hint, words) {
+		t.Errorf("hint of %v is %q, want %q in it", err, hint, words)
 	}
 }

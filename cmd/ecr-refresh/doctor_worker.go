@@ -24,15 +24,16 @@ func (d *doctor) checkAWS(ctx context.Context) findings {
 			hosts[t.Source] = append(hosts[t.Source], t.Registry.Name)
 		}
 	}
-	return sideBySide(ctx, each(sources, func(ctx context.Context, source steps.TokenSource) (f findings) {
-		if got := d.checkSource(ctx, ecr, source, &f); got != nil {
-			f = append(f, sideBySide(ctx, each(hosts[source], func(ctx context.Context, host string) findings { return d.checkToken(ctx, host, *got) }))...)
-		}
-		return f
+	return sideBySide(ctx, each(sources, func(ctx context.Context, source steps.TokenSource) findings {
+		return sideBySide(ctx, []func(context.Context) findings{
+			func(ctx context.Context) findings { return d.checkIdentity(ctx, source) },
+			func(ctx context.Context) findings { return d.checkECR(ctx, ecr, source, hosts[source]) },
+		})
 	}))
 }
 
-func (d *doctor) checkSource(ctx context.Context, ecr steps.ECR, source steps.TokenSource, f *findings) *token.Token {
+// checkIdentity asks STS who asks. It is no part of a run: a network may have no way to STS.
+func (d *doctor) checkIdentity(ctx context.Context, source steps.TokenSource) (f findings) {
 	ctx, cancel := limited(ctx)
 	defer cancel()
 	if arn, err := steps.WhoAmI(ctx, d.load, source); err != nil {
@@ -40,20 +41,26 @@ func (d *doctor) checkSource(ctx context.Context, ecr steps.ECR, source steps.To
 	} else {
 		f.ok("aws identity", "%s", arn)
 	}
+	return f
+}
+
+func (d *doctor) checkECR(ctx context.Context, ecr steps.ECR, source steps.TokenSource, hosts []string) (f findings) {
+	limit, cancel := limited(ctx)
+	defer cancel()
 	endpoint := ""
-	cfg, err := d.load(ctx, source.Profile)
+	cfg, err := d.load(limit, source.Profile)
 	if err == nil {
-		endpoint, err = source.EndpointURL(ctx, cfg)
+		endpoint, err = source.EndpointURL(limit, cfg)
 	}
 	if err != nil {
 		f.fail("ecr "+source.Region, err)
-		return nil
+		return f
 	}
-	got, err := ecr(ctx, source)
+	got, err := ecr(limit, source)
 	if !f.judge("ecr "+source.Region, err, "%s gives a token, good until %s", endpoint, got.ExpiresAt.Format(time.RFC3339)) {
-		return nil
+		return f
 	}
-	return &got
+	return append(f, sideBySide(ctx, each(hosts, func(ctx context.Context, host string) findings { return d.checkToken(ctx, host, got) }))...)
 }
 
 func (d *doctor) checkToken(ctx context.Context, host string, got token.Token) (f findings) {

@@ -179,6 +179,8 @@ func cmdConnection(ts *testscript.TestScript, neg bool, args []string) {
 			conn.Password = value
 		case "type":
 			conn.Type = value
+		case "extra":
+			conn.Extra = value
 		case "port":
 			port, err := strconv.Atoi(value)
 			ts.Check(err)
