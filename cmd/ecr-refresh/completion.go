@@ -52,11 +52,11 @@ func completionScript(app *cli.App, shell string) (string, error) {
 }
 
 // The program itself answers what may come next, when the last word is --generate-bash-completion. No word of the line
-// is evaluated.
+// is evaluated. A flag goes with one "-": behind a lone "--" the library takes nothing for a flag.
 const (
 	bashCompletion = `_ecr_refresh() {
   local current="${COMP_WORDS[COMP_CWORD]}" words=("${COMP_WORDS[@]:0:COMP_CWORD}") IFS=$'\n'
-  [[ $current == -* ]] && words+=("$current")
+  [[ $current == -* ]] && words+=("${current/#--/-}")
   COMPREPLY=($(compgen -W "$("${words[@]}" --generate-bash-completion 2>/dev/null)" -- "$current"))
 }
 complete -o default -F _ecr_refresh ecr-refresh
@@ -64,7 +64,7 @@ complete -o default -F _ecr_refresh ecr-refresh
 	zshCompletion = `#compdef ecr-refresh
 _ecr-refresh() {
   local current="${words[CURRENT]}" line=("${words[@]:0:$((CURRENT-1))}")
-  [[ $current == -* ]] && line+=("$current")
+  [[ $current == -* ]] && line+=("${current/#--/-}")
   compadd -- ${(f)"$("${line[@]}" --generate-bash-completion 2>/dev/null)"} || _files
 }
 if [[ $funcstack[1] == _ecr-refresh ]]; then _ecr-refresh; else compdef _ecr-refresh ecr-refresh; fi

@@ -86,10 +86,10 @@ func built(t *testing.T) string {
 	return program.path
 }
 
-// TestMain lets many rows wait at a time: they wait for peers that hang more than they work.
+// TestMain lets many rows run at a time: they wait for peers that hang more than they work.
 func TestMain(m *testing.M) {
 	flag.Parse()
-	_ = flag.Set("test.parallel", "16")
+	_ = flag.Set("test.parallel", "24")
 	code := m.Run()
 	if program.path != "" {
 		_ = os.RemoveAll(filepath.Dir(program.path))

@@ -37,9 +37,29 @@ func everyCommand() [][]string {
 		{"update-docker-connection", "--in", "one.json", "--out", "new2.json"},
 		{"test-docker-connection", "--in", "two.json"},
 		{"run", "--dry-run"}, {"run", "--out", "r.json"},
-		{"plan"}, {"status"}, {"doctor"}, {"doctor", "--json"},
-		{"setup", "--dry-run"}, {"setup", "--print-cli"}, {"setup"},
+		{"status"}, {"doctor"}, {"doctor", "--json"},
+		{"setup", "--dry-run"}, {"setup"},
 	}
+}
+
+// TestSecretsWithoutPeers is the same of the commands that call nobody, so that no fault can reach them.
+func TestSecretsWithoutPeers(t *testing.T) {
+	t.Parallel()
+	s := newSetting(t, "every", 0)
+	for _, args := range [][]string{{"plan"}, {"setup", "--print-cli"}} {
+		before := len(s.asked())
+		s.runs(args...)
+		if all := s.asked(); len(all) > before {
+			t.Errorf("%v asks %v", args, all[before:])
+		}
+	}
+	s.wantAlone()
+	s.wantNoSecret()
+}
+
+// asked gives all requests to all peers so far.
+func (s *setting) asked() []string {
+	return slices.Concat(s.ECR.Requests(), s.Registry.Requests(), s.Airflow.Requests(), s.Engine.Requests(), s.Proxy.Requests())
 }
 
 // runs holds a command to what each one promises, however it ends.
