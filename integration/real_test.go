@@ -78,6 +78,8 @@ func TestReal(t *testing.T) {
 	t.Run("ready-made token", w.readyMadeToken)
 	t.Run("engine stopped", w.engineStopped)
 	t.Run("broken ways", w.brokenWays)
+	t.Run("jwt revoked", w.revoked)
+	t.Run("jwt of a stranger", w.strangers)
 	t.Run("restarted", w.restarted)
 	t.Run("by hand", func(t *testing.T) { suite(t, realSite{w}, w.bin) })
 	t.Run("one version", w.oneVersion)

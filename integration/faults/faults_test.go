@@ -64,7 +64,8 @@ var program struct {
 	err  error
 }
 
-// built gives the program, built once.
+// built gives the program, built once. FAULTS_RACE=1 builds it with the race detector, whose output is looked through as all
+// output is.
 func built(t *testing.T) string {
 	t.Helper()
 	program.once.Do(func() {
@@ -74,8 +75,9 @@ func built(t *testing.T) string {
 			return
 		}
 		program.path = filepath.Join(dir, "ecr-refresh")
-		build := exec.Command("go", "build", "-o", program.path, "ecr-refresh/cmd/ecr-refresh")
-		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+		race := os.Getenv("FAULTS_RACE") == "1"
+		build := exec.Command("go", "build", fmt.Sprintf("-race=%t", race), "-o", program.path, "ecr-refresh/cmd/ecr-refresh")
+		build.Env = append(os.Environ(), "CGO_ENABLED="+map[bool]string{true: "1", false: "0"}[race])
 		if out, err := build.CombinedOutput(); err != nil {
 			program.err = fmt.Errorf("%w: %s", err, out)
 		}

@@ -36,7 +36,7 @@ func masked(text string) string {
 		{`(127\.0\.0\.1|\.invalid|localhost):\d+`, "$1:…"},
 		{`unix:///[^\s":]+`, "unix:///…"},
 		{`"?/tmp/[^\s":]+"?`, "…"},
-		{`on [0-9.:]+:53: `, ""},
+		{` on [0-9.:]+:53: `, ": "},
 		{`\d{4}-\d\d-\d\dT[0-9:]+Z`, "…"},
 	} {
 		text = regexp.MustCompile(changing.pattern).ReplaceAllString(text, changing.as)

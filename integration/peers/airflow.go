@@ -180,6 +180,23 @@ func (a *Airflow) RestartAPIServer(ctx context.Context, signal syscall.Signal) e
 	return a.procs[len(a.procs)-1].ready(ctx, a.healthy)
 }
 
+// StartStranger starts one more API server, which signs and knows the JWTs of another secret, and gives its URL.
+func (a *Airflow) StartStranger(ctx context.Context) (url string, err error) {
+	ctx, cancel := withDeadline(ctx, startWithin, "starting another API server")
+	defer cancel()
+	port, err := freePort("127.0.0.1")
+	if err != nil {
+		return "", err
+	}
+	env := append(slices.Clone(a.env), "AIRFLOW__API_AUTH__JWT_SECRET="+rand.Text()+rand.Text()+rand.Text()) // the last one counts
+	p, err := start("airflow-stranger", filepath.Dir(a.Home), env, a.bin("airflow"), "api-server", "--host", "127.0.0.1", "--port", fmt.Sprint(port), "--workers", "1")
+	if err != nil {
+		return "", err
+	}
+	a.procs = append(a.procs, p)
+	return fmt.Sprintf("http://127.0.0.1:%d", port), p.ready(ctx, listening("tcp", fmt.Sprintf("127.0.0.1:%d", port)))
+}
+
 func (a *Airflow) healthy(ctx context.Context) error {
 	type part struct{ Status string }
 	var health struct {

@@ -1,0 +1,97 @@
+package integration
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"sync/atomic"
+	"testing"
+)
+
+// revoked: somebody revokes the JWT between two calls, and one new login is enough.
+func (w *world) revoked(t *testing.T) {
+	h := w.session(t, "session_revoked")
+	var once atomic.Bool
+	door := w.door(t, func(r *http.Request) string {
+		if r.Method == http.MethodPatch && once.CompareAndSwap(false, true) {
+			w.revoke(t, r.Header.Get("Authorization"))
+		}
+		return w.Airflow.URL
+	})
+	h.update(t, "ECR_REFRESH_AIRFLOW_URL="+door.URL).want(t, 0)
+	h.wantPassword(t, h.issued())
+	door.wantLogins(t, 2)
+}
+
+// strangers: the API server that takes the calls knows nothing of the secret of the one that takes the logins.
+func (w *world) strangers(t *testing.T) {
+	h := w.session(t, "session_stranger")
+	stranger, err := w.Airflow.StartStranger(t.Context())
+	must(t, err)
+	door := w.door(t, func(r *http.Request) string {
+		if r.URL.Path == "/auth/token" {
+			return stranger
+		}
+		return w.Airflow.URL
+	})
+	h.update(t, "ECR_REFRESH_AIRFLOW_URL="+door.URL).want(t, 2, "a new login changes nothing: airflow answered 403: Invalid JWT token", "jwt_secret")
+	h.wantOld(t)
+	door.wantLogins(t, 2)
+}
+
+// session is a person who holds a token for a connection.
+func (w *world) session(t *testing.T, id string) hand {
+	t.Helper()
+	h := hand{site: realSite{w}, bin: w.bin, dir: t.TempDir(), id: id}
+	h.connect(t, id, h.host(), "old-"+id)
+	h.extract(t).want(t, 0)
+	return h
+}
+
+// revoke logs out, as the owner of the JWT may.
+func (w *world) revoke(t *testing.T, authorization string) {
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.Airflow.URL+"/api/v2/auth/logout", nil)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	req.Header.Set("Authorization", authorization)
+	resp, err := http.DefaultTransport.RoundTrip(req) // which follows no redirect
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	_ = resp.Body.Close()
+}
+
+// door leads each request to the API server that is chosen for it, and counts the logins.
+type door struct {
+	*httptest.Server
+	logins atomic.Int64
+}
+
+func (w *world) door(t *testing.T, choose func(*http.Request) string) *door {
+	t.Helper()
+	d := new(door)
+	d.Server = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/auth/token" {
+			d.logins.Add(1)
+		}
+		target, err := url.Parse(choose(r))
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		httputil.NewSingleHostReverseProxy(target).ServeHTTP(rw, r)
+	}))
+	t.Cleanup(d.Close)
+	return d
+}
+
+func (d *door) wantLogins(t *testing.T, want int64) {
+	t.Helper()
+	if got := d.logins.Load(); got != want {
+		t.Errorf("%d logins, want %d", got, want)
+	}
+}
