@@ -16,7 +16,7 @@ import (
 // documents are exchange files and identities that somebody else could have had in hand.
 func documents() (all []row) {
 	add := func(fault, says string, change func(path string) error) {
-		all = append(all, row{peer: "files", fault: fault, exit: 2, says: says, inject: func(s *setting) {
+		all = append(all, row{peer: "files", fault: fault, exit: 2, says: says, root: strings.HasSuffix(fault, "of another user"), inject: func(s *setting) {
 			s.good("extract-ecr-token", "--out", "one.json")
 			s.args = []string{"update-docker-connection", "--in", "one.json"}
 			must(s.t, change(s.path("one.json")))
@@ -78,7 +78,7 @@ func flip(path string) error {
 // disks are places that take no file.
 func disks() (all []row) {
 	add := func(fault string, exit int, says string, inject, also func(*setting)) {
-		all = append(all, row{peer: "files", fault: fault, exit: exit, says: says, inject: inject, also: also})
+		all = append(all, row{peer: "files", fault: fault, exit: exit, says: says, inject: inject, also: also, root: onDisk(fault)})
 	}
 	args := func(s *setting, args ...string) { s.args = append([]string{"extract-ecr-token"}, args...) }
 	add("folder of --out is missing", 2, `write "nowhere/x.json": no such file or directory`, func(s *setting) { args(s, "--out", "nowhere/x.json") }, nil)
@@ -104,6 +104,11 @@ func disks() (all []row) {
 	add("folder is read-only", 2, `write "fixed/x.json": read-only file system`, func(s *setting) { s.mount("fixed", "ro"); args(s, "--out", "fixed/x.json") }, nil)
 	add("folder of the identity is read-only", 2, "read-only file system", func(s *setting) { s.setenv("XDG_STATE_HOME", s.mount("fixed", "ro")); args(s) }, nil)
 	return all
+}
+
+// onDisk tells the faults that take a disk of their own.
+func onDisk(fault string) bool {
+	return strings.HasPrefix(fault, "disk ") || strings.HasSuffix(fault, "is read-only")
 }
 
 // mount puts a small disk in memory at a folder.
