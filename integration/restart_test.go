@@ -18,7 +18,7 @@ import (
 
 // restarted: Airflow's API server ends in the middle of the bulk update of many connections, and comes back.
 func (w *world) restarted(t *testing.T) {
-	old := w.oldPasswords(250) // several calls of the bulk API
+	old := oldPasswords(250) // several calls of the bulk API
 	w.setRestarted(t, old)
 	h := hand{site: realSite{w}, bin: w.bin, dir: t.TempDir(), id: strings.Join(slices.Collect(maps.Keys(old)), ",")}
 	h.extract(t).want(t, 0)
@@ -38,12 +38,10 @@ func (w *world) restarted(t *testing.T) {
 }
 
 // oldPasswords gives n connections their passwords.
-func (w *world) oldPasswords(n int) map[string]string {
+func oldPasswords(n int) map[string]string {
 	old := map[string]string{}
 	for i := range n {
-		password := "old-password-" + rand.Text()
-		w.secrets.add(password)
-		old[fmt.Sprintf("docker_restart_%03d", i)] = password
+		old[fmt.Sprintf("docker_restart_%03d", i)] = "old-password-" + rand.Text()
 	}
 	return old
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"time"
 
@@ -41,10 +42,27 @@ func certificates(peer string) (all []row) {
 		}})
 	}
 	all = append(all, handshakes(peer)...)
+	if peer == "engine" {
+		all = append(all, goodCertificate())
+	}
 	if peer == "airflow" {
 		all = append(all, row{peer: peer, fault: "https where http is spoken", exit: 2, says: named(peer), inject: func(s *setting) { s.setenv("ECR_REFRESH_AIRFLOW_SCHEMA", "https") }})
 	}
 	return all
+}
+
+// goodCertificate: an Engine that is reached over TLS, and trusted.
+func goodCertificate() row {
+	return row{peer: "engine", fault: "a good certificate", inject: func(s *setting) {
+		ca := s.newAuthority()
+		server := httptest.NewUnstartedServer(s.Engine)
+		server.TLS = &tls.Config{Certificates: []tls.Certificate{*s.issue(ca, -time.Hour, time.Hour, "localhost")}}
+		server.StartTLS()
+		s.t.Cleanup(server.Close)
+		_, port, _ := net.SplitHostPort(server.Listener.Addr().String())
+		s.overTLS("engine", port)
+		s.trust(ca)
+	}}
 }
 
 // handshakes are peers that speak no TLS that the program does.
