@@ -71,20 +71,20 @@ func (c *call) airflowClient(config airflowclient.Config, roots *trust.Roots) *a
 		config.TLS, err = roots.ConfigFor(u.Hostname())
 		c.fault(err)
 	} else if err == nil && !isLoopback(u.Hostname()) {
-		c.overHTTP(u.Host)
+		c.inClear(u.Host, "Airflow's login and the token", "set the schema of connection "+airflowConnectionID+" to https")
 	}
 	client, err := airflowclient.New(config)
 	c.fault(err)
 	return client
 }
 
-// overHTTP tells that login, JWT and token can be read on their way.
-func (c *call) overHTTP(host string) {
+// inClear tells what can be read on its way to a host, or refuses to send it. instead is what to do.
+func (c *call) inClear(host, what, instead string) {
 	if c.yes("require-https", requireHTTPSEnv) {
-		c.fault(failure.Permanent("set the schema of connection "+airflowConnectionID+" to https", "http to %s is refused: --require-https", host))
+		c.fault(failure.Permanent(instead, "http to %s is refused: --require-https", host))
 		return
 	}
-	c.log.Warn("http to " + host + ": who sees that network can read Airflow's login and the token; set the schema of connection " + airflowConnectionID + " to https")
+	c.log.Warn("http to " + host + ": who sees that network can read " + what + "; " + instead)
 }
 
 func isLoopback(host string) bool {

@@ -214,7 +214,7 @@ func dryRunFlag() cli.Flag {
 }
 
 func requireHTTPSFlag() cli.Flag {
-	return &cli.BoolFlag{Name: "require-https", Usage: "refuse http to an Airflow on another host [$" + requireHTTPSEnv + "]", DisableDefaultText: true}
+	return &cli.BoolFlag{Name: "require-https", Usage: "refuse http to an Airflow, an Engine or an ECR on another host [$" + requireHTTPSEnv + "]", DisableDefaultText: true}
 }
 
 // roots gives the certificates to trust: the system's, and those of --ca-file.

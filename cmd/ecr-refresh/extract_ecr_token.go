@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"net/url"
+	"os"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -17,7 +19,7 @@ func (p *program) extractECRToken() *cli.Command {
 	return p.step(cli.Command{
 		Name:  "extract-ecr-token",
 		Usage: "step 1: get a token from ECR, check it at its registry, seal it",
-		Flags: []cli.Flag{&cli.BoolFlag{Name: "skip-registry-check", Usage: "leave the check to step 2, which makes it all the same", DisableDefaultText: true}},
+		Flags: []cli.Flag{requireHTTPSFlag(), &cli.BoolFlag{Name: "skip-registry-check", Usage: "leave the check to step 2, which makes it all the same", DisableDefaultText: true}},
 		Description: describe(`Gets one authorization token, which every account's registry in the region accepts that this AWS
 identity may reach. AWS credentials come from AWS's default chain (AWS_PROFILE, AWS_ACCESS_KEY_ID,
 a role, …).
@@ -39,12 +41,22 @@ Example:
 
 // extract reads the inputs of step 1, but for the seal.
 func (c *call) extract(roots *trust.Roots) steps.ExtractECRToken {
+	c.awsEndpoints()
 	return steps.ExtractECRToken{
 		Targets:  c.targetList(),
 		ECR:      steps.NewECR(steps.LoadAWS(roots, c.log)),
 		Registry: steps.NewRegistry(steps.NewTransport(roots)),
 		Now:      time.Now,
 		Log:      c.log,
+	}
+}
+
+// awsEndpoints looks at the addresses that AWS's SDK takes from the environment.
+func (c *call) awsEndpoints() {
+	for _, name := range []string{"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_ECR", "AWS_ENDPOINT_URL_ECR_PUBLIC"} {
+		if u, err := url.Parse(os.Getenv(name)); err == nil && u.Scheme == "http" && !isLoopback(u.Hostname()) {
+			c.inClear(u.Host, "the token", "give "+name+" as https")
+		}
 	}
 }
 

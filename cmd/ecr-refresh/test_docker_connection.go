@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"net/url"
 	"os"
 	"path/filepath"
 	"time"
@@ -17,6 +18,7 @@ func (p *program) testDockerConnection() *cli.Command {
 	return p.step(cli.Command{
 		Name:  "test-docker-connection",
 		Usage: "step 3: log in with the connection, as a Docker task would",
+		Flags: []cli.Flag{requireHTTPSFlag()},
 		Description: describe(`Compares the connection, as Airflow hands it to tasks, with what step 2 published; looks for entries of
 ~/.docker/config.json that would win over it; makes the Docker Engine log in with it.
 
@@ -61,8 +63,12 @@ func (c *call) dockerEngine() *steps.Engine {
 	if host == "none" {
 		return nil
 	}
-	engine, err := steps.NewEngine(host, c.dockerCertPath(), os.Getenv("DOCKER_TLS_VERIFY") != "")
+	certificates := c.dockerCertPath()
+	engine, err := steps.NewEngine(host, certificates, os.Getenv("DOCKER_TLS_VERIFY") != "")
 	c.fault(err)
+	if u, err := url.Parse(host); err == nil && (u.Scheme == "tcp" || u.Scheme == "http") && certificates == "" && !isLoopback(u.Hostname()) {
+		c.inClear(u.Host, "the token", "let the Engine speak TLS, and set DOCKER_TLS_VERIFY and DOCKER_CERT_PATH")
+	}
 	return engine
 }
 
