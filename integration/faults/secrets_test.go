@@ -26,6 +26,9 @@ func TestSecrets(t *testing.T) {
 				}
 				s.wantAlone()
 				s.wantNoSecret()
+				if r.also != nil {
+					r.also(s)
+				}
 			})
 		}
 	}
