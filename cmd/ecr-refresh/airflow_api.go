@@ -84,7 +84,7 @@ func (c *call) inClear(host, what, instead string) {
 		c.fault(failure.Permanent(instead, "http to %s is refused: --require-https", host))
 		return
 	}
-	c.log.Warn("http to " + host + ": who sees that network can read " + what + "; " + instead)
+	c.log.Warn("http to " + host + ": who sees that network can read " + what + "; " + instead) // #nosec G706 -- the log keeps each message on its line
 }
 
 func isLoopback(host string) bool {
