@@ -46,10 +46,10 @@ Examples:
 
 // plannedTargets is what a run would renew, or the registry that --registry names, with or without connections.
 func (c *call) plannedTargets() []steps.Target {
-	host := c.String("registry")
-	if host == "" {
+	if !c.IsSet("registry") {
 		return c.targetList()
 	}
+	host := c.String("registry")
 	ids := c.ids()
 	if len(ids) == 0 {
 		ids = []string{""}

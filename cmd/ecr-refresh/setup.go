@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -27,9 +28,9 @@ func (p *program) setup() *cli.Command {
 			dryRunFlag(), jsonFlag(), requireHTTPSFlag(),
 		},
 		Description: describe(`Makes what is missing, through Airflow's REST API: pool systemqueue, Variables ecr_aws_account and
-ecr_aws_region_name, connections airflow-api and docker_default, and the sealing identity. Shows what is there and
-what differs; changes nothing that exists without --force. Safe to run again. Then it logs in as the account of
-airflow-api, and checks that it can do what it must and no more.
+ecr_aws_region_name (ecr_targets for a --registry that these do not name), connections airflow-api and docker_default,
+and the sealing identity. Shows what is there and what differs; changes nothing that exists without --force. Safe to
+run again. Then it logs in as the account of airflow-api, and checks that it can do what it must and no more.
 
 The admin comes from ECR_REFRESH_ADMIN_{LOGIN,PASSWORD} or ECR_REFRESH_ADMIN_TOKEN, the account that is stored in
 airflow-api from ECR_REFRESH_AIRFLOW_{LOGIN,PASSWORD}; on a terminal, setup asks for what is missing.
@@ -41,6 +42,10 @@ Examples:
 		func(c *call) func(context.Context) ([]byte, error) {
 			want := c.wanted()
 			if c.Bool("print-cli") {
+				if want.base != "" {
+					_, err := airflowclient.New(airflowclient.Config{BaseURL: want.base})
+					c.fault(err)
+				}
 				return func(context.Context) ([]byte, error) { return want.commandLines(), nil }
 			}
 			return c.setup(want).run
@@ -49,29 +54,20 @@ Examples:
 
 // wanted is what Airflow shall have.
 type wanted struct {
-	account, region, host string
-	airflow               airflowclient.NewConnection // airflow-api
-	base                  string                      // the URL that airflow-api leads to
-	identity              bool
+	account, region string
+	targets         string // the value of Variable ecr_targets, in place of account and region
+	host            string
+	airflow         airflowclient.NewConnection // airflow-api
+	base            string                      // the URL that airflow-api leads to
+	identity        bool
 }
 
 // wanted reads the inputs that are no secret.
 func (c *call) wanted() wanted {
-	w := wanted{host: c.String("registry"), identity: !c.Bool("no-identity")}
-	var named steps.RegistryHost
-	if w.host != "" {
-		var err error
-		named, err = steps.ParseRegistryHost(w.host)
-		c.fault(err)
-		w.host = named.Name
-	}
-	if w.account = named.Account; w.account == "" || c.optional(c.account) != "" {
-		w.account = c.need(c.account, steps.CheckAccount)
-	}
-	if w.region = named.Region; w.region == "" || c.optional(c.region) != "" {
-		w.region = c.need(c.region, steps.CheckRegion)
-	}
-	if w.host == "" && len(c.faults) == 0 {
+	w := wanted{identity: !c.Bool("no-identity")}
+	if c.IsSet("registry") {
+		c.wantRegistry(&w)
+	} else if w.account, w.region = c.need(c.account, steps.CheckAccount), c.need(c.region, steps.CheckRegion); len(c.faults) == 0 {
 		host, err := steps.NewRegistryHost(w.account, w.region, "", false, false)
 		c.fault(err)
 		w.host = host.Name
@@ -81,6 +77,31 @@ func (c *call) wanted() wanted {
 	w.airflow = apiConnection(w.base)
 	w.airflow.Login, w.airflow.Password = conn.login, conn.password
 	return w
+}
+
+// wantRegistry wants the registry of --registry. One that its account and region do not name, by its form or since it has no
+// account, is declared as a target.
+func (c *call) wantRegistry(w *wanted) {
+	named, err := steps.ParseRegistryHost(c.String("registry"))
+	if err != nil {
+		c.fault(err)
+		return
+	}
+	w.host, w.account, w.region = named.Name, named.Account, named.Region
+	if plain, err := steps.NewRegistryHost(w.account, w.region, "", false, false); err != nil || plain.Name != w.host {
+		targets, _ := json.Marshal([]steps.Declaration{{ConnectionID: dockerID, Registry: w.host}}) // strings
+		w.targets = string(targets)
+	}
+	if named.Service == steps.ServiceECR {
+		c.contradicts(c.account, w.account, w.host)
+		c.contradicts(c.region, w.region, w.host)
+	}
+}
+
+func (c *call) contradicts(s setting, want, host string) {
+	if said, from := given(c.Context, s); said != "" && said != want {
+		c.fault(failure.Permanent("leave out "+from+", or --registry", "%s is %q, and registry %s has %s %s", from, said, host, s.flag, want))
+	}
 }
 
 // apiConnection gives the connection that leads to base. A base path has no other place than the host.

@@ -33,13 +33,12 @@ func (w wanted) commandLines() []byte {
 	if api.Port != 0 {
 		connection += fmt.Sprintf(" --conn-port %d", api.Port)
 	}
-	lines := []string{
-		fmt.Sprintf("airflow pools set %s %d %s", poolName, poolSlots, shellWord(poolUse)),
-		"airflow variables set " + accountKey + " " + w.account,
-		"airflow variables set " + regionKey + " " + w.region,
-		connection + " --conn-login " + login + " --conn-password " + password,
-		"airflow connections add " + dockerID + " --conn-type docker --conn-host " + w.host + " --conn-login AWS",
+	lines := []string{fmt.Sprintf("airflow pools set %s %d %s", poolName, poolSlots, shellWord(poolUse))}
+	for _, v := range w.variables() {
+		lines = append(lines, "airflow variables set "+v[0]+" "+shellWord(v[1]))
 	}
+	lines = append(lines, connection+" --conn-login "+login+" --conn-password "+password,
+		"airflow connections add "+dockerID+" --conn-type docker --conn-host "+w.host+" --conn-login AWS")
 	if w.identity {
 		lines = append(lines, "(umask 077; ecr-refresh keygen --json >ecr_refresh_keys.json)",
 			"airflow variables import --action-on-existing-key fail ecr_refresh_keys.json; rm ecr_refresh_keys.json")

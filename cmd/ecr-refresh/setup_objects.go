@@ -19,6 +19,7 @@ const (
 	poolUse       = "System maintenance tasks"
 	accountKey    = "ecr_aws_account"
 	regionKey     = "ecr_aws_region_name"
+	targetsKey    = "ecr_targets"
 	recipientKey  = "ecr_refresh_recipient"
 	privateKeyKey = "ecr_refresh_private_key"
 	hintForce     = "look at what differs, then let ecr-refresh setup --force change it"
@@ -57,16 +58,24 @@ func (o outcome) line() string {
 	return oneLine(line)
 }
 
+// variables are the keys and values of those that are no secret.
+func (w wanted) variables() [][2]string {
+	if w.targets != "" {
+		return [][2]string{{targetsKey, w.targets}}
+	}
+	return [][2]string{{accountKey, w.account}, {regionKey, w.region}}
+}
+
 func (s *setup) objects() []object {
-	all := []object{
-		s.pool(),
-		s.variable(accountKey, s.want.account),
-		s.variable(regionKey, s.want.region),
+	all := []object{s.pool()}
+	for _, v := range s.want.variables() {
+		all = append(all, s.variable(v[0], v[1]))
+	}
+	all = append(all,
 		s.connection(s.want.airflow, s.apiDiffers),
 		s.connection(airflowclient.NewConnection{
 			ID: dockerID, Type: "docker", Host: s.want.host, Login: "AWS", Description: "Amazon ECR, renewed by ecr-refresh",
-		}, s.dockerDiffers),
-	}
+		}, s.dockerDiffers))
 	if s.want.identity {
 		all = append(all, s.identity())
 	}
