@@ -89,8 +89,10 @@ func (d *doctor) examine(ctx context.Context) findings {
 	for _, group := range groups {
 		all = append(all, sideBySide(ctx, group)...)
 	}
-	if d.airflow != nil {
-		_ = d.airflow.Logout(context.WithoutCancel(ctx))
+	for _, client := range []*airflowclient.Client{d.airflow, d.reader} {
+		if client != nil {
+			_ = client.Logout(context.WithoutCancel(ctx)) // the second time of the same client, it does nothing
+		}
 	}
 	return all
 }

@@ -33,12 +33,16 @@ func (d *doctor) checkConnections(ctx context.Context) (f findings) {
 	}
 	version, err := d.airflow.Version(ctx)
 	if !f.judge("airflow", err, "Airflow %s answers at %s", version.Version, d.airflow.BaseURL()) {
+		d.airflow, d.reader = nil, nil
 		return f
 	}
 	if !strings.HasPrefix(version.Version, "3.") {
 		f.fail("airflow version", failure.Permanent("upgrade to Airflow 3", "Airflow %s has no API that ecr-refresh speaks", version.Version))
 	}
 	f.clock("clock of airflow", d.now(), version.Date)
+	if !d.checkLogin(ctx, &f) {
+		return f
+	}
 	found, failed := d.airflow.ConnectionsByID(ctx, d.wanted())
 	d.connections = found
 	d.hosts = map[string]string{}
@@ -49,6 +53,24 @@ func (d *doctor) checkConnections(ctx context.Context) (f findings) {
 		f.fail("connection "+id, failed[id])
 	}
 	return f
+}
+
+// checkLogin logs in as airflow-api's account. What would fail of the same trouble is left out.
+func (d *doctor) checkLogin(ctx context.Context, f *findings) bool {
+	role, err := d.airflow.SimpleRole(ctx)
+	if err != nil {
+		if d.reader == d.airflow {
+			d.reader = nil
+		}
+		d.airflow = nil
+	}
+	switch {
+	case !secret(airflowTokenEnv).Empty():
+		return f.judge("airflow login", err, "by the token of %s", airflowTokenEnv)
+	case role != "":
+		return f.judge("airflow login", err, "airflow-api's account logs in, with role %s", failure.Said(role))
+	}
+	return f.judge("airflow login", err, "airflow-api's account logs in")
 }
 
 // wanted are the ids of the connections that a run would renew.
@@ -134,7 +156,7 @@ func (d *doctor) checkRights(ctx context.Context) (f findings) {
 	ctx, cancel := limited(ctx)
 	defer cancel()
 	if d.airflow == nil {
-		f.skip("right to edit", "", "Airflow is not known")
+		f.skip("right to edit", "", "see airflow above")
 		return f
 	}
 	id := "ecr_refresh_probe_" + rand.Text()
@@ -150,8 +172,12 @@ func (d *doctor) checkRights(ctx context.Context) (f findings) {
 func (d *doctor) checkDAG(ctx context.Context) (f findings) {
 	ctx, cancel := limited(ctx)
 	defer cancel()
-	if d.readerErr != nil || d.reader == nil {
-		f.skip("pool, DAG and runs", "", "Airflow is not known")
+	switch {
+	case adminGiven() && d.readerErr != nil:
+		f.fail("pool, DAG and runs", d.readerErr)
+		return f
+	case d.reader == nil:
+		f.skip("pool, DAG and runs", "", "see airflow above")
 		return f
 	}
 	pool, err := d.reader.Pool(ctx, d.String("pool"))

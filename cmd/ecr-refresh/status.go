@@ -86,6 +86,9 @@ type renewed struct {
 func (s *status) read(ctx context.Context) error {
 	defer func() { _ = s.airflow.Logout(context.WithoutCancel(ctx)) }()
 	runs, err := s.airflow.DAGRuns(ctx, s.dag, statusRuns)
+	if errors.Is(err, airflowclient.ErrNotFound) {
+		return failure.Permanent("deploy it (ecr-refresh dag install), or name another (--dag-id)", "read runs of DAG %q: %w", s.dag, err)
+	}
 	if err != nil {
 		return fmt.Errorf("read runs of DAG %q: %w", s.dag, err)
 	}
