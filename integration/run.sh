@@ -12,4 +12,4 @@ integration/peers/install.sh
 if [ -z "${ECR_REFRESH_BIN:-}" ] && [ -x bin/ecr-refresh ]; then
   export ECR_REFRESH_BIN="$PWD/bin/ecr-refresh"
 fi
-INTEGRATION=required exec go test -count=1 -timeout 20m ./integration "$@"
+INTEGRATION=required exec go test -count=1 -timeout 40m ./integration "$@"

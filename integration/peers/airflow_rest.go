@@ -33,7 +33,7 @@ type StatusError struct {
 func (e *StatusError) Error() string { return fmt.Sprintf("airflow answers %d: %s", e.Status, e.Body) }
 
 func newRestClient(base string, login Login) restClient {
-	c := restClient{url: base, login: login, http: &http.Client{Timeout: 60 * time.Second}}
+	c := restClient{url: base, login: login, http: &http.Client{Timeout: 3 * time.Minute}}
 	c.token = sync.OnceValues(func() (string, error) {
 		var answer struct {
 			AccessToken string `json:"access_token"`
