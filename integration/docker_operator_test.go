@@ -168,7 +168,8 @@ func (w *world) wantEngineClosed(t *testing.T) {
 	}
 }
 
-// textDocument is document for an operator that pushes text.
+// textDocument is document for an operator that pushes text. Docker providers before 4.5.1 may leave lines of the log
+// before it.
 func (r run) textDocument(t *testing.T, task string) map[string]any {
 	t.Helper()
 	value, err := r.Airflow.XCom(t.Context(), r.dag, r.id, task)
@@ -178,7 +179,8 @@ func (r run) textDocument(t *testing.T, task string) map[string]any {
 	if err := json.Unmarshal(value, &text); err != nil {
 		t.Fatalf("the XCom of %s is no text: %v\n%s", task, err, value)
 	}
-	if err := json.Unmarshal([]byte(text), &doc); err != nil {
+	lines := strings.Split(text, "\n")
+	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &doc); err != nil {
 		t.Fatalf("the XCom of %s is no document: %v\n%s", task, err, text)
 	}
 	return doc
