@@ -108,9 +108,9 @@ func (c *Client) ImportErrors(ctx context.Context) ([]ImportError, error) {
 	return all, err
 }
 
-// XCom reads what a task returned, as JSON text; mapIndex is -1 for a task that is not mapped. A result that is text and
-// holds JSON is given as that JSON: Airflow stores it in one way or the other, by release and operator. ErrNotFound says
-// that the task returned nothing, or that there is no such task.
+// XCom reads what a task returned, as JSON text; mapIndex is -1 for a task that is not mapped. A result that is text is
+// given as it is: Airflow stores JSON in one way or the other, by release and operator, and an old DockerOperator leaves
+// lines of its log before it. ErrNotFound says that the task returned nothing, or that there is no such task.
 func (c *Client) XCom(ctx context.Context, dagID, runID, taskID string, mapIndex int) (string, error) {
 	const key = "return_value"
 	if err := checkName(dagID, runID, taskID); err != nil {
@@ -120,17 +120,17 @@ func (c *Client) XCom(ctx context.Context, dagID, runID, taskID string, mapIndex
 	err := c.find(ctx, missing("XCom"), key, &row, func(edit ...RequestEditorFn) (*http.Response, error) {
 		return c.api.GetXcomEntry(ctx, dagID, runID, taskID, key, &GetXcomEntryParams{MapIndex: &mapIndex}, edit...)
 	})
-	return string(unquoted(row.Value)), err
+	return unquoted(string(row.Value)), err
 }
 
-// unquoted takes JSON out of the strings that it was put into.
-func unquoted(text json.RawMessage) json.RawMessage {
-	for strings.HasPrefix(string(text), `"`) {
+// unquoted takes text out of the JSON strings that it was put into.
+func unquoted(text string) string {
+	for strings.HasPrefix(text, `"`) {
 		var inner string
-		if json.Unmarshal(text, &inner) != nil || !json.Valid([]byte(inner)) {
+		if json.Unmarshal([]byte(text), &inner) != nil {
 			break
 		}
-		text = json.RawMessage(strings.TrimSpace(inner))
+		text = strings.TrimSpace(inner)
 	}
 	return text
 }

@@ -91,7 +91,8 @@ func TestXComForms(t *testing.T) {
 	t.Parallel()
 	for stored, want := range map[string]string{
 		`{"a":1}`: `{"a":1}`, quoted(`{"a":1}`): `{"a":1}`, quoted(quoted(`{"a":1}`)): `{"a":1}`,
-		`null`: `null`, quoted("null"): `null`, quoted("plain"): `"plain"`, quoted(""): `""`, `[]`: `[]`,
+		`null`: `null`, quoted("null"): `null`, quoted("plain"): `plain`, quoted(""): ``, `[]`: `[]`,
+		quoted("a line of a log\n{\"a\":1}\n"): "a line of a log\n{\"a\":1}",
 	} {
 		a := newAirflow(t, routes{"GET /api/v2/dags/d/dagRuns/r/taskInstances/t/xcomEntries/return_value?map_index=2": says(200, `{"value":`+stored+`}`)})
 		if got, err := newClient(t, a.URL).XCom(t.Context(), "d", "r", "t", 2); err != nil || got != want {
