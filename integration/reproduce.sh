@@ -3,10 +3,12 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+commit="$(git rev-parse HEAD)"
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
 for place in a a/deeper/place; do
   git clone --quiet --no-local . "$work/$place/clone"
+  git -C "$work/$place/clone" checkout --quiet --detach "$commit"
   make --no-print-directory -C "$work/$place/clone" release >"$work/log" || { cat "$work/log" >&2; exit 1; }
 done
 diff -r "$work/a/clone/bin/release" "$work/a/deeper/place/clone/bin/release"

@@ -69,7 +69,9 @@ type doctor struct {
 
 func (c *call) doctorOf(roots *trust.Roots) *doctor {
 	d := &doctor{call: c, load: steps.LoadAWS(roots, c.log), registry: steps.NewRegistry(steps.NewTransport(roots)), now: time.Now}
-	d.airflowErr = c.excused(func() { d.airflow = c.airflow(roots) })
+	if d.airflowErr = c.excused(func() { d.airflow = c.airflow(roots) }); d.airflowErr != nil {
+		d.airflow = nil
+	}
 	d.reader, d.readerErr = d.airflow, d.airflowErr
 	if adminGiven() {
 		d.readerErr = c.excused(func() { d.reader = c.reader(roots) })

@@ -23,7 +23,7 @@ func (c *call) askAccount(who string, config *airflowclient.Config) {
 		c.prompt(who + ": ")
 		config.Login = readLine(file)
 	}
-	if config.Password.Empty() {
+	if config.Login != "" && config.Password.Empty() {
 		c.prompt(fmt.Sprintf("password of %q: ", config.Login))
 		config.Password = c.readPassword(file)
 	}

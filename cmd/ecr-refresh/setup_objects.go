@@ -83,7 +83,7 @@ func (s *setup) objects() []object {
 }
 
 // settleAll settles one object after the other. What Airflow refuses for good does not keep the others from being made;
-// when it cannot be reached, the rest is not tried.
+// when it cannot be reached, or takes no login of the admin, the rest is not tried.
 func (s *setup) settleAll(ctx context.Context) (all []outcome, failures []error) {
 	down := false
 	for _, o := range s.objects() {
@@ -92,7 +92,7 @@ func (s *setup) settleAll(ctx context.Context) (all []outcome, failures []error)
 			var err error
 			if done, err = s.settle(ctx, o); err != nil {
 				failures = append(failures, err)
-				down = !failure.IsPermanent(err)
+				down = !failure.IsPermanent(err) || !s.adminLogsIn(ctx)
 			}
 		}
 		all = append(all, done)
@@ -101,6 +101,11 @@ func (s *setup) settleAll(ctx context.Context) (all []outcome, failures []error)
 		}
 	}
 	return all, failures
+}
+
+func (s *setup) adminLogsIn(ctx context.Context) bool {
+	_, err := s.admin.SimpleRole(ctx)
+	return err == nil
 }
 
 // settle looks, and creates or updates where it may.
