@@ -44,7 +44,7 @@ func (w *world) staleConfig(t *testing.T) {
 	r.wantLog(t, test, file, peers.SandboxHost, "docker logout")
 }
 
-// helperConfig: a credential helper wins over every login, so that the connection is worth nothing on this worker.
+// helperConfig: docker-py asks a credential helper first, and fails with one that is not there.
 func (w *world) helperConfig(t *testing.T) {
 	file := w.dockerConfig(t, map[string]any{"credHelpers": map[string]string{peers.SandboxHost: "ecr-login"}})
 	d := w.copy(t, "helper", peers.SandboxHost, withEnv(map[string]string{"HOME": filepath.Dir(filepath.Dir(file))})...)
