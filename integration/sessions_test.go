@@ -5,6 +5,8 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"os"
+	"strings"
 	"sync/atomic"
 	"testing"
 )
@@ -21,7 +23,12 @@ func (w *world) revoked(t *testing.T) {
 	})
 	h.update(t, "ECR_REFRESH_AIRFLOW_URL="+door.URL).want(t, 0)
 	h.wantPassword(t, h.issued())
-	door.wantLogins(t, 2)
+	door.wantLogins(t, map[bool]int64{true: 2, false: 1}[revokes(os.Getenv("AIRFLOW"))])
+}
+
+// revokes tells the releases whose logout revokes a JWT: 3.2 brought the table for it. Before, one is good for a day.
+func revokes(release string) bool {
+	return !strings.HasPrefix(release, "3.0.") && !strings.HasPrefix(release, "3.1.")
 }
 
 // strangers: the API server that takes the calls knows nothing of the secret of the one that takes the logins.
