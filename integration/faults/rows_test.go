@@ -104,7 +104,8 @@ func network(peer string) (all []row) {
 	add("reset in the middle of an answer", "", toxic(`{"type":"limit_data","stream":"downstream","attributes":{"bytes":90}}`))
 	add("slow drip", "no answer", toxic(`{"type":"slicer","stream":"downstream","attributes":{"average_size":1,"size_variation":0,"delay":200000}}`))
 	add("silence", "no answer", toxic(`{"type":"timeout","stream":"downstream","attributes":{"timeout":0}}`))
-	add("no such host", "no such host", func(s *setting) { s.leadTo(peer, peer+".invalid:8080") })
+	add("no such host", "", func(s *setting) { s.leadTo(peer, peer+".invalid:8080") })
+	all[len(all)-1].also = (*setting).wantNoProxy
 	return all
 }
 
@@ -155,14 +156,17 @@ func withoutProxy() (all []row) {
 	const suffix = "example.invalid"
 	target := `[{"connection_id":"docker_default","registry":"123456789012.dkr.ecr.us-east-1.` + suffix + `","partition_suffix":"` + suffix + `"%s}]`
 	for peer, more := range map[string]string{"ecr": "", "registry": `,"endpoint":"https://api.ecr.us-east-1.amazonaws.com"`} {
-		all = append(all, row{peer: peer, from: "ecr", fault: "NO_PROXY, and no such host", exit: 1, says: named(peer), because: ": dial tcp: lookup ", inject: func(s *setting) {
+		all = append(all, row{peer: peer, from: "ecr", fault: "NO_PROXY, and no such host", exit: 1, says: named(peer), inject: func(s *setting) {
 			s.setenv("NO_PROXY", "127.0.0.1,localhost,."+suffix)
 			s.setenv("AIRFLOW_VAR_ECR_TARGETS", fmt.Sprintf(target, more))
-		}, also: func(s *setting) {
-			if refused := s.Proxy.Refused(); len(refused) > 0 {
-				s.t.Errorf("the proxy was asked for %v", refused)
-			}
-		}})
+		}, also: (*setting).wantNoProxy})
 	}
 	return all
+}
+
+// wantNoProxy: the sandbox's proxy was asked for no host but those that it answers for.
+func (s *setting) wantNoProxy() {
+	if refused := s.Proxy.Refused(); len(refused) > 0 {
+		s.t.Errorf("the proxy was asked for %v", refused)
+	}
 }
