@@ -1,9 +1,18 @@
 package integration
 
 import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -56,4 +65,55 @@ func asNobody(t *testing.T, cmd *exec.Cmd, paths ...string) {
 		}
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+}
+
+// What step 3 needs of an Engine. Who may use all of the socket is root on that host; a filter before it may pass no more
+// than this.
+func needed() []string { return []string{"HEAD /_ping", "GET /version", "POST /auth"} }
+
+// TestEngineFilter: with what is needed step 3 is green, and with one of it less the filter's refusal is told as one.
+func TestEngineFilter(t *testing.T) {
+	t.Parallel()
+	box, err := sandbox.Start(sandbox.Options{})
+	must(t, err)
+	t.Cleanup(func() { must(t, box.Close()) })
+	s := standIns{box}
+	s.connect(t, "filtered", s.host(), "old-filtered")
+	h := hand{site: s, bin: binary(t, t.TempDir()), dir: t.TempDir(), id: "filtered"}
+	h.extract(t).want(t, 0)
+	h.update(t).want(t, 0)
+	socket := strings.TrimPrefix(box.Engine.Host(), "unix://")
+	h.test(t, "DOCKER_HOST="+filter(t, socket, needed()...)).want(t, 0)
+	for _, lacking := range []string{"GET /version", "POST /auth"} {
+		passed := slices.DeleteFunc(needed(), func(call string) bool { return call == lacking })
+		h.test(t, "DOCKER_HOST="+filter(t, socket, passed...)).want(t, 2, "it answered 403 Forbidden", lacking)
+	}
+}
+
+// filteredEngine: the same calls are enough for a real Engine.
+func (w *world) filteredEngine(t *testing.T) {
+	h := w.session(t, "filtered")
+	h.update(t).want(t, 0)
+	h.test(t, "DOCKER_HOST="+filter(t, w.Docker.Socket, needed()...)).want(t, 0)
+}
+
+// filter is a proxy before an Engine's socket that passes some calls of any version of the API, and refuses all others in
+// HTML, as those that people use do. It gives its address.
+func filter(t *testing.T, socket string, calls ...string) string {
+	version := regexp.MustCompile(`^/v1\.\d+/`)
+	pass := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: "engine"})
+	pass.Transport = &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", socket)
+	}}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !slices.Contains(calls, r.Method+" "+version.ReplaceAllString(r.URL.Path, "/")) {
+			w.Header().Set("Content-Type", "text/html")
+			w.WriteHeader(http.StatusForbidden)
+			_, _ = io.WriteString(w, "<html><body><h1>403 Forbidden</h1></body></html>")
+			return
+		}
+		pass.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	return "tcp://" + server.Listener.Addr().String()
 }

@@ -78,6 +78,7 @@ func TestReal(t *testing.T) {
 	t.Run("ready-made token", w.readyMadeToken)
 	t.Run("engine stopped", w.engineStopped)
 	t.Run("broken ways", w.brokenWays)
+	t.Run("filtered engine", w.filteredEngine)
 	t.Run("jwt revoked", w.revoked)
 	t.Run("jwt of a stranger", w.strangers)
 	t.Run("restarted", w.restarted)
