@@ -26,9 +26,11 @@ import (
 )
 
 const (
-	// limit is the --timeout of each row; grace is what a program may take beside it on a busy machine.
-	limit = 4 * time.Second
-	grace = 6 * time.Second
+	// limit is the --timeout of a row that waits in vain, and patience of the others, which end by themselves; grace is what
+	// a program may take beside it on a busy machine.
+	limit    = 4 * time.Second
+	patience = 20 * time.Second
+	grace    = 6 * time.Second
 	// killLimit is what Airflow leaves a task between SIGTERM and SIGKILL.
 	killLimit = 5 * time.Second
 	// mostMemory is in KiB. A good run takes about 20 MiB; what a peer says must not change that much.
@@ -51,6 +53,9 @@ type row struct {
 	from        string                 // the peer whose setting it starts from; "" is its own
 	root        bool                   // root alone can make it: mounts a tmpfs, or gives a file away
 }
+
+// inVain is what a row says that ends at its deadline.
+const inVain = "no answer"
 
 // outcome is what a row came to.
 type outcome struct {
@@ -138,6 +143,9 @@ func rows() (all []row) {
 
 func (r row) run(t *testing.T) outcome {
 	s := newSetting(t, cmp.Or(r.from, r.peer), r.ahead)
+	if r.because != inVain {
+		s.limit = patience
+	}
 	r.inject(s)
 	if r.by != nil {
 		return r.by(s)
@@ -162,7 +170,7 @@ func (r row) judge(t *testing.T, s *setting, o outcome, p *process) {
 	switch {
 	case o.exit != r.exit:
 		t.Errorf("exit code %d, want %d:\n%s", o.exit, r.exit, stderr)
-	case o.took > limit+grace || o.exit == terminated && o.took > killLimit:
+	case o.took > s.limit+grace || o.exit == terminated && o.took > killLimit:
 		t.Errorf("took %s", o.took)
 	case r.exit != 0 && !(strings.Contains(o.error, r.says) && strings.Contains(o.error, r.because)):
 		t.Errorf("error is %q, want %q and %q in it", o.error, r.says, r.because)

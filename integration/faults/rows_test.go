@@ -41,7 +41,7 @@ func answers(peer string) (all []row) {
 	strange := stranger(peer)
 	anotherProgram := map[string]int{"airflow": 2, "engine": 2, "registry": 0} // of a registry the status alone is read
 	add("no answer", nil, "", "", sandbox.Fault{Drop: true})
-	add("hangs", nil, "no answer", "", sandbox.Fault{Delay: time.Hour})
+	add("hangs", nil, inVain, "", sandbox.Fault{Delay: time.Hour})
 	for _, status := range []int{429, 500, 502, 503, 504} {
 		add(fmt.Sprintf("answers %d", status), nil, fmt.Sprintf("answered %d", status), again, sandbox.Fault{Status: status, Body: "no"})
 	}
@@ -102,8 +102,8 @@ func network(peer string) (all []row) {
 	add("reset", "connection reset", toxic(`{"type":"reset_peer","stream":"downstream","attributes":{"timeout":0}}`))
 	add("reset in the middle of the request", "", toxic(`{"type":"limit_data","stream":"upstream","attributes":{"bytes":40}}`))
 	add("reset in the middle of an answer", "", toxic(`{"type":"limit_data","stream":"downstream","attributes":{"bytes":90}}`))
-	add("slow drip", "no answer", toxic(`{"type":"slicer","stream":"downstream","attributes":{"average_size":1,"size_variation":0,"delay":200000}}`))
-	add("silence", "no answer", toxic(`{"type":"timeout","stream":"downstream","attributes":{"timeout":0}}`))
+	add("slow drip", inVain, toxic(`{"type":"slicer","stream":"downstream","attributes":{"average_size":1,"size_variation":0,"delay":200000}}`))
+	add("silence", inVain, toxic(`{"type":"timeout","stream":"downstream","attributes":{"timeout":0}}`))
 	add("no such host", "", func(s *setting) { s.leadTo(peer, peer+".invalid:8080") })
 	all[len(all)-1].also = (*setting).wantNoProxy
 	return all
