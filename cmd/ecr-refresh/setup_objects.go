@@ -117,8 +117,9 @@ func (s *setup) settle(ctx context.Context, o object) (outcome, error) {
 	if missing {
 		act, doing, did = o.create, "create", "created"
 	}
+	done.Note = note
 	if err == nil {
-		done.Note, done.Differs = note, append(done.Differs, differs...)
+		done.Differs = append(done.Differs, differs...)
 	}
 	switch {
 	case err != nil && !missing:
@@ -177,13 +178,24 @@ func (s *setup) variable(key, value string) object {
 			case v.Masked():
 				return nil, fmt.Sprintf(notCompared, "value"), err
 			case v.Value.Equal(want.Value):
-				return nil, "", err
+				return nil, s.overruled(ctx, key), err
 			}
-			return []string{"its value is another than " + value}, "", err
+			return []string{"its value is another than " + value}, s.overruled(ctx, key), err
 		},
 		create: func(ctx context.Context) error { return s.admin.CreateVariable(ctx, want) },
 		update: func(ctx context.Context) error { return s.admin.UpdateVariable(ctx, want) },
 	}
+}
+
+// overruled tells of a targets list, which the DAG takes in the place of account and region.
+func (s *setup) overruled(ctx context.Context, key string) string {
+	if key == targetsKey {
+		return ""
+	}
+	if _, err := s.admin.Variable(ctx, targetsKey); err != nil {
+		return "" // not there
+	}
+	return "Variable " + targetsKey + " is there, and the DAG takes that"
 }
 
 func (s *setup) connection(want airflowclient.NewConnection, differs func(airflowclient.Connection) []string) object {
