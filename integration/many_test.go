@@ -35,14 +35,15 @@ func (w *world) many(t *testing.T) {
 	w.wantMany(t, tokens, r)
 }
 
-// setMany makes the connections, each with a password that has grown old, and gives the targets list.
+// setMany makes the connections, with a password that has grown old (one for all: see oldPasswords), and gives the targets
+// list.
 func (w *world) setMany(t *testing.T) (targets []map[string]string) {
 	t.Helper()
 	var all []peers.Connection
+	old := "old-password-" + rand.Text()
 	for i := range manyConnections {
 		id := fmt.Sprintf("docker_many_%04d", i)
 		host := fmt.Sprintf("%s.dkr.ecr.eu-test-%d.amazonaws.com", peers.SandboxAccount, 1+i%manyRegions)
-		old := "old-password-" + rand.Text()
 		all = append(all, peers.Connection{ID: id, Type: "docker", Host: &host, Login: new("AWS"), Password: &old})
 		targets = append(targets, map[string]string{"connection_id": id, "registry": host})
 	}
