@@ -1,5 +1,6 @@
 // Command compat runs the tests on real peers for each release of Airflow under each of its auth managers, and writes
-// what it saw into the README, as one table. No row is written by hand, and none comes from anything but this run.
+// what it saw into the README, as one table. No row is written by hand: those of other releases and auth managers are of
+// earlier runs.
 //
 //	compat [--releases 3.0.6,3.3.2] [--auth-managers simple,fab] [--readme README.md]
 package main

@@ -89,7 +89,40 @@ func (r row) result() string {
 	return fmt.Sprintf("green (%d tests)", r.passed)
 }
 
-// rewrite puts the table between its two marks.
+// merge adds to a table those lines of an older one that are of another release or auth manager: each has the day of its run.
+func merge(table, older string) string {
+	head, lines := split(table)
+	_, old := split(older)
+	ran := map[string]bool{}
+	for _, line := range lines {
+		ran[place(line)] = true
+	}
+	for _, line := range old {
+		if !ran[place(line)] {
+			lines = append(lines, line)
+		}
+	}
+	slices.SortStableFunc(lines, func(a, b string) int { return strings.Compare(place(a), place(b)) })
+	return head + strings.Join(lines, "")
+}
+
+// split parts the two lines at a table's head from its rows.
+func split(table string) (head string, rows []string) {
+	lines := slices.Collect(strings.Lines(table))
+	at := min(2, len(lines))
+	return strings.Join(lines[:at], ""), lines[at:]
+}
+
+// place is the release and auth manager of a line, the simple one first.
+func place(line string) string {
+	cells := strings.Split(line, " | ")
+	if len(cells) < 2 {
+		return ""
+	}
+	return cells[0] + " " + strings.Replace(cells[1], "simple", "", 1)
+}
+
+// rewrite puts the table between its two marks, with what stands there of other releases and auth managers.
 func rewrite(file, table string) error {
 	const begin, end = "<!-- compat -->\n", "<!-- /compat -->\n"
 	text, err := os.ReadFile(file)
@@ -97,9 +130,9 @@ func rewrite(file, table string) error {
 		return err
 	}
 	before, rest, found := bytes.Cut(text, []byte(begin))
-	_, after, closed := bytes.Cut(rest, []byte(end))
+	older, after, closed := bytes.Cut(rest, []byte(end))
 	if !found || !closed {
 		return fmt.Errorf("%s has no lines %q and %q for the table", file, strings.TrimSpace(begin), strings.TrimSpace(end))
 	}
-	return os.WriteFile(file, slices.Concat(before, []byte(begin+table+end), after), 0o644)
+	return os.WriteFile(file, slices.Concat(before, []byte(begin+merge(table, string(older))+end), after), 0o644)
 }

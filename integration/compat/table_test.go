@@ -63,13 +63,16 @@ func TestRewrite(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	write("before\n<!-- compat -->\nold\n<!-- /compat -->\nafter\n")
+	const head = "| Airflow | auth manager | day |\n|---|---|---|\n"
+	write("before\n<!-- compat -->\n" + head + "| 3.0.6 | simple | 1 |\n| 3.0.6 | fab | 1 |\n| 3.1.8 | simple | 1 |\n<!-- /compat -->\nafter\n")
 	for range 2 {
-		if err := rewrite(file, "new\n"); err != nil {
+		if err := rewrite(file, head+"| 3.2.2 | fab | 2 |\n| 3.2.2 | simple | 2 |\n| 3.0.6 | fab | 2 |\n| 3.0.6 | fab | 3 |\n"); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if got, _ := os.ReadFile(file); string(got) != "before\n<!-- compat -->\nnew\n<!-- /compat -->\nafter\n" {
+	want := "before\n<!-- compat -->\n" + head + "| 3.0.6 | simple | 1 |\n| 3.0.6 | fab | 2 |\n| 3.0.6 | fab | 3 |\n| 3.1.8 | simple | 1 |\n" +
+		"| 3.2.2 | simple | 2 |\n| 3.2.2 | fab | 2 |\n<!-- /compat -->\nafter\n"
+	if got, _ := os.ReadFile(file); string(got) != want {
 		t.Errorf("got %q", got)
 	}
 	write("no marks\n")
