@@ -5,9 +5,9 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
-	"regexp"
 	"strings"
 	"time"
 
@@ -16,7 +16,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
 	"github.com/aws/aws-sdk-go-v2/service/ecr/types"
 	"github.com/aws/aws-sdk-go-v2/service/ecrpublic"
-	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
 	transport "github.com/aws/smithy-go/endpoints"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
@@ -172,6 +171,8 @@ func ecrError(peer string, err error) error {
 	switch {
 	case errors.As(err, new(*http.MaxBytesError)):
 		return failure.Transient("look at the proxy between this machine and AWS", "%s's answer is longer than %d MiB", peer, mostAnswer>>20)
+	case ofContainer(err) && errors.As(err, &api):
+		return containerError(api)
 	case errors.As(err, &api) && api.ErrorCode() != unknownCode:
 		return ecrAPIError(api, hintRight(err))
 	case hasIMDS(err):
@@ -179,13 +180,16 @@ func ecrError(peer string, err error) error {
 	case errors.As(err, &answer) && !isNetwork(err):
 		return strangeAnswer(service(err, peer), answer.Response.Response)
 	case credentials && !isNetwork(err):
-		return failure.Permanent(hintCredentials, "get AWS credentials: %s", credentialsCause(cause))
+		return credentialsError(cause)
 	}
 	return failure.Network(service(err, peer), err)
 }
 
 // service gives AWS's service that was called: STS or SSO, where credentials are fetched within a call of ECR.
 func service(err error, outermost string) string {
+	if ofContainer(err) {
+		return containerEndpoint
+	}
 	var call *smithy.OperationError
 	for ; errors.As(err, &call); err = call.Err {
 		outermost = call.Service()
@@ -210,68 +214,16 @@ func strangeAnswer(peer string, resp *http.Response) error {
 	return failure.Transient(hintECR, "%s answered %d with what is not AWS's JSON, or is cut", peer, resp.StatusCode)
 }
 
-// credentialsCause keeps what a credential_process printed out of the log: it may be the credentials.
-func credentialsCause(cause string) string {
-	if strings.Contains(cause, "process") {
-		return "credential_process failed: run it by hand"
-	}
-	return failure.Said(cause)
-}
-
 func isNetwork(err error) bool {
 	var network net.Error
+	if errors.As(err, new(*fs.PathError)) { // its cause looks like a net.Error
+		return false
+	}
 	return failure.IsCertificate(err) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.As(err, &network)
 }
 
-// hasIMDS tells whether the credential chain ran to its end, the instance metadata service, in vain.
-func hasIMDS(err error) bool {
-	var call *smithy.OperationError
-	for ; errors.As(err, &call); err = call.Err {
-		if call.Service() == "ec2imds" {
-			return true
-		}
-	}
-	return false
-}
-
-// metadataSaid is how the SDK reports an answer. (Its error for 401 hides what it wraps.)
-const metadataSaid = `StatusCode: (\d{3}), request to EC2 IMDS failed`
-
-// metadataError tells why the last of the chain gave no credentials, by what the instance metadata service answered.
-// https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html#instance-metadata-returns
-func metadataError(err error) error {
-	const none = "no AWS credentials found in the environment or the AWS files, and "
-	m := regexp.MustCompile(metadataSaid).FindStringSubmatch(err.Error())
-	switch {
-	case m == nil && errors.Is(err, context.DeadlineExceeded):
-		return failure.Permanent(hintHop, none+"the instance's metadata service does not answer in time")
-	case m == nil:
-		return failure.Permanent(hintCredentials, none+"no instance metadata service answers")
-	case m[1] == "401":
-		return failure.Permanent(hintHop, none+"the instance's metadata service answers, but its session token does not arrive")
-	case m[1] == "404":
-		return failure.Permanent("attach a role to the instance, or set AWS_PROFILE or AWS_ACCESS_KEY_ID", none+"this instance has no role")
-	}
-	return failure.Permanent(hintCredentials, none+"the instance's metadata service answers %s", m[1])
-}
-
-// hintRight names what the identity must be allowed: by the innermost call, since a role is assumed within ECR's.
-func hintRight(err error) (hint string) {
-	hint = "allow ecr:GetAuthorizationToken on resource * to this identity"
-	var call *smithy.OperationError
-	for ; errors.As(err, &call); err = call.Err {
-		switch call.Service() {
-		case ecrpublic.ServiceID:
-			hint = "allow ecr-public:GetAuthorizationToken and sts:GetServiceBearerToken on resource * to this identity"
-		case sts.ServiceID:
-			hint = "allow sts:AssumeRole on the role to this identity, and this identity in the role's trust policy; look at external_id"
-		}
-	}
-	return hint
-}
-
 func ecrAPIError(api smithy.APIError, right string) error {
-	answer := fmt.Sprintf("AWS answered %s: %s", api.ErrorCode(), failure.Said(api.ErrorMessage()))
+	answer := "AWS answered " + coded(api)
 	if strings.HasPrefix(api.ErrorMessage(), "Signature expired") || strings.HasPrefix(api.ErrorMessage(), "Signature not yet current") {
 		return failure.Permanent("set this machine's clock (NTP): AWS takes what was signed within 15 minutes of its own", "%s", answer)
 	}
@@ -279,22 +231,32 @@ func ecrAPIError(api smithy.APIError, right string) error {
 		return failure.Transient(hintWait, "%s", answer)
 	}
 	switch api.ErrorCode() {
-	case "AccessDeniedException", "AccessDenied", "UnauthorizedOperation":
+	case "AccessDeniedException", "AccessDenied", "UnauthorizedOperation", "InvalidIdentityToken", "IDPRejectedClaim",
+		"UnauthorizedException", "ForbiddenException", "InvalidGrantException", "InvalidClientException", "UnauthorizedClientException": // the last five are SSO's
 		return failure.Permanent(right, "%s", answer)
 	case "UnrecognizedClientException", "InvalidClientTokenId", "InvalidSignatureException", "SignatureDoesNotMatch",
 		"IncompleteSignature", "MissingAuthenticationToken", "MissingAuthenticationTokenException":
 		return failure.Permanent("look at the access key, its secret, the region and this machine's clock", "%s", answer)
 	case "ExpiredTokenException", "ExpiredToken", "RequestExpired":
 		return failure.Permanent("renew the AWS session (SSO login, role or AWS_SESSION_TOKEN) and look at the clock", "%s", answer)
-	case "InvalidParameterException", "UnsupportedCommandException", "ValidationError", "OptInRequired", "InvalidIdentityToken", "RegionDisabledException":
+	case "InvalidParameterException", "UnsupportedCommandException", "ValidationError", "OptInRequired", "RegionDisabledException":
 		return failure.Permanent("look at account and region", "%s", answer)
 	}
 	return failure.Transient(hintAgain, "%s", answer)
 }
 
+// coded is what an answer in AWS's words says. The SDK puts "UnknownError" where there is no message.
+func coded(api smithy.APIError) string {
+	if message := failure.Said(api.ErrorMessage()); message != "" && message != unknownCode {
+		return api.ErrorCode() + ": " + message
+	}
+	return api.ErrorCode()
+}
+
 const (
 	hintWait        = "wait and run it again; ECR's limit is 20 calls a second"
 	hintCredentials = "set AWS_PROFILE or AWS_ACCESS_KEY_ID, or give the worker a role"
+	hintSSO         = "log in anew (aws sso login), and look at sso_account_id and sso_role_name of the profile"
 	// A session token is sent in a packet that goes no further than the hop limit: with 1, into no container.
 	hintHop = "in a container, set the instance's hop limit to 2 (aws ec2 modify-instance-metadata-options --http-put-response-hop-limit 2); elsewhere, AWS_PROFILE or AWS_ACCESS_KEY_ID"
 )
