@@ -57,7 +57,7 @@ func TestECRTellsWhyThereAreNoCredentials(t *testing.T) {
 			metadata.Retryer = aws.NopRetryer{}
 		}
 		ecr := steps.NewECR(func(context.Context, string) (aws.Config, error) {
-			return aws.Config{Credentials: ec2rolecreds.New(func(o *ec2rolecreds.Options) {
+			return aws.Config{Retryer: once, Credentials: ec2rolecreds.New(func(o *ec2rolecreds.Options) {
 				o.Client = imds.New(metadata)
 			})}, nil
 		})
@@ -94,7 +94,7 @@ func TestECRTellsWhatAContainersEndpointAnswers(t *testing.T) {
 			server.Close()
 		}
 		ecr := steps.NewECR(func(context.Context, string) (aws.Config, error) {
-			return aws.Config{Credentials: endpointcreds.New(server.URL, func(o *endpointcreds.Options) { o.Retryer = aws.NopRetryer{} })}, nil
+			return aws.Config{Retryer: once, Credentials: endpointcreds.New(server.URL, func(o *endpointcreds.Options) { o.Retryer = aws.NopRetryer{} })}, nil
 		})
 		_, err := ecr(t.Context(), steps.TokenSource{Service: steps.ServiceECR, Region: region})
 		wantError(t, err, row.says)
@@ -168,6 +168,9 @@ func TestECRTellsSourcesOfCredentialsApart(t *testing.T) { // not parallel: the 
 		})
 	}
 }
+
+// once lets AWS's SDK try no call again.
+func once() aws.Retryer { return aws.NopRetryer{} }
 
 // credentialsFrom makes AWS's SDK ask a source at url.
 func credentialsFrom(t *testing.T, source, url string) {
