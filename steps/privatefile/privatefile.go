@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"ecr-refresh/steps/failure"
@@ -82,9 +83,10 @@ func check(f *os.File, forbidden fs.FileMode) error {
 	return nil
 }
 
-// CheckWrite tells beforehand whether Write could write: the folder takes a file, and no device or pipe is in its place.
+// CheckWrite tells beforehand whether Write could write: the folder takes a file, and no device or pipe, nor a link to one,
+// is in its place.
 func CheckWrite(path string) error {
-	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() && info.Mode().Type() != fs.ModeSymlink {
+	if !replaceable(path) {
 		return failure.Permanent("name a file", "write %q: it is not a regular file", path)
 	}
 	draft, err := draft(path, nil)
@@ -92,6 +94,19 @@ func CheckWrite(path string) error {
 		return writeError(path, err)
 	}
 	return os.Remove(draft)
+}
+
+// replaceable tells a file, a link to one, and nothing at all. What leads into /proc, as /dev/stdout does, may end at a file,
+// but whoever names it does not mean that link itself.
+func replaceable(path string) bool {
+	info, err := os.Lstat(path)
+	if err == nil && info.Mode().Type() == fs.ModeSymlink {
+		if to, _ := os.Readlink(path); strings.HasPrefix(to, "/proc/") {
+			return false
+		}
+		info, err = os.Stat(path)
+	}
+	return err != nil || info.Mode().IsRegular()
 }
 
 // Write puts text at path, whole or not at all: a temporary file (0600) in the same folder, synced, then renamed over

@@ -152,6 +152,24 @@ func checkAlone(t *testing.T, folder string, names ...string) {
 	}
 }
 
+// /dev/stdout is a link to what is no file: to put a file in its place would take it from everybody.
+func TestCheckWriteRefuses(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	pipe, toPipe, stdout, toFile := filepath.Join(folder, "pipe"), filepath.Join(folder, "to-pipe"), filepath.Join(folder, "stdout"), filepath.Join(folder, "to-file")
+	plain := filepath.Join(folder, "plain")
+	if err := errors.Join(file("kept", 0o600)(plain), os.Symlink(plain, toFile), syscall.Mkfifo(pipe, 0o600), os.Symlink(pipe, toPipe),
+		os.Symlink("/proc/self/fd/1", stdout)); err != nil {
+		t.Fatal(err)
+	}
+	for path, fits := range map[string]bool{folder: false, pipe: false, toPipe: false, stdout: false, plain: true, toFile: true, filepath.Join(folder, "none"): true} {
+		if err := privatefile.CheckWrite(path); (err == nil) != fits || err != nil && !strings.Contains(err.Error(), "not a regular file") {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	checkAlone(t, folder, "pipe", "plain", "stdout", "to-file", "to-pipe")
+}
+
 // What stands at the path when a write fails must still stand there, with no draft beside it.
 func TestWriteFails(t *testing.T) {
 	t.Parallel()
