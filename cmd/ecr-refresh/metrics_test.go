@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -116,6 +117,30 @@ func TestMetricsSideBySide(t *testing.T) {
 	all.Wait()
 	if n := len(scraped(t, path)[metricExpiry]); n != 20 {
 		t.Errorf("%d of 20 connections are left", n)
+	}
+}
+
+// Whoever may read the folder can hold its lock: a step does not wait for him for ever.
+func TestMetricsDoNotWaitForEver(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "ecr_refresh.prom")
+	folder, err := os.Open(filepath.Dir(path))
+	if err == nil {
+		err = syscall.Flock(int(folder.Fd()), syscall.LOCK_EX)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer folder.Close()
+	done := make(chan error, 1)
+	go func() { done <- (measurement{step: "run"}).update(path) }()
+	select {
+	case err := <-done:
+		if err == nil || !strings.Contains(err.Error(), "lock") {
+			t.Errorf("%v", err)
+		}
+	case <-time.After(3 * lockWait):
+		t.Error("it still waits")
 	}
 }
 
