@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,6 +30,9 @@ func (e *Engine) Reach(ctx context.Context) (version, api string, err error) {
 	var v types.Version
 	if err := e.call(ctx, http.MethodGet, "/version", nil, &v); err != nil {
 		return "", "", fmt.Errorf("ask Docker Engine at %s: %w", e.Host, judged(err, "look at the Engine's log"))
+	}
+	if v.Version == "" {
+		return "", "", failure.Permanent(hintNoEngine, "ask Docker Engine at %s: it names no version", e.Host)
 	}
 	return failure.Said(v.Version), failure.Said(v.APIVersion), nil
 }
@@ -68,6 +72,8 @@ func judged(err error, hintSlow string) error {
 		return failure.Permanent("give the Engine the registry's certificate: /etc/docker/certs.d/HOST/ca.crt", "%w", err)
 	case said.status == http.StatusTooManyRequests:
 		return failure.Transient(hintAgain, "%w", err)
+	case slices.Contains([]int{http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed}, said.status):
+		return failure.Permanent(hintNoEngine, "%w", err)
 	}
 	return failure.Transient("look at the Engine's log", "%w", err)
 }

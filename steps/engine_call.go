@@ -31,10 +31,17 @@ type Engine struct {
 	http *http.Client
 }
 
-// NewEngine makes an Engine. host is as in DOCKER_HOST (unix:///path or tcp://host:port); certPath, where not empty, is a
+// NewEngine makes an Engine. host is as in DOCKER_HOST (unix:///path or tcp://host:port; as with docker-py, unix://path is
+// unix:///path); certPath, where not empty, is a
 // folder with ca.pem, cert.pem and key.pem as in DOCKER_CERT_PATH, and turns TLS on.
 func NewEngine(host, certPath string, verify bool) (*Engine, error) {
 	scheme, address, _ := strings.Cut(host, "://")
+	if strings.Contains(address, "@") {
+		return nil, failure.Permanent("leave it out: an Engine asks for a certificate, not for a login", "read Engine host: it holds a login")
+	}
+	if scheme == "unix" && address != "" && address[0] != '/' {
+		address = "/" + address
+	}
 	transport, base := new(http.Transport), "http://"+address
 	err := sockets.ConfigureTransport(transport, scheme, address)
 	if err == nil && (address == "" || !slices.Contains([]string{"unix", "tcp", "http"}, scheme)) {
@@ -67,15 +74,10 @@ func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse
 
 // call sends one request and reads its answer into a value. in may be nil.
 func (e *Engine) call(ctx context.Context, method, path string, in, into any) error {
-	body, err := json.Marshal(in)
+	req, err := e.request(ctx, method, path, in)
 	if err != nil {
 		return err
 	}
-	req, err := http.NewRequestWithContext(ctx, method, e.base+path, bytes.NewReader(body))
-	if err != nil {
-		return failure.Permanent(hintNoEngine, "its address is not valid")
-	}
-	req.Header.Set("Content-Type", "application/json")
 	resp, err := e.http.Do(req)
 	if err != nil {
 		return unreached(err)
@@ -91,6 +93,25 @@ func (e *Engine) call(ctx context.Context, method, path string, in, into any) er
 		return engineSaid{resp.StatusCode, said.Message}
 	}
 	return unread(answer.Decode(into))
+}
+
+// request makes one without a body where in is nil: not every proxy passes a GET that has one.
+func (e *Engine) request(ctx context.Context, method, path string, in any) (*http.Request, error) {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return nil, err
+	}
+	if in == nil {
+		body = nil
+	}
+	req, err := http.NewRequestWithContext(ctx, method, e.base+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, failure.Permanent(hintNoEngine, "its address is not valid")
+	}
+	if in != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	return req, nil
 }
 
 const (
