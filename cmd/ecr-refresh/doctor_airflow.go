@@ -203,7 +203,7 @@ func (f *findings) readable(name string, err error, missing string) bool {
 		return true
 	case errors.Is(err, airflowclient.ErrNotFound):
 		f.fail(name, failure.Permanent(missing, "Airflow has none"))
-	case errors.As(err, &refused) && strings.Contains(err.Error(), "403"):
+	case errors.As(err, &refused) && strings.Contains(err.Error(), "answered 403"):
 		f.skip(name, hintReader, "this account may not read it")
 	default:
 		f.fail(name, err)
