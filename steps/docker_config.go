@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -22,6 +23,7 @@ const maxDockerConfig = 1 << 20
 // login. No password in it is kept.
 type DockerConfig struct {
 	path        string
+	fault       error             // what makes docker-py, and with it every Docker task, fail before any login
 	users       map[string]string // of auths, by their keys
 	credsStore  string
 	credHelpers map[string]string
@@ -42,20 +44,41 @@ func ReadDockerConfig(path string) (DockerConfig, error) {
 		return config, fmt.Errorf("read %s: %w", path, errors.Unwrap(err))
 	}
 	var file struct {
-		Auths       map[string]struct{ Auth string } `json:"auths"`
-		CredsStore  string                           `json:"credsStore"`
-		CredHelpers map[string]string                `json:"credHelpers"`
+		Auths       map[string]json.RawMessage `json:"auths"`
+		CredsStore  string                     `json:"credsStore"`
+		CredHelpers map[string]string          `json:"credHelpers"`
 	}
 	if json.Unmarshal(text, &file) != nil {
 		return config, fmt.Errorf("read %s: not the JSON of a Docker config", path)
 	}
 	config.credsStore, config.credHelpers, config.users = file.CredsStore, file.CredHelpers, map[string]string{}
-	for key, entry := range file.Auths {
-		login, _ := base64.StdEncoding.DecodeString(entry.Auth) // of what is none, docker-py makes an error
-		user, _, _ := strings.Cut(string(login), ":")
-		config.users[key] = user
+	for _, key := range slices.Sorted(maps.Keys(file.Auths)) {
+		if config.users[key], err = userOf(file.Auths[key]); err != nil {
+			config.fault = failure.Permanent("remove this entry from the worker's file (docker logout, or edit it)",
+				"docker-py cannot read %s, and every Docker task fails of it: entry auths[%q] %w", path, key, err)
+		}
 	}
 	return config, nil
+}
+
+// userOf reads the login of an auths entry as docker-py does (docker/auth.py, parse_auth), whose base64 leaves out what is
+// not of its alphabet.
+func userOf(entry json.RawMessage) (string, error) {
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(entry, &fields) != nil || fields == nil {
+		return "", errors.New("is no object")
+	}
+	if fields["auth"] == nil || fields["identitytoken"] != nil {
+		return "", nil
+	}
+	var auth string
+	_ = json.Unmarshal(fields["auth"], &auth) // what is no text, docker-py cannot decode
+	login, err := base64.StdEncoding.DecodeString(regexp.MustCompile(`[^A-Za-z0-9+/=]`).ReplaceAllString(auth, ""))
+	user, _, found := strings.Cut(string(login), ":")
+	if err != nil || !found {
+		return "", errors.New(`has an "auth" that is not user:password in base64`)
+	}
+	return user, nil
 }
 
 // DockerLogin is what DockerHook logs in to: Server is made of the connection's host and port, Registry is the host that
@@ -70,6 +93,9 @@ type DockerLogin struct {
 // Server as it is written, and a pull looks for Registry first: with a scheme or a port in Server, a stale auths entry is found
 // before it. warning is for what does no harm to the image names that people write; err for what does.
 func (c DockerConfig) Check(ctx context.Context, l DockerLogin) (warning string, err error) {
+	if c.fault != nil {
+		return "", c.fault
+	}
 	if err := c.checkHelpers(ctx, l); err != nil {
 		return "", err
 	}

@@ -83,6 +83,7 @@ func TestDockerConfigNamesTheEntry(t *testing.T) {
 		{`{"credsStore":"missing"}`, "r.example.com", `entry credsStore = "missing": docker-credential-missing is not on PATH`},
 		{`{"credHelpers":{"r.example.com":"broken"}}`, "r.example.com", `entry credHelpers["r.example.com"] = "broken": docker-credential-broken fails`},
 		{`{"credsStore":"empty"}`, "r.example.com", ""},
+		{`{"auths":{"other":{"auth":"S3CRET"}}}`, "r.example.com", `every Docker task fails of it: entry auths["other"]`},
 		{`{}`, "r.example.com:443", `log in to "r.example.com:443"`},
 		{`{"auths":{"other":{}},"credHelpers":{"other":"x"}}`, "r.example.com", ""},
 	} {
