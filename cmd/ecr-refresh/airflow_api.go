@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/url"
 	"strings"
+	"time"
 
 	"ecr-refresh/airflowclient"
 	"ecr-refresh/steps/failure"
@@ -46,6 +48,15 @@ func (c *call) reader(roots *trust.Roots) *airflowclient.Client {
 	conn, how := c.airflowConnection()
 	return c.airflowClient(c.admin(c.airflowBase(conn, how)), roots)
 }
+
+// logOut is best effort, and goes on where ctx has ended: the JWT dies by itself in a day.
+func logOut(ctx context.Context, client *airflowclient.Client) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), logOutLimit)
+	defer cancel()
+	_ = client.Logout(ctx)
+}
+
+const logOutLimit = 2 * time.Second
 
 func adminGiven() bool {
 	_, login := connectionFields(adminPrefix)

@@ -93,7 +93,7 @@ func (d *doctor) examine(ctx context.Context) findings {
 	}
 	for _, client := range []*airflowclient.Client{d.airflow, d.reader} {
 		if client != nil {
-			_ = client.Logout(context.WithoutCancel(ctx)) // the second time of the same client, it does nothing
+			logOut(ctx, client) // the second time of the same client, it does nothing
 		}
 	}
 	return all

@@ -146,10 +146,8 @@ type setupResult struct {
 }
 
 func (s *setup) run(ctx context.Context) ([]byte, error) {
-	defer func() {
-		_ = s.admin.Logout(context.WithoutCancel(ctx))
-		_ = s.account.Logout(context.WithoutCancel(ctx))
-	}()
+	defer logOut(ctx, s.admin)
+	defer logOut(ctx, s.account)
 	objects, failures := s.settleAll(ctx)
 	result := setupResult{Objects: objects}
 	if err := failure.Join(failures); err == nil || failure.IsPermanent(err) {

@@ -84,7 +84,7 @@ type renewed struct {
 
 // read goes back through the runs. The newest one that published a connection counts.
 func (s *status) read(ctx context.Context) error {
-	defer func() { _ = s.airflow.Logout(context.WithoutCancel(ctx)) }()
+	defer logOut(ctx, s.airflow)
 	runs, err := s.airflow.DAGRuns(ctx, s.dag, statusRuns)
 	if errors.Is(err, airflowclient.ErrNotFound) {
 		return failure.Permanent("deploy it (ecr-refresh dag install), or name another (--dag-id)", "read runs of DAG %q: %w", s.dag, err)
