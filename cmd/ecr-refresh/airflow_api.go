@@ -125,7 +125,7 @@ func (c *call) airflowBase(conn connection, how func(string) string) string {
 		return base
 	}
 	if conn.host == "" {
-		c.missing("Airflow host", how("HOST"))
+		c.missing("Airflow host", c.airflowURL.names()+" or "+how("HOST"))
 		return ""
 	}
 	base, err := conn.baseURL()
