@@ -20,7 +20,7 @@ import (
 func credentialsError(cause string) error {
 	hint := hintCredentials
 	switch {
-	case strings.Contains(cause, "process"):
+	case strings.Contains(cause, "process provider error: "):
 		cause = "credential_process failed: run it by hand"
 	case strings.Contains(cause, "SSO"):
 		hint = hintSSO

@@ -144,6 +144,8 @@ func TestECRTellsSourcesOfCredentialsApart(t *testing.T) { // not parallel: the 
 		{"SSO refresh", "session", 400, json("InvalidGrantException"), "InvalidGrantException", "aws sso login"},
 		{"SSO expired", "expired", 0, "", "has expired or is invalid", "aws sso login"},
 		{"SSO never", "never", 0, "", "get AWS credentials: failed to refresh", "aws sso login"},
+		{"process", "process", 0, "", "credential_process failed: run it by hand", "AWS_PROFILE"},
+		{"file of a token", "processing", 0, "", "unable to read file at /", "AWS_PROFILE"},
 		{"token of no provider", "web", 400, xml("InvalidIdentityToken"), "InvalidIdentityToken", "trust policy take"},
 		{"token refused", "web", 403, xml("IDPRejectedClaim"), "IDPRejectedClaim", "trust policy take"},
 		{"role refused", "web", 403, xml("AccessDenied"), "AccessDenied", "trust policy take"},
@@ -162,7 +164,7 @@ func TestECRTellsSourcesOfCredentialsApart(t *testing.T) { // not parallel: the 
 			_, err := ecr(t.Context(), steps.TokenSource{Service: steps.ServiceECR, Region: region})
 			wantError(t, err, row.says)
 			wantHint(t, err, row.hint)
-			if !failure.IsPermanent(err) || strings.HasSuffix(err.Error(), ": ") {
+			if !failure.IsPermanent(err) || strings.HasSuffix(err.Error(), ": ") || strings.Contains(err.Error(), "S3CRET") {
 				t.Errorf("permanent %v: %q", failure.IsPermanent(err), err)
 			}
 		})
@@ -183,8 +185,11 @@ func credentialsFrom(t *testing.T, source, url string) {
 		t.Setenv(name, text)
 	}
 	switch source {
-	case "sso", "session", "expired", "never":
+	case "sso", "session", "expired", "never", "process":
 		t.Setenv("AWS_PROFILE", source)
+	case "processing":
+		t.Setenv("AWS_ROLE_ARN", "arn:aws:iam::"+account+":role/pull")
+		t.Setenv("AWS_WEB_IDENTITY_TOKEN_FILE", filepath.Join(home, "processing", "token"))
 	case "web":
 		t.Setenv("AWS_ROLE_ARN", "arn:aws:iam::"+account+":role/pull")
 		t.Setenv("AWS_WEB_IDENTITY_TOKEN_FILE", filepath.Join(home, "config"))
@@ -193,6 +198,7 @@ func credentialsFrom(t *testing.T, source, url string) {
 		return "[profile " + name + "]\nsso_region = us-east-1\nsso_account_id = " + account + "\nsso_role_name = pull\nsso_start_url = " + name + "\n"
 	}
 	must(t, os.WriteFile(filepath.Join(home, "config"), []byte(profile("sso")+profile("expired")+profile("never")+
+		"[profile process]\ncredential_process = echo S3CRET\n"+
 		"[profile session]\nsso_session = session\nsso_account_id = "+account+"\nsso_role_name = pull\n"+
 		"[sso-session session]\nsso_region = us-east-1\nsso_start_url = session\n"), 0o600))
 	cache := filepath.Join(home, ".aws", "sso", "cache")
