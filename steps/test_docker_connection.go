@@ -93,7 +93,7 @@ type tested struct {
 // and password, is one login.
 func (s TestDockerConnection) testAll(ctx context.Context) []tested {
 	all := make([]tested, len(s.Document.Connections))
-	made := new(logins)
+	made := &logins{checked: map[DockerLogin]func() error{}}
 	var tests errgroup.Group
 	tests.SetLimit(sideBySide)
 	for i, want := range s.Document.Connections {
@@ -106,10 +106,11 @@ func (s TestDockerConnection) testAll(ctx context.Context) []tested {
 	return all
 }
 
-// logins remembers what came of each login.
+// logins remembers what came of each login, and what docker-py's file says of it.
 type logins struct {
-	mu   sync.Mutex
-	done []loggedIn
+	mu      sync.Mutex
+	done    []loggedIn
+	checked map[DockerLogin]func() error
 }
 
 type loggedIn struct {
@@ -127,6 +128,18 @@ func (l *logins) once(conn DockerConnection, login func() (string, error)) (stri
 		at, l.done = len(l.done), append(l.done, loggedIn{conn, sync.OnceValues(login)})
 	}
 	once := l.done[at].once
+	l.mu.Unlock()
+	return once()
+}
+
+// check looks at docker-py's file for a login once: a helper may be slow, and a warning is told once.
+func (l *logins) check(login DockerLogin, check func() error) error {
+	l.mu.Lock()
+	once, found := l.checked[login]
+	if !found {
+		once = sync.OnceValue(check)
+		l.checked[login] = once
+	}
 	l.mu.Unlock()
 	return once()
 }
@@ -152,7 +165,8 @@ func (s TestDockerConnection) test(ctx context.Context, want xcom.Published, mad
 	if err != nil {
 		return xcom.Tested{}, err
 	}
-	if err := s.checkConfig(ctx, conn, want); err != nil {
+	docker := DockerLogin{Server: conn.server(), Registry: token.Host(want.RegistryURL)}
+	if err := made.check(docker, func() error { return s.checkConfig(ctx, docker) }); err != nil {
 		return xcom.Tested{}, err
 	}
 	said, err := made.once(conn, func() (string, error) { return s.login(ctx, conn, want) })
@@ -205,8 +219,8 @@ func shadowHint(conn DockerConnection) string {
 	return "look for AIRFLOW_CONN_… on the workers and for this connection in the secrets backend: tasks read both before Airflow's database"
 }
 
-func (s TestDockerConnection) checkConfig(ctx context.Context, conn DockerConnection, want xcom.Published) error {
-	warning, err := s.Config.Check(ctx, DockerLogin{Server: conn.server(), Registry: token.Host(want.RegistryURL)})
+func (s TestDockerConnection) checkConfig(ctx context.Context, login DockerLogin) error {
+	warning, err := s.Config.Check(ctx, login)
 	if warning != "" {
 		s.Log.Warn(warning)
 	}

@@ -3,6 +3,7 @@ package steps_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -66,6 +67,26 @@ func TestTestWithoutEngine(t *testing.T) {
 	f.box.ECR.ExpireTokens()
 	_, err = step.Run(t.Context())
 	wantError(t, err, "it answered 403")
+}
+
+// What docker-py's file says of a registry is told once, however many connections lead there.
+func TestTestReadsDockerPysFileOnce(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	conn, _ := f.box.Airflow.Connection(id)
+	ids := []string{id}
+	for _, more := range []string{"docker_a", "docker_b"} {
+		conn.ID = more
+		f.box.Airflow.SetConnection(conn)
+		ids = append(ids, more)
+	}
+	step := f.test(f.published(t, ids...))
+	step.Config = readConfig(t, `{"auths":{"`+conn.Host+`":{}}}`)
+	_, err := step.Run(t.Context())
+	must(t, err)
+	if n := strings.Count(f.log.String(), "has an auths entry"); n != 1 {
+		t.Errorf("told %d times:\n%s", n, f.log)
+	}
 }
 
 // An Engine that is given no address of a registry sends the password to Docker Hub.
