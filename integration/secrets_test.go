@@ -1,81 +1,45 @@
 package integration
 
 import (
-	"encoding/base64"
 	"io/fs"
 	"maps"
-	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"ecr-refresh/integration/leaks"
 )
-
-// piece is how many characters of a secret in a row are too many to show.
-const piece = 24
-
-// pieces returns every piece of a secret in each form in which a program may show it: as it is, URL-quoted, and as
-// base64 of a text that has it at any offset. A secret shorter than a piece is one piece.
-func pieces(secret string) map[string]bool {
-	forms := []string{secret, url.QueryEscape(secret), url.PathEscape(secret)}
-	for offset := range min(3, len(secret)) {
-		for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
-			forms = append(forms, encoding.EncodeToString([]byte(secret[offset:])))
-		}
-	}
-	all := map[string]bool{}
-	for _, form := range forms {
-		for i := range max(1, len(form)-piece+1) {
-			all[form[i:min(i+piece, len(form))]] = true
-		}
-	}
-	return all
-}
 
 // wantNoPiece fails when text holds a piece of one of the secrets. It does not show it.
 func wantNoPiece(t *testing.T, where, text string, secrets ...string) {
 	t.Helper()
-	reportPieces(t, where, text, piecesOf(secrets))
+	reportPiece(t, where, text, leaks.Of(secrets...))
 }
 
-func piecesOf(secrets []string) map[string]bool {
-	all := map[string]bool{}
-	for _, secret := range secrets {
-		maps.Copy(all, pieces(secret))
-	}
-	return all
-}
-
-func reportPieces(t *testing.T, where, text string, pieces map[string]bool) {
+func reportPiece(t *testing.T, where, text string, pieces leaks.Pieces) {
 	t.Helper()
-	for i := 0; i+piece <= len(text); i++ {
-		if pieces[text[i:i+piece]] {
-			t.Errorf("%s shows a piece of a secret, at byte %d", where, i)
-			return
-		}
-	}
-	for short := range pieces {
-		if len(short) < piece && strings.Contains(text, short) {
-			t.Errorf("%s shows a short secret of %d bytes", where, len(short))
-		}
+	if at := pieces.In(text); at >= 0 {
+		t.Errorf("%s shows a piece of a secret, at byte %d behind %q", where, at, text[max(0, at-60):at])
 	}
 }
 
 // wantNoPiece looks at all that Airflow shows of a run.
 func (r run) wantNoPiece(t *testing.T, secrets ...string) {
 	t.Helper()
-	pieces := piecesOf(secrets)
+	pieces := leaks.Of(secrets...)
 	for task, ti := range r.tasks(t) {
 		xcom, err := r.Airflow.XCom(t.Context(), r.dag, r.id, task)
 		must(t, err)
 		if len(xcom) == 0 || len(ti.Rendered) == 0 {
 			t.Errorf("Airflow shows no XCom or no rendered fields of %s", task)
 		}
-		reportPieces(t, "the XCom of "+task, string(xcom), pieces)
-		reportPieces(t, "the rendered fields of "+task, string(ti.Rendered), pieces)
-		reportPieces(t, "the log of "+task, r.log(t, task), pieces)
+		reportPiece(t, "the XCom of "+task, string(xcom), pieces)
+		reportPiece(t, "the rendered fields of "+task, string(ti.Rendered), pieces)
+		reportPiece(t, "the log of "+task, r.log(t, task), pieces)
 	}
 }
 
@@ -101,12 +65,7 @@ func (s *secretSet) add(secret string) {
 // not yet masked, into its own log at DEBUG, whatever [logging] logging_level says. Package peers gives it the
 // airflow_local_settings.py of the README, with which it is clean.
 func (w *world) noSecretLeft(t *testing.T) {
-	all := map[string]bool{}
-	for secret := range w.secrets.all {
-		for p := range pieces(secret) {
-			all[p] = true
-		}
-	}
+	all := leaks.Of(slices.Collect(maps.Keys(w.secrets.all))...)
 	files := 0
 	must(t, filepath.WalkDir(w.Dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || !entry.Type().IsRegular() || keepsSecrets(path) {
@@ -115,13 +74,13 @@ func (w *world) noSecretLeft(t *testing.T) {
 		files++
 		text, err := os.ReadFile(path)
 		if err == nil {
-			reportPieces(t, path, string(text), all)
+			reportPiece(t, path, string(text), all)
 		}
 		return nil
 	}))
 	dump, err := w.Airflow.Dump(t.Context())
 	must(t, err)
-	reportPieces(t, "Airflow's database", dump, all)
+	reportPiece(t, "Airflow's database", dump, all)
 	if files < 50 {
 		t.Errorf("only %d files were found", files)
 	}

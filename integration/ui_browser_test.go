@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+
+	"ecr-refresh/integration/leaks"
 )
 
 // pageLimit bounds the wait for what a page is to show, while others use the machine as well.
@@ -36,16 +38,17 @@ type browser struct {
 // hidden is what no page may show: every piece of every secret that is known by now.
 type hidden struct {
 	*secretSet
-	done, pieces map[string]bool
+	done   map[string]bool
+	pieces leaks.Pieces
 }
 
-func (h hidden) update() map[string]bool {
+func (h hidden) update() leaks.Pieces {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for secret := range h.all {
 		if !h.done[secret] {
 			h.done[secret] = true
-			maps.Copy(h.pieces, pieces(secret))
+			maps.Copy(h.pieces, leaks.Of(secret))
 		}
 	}
 	return h.pieces
@@ -59,7 +62,7 @@ func startBrowser(t *testing.T, airflow string, secrets *secretSet) *browser {
 	}
 	b := &browser{
 		recorder: startRecorder(t, airflow), url: airflow,
-		hidden: hidden{secrets, map[string]bool{}, map[string]bool{}},
+		hidden: hidden{secrets, map[string]bool{}, leaks.Pieces{}},
 	}
 	parent, stop := chromedp.NewExecAllocator(context.WithoutCancel(t.Context()), chromiumOptions(t.TempDir(), b.URL)...)
 	b.ctx, _ = chromedp.NewContext(parent)
@@ -182,7 +185,7 @@ const complaints = `[
 // look searches the open page for pieces of secrets and for errors.
 func (b *browser) look(t *testing.T, page string) {
 	t.Helper()
-	reportPieces(t, "page "+page, do(t, b, "read "+page, chromedp.Evaluate[string](everything)), b.hidden.update())
+	reportPiece(t, "page "+page, do(t, b, "read "+page, chromedp.Evaluate[string](everything)), b.hidden.update())
 	if shown := do(t, b, "read "+page, chromedp.Evaluate[string](complaints)); shown != "" {
 		t.Errorf("page %s shows an error: %s", page, shown)
 	}

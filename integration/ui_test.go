@@ -190,7 +190,7 @@ func (u *ui) nothingShown(t *testing.T) {
 	read, all := 0, u.hidden.update()
 	u.each(func(a *answer, body string) {
 		read += len(body)
-		reportPieces(t, a.method+" "+a.path, body, all)
+		reportPiece(t, a.method+" "+a.path, body, all)
 	})
 	t.Logf("%d answers of Airflow with %d bytes were read", len(u.answers), read)
 }
