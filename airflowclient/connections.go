@@ -53,8 +53,12 @@ func (c *Client) Connection(ctx context.Context, id string) (Connection, error) 
 	return row.connection(), nil
 }
 
-// atOnce is how many calls a client has under way where one does not need the other's answer.
-const atOnce = 4
+// How many calls a client has under way where one does not need the other's answer. Updates are the longer ones: on an
+// Airflow that answers slowly, with one process, more of them would only make each other late.
+const (
+	atOnce        = 4
+	updatesAtOnce = 2
+)
 
 // Connections reads all connections of the metadata database, in pages: the first tells how many there are.
 func (c *Client) Connections(ctx context.Context) ([]Connection, error) {
@@ -158,7 +162,7 @@ func (c *Client) UpdateConnections(ctx context.Context, updates []Update) map[st
 func (c *Client) updateAll(ctx context.Context, chunks [][]ConnectionBody) []map[string]error {
 	failed := make([]map[string]error, len(chunks))
 	var calls errgroup.Group
-	calls.SetLimit(atOnce)
+	calls.SetLimit(updatesAtOnce)
 	for i, chunk := range chunks {
 		failed[i] = map[string]error{}
 		calls.Go(func() error {
