@@ -78,7 +78,7 @@ func TestEngineFilter(t *testing.T) {
 	must(t, err)
 	t.Cleanup(func() { must(t, box.Close()) })
 	s := standIns{box}
-	s.connect(t, "filtered", s.host(), "old-filtered")
+	s.connect(t, "filtered", s.host(), oldPassword("filtered"))
 	h := hand{site: s, bin: binary(t, t.TempDir()), dir: t.TempDir(), id: "filtered"}
 	h.extract(t).want(t, 0)
 	h.update(t).want(t, 0)

@@ -51,7 +51,7 @@ func (w *world) strangers(t *testing.T) {
 func (w *world) session(t *testing.T, id string) hand {
 	t.Helper()
 	h := hand{site: realSite{w}, bin: w.bin, dir: t.TempDir(), id: id}
-	h.connect(t, id, h.host(), "old-"+id)
+	h.connect(t, id, h.host(), oldPassword(id))
 	h.extract(t).want(t, 0)
 	return h
 }

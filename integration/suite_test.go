@@ -35,6 +35,9 @@ func TestSuite(t *testing.T) {
 	suite(t, standIns{box}, binary(t, t.TempDir()))
 }
 
+// oldPassword is what a connection holds before a case: its own, and no part of its name, which stands in every log.
+func oldPassword(id string) string { return "old-" + fingerprint(id) }
+
 // suite is what a person who runs the steps by hand may rely on.
 func suite(t *testing.T, s site, bin string) {
 	for name, behaviour := range map[string]func(*testing.T, hand){
@@ -53,7 +56,7 @@ func suite(t *testing.T, s site, bin string) {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			if name != "connection missing" {
-				s.connect(t, id, s.host(), "old-"+id)
+				s.connect(t, id, s.host(), oldPassword(id))
 			}
 			behaviour(t, hand{site: s, bin: bin, dir: dir, id: id})
 		})
@@ -144,7 +147,7 @@ func (h hand) wantPassword(t *testing.T, want string) {
 
 func (h hand) wantOld(t *testing.T) {
 	t.Helper()
-	h.wantPassword(t, "old-"+h.id)
+	h.wantPassword(t, oldPassword(h.id))
 }
 
 func green(t *testing.T, h hand) {
@@ -157,7 +160,7 @@ func green(t *testing.T, h hand) {
 	if !strings.Contains(done.stdout, `"matches":true`) || !strings.Contains(done.stdout, `"login":"Login Succeeded"`) {
 		t.Errorf("result is %s", done.stdout)
 	}
-	h.wantNoSecret(t, done, h.issued(), "old-"+h.id)
+	h.wantNoSecret(t, done, h.issued(), oldPassword(h.id))
 }
 
 // wantNoSecret looks into the output and all files that the steps left.
@@ -211,7 +214,7 @@ func missing(t *testing.T, h hand) {
 
 func otherRegistry(t *testing.T, h hand) {
 	other := "other-" + h.host()
-	h.connect(t, h.id, other, "old-"+h.id)
+	h.connect(t, h.id, other, oldPassword(h.id))
 	h.extract(t).want(t, 0)
 	h.update(t).want(t, 2, other, h.host(), "ecr-refresh: hint: set the connection's host")
 	h.wantOld(t)
