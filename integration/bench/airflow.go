@@ -22,16 +22,9 @@ type onAirflow struct {
 	release           string
 	parsed            parses
 	floor, run, pyRun []float64 // seconds from a run's start to its end
-	updates           []updates
-}
-
-// updates are those of more and more connections, on one database of Airflow.
-type updates struct {
-	database string
-	bar      float64   // what one by one must take of ours, for the most connections
-	n        []int     // connections
-	ours     []usage   // of step 2, for each n
-	oneByOne []float64 // seconds, for each n
+	n                 []int     // connections
+	oursUpdate        []usage   // of step 2, for each n
+	oneByOne          []float64 // seconds, for each n
 }
 
 // parses are the seconds that a parse takes: of our DAG, and of the baseline's.
@@ -64,31 +57,13 @@ func (b bench) measureAirflow(ctx context.Context, venv string) (m onAirflow, er
 	}
 	defer func() { _ = p.Close() }()
 	m.release = "3.3.2"
-	if err := setUp(ctx, p.Airflow); err != nil {
+	if err := setUp(ctx, p); err != nil {
 		return m, err
 	}
 	if err := b.timeRuns(ctx, p, &m); err != nil {
 		return m, err
 	}
-	m.updates, err = b.onBothDatabases(ctx, p.Airflow, venv)
-	return m, err
-}
-
-// onBothDatabases times updates on Airflow's default database and on the one that is told to be used in production, where
-// a call that writes costs less.
-func (b bench) onBothDatabases(ctx context.Context, a *peers.Airflow, venv string) ([]updates, error) {
-	sqlite, err := a.StartOnSQLite(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if err := setUp(ctx, sqlite); err != nil {
-		return nil, err
-	}
-	all := []updates{{database: "SQLite", bar: barBulk}, {database: "PostgreSQL", bar: barBulkPostgres}}
-	if err := b.timeUpdates(ctx, sqlite, venv, &all[0]); err != nil {
-		return nil, err
-	}
-	return all, b.timeUpdates(ctx, a, venv, &all[1])
+	return m, b.timeUpdates(ctx, p, venv, &m)
 }
 
 // parseTimes parses our DAG and the baseline's in turn.
@@ -110,25 +85,25 @@ func (b bench) parseTimes(venv, dir string) (times parses, err error) {
 	return times, nil
 }
 
-func setUp(ctx context.Context, a *peers.Airflow) error {
-	if err := a.SetPool(ctx, "systemqueue", 5); err != nil {
+func setUp(ctx context.Context, p *peers.Peers) error {
+	if err := p.Airflow.SetPool(ctx, "systemqueue", 5); err != nil {
 		return err
 	}
-	op := a.Users["op"]
+	op := p.Airflow.Users["op"]
 	for key, value := range map[string]string{"ecr_aws_account": peers.SandboxAccount, "ecr_aws_region_name": peers.Region} {
-		if err := a.SetVariable(ctx, key, value); err != nil {
+		if err := p.Airflow.SetVariable(ctx, key, value); err != nil {
 			return err
 		}
 	}
 	host := peers.SandboxHost
 	all := []peers.Connection{
-		{ID: "airflow-api", Type: "http", Schema: new("http"), Host: new("127.0.0.1"), Port: &a.Port, Login: &op.User, Password: &op.Password},
+		{ID: "airflow-api", Type: "http", Schema: new("http"), Host: new("127.0.0.1"), Port: &p.Airflow.Port, Login: &op.User, Password: &op.Password},
 		{ID: "docker_default", Type: "docker", Host: &host, Login: new("AWS"), Password: new("old")},
 	}
 	for i := range mostConnections {
 		all = append(all, peers.Connection{ID: fmt.Sprintf("bench_%04d", i), Type: "docker", Host: &host, Login: new("AWS"), Password: new("old")})
 	}
-	return a.SetConnections(ctx, all)
+	return p.Airflow.SetConnections(ctx, all)
 }
 
 // timeRuns runs the three DAGs in turn, after one run of each that is not counted.
@@ -180,9 +155,9 @@ func runOnce(ctx context.Context, p *peers.Peers, id string) (time.Duration, err
 }
 
 // timeUpdates times step 2 over more and more connections, and the same one by one.
-func (b bench) timeUpdates(ctx context.Context, a *peers.Airflow, venv string, m *updates) error {
-	op := a.Users["op"]
-	env := append(a.Environ(), "ECR_REFRESH_AIRFLOW_HOST=127.0.0.1", "ECR_REFRESH_AIRFLOW_SCHEMA=http", "ECR_REFRESH_AIRFLOW_PORT="+strconv.Itoa(a.Port),
+func (b bench) timeUpdates(ctx context.Context, p *peers.Peers, venv string, m *onAirflow) error {
+	op := p.Airflow.Users["op"]
+	env := append(p.Airflow.Environ(), "ECR_REFRESH_AIRFLOW_HOST=127.0.0.1", "ECR_REFRESH_AIRFLOW_SCHEMA=http", "ECR_REFRESH_AIRFLOW_PORT="+strconv.Itoa(p.Airflow.Port),
 		"ECR_REFRESH_AIRFLOW_LOGIN="+op.User, "ECR_REFRESH_AIRFLOW_PASSWORD="+op.Password, "XDG_STATE_HOME="+b.dir)
 	for _, n := range sizes() {
 		var ids []string
@@ -201,20 +176,20 @@ func (b bench) timeUpdates(ctx context.Context, a *peers.Airflow, venv string, m
 			if err != nil {
 				return err
 			}
-			seconds, err := oneByOne(ctx, venv, filepath.Join(b.here, "one_by_one.py"), a, n)
+			seconds, err := oneByOne(ctx, venv, filepath.Join(b.here, "one_by_one.py"), p, n)
 			if err != nil {
 				return err
 			}
 			ours, theirs = append(ours, u), append(theirs, seconds)
 		}
-		m.n, m.ours, m.oneByOne = append(m.n, n), append(m.ours, middle(ours)), append(m.oneByOne, median(theirs))
+		m.n, m.oursUpdate, m.oneByOne = append(m.n, n), append(m.oursUpdate, middle(ours)), append(m.oneByOne, median(theirs))
 	}
 	return nil
 }
 
-func oneByOne(ctx context.Context, venv, script string, a *peers.Airflow, n int) (float64, error) {
-	op := a.Users["op"]
-	cmd := exec.CommandContext(ctx, filepath.Join(venv, "bin", "python"), script, a.URL, op.User, "bench_", strconv.Itoa(n))
+func oneByOne(ctx context.Context, venv, script string, p *peers.Peers, n int) (float64, error) {
+	op := p.Airflow.Users["op"]
+	cmd := exec.CommandContext(ctx, filepath.Join(venv, "bin", "python"), script, p.Airflow.URL, op.User, "bench_", strconv.Itoa(n))
 	cmd.Stdin, cmd.Stderr = strings.NewReader(op.Password+"\n"+strings.Repeat(rand.Text(), 92)), os.Stderr
 	text, err := cmd.Output()
 	if err != nil {

@@ -18,9 +18,9 @@ func ratio(parses [2][]float64) float64 { return median(parses[1]) / median(pars
 func (m onAirflow) above(runs []float64) float64 { return median(runs) - median(m.floor) }
 
 // bulk gives one by one over ours, for the most connections.
-func (u updates) bulk() float64 {
-	last := len(u.n) - 1
-	return u.oneByOne[last] / u.ours[last].Wall.Seconds()
+func (m onAirflow) bulk() float64 {
+	last := len(m.n) - 1
+	return m.oneByOne[last] / m.oursUpdate[last].Wall.Seconds()
 }
 
 // others are the figures beside the three steps: what was compared, and what came of it.
@@ -45,11 +45,9 @@ func (r report) others() (lines [][2]string) {
 	parse("at a task's start", m.parsed.Task)
 	add("run of the DAG on Airflow "+m.release, "%.2f s; three tasks that do nothing %.2f s (+%.2f s), the three steps in Python tasks %.2f s (+%.2f s)",
 		median(m.run), median(m.floor), m.above(m.run), median(m.pyRun), m.above(m.pyRun))
-	for _, u := range m.updates {
-		for i, n := range u.n {
-			add(fmt.Sprintf("update of %d connections on it, with %s", n, u.database), "%.2f s and %s MiB; one by one %.2f s: %.1f×",
-				u.ours[i].Wall.Seconds(), mebi(u.ours[i].Memory), u.oneByOne[i], u.oneByOne[i]/u.ours[i].Wall.Seconds())
-		}
+	for i, n := range m.n {
+		add(fmt.Sprintf("update of %d connections on it", n), "%.2f s and %s MiB; one by one %.2f s: %.1f×",
+			m.oursUpdate[i].Wall.Seconds(), mebi(m.oursUpdate[i].Memory), m.oneByOne[i], m.oneByOne[i]/m.oursUpdate[i].Wall.Seconds())
 	}
 	return lines
 }
@@ -81,22 +79,12 @@ func (r report) write(root, python, here string) error {
 func cells(u usage) string { return strings.ReplaceAll(u.String(), "\t", ", ") }
 
 func (r report) plot(path, python, here string) error {
-	type curves struct {
-		Database string    `json:"database"`
-		N        []int     `json:"n"`
-		Ours     []float64 `json:"ours_s"`
-		OneByOne []float64 `json:"one_by_one_s"`
-		Memory   []int64   `json:"memory"`
+	var seconds []float64
+	var memory []int64
+	for _, u := range r.airflow.oursUpdate {
+		seconds, memory = append(seconds, u.Wall.Seconds()), append(memory, u.Memory)
 	}
-	var all []curves
-	for _, u := range r.airflow.updates {
-		c := curves{Database: u.database, N: u.n, OneByOne: u.oneByOne}
-		for _, ours := range u.ours {
-			c.Ours, c.Memory = append(c.Ours, ours.Wall.Seconds()), append(c.Memory, ours.Memory)
-		}
-		all = append(all, c)
-	}
-	data, err := json.Marshal(all)
+	data, err := json.Marshal(map[string]any{"n": r.airflow.n, "ours_s": seconds, "one_by_one_s": r.airflow.oneByOne, "memory": memory})
 	if err != nil {
 		return err
 	}

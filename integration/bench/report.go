@@ -17,7 +17,6 @@ const (
 	barParse         = 15.0
 	barRun           = 0.2 // seconds over three tasks that do nothing
 	barBulk          = 40.0
-	barBulkPostgres  = 15.0 // the API server's own work on a connection is more of it there
 
 	barWall   = 15.0
 	barCPU    = 20.0
@@ -167,11 +166,9 @@ func (r report) check() error {
 	if r.airflow.release != "" {
 		bar(ratio(r.airflow.parsed.Processor) >= barParse, "parse: the baseline's DAG takes %.1f× of ours, under %.0f×", ratio(r.airflow.parsed.Processor), barParse)
 		bar(r.airflow.above(r.airflow.run) <= barRun, "run: %.2f s above three tasks that do nothing, over %.1f s", r.airflow.above(r.airflow.run), barRun)
-		for _, u := range r.airflow.updates {
-			most := slices.Max(each(u.ours, func(u usage) int64 { return u.Memory }))
-			bar(most <= barMemory, "memory of update_docker_connection with %d connections: %s MiB, over %s", mostConnections, mebi(most), mebi(barMemory))
-			bar(u.bulk() >= u.bar, "update of %d connections with %s: one by one takes %.0f×, under %.0f×", mostConnections, u.database, u.bulk(), u.bar)
-		}
+		most := slices.Max(each(r.airflow.oursUpdate, func(u usage) int64 { return u.Memory }))
+		bar(most <= barMemory, "memory of update_docker_connection with %d connections: %s MiB, over %s", mostConnections, mebi(most), mebi(barMemory))
+		bar(r.airflow.bulk() >= barBulk, "update of %d connections: one by one takes %.0f×, under %.0f×", mostConnections, r.airflow.bulk(), barBulk)
 	}
 	bar(r.start() <= barStart, "start-up: %s ms, over %s", milli(r.start()), milli(barStart))
 	bar(r.size <= barSize, "size: %s MiB, over %s", mebi(r.size), mebi(barSize))

@@ -197,31 +197,6 @@ func (a *Airflow) StartStranger(ctx context.Context) (url string, err error) {
 	return fmt.Sprintf("http://127.0.0.1:%d", port), p.ready(ctx, listening("tcp", fmt.Sprintf("127.0.0.1:%d", port)))
 }
 
-// StartOnSQLite starts one more API server, on a database of its own in SQLite, which is Airflow's default: for what the API
-// does alone. It stops with a.
-func (a *Airflow) StartOnSQLite(ctx context.Context) (*Airflow, error) {
-	ctx, cancel := withDeadline(ctx, startWithin, "starting an API server on SQLite")
-	defer cancel()
-	port, err := freePort("127.0.0.1")
-	if err != nil {
-		return nil, err
-	}
-	b := *a
-	b.Port, b.URL = port, fmt.Sprintf("http://127.0.0.1:%d", port)
-	b.rest = newRestClient(b.URL, a.Users["admin"])
-	file := a.path("sqlite.db")
-	b.env = append(slices.Clone(a.env), "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=sqlite:///"+file, "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC=sqlite+aiosqlite:///"+file)
-	if _, err := b.CLI(ctx, "db", "migrate"); err != nil {
-		return nil, fmt.Errorf("make airflow's database: %w", err)
-	}
-	p, err := start("airflow-on-sqlite", filepath.Dir(a.Home), b.env, append([]string{a.bin("airflow"), apiServer}, b.apiServer()...)...)
-	if err != nil {
-		return nil, err
-	}
-	a.procs = append(a.procs, p)
-	return &b, p.ready(ctx, listening("tcp", fmt.Sprintf("127.0.0.1:%d", port)))
-}
-
 func (a *Airflow) healthy(ctx context.Context) error {
 	type part struct{ Status string }
 	var health struct {
