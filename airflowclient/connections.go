@@ -63,9 +63,17 @@ const (
 // Connections reads all connections of the metadata database, in pages: the first tells how many there are.
 func (c *Client) Connections(ctx context.Context) ([]Connection, error) {
 	first, err := c.page(ctx, 0)
-	size := len(first.Connections) // an Airflow may be set to shorter pages than were asked for
-	if err != nil || size == 0 {
+	if err != nil {
 		return nil, err
+	}
+	return c.pagesFrom(ctx, first)
+}
+
+// pagesFrom gives the first page's connections and those of all others.
+func (c *Client) pagesFrom(ctx context.Context, first ConnectionCollectionResponse) ([]Connection, error) {
+	size := len(first.Connections) // an Airflow may be set to shorter pages than were asked for
+	if size == 0 {
+		return nil, nil
 	}
 	pages := make([]ConnectionCollectionResponse, max(1, (first.TotalEntries+size-1)/size))
 	pages[0] = first
@@ -82,11 +90,16 @@ func (c *Client) Connections(ctx context.Context) ([]Connection, error) {
 	}
 	var all []Connection
 	for _, page := range pages {
-		for _, row := range page.Connections {
-			all = append(all, row.connection())
-		}
+		all = append(all, page.rows()...)
 	}
 	return all, nil
+}
+
+func (r ConnectionCollectionResponse) rows() (all []Connection) {
+	for _, row := range r.Connections {
+		all = append(all, row.connection())
+	}
+	return all
 }
 
 func (c *Client) page(ctx context.Context, offset int) (ConnectionCollectionResponse, error) {

@@ -7,6 +7,7 @@ task's start. "processor" is that of the DAG processor, whose manager has import
 (airflow/dag_processing/processor.py, _pre_import_airflow_modules): those of the file itself are what is left.
 """
 
+import gc
 import importlib.util
 import json
 import os
@@ -46,4 +47,5 @@ task = in_turn(runs, files)
 for path in files:
     for module in iter_airflow_imports(path):
         importlib.import_module(module)
+gc.freeze()  # as the manager does (airflow/dag_processing/manager.py)
 print(json.dumps({"task": task, "processor": in_turn(runs, files)}))

@@ -15,8 +15,10 @@ const (
 	barHelper        = 1.0 // ours over docker-credential-ecr-login's, without the registry check
 	barHelperChecked = 1.6
 	barParse         = 15.0
-	barRun           = 0.2 // seconds over three tasks that do nothing
-	barBulk          = 40.0
+	// The DAG processor has Airflow's own modules loaded, and what it takes for any DAG is most of ours.
+	barParseProcessor = 10.0
+	barRun            = 0.2 // seconds over three tasks that do nothing
+	barBulk           = 40.0
 
 	barWall   = 15.0
 	barCPU    = 20.0
@@ -164,7 +166,8 @@ func (r report) check() error {
 		bar(checked <= barHelperChecked, "extract takes %.2f× of docker-credential-ecr-login, over %.1f×", checked, barHelperChecked)
 	}
 	if r.airflow.release != "" {
-		bar(ratio(r.airflow.parsed.Processor) >= barParse, "parse: the baseline's DAG takes %.1f× of ours, under %.0f×", ratio(r.airflow.parsed.Processor), barParse)
+		bar(ratio(r.airflow.parsed.Task) >= barParse, "parse at a task's start: the baseline's DAG takes %.1f× of ours, under %.0f×", ratio(r.airflow.parsed.Task), barParse)
+		bar(ratio(r.airflow.parsed.Processor) >= barParseProcessor, "parse by the DAG processor: the baseline's DAG takes %.1f× of ours, under %.0f×", ratio(r.airflow.parsed.Processor), barParseProcessor)
 		bar(r.airflow.above(r.airflow.run) <= barRun, "run: %.2f s above three tasks that do nothing, over %.1f s", r.airflow.above(r.airflow.run), barRun)
 		most := slices.Max(each(r.airflow.oursUpdate, func(u usage) int64 { return u.Memory }))
 		bar(most <= barMemory, "memory of update_docker_connection with %d connections: %s MiB, over %s", mostConnections, mebi(most), mebi(barMemory))
