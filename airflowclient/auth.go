@@ -130,6 +130,15 @@ func bearer(jwt token.Secret) RequestEditorFn {
 	}
 }
 
+// cookie sends the JWT as a browser does: Airflow 3.2 revokes only what comes so (logout in
+// airflow/api_fastapi/core_api/routes/public/auth.py).
+func cookie(jwt token.Secret) RequestEditorFn {
+	return func(_ context.Context, req *http.Request) error {
+		req.AddCookie(&http.Cookie{Name: "_token", Value: jwt.Reveal()})
+		return nil
+	}
+}
+
 // Logout revokes the JWT, best effort, and forgets it. It does nothing when nobody is logged in: a token that Config gave
 // is its owner's to revoke. Airflow answers with a redirect to its login page, which is not followed.
 func (c *Client) Logout(ctx context.Context) error {
@@ -142,7 +151,7 @@ func (c *Client) Logout(ctx context.Context) error {
 	}
 	a, err := c.exchange(ctx, func(edit ...RequestEditorFn) (*http.Response, error) {
 		return c.api.Logout(ctx, edit...)
-	}, bearer(jwt))
+	}, bearer(jwt), cookie(jwt))
 	if err == nil && a.status >= http.StatusBadRequest && !a.rejectsJWT() { // a JWT that is not taken is revoked enough
 		err = c.refused(a)
 	}

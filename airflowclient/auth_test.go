@@ -190,6 +190,9 @@ func TestLogout(t *testing.T) {
 	t.Parallel()
 	elsewhere := newAirflow(t, routes{})
 	a := newAirflow(t, routes{one: says(200, dockerDB), logout: func(w http.ResponseWriter, req *http.Request) {
+		if cookie, err := req.Cookie("_token"); err != nil || "Bearer "+cookie.Value != req.Header.Get("Authorization") {
+			t.Errorf("Airflow 3.2 does not see the JWT: %v", err)
+		}
 		http.Redirect(w, req, elsewhere.URL+"/auth/login", http.StatusTemporaryRedirect)
 	}})
 	c := newClient(t, a.URL)

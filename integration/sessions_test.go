@@ -11,11 +11,15 @@ import (
 	"testing"
 )
 
-// revoked: somebody revokes the JWT between two calls, and one new login is enough.
+// revoked: somebody revokes the JWT between two calls, and one new login is enough; the step revokes its own at its end.
 func (w *world) revoked(t *testing.T) {
 	h := w.session(t, "session_revoked")
 	var once atomic.Bool
+	var own atomic.Value
 	door := w.door(t, func(r *http.Request) string {
+		if strings.HasSuffix(r.URL.Path, "/auth/logout") {
+			own.Store(r.Header.Get("Authorization"))
+		}
 		if r.Method == http.MethodPatch && once.CompareAndSwap(false, true) {
 			w.revoke(t, r.Header.Get("Authorization"))
 		}
@@ -24,6 +28,20 @@ func (w *world) revoked(t *testing.T) {
 	h.update(t, "ECR_REFRESH_AIRFLOW_URL="+door.URL).want(t, 0)
 	h.wantPassword(t, h.issued())
 	door.wantLogins(t, map[bool]int64{true: 2, false: 1}[revokes(os.Getenv("AIRFLOW"))])
+	if taken := w.takes(t, own.Load().(string)); taken == revokes(os.Getenv("AIRFLOW")) {
+		t.Errorf("after the step Airflow takes its JWT: %v", taken)
+	}
+}
+
+// takes tells whether Airflow takes a JWT.
+func (w *world) takes(t *testing.T, authorization string) bool {
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.Airflow.URL+"/api/v2/pools", nil)
+	must(t, err)
+	req.Header.Set("Authorization", authorization)
+	resp, err := http.DefaultClient.Do(req)
+	must(t, err)
+	must(t, resp.Body.Close())
+	return resp.StatusCode == http.StatusOK
 }
 
 // revokes tells the releases whose logout revokes a JWT: 3.2 brought the table for it. Before, one is good for a day.
@@ -64,7 +82,8 @@ func (w *world) revoke(t *testing.T, authorization string) {
 		return
 	}
 	req.Header.Set("Authorization", authorization)
-	resp, err := http.DefaultTransport.RoundTrip(req) // which follows no redirect
+	req.AddCookie(&http.Cookie{Name: "_token", Value: strings.TrimPrefix(authorization, "Bearer ")}) // for Airflow 3.2
+	resp, err := http.DefaultTransport.RoundTrip(req)                                                // which follows no redirect
 	if err != nil {
 		t.Error(err)
 		return
