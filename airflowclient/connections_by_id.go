@@ -18,15 +18,13 @@ func (c *Client) ConnectionsByID(ctx context.Context, ids []string) (map[string]
 	}
 	first, err := c.page(ctx, 0)
 	found, rest := pick(first.rows(), ids)
-	if size := len(first.Connections); err == nil && size > 0 && len(rest)*size > first.TotalEntries-size {
-		var others []Connection
-		others, err = c.pagesFrom(ctx, first)
-		var more map[string]Connection
-		more, rest = pick(others, rest)
-		maps.Copy(found, more)
+	if err != nil {
 		return found, failedAll(rest, err)
 	}
-	if err != nil {
+	if size := len(first.Connections); size > 0 && len(rest)*size > first.TotalEntries-size {
+		all, err := c.pagesFrom(ctx, first)
+		more, rest := pick(all, rest)
+		maps.Copy(found, more)
 		return found, failedAll(rest, err)
 	}
 	more, failed := c.oneByOne(ctx, rest) // in fewer calls than the other pages take

@@ -23,10 +23,9 @@ type Registry struct{ http *http.Client }
 // NewRegistry makes a Registry on transport.
 func NewRegistry(transport http.RoundTripper) *Registry {
 	return &Registry{&http.Client{
-		Timeout:   attemptTimeout,
-		Transport: transport,
-		// A redirect would take the password to another host.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Timeout:       attemptTimeout,
+		Transport:     transport,
+		CheckRedirect: stay,
 	}}
 }
 
@@ -122,7 +121,7 @@ func registryError(resp *http.Response) error {
 	case code >= 300 && code < 400:
 		return failure.Permanent("a redirect is not followed: name the registry itself", "it answered %d, a redirect to %.80q", code, redirectHost(resp))
 	case code >= 500 || code == http.StatusTooManyRequests:
-		return noAnswer{failure.Transient("wait and run it again", "it answered %d", code)}
+		return noAnswer{failure.Transient(hintAgain, "it answered %d", code)}
 	default:
 		return failure.Permanent("is this host a Docker registry?", "it answered %d", code)
 	}
