@@ -34,22 +34,54 @@ func Render(o Options) (name, text string, err error) {
 	default:
 		return "", "", fmt.Errorf("operator %.20q is neither %s nor %s", o.Operator, Bash, Docker)
 	}
-	for _, c := range []struct{ constant, value, form, what string }{
-		{"SCHEDULE", o.Schedule, schedule, "a cron expression, a preset or None"},
-		{"CONNECTION_IDS", o.ConnectionIDs, connectionIDs, "connection ids joined by commas"},
-		{"IMAGE", o.Image, image, "the name of an image"},
-	} {
-		if c.value == "" {
+	for _, c := range o.constants() {
+		if *c.value == "" {
 			continue
 		}
-		if !regexp.MustCompile(c.form).MatchString(c.value) {
-			return "", "", fmt.Errorf("%.60q is not %s", c.value, c.what)
+		if !regexp.MustCompile(c.form).MatchString(*c.value) {
+			return "", "", fmt.Errorf("%.60q is not %s", *c.value, c.what)
 		}
-		if text, err = replaced(text, c.constant, c.value); err != nil {
+		if text, err = replaced(text, c.name, *c.value); err != nil {
 			return "", "", err
 		}
 	}
 	return name, text, nil
+}
+
+// Keep fills in what o leaves open from installed, a text that Render gave, where it differs from own, what Render gives
+// now. It names the constants that it took, each with its value.
+func (o *Options) Keep(installed, own string) (kept []string) {
+	for _, c := range o.constants() {
+		was := line(c.name).FindString(installed)
+		if *c.value != "" || was == "" || was == line(c.name).FindString(own) {
+			continue
+		}
+		_, value, _ := strings.Cut(was, " = ")
+		if *c.value = strings.Trim(value, `"`); *c.value != "" {
+			kept = append(kept, was)
+		}
+	}
+	return kept
+}
+
+// constant is one of a DAG's: its value in Options, and the values that it may have.
+type constant struct {
+	name       string
+	value      *string
+	form, what string
+}
+
+func (o *Options) constants() []constant {
+	return []constant{
+		{"SCHEDULE", &o.Schedule, schedule, "a cron expression, a preset or None"},
+		{"CONNECTION_IDS", &o.ConnectionIDs, connectionIDs, "connection ids joined by commas"},
+		{"IMAGE", &o.Image, image, "the name of an image"},
+	}
+}
+
+// line is where a constant stands: alone at the start of a line.
+func line(constant string) *regexp.Regexp {
+	return regexp.MustCompile(`(?m)^` + constant + ` = (?:None|"[^"\n]*")`)
 }
 
 // None of these forms has a quote, a backslash or a line end in it.
@@ -59,9 +91,9 @@ const (
 	image         = `^[a-zA-Z0-9][\w./:@-]*$`
 )
 
-// replaced gives text with another value for a constant, which stands alone at the start of a line.
+// replaced gives text with another value for a constant.
 func replaced(text, constant, value string) (string, error) {
-	line := regexp.MustCompile(`(?m)^` + constant + ` = (?:None|"[^"\n]*")`)
+	line := line(constant)
 	if len(line.FindAllString(text, -1)) != 1 {
 		return "", fmt.Errorf("this DAG has no %s", constant)
 	}

@@ -2,6 +2,7 @@ package dags
 
 import (
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -39,6 +40,28 @@ func compiles(t *testing.T, text string) {
 	python.Stdin = strings.NewReader(text)
 	if out, err := python.CombinedOutput(); err != nil {
 		t.Errorf("%v: %s", err, out)
+	}
+}
+
+// What an earlier install had set stays, and whoever sets it anew has their way.
+func TestKeep(t *testing.T) {
+	t.Parallel()
+	earlier := Options{Operator: Docker, Schedule: "@daily", ConnectionIDs: "a,b", Image: "registry.example.com/ecr-refresh:1.0"}
+	_, installed, _ := Render(earlier)
+	_, own, _ := Render(Options{Operator: Docker})
+	now := Options{Operator: Docker, Image: "registry.example.com/ecr-refresh:2.0"}
+	kept := now.Keep(installed, own)
+	if want := []string{`SCHEDULE = "@daily"`, `CONNECTION_IDS = "a,b"`}; !slices.Equal(kept, want) {
+		t.Errorf("kept %q, want %q", kept, want)
+	}
+	if earlier.Image = now.Image; now != earlier {
+		t.Errorf("%+v, want %+v", now, earlier)
+	}
+	for what, text := range map[string]string{"its own text": own, "a text without these constants": "pass\n"} {
+		plain := Options{Operator: Docker}
+		if kept := plain.Keep(text, own); kept != nil || plain != (Options{Operator: Docker}) {
+			t.Errorf("%s: kept %q", what, kept)
+		}
 	}
 }
 

@@ -25,7 +25,7 @@ Examples:
   ecr-refresh dag --operator docker --image registry.example.com/ecr-refresh:1.0 >dags/refresh_docker_token_docker.py
   ecr-refresh dag install --dags-folder /opt/airflow/dags`),
 	}, nil, func(c *call) func(context.Context) ([]byte, error) {
-		_, text := c.renderedDAG()
+		_, text := c.rendered(c.dagOptions())
 		return func(context.Context) ([]byte, error) { return []byte(dags.Sign(text, version())), nil }
 	})
 	command.Subcommands = []*cli.Command{p.dagInstall()}
@@ -38,14 +38,15 @@ func (p *program) dagInstall() *cli.Command {
 		Usage: "write the DAG into Airflow's DAG folder",
 		Flags: append(dagFlags(),
 			&cli.StringFlag{Name: "dags-folder", Usage: "`FOLDER` that Airflow reads DAGs from", TakesFile: true},
-			&cli.BoolFlag{Name: "force", Usage: "also over a file that was edited, or written by somebody else", DisableDefaultText: true}),
-		Description: describe(`Writes the file whole or not at all. A file that is there is replaced while it is as "dag install" left it; one that
-is up to date is left alone, so that Airflow does not parse it anew.
+			&cli.BoolFlag{Name: "force", Usage: "also over a file that was edited, or written by somebody else; nothing in it stays", DisableDefaultText: true}),
+		Description: describe(`Writes the file whole or not at all. A file that is there is replaced while it is as "dag install" left it, and what was
+set by flags then stays set; one that is up to date is left alone, so that Airflow does not parse it anew.
 
 Example:
   ecr-refresh dag install --dags-folder /opt/airflow/dags --schedule '0 */6 * * *'`),
 	}, nil, func(c *call) func(context.Context) ([]byte, error) {
-		name, text := c.renderedDAG()
+		options := c.dagOptions()
+		name, text := c.rendered(options)
 		// The library would leave what stands before the subcommand's name unused.
 		if given := c.Lineage()[1].LocalFlagNames(); len(given) > 0 {
 			c.fault(failure.Permanent("write: ecr-refresh dag install --"+given[0]+" …", "read command line: --%s stands before install", given[0]))
@@ -54,7 +55,9 @@ Example:
 		if folder == "" {
 			c.missing("DAG folder", "--dags-folder")
 		}
-		return func(context.Context) ([]byte, error) { return nil, c.installDAG(filepath.Join(folder, name), text) }
+		return func(context.Context) ([]byte, error) {
+			return nil, c.installDAG(filepath.Join(folder, name), text, options)
+		}
 	})
 }
 
@@ -67,32 +70,41 @@ func dagFlags() []cli.Flag {
 	}
 }
 
-func (c *call) renderedDAG() (name, text string) {
-	name, text, err := dags.Render(dags.Options{
-		Operator: c.String("operator"), Schedule: c.String("schedule"), ConnectionIDs: c.String("connection-id"), Image: c.String("image"),
-	})
+func (c *call) dagOptions() dags.Options {
+	return dags.Options{Operator: c.String("operator"), Schedule: c.String("schedule"), ConnectionIDs: c.String("connection-id"), Image: c.String("image")}
+}
+
+func (c *call) rendered(o dags.Options) (name, text string) {
+	name, text, err := dags.Render(o)
 	if err != nil {
 		c.fault(failure.Permanent("see ecr-refresh dag --help", "render DAG: %w", err))
 	}
 	return name, text
 }
 
-func (c *call) installDAG(path, text string) error {
+// installDAG writes text, which is what o makes, with what an earlier install had set.
+func (c *call) installDAG(path, text string, o dags.Options) error {
 	there, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) || (err == nil && c.Bool("force")) {
 		return c.writeDAG(path, text)
 	}
 	if err != nil {
 		return failure.Permanent("look at the folder's permissions", "read %q: %w", path, cause(err))
 	}
 	installed, unedited := dags.Signed(string(there))
-	switch {
-	case unedited && installed == text:
-		c.log.Info(path + " is up to date")
-		return nil
-	case !unedited && !c.Bool("force"):
+	if !unedited {
 		return failure.Permanent("move it away, or give --force to lose what is in it",
 			"install DAG: %q was edited, or was not written by ecr-refresh", path)
+	}
+	for _, kept := range o.Keep(installed, text) {
+		c.log.Info("kept " + kept + ", as the file had it")
+	}
+	if _, text, err = dags.Render(o); err != nil {
+		return failure.Permanent("give it anew, or --force", "render DAG as %q has it: %w", path, err)
+	}
+	if installed == text {
+		c.log.Info(path + " is up to date")
+		return nil
 	}
 	return c.writeDAG(path, text)
 }
