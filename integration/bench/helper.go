@@ -1,9 +1,13 @@
 package main
 
 import (
+	"bytes"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
+
+	"ecr-refresh/steps/trust"
 )
 
 // helperRatio compares step 1 with docker-credential-ecr-login, which gets the same token from the same ECR.
@@ -11,8 +15,9 @@ type helperRatio struct {
 	helper, unchecked, checked []usage
 }
 
-// againstHelper runs the three in turn: the helper, step 1 without the registry check, and with it.
-func (b bench) againstHelper() (r helperRatio, err error) {
+// againstHelper runs the three in turn: the helper, step 1 without the registry check, and with it. environ says whom both
+// trust.
+func (b bench) againstHelper(environ []string) (r helperRatio, err error) {
 	home := filepath.Join(b.dir, "helper")
 	if err := os.MkdirAll(home, 0o700); err != nil {
 		return r, err
@@ -22,25 +27,18 @@ func (b bench) againstHelper() (r helperRatio, err error) {
 		return r, err
 	}
 	out := filepath.Join(b.dir, "helper.json")
-	env := append(b.environ(), "HOME="+home, "AWS_ECR_DISABLE_CACHE=true")
 	shell, err := exec.LookPath("sh")
 	if err != nil {
 		return r, err
 	}
 	step := func(args ...string) (usage, error) {
-		return b.measure(b.peers.Environ(), append([]string{shell, "-c", `out="$1"; shift; exec "$@" >"$out"`, "sh", out, b.refresh, "extract-ecr-token"}, args...)...)
+		return b.measure(environ, append([]string{shell, "-c", `out="$1"; shift; exec "$@" >"$out"`, "sh", out, b.refresh, "extract-ecr-token"}, args...)...)
 	}
 	for i := range b.pairs + 1 {
-		theirs, err := b.measure(env, shell, "-c", `exec "$1" get <"$2" >"$3"`, "sh", b.helper, host, out)
-		if err != nil {
-			return r, err
-		}
-		without, err := step("--skip-registry-check")
-		if err != nil {
-			return r, err
-		}
-		with, err := step()
-		if err != nil {
+		theirs, err1 := b.measure(append(environ, "HOME="+home, "AWS_ECR_DISABLE_CACHE=true"), shell, "-c", `exec "$1" get <"$2" >"$3"`, "sh", b.helper, host, out)
+		without, err2 := step("--skip-registry-check")
+		with, err3 := step()
+		if err := errors.Join(err1, err2, err3); err != nil {
 			return r, err
 		}
 		if i > 0 {
@@ -48,6 +46,22 @@ func (b bench) againstHelper() (r helperRatio, err error) {
 		}
 	}
 	return r, nil
+}
+
+// trustingSystem is the environment of a worker in use: the system's certificates are trusted, and the sandbox's is one of
+// them.
+func (b bench) trustingSystem() ([]string, error) {
+	for _, file := range trust.SystemBundles() {
+		system, err := os.ReadFile(file)
+		if err != nil {
+			continue
+		}
+		sandbox, err := os.ReadFile(b.peers.Proxy.CAFile())
+		bundle := filepath.Join(b.dir, "ca-certificates.crt")
+		err = errors.Join(err, os.WriteFile(bundle, bytes.Join([][]byte{system, sandbox}, []byte("\n")), 0o600))
+		return append(b.peers.Environ(), "ECR_REFRESH_CA_FILE=", "SSL_CERT_FILE="+bundle), err
+	}
+	return nil, errors.New("this system has no file of certificates: install ca-certificates")
 }
 
 // ratios gives ours over the helper's wall time, without and with the check.

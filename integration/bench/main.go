@@ -87,29 +87,10 @@ func run(args []string, stdout io.Writer) error {
 	}
 	b := bench{options: o, peers: peers, dir: dir, here: here, interrupted: make(chan os.Signal, 1)}
 	signal.Notify(b.interrupted, os.Interrupt, syscall.SIGTERM)
-	var r report
-	if r.heading, err = b.heading(); err != nil {
-		return err
-	}
-	if r.ours, r.python, err = b.alternate(); err != nil {
-		return err
-	}
-	if r.version, r.empty, err = b.starts(); err != nil {
-		return err
-	}
-	if r.helper, err = b.againstHelper(); err != nil {
-		return err
-	}
-	if o.venv != "" {
-		if r.airflow, err = b.measureAirflow(context.Background(), o.venv); err != nil {
-			return err
-		}
-	}
-	info, err := os.Stat(o.refresh)
+	r, err := b.report()
 	if err != nil {
 		return err
 	}
-	r.size = info.Size()
 	if _, err := io.WriteString(stdout, r.table()); err != nil {
 		return err
 	}
@@ -117,6 +98,36 @@ func run(args []string, stdout io.Writer) error {
 		return r.check()
 	}
 	return r.write(filepath.Join(here, "..", ".."), o.python, here)
+}
+
+// report measures everything.
+func (b bench) report() (r report, err error) {
+	info, err := os.Stat(b.refresh)
+	if err != nil {
+		return r, err
+	}
+	r.size = info.Size()
+	if r.heading, err = b.heading(); err != nil {
+		return r, err
+	}
+	if r.ours, r.python, err = b.alternate(); err != nil {
+		return r, err
+	}
+	if r.version, r.empty, err = b.starts(); err != nil {
+		return r, err
+	}
+	environ, err := b.trustingSystem()
+	if err != nil {
+		return r, err
+	}
+	if r.helper, err = b.againstHelper(environ); err != nil {
+		return r, err
+	}
+	if r.helperOne, err = b.againstHelper(b.environ()); err != nil || b.venv == "" {
+		return r, err
+	}
+	r.airflow, err = b.measureAirflow(context.Background(), b.venv)
+	return r, err
 }
 
 // heading names what is compared.

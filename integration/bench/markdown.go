@@ -31,9 +31,13 @@ func (r report) others() (lines [][2]string) {
 	if len(r.helper.helper) == 0 {
 		return nil
 	}
-	unchecked, checked := r.helper.ratios()
-	add("extract beside docker-credential-ecr-login get", "%.2f× of its %s ms without the registry check, %.2f× with it",
-		unchecked, milli(middle(r.helper.helper).Wall), checked)
+	beside := func(what string, h helperRatio) {
+		unchecked, checked := h.ratios()
+		add("extract beside docker-credential-ecr-login get"+what, "%.2f× of its %s ms without the registry check, %.2f× with it",
+			unchecked, milli(middle(h.helper).Wall), checked)
+	}
+	beside("", r.helper)
+	beside(" that trusts one certificate alone", r.helperOne)
 	m := r.airflow
 	if m.release == "" {
 		return lines

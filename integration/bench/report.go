@@ -33,7 +33,8 @@ type report struct {
 	ours, python   []round
 	version, empty []usage
 	size           int64
-	helper         helperRatio
+	helper         helperRatio // both trust the system's certificates, as in use
+	helperOne      helperRatio // the helper trusts one certificate alone
 	airflow        onAirflow
 }
 
