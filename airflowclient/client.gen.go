@@ -204,10 +204,11 @@ type DAGRunCollectionResponse struct {
 
 // DAGRunResponse defines model for DAGRunResponse.
 type DAGRunResponse struct {
-	DagRunId  string      `json:"dag_run_id"`
-	EndDate   *time.Time  `json:"end_date"`
-	StartDate *time.Time  `json:"start_date"`
-	State     DagRunState `json:"state"`
+	Conf      *map[string]interface{} `json:"conf"`
+	DagRunId  string                  `json:"dag_run_id"`
+	EndDate   *time.Time              `json:"end_date"`
+	StartDate *time.Time              `json:"start_date"`
+	State     DagRunState             `json:"state"`
 }
 
 // DagRunState defines model for DagRunState.

@@ -47,7 +47,7 @@ NOT_SENT = {"get_task_instances": {"map_index"}}  # it came with 3.1
 FIELDS = {
     "DAGDetailsResponse": {"dag_id", "is_paused", "is_stale", "has_import_errors", "fileloc", "last_parsed_time"},
     "DAGRunCollectionResponse": {"dag_runs"},
-    "DAGRunResponse": {"dag_run_id", "state", "start_date", "end_date"},
+    "DAGRunResponse": {"dag_run_id", "state", "start_date", "end_date", "conf"},
     "ImportErrorResponse": {"filename", "stack_trace"},
     "PoolResponse": {"name", "slots", "description", "include_deferred"},
     "TaskInstanceCollectionResponse": {"task_instances"},

@@ -38,6 +38,7 @@ type DAGRun struct {
 	ID         string
 	State      string // queued, running, success or failed
 	Start, End time.Time
+	DryRun     bool // its param dry_run, by which it published nothing
 }
 
 // DAGRuns reads the newest runs of a DAG, at most 100, the newest first.
@@ -51,7 +52,9 @@ func (c *Client) DAGRuns(ctx context.Context, dagID string, limit int) ([]DAGRun
 	})
 	var runs []DAGRun
 	for _, r := range page.DagRuns {
-		runs = append(runs, DAGRun{ID: r.DagRunId, State: string(r.State), Start: value(r.StartDate), End: value(r.EndDate)})
+		runs = append(runs, DAGRun{
+			ID: r.DagRunId, State: string(r.State), Start: value(r.StartDate), End: value(r.EndDate), DryRun: value(r.Conf)["dry_run"] == true,
+		})
 	}
 	return runs, err
 }

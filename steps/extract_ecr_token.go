@@ -95,14 +95,11 @@ func registryURL(t Target, answered string) string {
 	if _, err := ParseRegistryHost(u.Host); err == nil {
 		return "https://" + t.Registry.Name
 	}
-	if own := accountHost.FindStringSubmatch(u.Host); own != nil {
+	if own := regexp.MustCompile(`^\d{12}(\.dkr[.-]ecr.*)$`).FindStringSubmatch(u.Host); own != nil { // whatever follows the account
 		return "https://" + t.Registry.Account + own[1]
 	}
 	return "https://" + u.Host
 }
-
-// accountHost is the host of a private registry, whatever follows the account.
-var accountHost = regexp.MustCompile(`^\d{12}(\.dkr[.-]ecr.*)$`)
 
 // key is what one token is good for: an endpoint's FIPS or dual-stack form changes nothing in it.
 func (s TokenSource) key() TokenSource {

@@ -241,7 +241,7 @@ func (f *findings) lastRun(ctx context.Context, id string, reader *airflowclient
 	if !f.readable("last run", err, "") {
 		return
 	}
-	at := slices.IndexFunc(runs, func(r airflowclient.DAGRun) bool { return r.State == "success" || r.State == "failed" })
+	at := slices.IndexFunc(runs, func(r airflowclient.DAGRun) bool { return !r.DryRun && (r.State == "success" || r.State == "failed") })
 	if at < 0 {
 		f.warn("last run", "trigger the DAG", "it has never run to its end")
 		return

@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 //	connection ID FIELD=VALUE...    change a stored connection, or with FIELD "gone" delete it
 //	hand-over ID                    set ECR_REFRESH_DOCKER_{HOST,PORT,LOGIN,PASSWORD} for step 3
 //	hand-over --list ID...          set ECR_REFRESH_DOCKER_SECRETS as the DAG renders it for step 3
-//	dag-run [ID AGE FILE]           add a run of the DAG, so old, that left FILE as document 2; without FILE a failed one
+//	dag-run ID AGE [FILE [dry]]     add a run of the DAG, so old, that left FILE as document 2; without FILE a failed one
 //	pool NAME [SLOTS]               add a pool of 5 slots, or so many; 0 deletes it
 //	admin                           set ECR_REFRESH_ADMIN_{LOGIN,PASSWORD}
 //	account NAME PERMISSION...      make the account of airflow-api, with FAB's permissions, or "simple ROLE"
@@ -217,13 +217,16 @@ func cmdHandOver(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func cmdDAGRun(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 || len(args) > 3 {
-		ts.Fatalf("usage: dag-run ID AGE [FILE]")
+	if neg || len(args) < 2 || len(args) > 4 {
+		ts.Fatalf("usage: dag-run ID AGE [FILE [dry]]")
 	}
 	age, err := time.ParseDuration(args[1])
 	ts.Check(err)
 	run := sandbox.DAGRun{ID: args[0], State: "failed", Start: time.Now().Add(-age), End: time.Now().Add(-age)}
-	if len(args) == 3 {
+	if len(args) == 4 {
+		run.Conf = map[string]any{"dry_run": true}
+	}
+	if len(args) > 2 {
 		run.State, run.XComs = "success", map[string]any{"update_docker_connection": json.RawMessage(ts.ReadFile(args[2]))}
 	}
 	api := boxOf(ts).Airflow

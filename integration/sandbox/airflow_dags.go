@@ -21,6 +21,7 @@ type DAG struct {
 type DAGRun struct {
 	ID, State  string
 	Start, End time.Time
+	Conf       map[string]any    // its params, where they differ from the DAG's
 	Tasks      map[string]string // states, by the same names
 	XComs      map[string]any
 }
@@ -99,7 +100,7 @@ func (a *Airflow) getDAGRuns(w http.ResponseWriter, r *http.Request) {
 	list := []map[string]any{}
 	for _, run := range runs {
 		list = append(list, map[string]any{"dag_run_id": run.ID, "dag_id": d.ID, "state": run.State,
-			"start_date": moment(run.Start), "end_date": moment(run.End)})
+			"start_date": moment(run.Start), "end_date": moment(run.End), "conf": run.Conf})
 	}
 	writePage(w, r, "dag_runs", list)
 }
