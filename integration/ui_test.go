@@ -5,12 +5,15 @@ import (
 	"fmt"
 	"net/url"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"ecr-refresh/airflowclient"
 	"ecr-refresh/dags"
 	"ecr-refresh/integration/peers"
+	"ecr-refresh/steps/token"
 )
 
 // TestRealUI is an engineer at Airflow's UI: logs in, triggers the DAG with the form, waits for three green tasks, and
@@ -114,8 +117,26 @@ func (u *ui) dryRun(t *testing.T) {
 			t.Errorf("a dry run has changed the password of %s", chosen[i])
 		}
 	}
+	if run := u.runInAPI(t, id); !run.DryRun || run.State != "success" {
+		t.Errorf("the API's client reads the dry run as %+v", run)
+	}
 	u.secrets.add(u.newestToken(t))
 	u.tasks(t, id, "dry run: connection", "Docker Engine") // which refuses the old passwords, and that is no error
+}
+
+// runInAPI is a run as our client reads it.
+func (u *ui) runInAPI(t *testing.T, id string) airflowclient.DAGRun {
+	t.Helper()
+	viewer := u.Airflow.Users["viewer"]
+	client, err := airflowclient.New(airflowclient.Config{BaseURL: u.Airflow.URL, Login: viewer.User, Password: token.NewSecret(viewer.Password)})
+	must(t, err)
+	runs, err := client.DAGRuns(t.Context(), deployedDAG, 100)
+	must(t, err)
+	i := slices.IndexFunc(runs, func(r airflowclient.DAGRun) bool { return r.ID == id })
+	if i < 0 {
+		t.Fatalf("the API's client reads no run %s", id)
+	}
+	return runs[i]
 }
 
 // trigger opens the DAG's form, fills it in and sends it; it returns the run's id.
