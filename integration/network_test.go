@@ -27,7 +27,8 @@ func toxics() map[string]string {
 	}
 }
 
-// brokenWays puts toxiproxy between the steps and each real peer.
+// brokenWays puts toxiproxy between the steps and each real peer. What a row needs before is done one row at a time: FAB
+// 3.5 builds a Flask application for each login, and answers 500 to a dozen at once.
 func (w *world) brokenWays(t *testing.T) {
 	for toxic, text := range toxics() {
 		for peer, way := range map[string]func(*testing.T, hand, string){
@@ -35,7 +36,6 @@ func (w *world) brokenWays(t *testing.T) {
 		} {
 			id := "way_" + peer + "_" + strings.NewReplacer(" ", "_", ",", "").Replace(toxic)
 			t.Run(peer+"/"+toxic, func(t *testing.T) {
-				t.Parallel()
 				h := hand{site: realSite{w}, bin: w.bin, dir: t.TempDir(), id: id}
 				h.connect(t, id, h.host(), oldPassword(id))
 				way(t, h, text)
@@ -47,16 +47,19 @@ func (w *world) brokenWays(t *testing.T) {
 func (w *world) wayToMoto(t *testing.T, h hand, toxic string) {
 	target, err := url.Parse(w.Moto.URL)
 	must(t, err)
+	t.Parallel()
 	h.wantFault(t, toxic, h.extract, "extract token of account "+w.Moto.Account, "AWS_ENDPOINT_URL=http://"+through(t, target.Host, toxic))
 }
 
 func (w *world) wayToRegistry(t *testing.T, h hand, toxic string) {
+	t.Parallel()
 	address := through(t, net.JoinHostPort(h.host(), "443"), toxic)
 	h.wantFault(t, toxic, h.extract, "check token at registry "+h.host(), "HTTPS_PROXY="+tunnel(t, address))
 }
 
 func (w *world) wayToAirflow(t *testing.T, h hand, toxic string) {
 	h.extract(t).want(t, 0)
+	t.Parallel()
 	host, port, _ := net.SplitHostPort(through(t, strings.TrimPrefix(w.Airflow.URL, "http://"), toxic))
 	h.wantFault(t, toxic, h.update, `update connection "`+h.id+`": `, "ECR_REFRESH_AIRFLOW_HOST="+host, "ECR_REFRESH_AIRFLOW_PORT="+port)
 	if got := h.password(t, h.id); got != oldPassword(h.id) && got != h.issued() {
@@ -67,6 +70,7 @@ func (w *world) wayToAirflow(t *testing.T, h hand, toxic string) {
 func (w *world) wayToEngine(t *testing.T, h hand, toxic string) {
 	h.extract(t).want(t, 0)
 	h.update(t).want(t, 0)
+	t.Parallel()
 	h.wantFault(t, toxic, h.test, "ask Docker Engine at tcp://", "DOCKER_HOST=tcp://"+through(t, toUnix(t, w.Docker.Socket), toxic))
 }
 
