@@ -86,6 +86,9 @@ func (r row) result() string {
 	if len(r.failed) > 0 {
 		return fmt.Sprintf("**red**: %s", strings.Join(r.failed, ", "))
 	}
+	if r.passed == 1 {
+		return "green (1 test)"
+	}
 	return fmt.Sprintf("green (%d tests)", r.passed)
 }
 

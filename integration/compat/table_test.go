@@ -22,8 +22,8 @@ func TestTable(t *testing.T) {
 |---|---|---|---|---|---|---|
 | 3.0.6 | fab | BashOperator | Local | standard 1.6.0, fab 2.4.1 | green (2 tests) | 2026-11-23 |
 | 3.0.6 | fab | DockerOperator | Local | docker 4.4.2, fab 2.4.1 | **red**: TestReal/copies/docker,_no_identity | 2026-11-23 |
-| 3.0.6 | fab | BashOperator | Celery | standard 1.6.0, fab 2.4.1, celery 3.12.2 | green (1 tests) | 2026-11-23 |
-| 3.0.6 | fab | DockerOperator | Celery | docker 4.4.2, fab 2.4.1, celery 3.12.2 | green (1 tests) | 2026-11-23 |
+| 3.0.6 | fab | BashOperator | Celery | standard 1.6.0, fab 2.4.1, celery 3.12.2 | green (1 test) | 2026-11-23 |
+| 3.0.6 | fab | DockerOperator | Celery | docker 4.4.2, fab 2.4.1, celery 3.12.2 | green (1 test) | 2026-11-23 |
 `
 	if got := table(rows); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
