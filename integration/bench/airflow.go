@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -49,7 +50,8 @@ func (b bench) measureAirflow(ctx context.Context, venv string) (m onAirflow, er
 		return m, err
 	}
 	p, err := peers.Start(ctx, peers.Options{Dir: dir, Binary: b.refresh, Env: []string{
-		"BENCH_FOLDER=" + b.here, "AIRFLOW_VAR_ECR_AWS_ACCOUNT=" + peers.SandboxAccount, "AIRFLOW_VAR_ECR_AWS_REGION_NAME=" + peers.Region,
+		"BENCH_FOLDER=" + b.here, fmt.Sprintf("AIRFLOW__API__WORKERS=%d", runtime.NumCPU()), // as its description says
+		"AIRFLOW_VAR_ECR_AWS_ACCOUNT=" + peers.SandboxAccount, "AIRFLOW_VAR_ECR_AWS_REGION_NAME=" + peers.Region,
 		"AWS_CA_BUNDLE=" + filepath.Join(dir, "ca.pem"), "REQUESTS_CA_BUNDLE=" + filepath.Join(dir, "ca.pem"),
 	}})
 	if err != nil {

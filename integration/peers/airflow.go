@@ -111,6 +111,7 @@ func (a *Airflow) settings() []string {
 		"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=" + a.db.url("psycopg2"),
 		"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC=" + a.db.url("asyncpg"),
 		"AIRFLOW__API__BASE_URL=" + a.URL,
+		"AIRFLOW__API__WORKERS=1",
 		"AIRFLOW__API__SECRET_KEY=" + rand.Text(),
 		"AIRFLOW__API_AUTH__JWT_SECRET=" + rand.Text() + rand.Text() + rand.Text(),
 		"AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL=5",
@@ -154,7 +155,7 @@ func (a *Airflow) start(ctx context.Context) error {
 const apiServer = "api-server"
 
 func (a *Airflow) apiServer() []string {
-	return []string{"--host", "127.0.0.1", "--port", fmt.Sprint(a.Port), "--workers", "1"}
+	return []string{"--host", "127.0.0.1", "--port", fmt.Sprint(a.Port)}
 }
 
 func (a *Airflow) startPart(name string, args []string) error {
@@ -189,7 +190,7 @@ func (a *Airflow) StartStranger(ctx context.Context) (url string, err error) {
 		return "", err
 	}
 	env := append(slices.Clone(a.env), "AIRFLOW__API_AUTH__JWT_SECRET="+rand.Text()+rand.Text()+rand.Text()) // the last one counts
-	p, err := start("airflow-stranger", filepath.Dir(a.Home), env, a.bin("airflow"), "api-server", "--host", "127.0.0.1", "--port", fmt.Sprint(port), "--workers", "1")
+	p, err := start("airflow-stranger", filepath.Dir(a.Home), env, a.bin("airflow"), "api-server", "--host", "127.0.0.1", "--port", fmt.Sprint(port))
 	if err != nil {
 		return "", err
 	}
