@@ -83,6 +83,9 @@ func fabRoles() map[string]string {
 func (fab) settings() []string {
 	return []string{
 		"AIRFLOW__CORE__AUTH_MANAGER=airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager",
+		// A thread of the API server keeps its session of FAB's, and then waits for a second connection: of the 15 there are
+		// by default, none is left (as in https://github.com/apache/airflow/issues/56129).
+		"AIRFLOW__DATABASE__SQL_ALCHEMY_POOL_SIZE=40",
 		"AIRFLOW__FAB__CACHE_TTL=1", // seconds for which it remembers a user's rights; 30 by default
 	}
 }
