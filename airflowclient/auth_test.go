@@ -57,7 +57,7 @@ func TestLoginRefused(t *testing.T) {
 		wantError(t, err, test.permanent, `log in as "refresher": `+test.text, test.hint)
 		want := 1
 		if test.status == 500 {
-			want = attempts
+			want = loginAttempts
 		}
 		if n := len(a.asked(login)); n != want {
 			t.Errorf("%d: %d logins, want %d", test.status, n, want)

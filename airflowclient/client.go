@@ -39,7 +39,7 @@ type Config struct {
 	Token          token.Secret  // a bearer token made elsewhere: then nobody logs in, and Login and Password are not used
 	EnvPrefix      string        // of the variables that hold these three, for errors and hints; "": ECR_REFRESH_AIRFLOW_
 	TLS            *tls.Config   // nil: the system's certificates, TLS 1.2 or newer
-	AttemptTimeout time.Duration // for each of up to three attempts of a call; 0: 10 s
+	AttemptTimeout time.Duration // for each of up to three attempts of a call, six of a login; 0: 10 s
 	Log            *slog.Logger  // debug lines only, never a body; nil: none
 }
 

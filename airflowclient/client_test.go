@@ -111,8 +111,8 @@ func newClient(t *testing.T, base string, edit ...func(*Config)) *Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	retry := c.api.Client.(*doer).retry
-	retry.RetryWaitMin, retry.RetryWaitMax = 0, 0
+	d := c.api.Client.(*doer)
+	d.shortest, d.longest = 0, 0
 	return c
 }
 

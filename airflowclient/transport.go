@@ -21,12 +21,17 @@ import (
 
 const (
 	attempts       = 3
+	loginAttempts  = 6                // of a login that is answered 500
 	attemptTimeout = 10 * time.Second // unless Config says otherwise
 	longestWait    = time.Minute      // that Airflow may ask for when the caller has set no deadline
 )
 
 // doer sends the requests of the generated client: with retries, without redirects, each answer read up to a limit.
-type doer struct{ retry *retryablehttp.Client }
+type doer struct {
+	client            *http.Client
+	log               *slog.Logger
+	shortest, longest time.Duration // between two attempts
+}
 
 func newDoer(cfg Config) *doer {
 	log := cfg.Log
@@ -37,21 +42,32 @@ func newDoer(cfg Config) *doer {
 	if timeout <= 0 {
 		timeout = attemptTimeout
 	}
-	return &doer{retry: &retryablehttp.Client{
-		HTTPClient:   &http.Client{Transport: newTransport(cfg), Timeout: timeout, CheckRedirect: noRedirect},
-		RetryMax:     attempts - 1,
-		RetryWaitMin: 500 * time.Millisecond,
-		RetryWaitMax: 5 * time.Second,
-		CheckRetry:   checkRetry,
+	client := &http.Client{Transport: newTransport(cfg), Timeout: timeout, CheckRedirect: noRedirect}
+	return &doer{client, log, 500 * time.Millisecond, 5 * time.Second}
+}
+
+// retrying makes what sends one request, again and again.
+func (d *doer) retrying() *retryablehttp.Client {
+	attempt := 0
+	return &retryablehttp.Client{
+		HTTPClient:   d.client,
+		RetryMax:     max(attempts, loginAttempts) - 1,
+		RetryWaitMin: d.shortest,
+		RetryWaitMax: d.longest,
+		CheckRetry: func(ctx context.Context, resp *http.Response, err error) (bool, error) {
+			again, err := checkRetry(ctx, resp, err)
+			return again && attempt < mostAttempts(resp), err
+		},
 		Backoff:      backoff,
 		ErrorHandler: retryablehttp.PassthroughErrorHandler,
-		RequestLogHook: func(_ retryablehttp.Logger, req *http.Request, attempt int) {
-			log.DebugContext(req.Context(), "asking airflow", "method", req.Method, "path", req.URL.Path, "attempt", attempt+1)
+		RequestLogHook: func(_ retryablehttp.Logger, req *http.Request, before int) {
+			attempt = before + 1
+			d.log.DebugContext(req.Context(), "asking airflow", "method", req.Method, "path", req.URL.Path, "attempt", attempt)
 		},
 		ResponseLogHook: func(_ retryablehttp.Logger, resp *http.Response) {
-			log.DebugContext(resp.Request.Context(), "airflow answered", "path", resp.Request.URL.Path, "status", resp.StatusCode)
+			d.log.DebugContext(resp.Request.Context(), "airflow answered", "path", resp.Request.URL.Path, "status", resp.StatusCode)
 		},
-	}}
+	}
 }
 
 func newTransport(cfg Config) *http.Transport {
@@ -75,7 +91,7 @@ func tlsConfig(cfg Config) *tls.Config {
 // noRedirect stands on the client inside the retries: a redirect that is followed carries the password to another host.
 func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// Do sends req up to three times and gives the last answer, its body in memory.
+// Do sends req up to three times, a login up to six, and gives the last answer, its body in memory.
 func (d *doer) Do(req *http.Request) (*http.Response, error) {
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", "ecr-refresh")
@@ -84,7 +100,7 @@ func (d *doer) Do(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	r.SetResponseHandler(slurp) // inside the retries: a connection may break in the middle of an answer
-	resp, err := d.retry.Do(r)
+	resp, err := d.retrying().Do(r)
 	if err == nil {
 		err = slurp(resp) // again: the handler is left out for the last of three failures
 	}
@@ -131,12 +147,20 @@ func checkRetry(ctx context.Context, resp *http.Response, err error) (bool, erro
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return waitFits(ctx, resp)
 	case http.StatusInternalServerError:
-		return isLogin(resp.Request), nil
+		return true, nil
 	}
 	return false, nil
 }
 
-// isLogin: the FAB auth manager of Airflow 3.1 answers 500 when several users log in at the same moment.
+// mostAttempts of one call. For each login FAB 3.5, the auth manager that Airflow 3.1.8 comes with, builds all of itself
+// anew; until that is done, it answers 500 to every call of everybody, and two logins at once can undo one another.
+func mostAttempts(resp *http.Response) int {
+	if resp != nil && resp.StatusCode == http.StatusInternalServerError && isLogin(resp.Request) {
+		return loginAttempts
+	}
+	return attempts
+}
+
 func isLogin(req *http.Request) bool {
 	return req.Method == http.MethodPost && strings.HasSuffix(req.URL.Path, "/auth/token")
 }
