@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/hashicorp/go-retryablehttp"
 )
 
 // restClient speaks Airflow's REST API as one user. It is the tests' own: what they prove must not rest on the client
@@ -33,7 +35,7 @@ type StatusError struct {
 func (e *StatusError) Error() string { return fmt.Sprintf("airflow answers %d: %s", e.Status, e.Body) }
 
 func newRestClient(base string, login Login) restClient {
-	c := restClient{url: base, login: login, http: &http.Client{Timeout: 3 * time.Minute}}
+	c := restClient{url: base, login: login, http: patient()}
 	c.token = sync.OnceValues(func() (string, error) {
 		var answer struct {
 			AccessToken string `json:"access_token"`
@@ -43,6 +45,19 @@ func newRestClient(base string, login Login) restClient {
 		return answer.AccessToken, err
 	})
 	return c
+}
+
+// patient repeats what is answered 500: FAB 3.5 answers so to everybody while somebody logs in.
+func patient() *http.Client {
+	retry := retryablehttp.NewClient()
+	retry.Logger, retry.RetryMax, retry.RetryWaitMax = nil, 8, 3*time.Second
+	retry.ErrorHandler = retryablehttp.PassthroughErrorHandler
+	retry.CheckRetry = func(ctx context.Context, answer *http.Response, _ error) (bool, error) {
+		return answer != nil && answer.StatusCode == http.StatusInternalServerError, ctx.Err()
+	}
+	client := retry.StandardClient()
+	client.Timeout = 3 * time.Minute
+	return client
 }
 
 // call sends in and decodes the answer into out; either may be nil.
