@@ -121,7 +121,7 @@ func (r *Roots) verify(conn tls.ConnectionState) error {
 		_, err := chain[0].Verify(options)
 		return err
 	}
-	if try(r.extra) == nil || try(r.issuers(chain)) == nil {
+	if try(r.extra) == nil || r.issued(chain, try) {
 		return nil
 	}
 	all, err := r.system()
@@ -134,19 +134,23 @@ func (r *Roots) verify(conn tls.ConnectionState) error {
 	return nil
 }
 
-// issuers gives those certificates of the system's bundle that may have issued one of chain: an issuer's name stands
-// in its certificate as it stands in those that it issued.
-func (r *Roots) issuers(chain []*x509.Certificate) *x509.CertPool {
-	pool := x509.NewCertPool()
+// issued tries, one by one, those certificates of the system's bundle that may have issued one of chain: an issuer's name
+// stands in its certificate as it stands in those that it issued. What follows the right one is not even decoded.
+func (r *Roots) issued(chain []*x509.Certificate, try func(*x509.CertPool) error) bool {
 	for block, rest := pem.Decode(r.bundle()); block != nil; block, rest = pem.Decode(rest) {
 		if block.Type != "CERTIFICATE" || len(block.Headers) > 0 || !slices.ContainsFunc(chain, func(c *x509.Certificate) bool { return bytes.Contains(block.Bytes, c.RawIssuer) }) {
 			continue
 		}
-		if root, err := x509.ParseCertificate(block.Bytes); err == nil {
-			pool.AddCert(root)
+		root, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			continue
+		}
+		pool := x509.NewCertPool()
+		if pool.AddCert(root); try(pool) == nil {
+			return true
 		}
 	}
-	return pool
+	return false
 }
 
 func (r *Roots) bundle() []byte {

@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"math/big"
 	"net"
 	"os"
@@ -161,6 +162,25 @@ func TestAcceptsWhatCryptoTLSAccepts(t *testing.T) {
 			if (want == nil) != c.good || (err == nil) != c.good {
 				t.Errorf("a certificate %s (TLS %x): ours says %v, crypto/tls %v, want good=%v", c.what, version, err, want, c.good)
 			}
+		}
+	}
+}
+
+// Whoever is issued by one of the bundle is judged by that alone: by each of those that have the issuer's name.
+func TestSystemIsNotReadForTheBundle(t *testing.T) {
+	t.Parallel()
+	var none *authority
+	first := none.issue(t, isCA)
+	renewed := none.issue(t, func(c *x509.Certificate) { isCA(c); c.Subject = first.cert.Subject })
+	bundle := filepath.Join(t.TempDir(), "bundle.pem")
+	must(t, os.WriteFile(bundle, asPEM(none.issue(t, isCA), first, renewed, none.issue(t, isCA)), 0o600))
+	roots, err := New(nil, []string{bundle})
+	must(t, err)
+	roots.system = func() (*x509.CertPool, error) { return nil, errors.New("the system's certificates were read") }
+	middle := renewed.issue(t, isCA)
+	for _, chain := range [][]*authority{{first.issue(t, good)}, {renewed.issue(t, good)}, {middle.issue(t, good), middle}} {
+		if err := handshake(t, roots.ConfigForNames(), name, tls.VersionTLS13, chain...); err != nil {
+			t.Error(err)
 		}
 	}
 }
