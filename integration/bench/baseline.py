@@ -7,9 +7,10 @@
 Equal work on the same peers, and nothing is slowed down: each command imports only what it uses, one requests.Session
 keeps Airflow's connection open, and documents are written as ours are (private, synced, renamed).
 
+Both trust the system's certificates, and the sandbox's among them, as both do in use (certifi's bundle is as long).
+
 Not equal, each time to Python's advantage: the token is not sealed but stands in clear in OUT; nothing is retried; the
-answers and the document are hardly checked; the trusted certificates are the sandbox's alone, where ecr-refresh adds
-them to the system's. To ours: HTTP/2, which these libraries do not speak.
+answers and the document are hardly checked. To ours: HTTP/2, which these libraries do not speak.
 """
 
 import json

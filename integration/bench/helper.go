@@ -1,13 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
-
-	"ecr-refresh/steps/trust"
 )
 
 // helperRatio compares step 1 with docker-credential-ecr-login, which gets the same token from the same ECR.
@@ -46,22 +43,6 @@ func (b bench) againstHelper(environ []string) (r helperRatio, err error) {
 		}
 	}
 	return r, nil
-}
-
-// trustingSystem is the environment of a worker in use: the system's certificates are trusted, and the sandbox's is one of
-// them.
-func (b bench) trustingSystem() ([]string, error) {
-	for _, file := range trust.SystemBundles() {
-		system, err := os.ReadFile(file)
-		if err != nil {
-			continue
-		}
-		sandbox, err := os.ReadFile(b.peers.Proxy.CAFile())
-		bundle := filepath.Join(b.dir, "ca-certificates.crt")
-		err = errors.Join(err, os.WriteFile(bundle, bytes.Join([][]byte{system, sandbox}, []byte("\n")), 0o600))
-		return append(b.peers.Environ(), "ECR_REFRESH_CA_FILE=", "SSL_CERT_FILE="+bundle), err
-	}
-	return nil, errors.New("this system has no file of certificates: install ca-certificates")
 }
 
 // ratios gives ours over the helper's wall time, without and with the check.

@@ -87,6 +87,9 @@ func run(args []string, stdout io.Writer) error {
 	}
 	b := bench{options: o, peers: peers, dir: dir, here: here, interrupted: make(chan os.Signal, 1)}
 	signal.Notify(b.interrupted, os.Interrupt, syscall.SIGTERM)
+	if err := b.trust(); err != nil {
+		return err
+	}
 	r, err := b.report()
 	if err != nil {
 		return err
@@ -116,14 +119,11 @@ func (b bench) report() (r report, err error) {
 	if r.version, r.empty, err = b.starts(); err != nil {
 		return r, err
 	}
-	environ, err := b.trustingSystem()
-	if err != nil {
+	if r.helper, err = b.againstHelper(b.trusting(b.trusted)); err != nil {
 		return r, err
 	}
-	if r.helper, err = b.againstHelper(environ); err != nil {
-		return r, err
-	}
-	if r.helperOne, err = b.againstHelper(b.environ()); err != nil || b.venv == "" {
+	one := append(b.trusting(b.peers.Proxy.CAFile()), "SSL_CERT_DIR=/nonexistent")
+	if r.helperOne, err = b.againstHelper(one); err != nil || b.venv == "" {
 		return r, err
 	}
 	r.airflow, err = b.measureAirflow(context.Background(), b.venv)

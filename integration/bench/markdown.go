@@ -37,7 +37,7 @@ func (r report) others() (lines [][2]string) {
 			unchecked, milli(middle(h.helper).Wall), checked)
 	}
 	beside("", r.helper)
-	beside(" that trusts one certificate alone", r.helperOne)
+	beside(", where both trust one certificate alone", r.helperOne)
 	m := r.airflow
 	if m.release == "" {
 		return lines

@@ -34,7 +34,7 @@ type report struct {
 	version, empty []usage
 	size           int64
 	helper         helperRatio // both trust the system's certificates, as in use
-	helperOne      helperRatio // the helper trusts one certificate alone
+	helperOne      helperRatio // both trust one certificate alone
 	airflow        onAirflow
 }
 
