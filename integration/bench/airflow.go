@@ -3,13 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -26,6 +24,7 @@ type onAirflow struct {
 	n                 []int     // connections
 	oursUpdate        []usage   // of step 2, for each n
 	oneByOne          []float64 // seconds, for each n
+	calls             float64   // seconds that the calls alone take, for the most connections
 }
 
 // parses are the seconds that a parse takes: of our DAG, and of the baseline's.
@@ -50,8 +49,7 @@ func (b bench) measureAirflow(ctx context.Context, venv string) (m onAirflow, er
 		return m, err
 	}
 	p, err := peers.Start(ctx, peers.Options{Dir: dir, Binary: b.refresh, Env: []string{
-		"BENCH_FOLDER=" + b.here, fmt.Sprintf("AIRFLOW__API__WORKERS=%d", runtime.NumCPU()), // as its description says
-		"AIRFLOW_VAR_ECR_AWS_ACCOUNT=" + peers.SandboxAccount, "AIRFLOW_VAR_ECR_AWS_REGION_NAME=" + peers.Region,
+		"BENCH_FOLDER=" + b.here, "AIRFLOW_VAR_ECR_AWS_ACCOUNT=" + peers.SandboxAccount, "AIRFLOW_VAR_ECR_AWS_REGION_NAME=" + peers.Region,
 		"AWS_CA_BUNDLE=" + filepath.Join(dir, "ca.pem"), "REQUESTS_CA_BUNDLE=" + filepath.Join(dir, "ca.pem"),
 	}})
 	if err != nil {
@@ -154,48 +152,4 @@ func runOnce(ctx context.Context, p *peers.Peers, id string) (time.Duration, err
 		return 0, fmt.Errorf("run of %s is %s: %v", id, state, err)
 	}
 	return p.Airflow.Took(ctx, id, run)
-}
-
-// timeUpdates times step 2 over more and more connections, and the same one by one.
-func (b bench) timeUpdates(ctx context.Context, p *peers.Peers, venv string, m *onAirflow) error {
-	op := p.Airflow.Users["op"]
-	env := append(p.Airflow.Environ(), "ECR_REFRESH_AIRFLOW_HOST=127.0.0.1", "ECR_REFRESH_AIRFLOW_SCHEMA=http", "ECR_REFRESH_AIRFLOW_PORT="+strconv.Itoa(p.Airflow.Port),
-		"ECR_REFRESH_AIRFLOW_LOGIN="+op.User, "ECR_REFRESH_AIRFLOW_PASSWORD="+op.Password, "XDG_STATE_HOME="+b.dir)
-	for _, n := range sizes() {
-		var ids []string
-		for i := range n {
-			ids = append(ids, fmt.Sprintf("bench_%04d", i))
-		}
-		document := filepath.Join(b.dir, "many.json")
-		samples := max(1, 5-len(strconv.Itoa(n)))
-		var ours []usage
-		var theirs []float64
-		for range samples {
-			if _, err := b.measure(env, b.refresh, "extract-ecr-token", "--connection-ids", strings.Join(ids, ","), "--out", document); err != nil {
-				return err
-			}
-			u, err := b.measure(env, b.refresh, "update-docker-connection", "--in", document)
-			if err != nil {
-				return err
-			}
-			seconds, err := oneByOne(ctx, venv, filepath.Join(b.here, "one_by_one.py"), p, n)
-			if err != nil {
-				return err
-			}
-			ours, theirs = append(ours, u), append(theirs, seconds)
-		}
-		m.n, m.oursUpdate, m.oneByOne = append(m.n, n), append(m.oursUpdate, middle(ours)), append(m.oneByOne, median(theirs))
-	}
-	return nil
-}
-
-func oneByOne(ctx context.Context, venv, script string, p *peers.Peers, n int) (float64, error) {
-	op := p.Airflow.Users["op"]
-	cmd := exec.CommandContext(ctx, filepath.Join(venv, "bin", "python"), script, p.Airflow.URL, op.User, "bench_", strconv.Itoa(n))
-	cmd.Stdin, cmd.Stderr = strings.NewReader(op.Password+"\n"+strings.Repeat(rand.Text(), 92)), os.Stderr
-	text, err := cmd.Output()
-	if err != nil {
-		return 0, fmt.Errorf("update one by one: %w", err)
-	}
-	return strconv.ParseFloat(strings.TrimSpace(string(text)), 64)
 }

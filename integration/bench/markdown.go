@@ -23,6 +23,9 @@ func (m onAirflow) bulk() float64 {
 	return m.oneByOne[last] / m.oursUpdate[last].Wall.Seconds()
 }
 
+// ofCalls gives step 2 over its calls alone, for the most connections.
+func (m onAirflow) ofCalls() float64 { return m.oursUpdate[len(m.n)-1].Wall.Seconds() / m.calls }
+
 // others are the figures beside the three steps: what was compared, and what came of it.
 func (r report) others() (lines [][2]string) {
 	add := func(what, format string, args ...any) {
@@ -53,6 +56,7 @@ func (r report) others() (lines [][2]string) {
 		add(fmt.Sprintf("update of %d connections on it", n), "%.2f s and %s MiB; one by one %.2f s: %.1f×",
 			m.oursUpdate[i].Wall.Seconds(), mebi(m.oursUpdate[i].Memory), m.oneByOne[i], m.oneByOne[i]/m.oursUpdate[i].Wall.Seconds())
 	}
+	add(fmt.Sprintf("the calls of the update of %d connections alone", mostConnections), "%.2f s: the whole step takes %.2f× of it", m.calls, m.ofCalls())
 	return lines
 }
 

@@ -1,0 +1,179 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"ecr-refresh/integration/peers"
+)
+
+// updateRuns is how often step 2 runs for each number of connections.
+const updateRuns = 3
+
+// timeUpdates times step 2 over fewer and fewer connections, and the same one by one. The most come first: Airflow's masker
+// keeps each password that it has seen, and every new one takes it longer.
+func (b bench) timeUpdates(ctx context.Context, p *peers.Peers, venv string, m *onAirflow) error {
+	for _, n := range slices.Backward(sizes()) {
+		if err := b.timeUpdate(ctx, p, venv, n, m); err != nil {
+			return err
+		}
+	}
+	slices.Reverse(m.n)
+	slices.Reverse(m.oursUpdate)
+	slices.Reverse(m.oneByOne)
+	return nil
+}
+
+// timeUpdate adds the figures of n connections; the most are updated once one by one.
+func (b bench) timeUpdate(ctx context.Context, p *peers.Peers, venv string, n int, m *onAirflow) error {
+	var ids []string
+	for i := range n {
+		ids = append(ids, fmt.Sprintf("bench_%04d", i))
+	}
+	var ours []usage
+	var theirs, calls []float64
+	for i := range updateRuns {
+		u, err := b.update(p.Airflow, ids)
+		if err != nil {
+			return err
+		}
+		ours = append(ours, u)
+		if n == mostConnections {
+			alone, err := callsAlone(ctx, p.Airflow, ids)
+			if err != nil {
+				return err
+			}
+			calls = append(calls, alone.Seconds())
+		}
+		if n == mostConnections && i > 0 {
+			continue
+		}
+		seconds, err := oneByOne(ctx, venv, filepath.Join(b.here, "one_by_one.py"), p, n)
+		if err != nil {
+			return err
+		}
+		theirs = append(theirs, seconds)
+	}
+	m.n, m.oursUpdate, m.oneByOne = append(m.n, n), append(m.oursUpdate, middle(ours)), append(m.oneByOne, median(theirs))
+	if n == mostConnections {
+		m.calls = median(calls)
+	}
+	return nil
+}
+
+// update measures step 2, with a new token of step 1.
+func (b bench) update(airflow *peers.Airflow, ids []string) (u usage, err error) {
+	op := airflow.Users["op"]
+	env := append(airflow.Environ(), "ECR_REFRESH_AIRFLOW_HOST=127.0.0.1", "ECR_REFRESH_AIRFLOW_SCHEMA=http", "ECR_REFRESH_AIRFLOW_PORT="+strconv.Itoa(airflow.Port),
+		"ECR_REFRESH_AIRFLOW_LOGIN="+op.User, "ECR_REFRESH_AIRFLOW_PASSWORD="+op.Password, "XDG_STATE_HOME="+b.dir)
+	document := filepath.Join(b.dir, "many.json")
+	if _, err := b.measure(env, b.refresh, "extract-ecr-token", "--connection-ids", strings.Join(ids, ","), "--out", document); err != nil {
+		return u, err
+	}
+	return b.measure(env, b.refresh, "update-docker-connection", "--in", document)
+}
+
+func oneByOne(ctx context.Context, venv, script string, p *peers.Peers, n int) (float64, error) {
+	op := p.Airflow.Users["op"]
+	cmd := exec.CommandContext(ctx, filepath.Join(venv, "bin", "python"), script, p.Airflow.URL, op.User, "bench_", strconv.Itoa(n))
+	cmd.Stdin, cmd.Stderr = strings.NewReader(op.Password+"\n"+strings.Repeat(rand.Text(), 92)), os.Stderr
+	text, err := cmd.Output()
+	if err != nil {
+		return 0, fmt.Errorf("update one by one: %w", err)
+	}
+	return strconv.ParseFloat(strings.TrimSpace(string(text)), 64)
+}
+
+// What step 2 has under way at once, and how many connections a page or an update holds (airflowclient).
+const readsAtOnce, updatesAtOnce, perCall = 4, 2, 100
+
+// callsAlone makes the calls of an update and nothing else: login, all pages, bulk updates. What they take is Airflow's.
+func callsAlone(ctx context.Context, airflow *peers.Airflow, ids []string) (time.Duration, error) {
+	api := api{client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: readsAtOnce}}, url: airflow.URL}
+	updates := bulkUpdates(ids)
+	begin := time.Now()
+	var jwt struct {
+		Token string `json:"access_token"`
+	}
+	op := airflow.Users["op"]
+	login, _ := json.Marshal(map[string]string{"username": op.User, "password": op.Password})
+	if err := api.call(ctx, http.MethodPost, "/auth/token", login, &jwt); err != nil {
+		return 0, err
+	}
+	api.jwt = jwt.Token
+	pages, ctx1 := errgroup.WithContext(ctx)
+	pages.SetLimit(readsAtOnce)
+	for i := range updates {
+		pages.Go(func() error {
+			return api.call(ctx1, http.MethodGet, fmt.Sprintf("/api/v2/connections?limit=%d&offset=%d", perCall, i*perCall), nil, nil)
+		})
+	}
+	if err := pages.Wait(); err != nil {
+		return 0, err
+	}
+	all, ctx2 := errgroup.WithContext(ctx)
+	all.SetLimit(updatesAtOnce)
+	for _, body := range updates {
+		all.Go(func() error {
+			return api.call(ctx2, http.MethodPatch, "/api/v2/connections", body, nil)
+		})
+	}
+	err := all.Wait()
+	return time.Since(begin), err
+}
+
+func bulkUpdates(ids []string) (bodies [][]byte) {
+	password := strings.Repeat(rand.Text(), 92)
+	for some := range slices.Chunk(ids, perCall) {
+		var entities []map[string]string
+		for _, id := range some {
+			entities = append(entities, map[string]string{"connection_id": id, "conn_type": "docker", "password": password})
+		}
+		body, _ := json.Marshal(map[string]any{"actions": []any{map[string]any{"action": "update", "entities": entities, "action_on_non_existence": "skip"}}})
+		bodies = append(bodies, body)
+	}
+	return bodies
+}
+
+// api is Airflow's, for one user.
+type api struct {
+	client   *http.Client
+	url, jwt string
+}
+
+// call sends one request; its answer is decoded where into is not nil.
+func (a api) call(ctx context.Context, method, path string, body []byte, into any) error {
+	req, err := http.NewRequestWithContext(ctx, method, a.url+path, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Authorization", "Bearer "+a.jwt)
+	resp, err := a.client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode/100 != 2 {
+		err = fmt.Errorf("%s %s: %s", method, path, resp.Status)
+	}
+	if err == nil && into != nil {
+		err = json.Unmarshal(text, into)
+	}
+	return err
+}
