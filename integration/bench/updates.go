@@ -22,7 +22,7 @@ import (
 )
 
 // updateRuns is how often step 2 runs for each number of connections.
-const updateRuns = 3
+const updateRuns = 6
 
 // timeUpdates times step 2 over fewer and fewer connections, and the same one by one. The most come first: Airflow's masker
 // keeps each password that it has seen, and every new one takes it longer.
@@ -46,30 +46,37 @@ func (b bench) timeUpdate(ctx context.Context, p *peers.Peers, venv string, n in
 	}
 	var ours []usage
 	var theirs, calls []float64
-	for i := range updateRuns {
+	one := func() error {
+		seconds, err := oneByOne(ctx, venv, filepath.Join(b.here, "one_by_one.py"), p, n)
+		theirs = append(theirs, seconds)
+		return err
+	}
+	all := func() error {
 		u, err := b.update(p.Airflow, ids)
-		if err != nil {
-			return err
-		}
 		ours = append(ours, u)
-		if n == mostConnections {
-			alone, err := callsAlone(ctx, p.Airflow, ids)
-			if err != nil {
+		return err
+	}
+	alone := func() error {
+		took, err := callsAlone(ctx, p.Airflow, ids)
+		calls = append(calls, took.Seconds())
+		return err
+	}
+	for i := range updateRuns {
+		turns := []func() error{all, one}
+		if n == mostConnections && i > 0 {
+			turns[1] = alone
+		}
+		if i%2 == 1 { // who comes first pays for a new password that the other has set
+			slices.Reverse(turns)
+		}
+		for _, turn := range turns {
+			if err := turn(); err != nil {
 				return err
 			}
-			calls = append(calls, alone.Seconds())
 		}
-		if n == mostConnections && i > 0 {
-			continue
-		}
-		seconds, err := oneByOne(ctx, venv, filepath.Join(b.here, "one_by_one.py"), p, n)
-		if err != nil {
-			return err
-		}
-		theirs = append(theirs, seconds)
 	}
 	m.n, m.oursUpdate, m.oneByOne = append(m.n, n), append(m.oursUpdate, middle(ours)), append(m.oneByOne, median(theirs))
-	if n == mostConnections {
+	if len(calls) > 0 {
 		m.calls = median(calls)
 	}
 	return nil
