@@ -12,8 +12,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/hashicorp/go-retryablehttp"
 )
 
 // restClient speaks Airflow's REST API as one user. It is the tests' own: what they prove must not rest on the client
@@ -35,29 +33,32 @@ type StatusError struct {
 func (e *StatusError) Error() string { return fmt.Sprintf("airflow answers %d: %s", e.Status, e.Body) }
 
 func newRestClient(base string, login Login) restClient {
-	c := restClient{url: base, login: login, http: patient()}
+	c := restClient{url: base, login: login, http: &http.Client{Timeout: 3 * time.Minute}}
 	c.token = sync.OnceValues(func() (string, error) {
 		var answer struct {
 			AccessToken string `json:"access_token"`
 		}
 		body := map[string]string{"username": login.User, "password": login.Password}
-		err := c.once(context.Background(), "POST", "/auth/token", "", body, &answer)
+		err := patient(context.Background(), func() error {
+			return c.once(context.Background(), "POST", "/auth/token", "", body, &answer)
+		})
 		return answer.AccessToken, err
 	})
 	return c
 }
 
-// patient repeats what is answered 500: FAB 3.5 answers so to everybody while somebody logs in.
-func patient() *http.Client {
-	retry := retryablehttp.NewClient()
-	retry.Logger, retry.RetryMax, retry.RetryWaitMax = nil, 8, 3*time.Second
-	retry.ErrorHandler = retryablehttp.PassthroughErrorHandler
-	retry.CheckRetry = func(ctx context.Context, answer *http.Response, _ error) (bool, error) {
-		return answer != nil && answer.StatusCode == http.StatusInternalServerError, ctx.Err()
-	}
-	client := retry.StandardClient()
-	client.Timeout = 3 * time.Minute
-	return client
+// patient repeats what is answered 500, for a while: FAB 3.5 answers so to everybody while somebody logs in.
+func patient(ctx context.Context, send func() error) (err error) {
+	within, cancel := withDeadline(ctx, 20*time.Second, "airflow's answer")
+	defer cancel()
+	_ = poll(within, "an answer other than 500", func(context.Context) error {
+		err = send()
+		if status := (*StatusError)(nil); errors.As(err, &status) && status.Status == http.StatusInternalServerError {
+			return err
+		}
+		return nil
+	})
+	return err
 }
 
 // call sends in and decodes the answer into out; either may be nil.
@@ -66,7 +67,7 @@ func (c restClient) call(ctx context.Context, method, path string, in, out any) 
 	if err != nil {
 		return err
 	}
-	return c.once(ctx, method, path, token, in, out)
+	return patient(ctx, func() error { return c.once(ctx, method, path, token, in, out) })
 }
 
 func (c restClient) once(ctx context.Context, method, path, token string, in, out any) error {
