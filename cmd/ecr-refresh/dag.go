@@ -85,28 +85,37 @@ func (c *call) rendered(o dags.Options) (name, text string) {
 // installDAG writes text, which is what o makes, with what an earlier install had set.
 func (c *call) installDAG(path, text string, o dags.Options) error {
 	there, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) || (err == nil && c.Bool("force")) {
+	if errors.Is(err, fs.ErrNotExist) {
 		return c.writeDAG(path, text)
 	}
 	if err != nil {
 		return failure.Permanent("look at the folder's permissions", "read %q: %w", path, cause(err))
 	}
 	installed, unedited := dags.Signed(string(there))
-	if !unedited {
+	switch {
+	case c.Bool("force"):
+	case !unedited:
 		return failure.Permanent("move it away, or give --force to lose what is in it",
 			"install DAG: %q was edited, or was not written by ecr-refresh", path)
+	default:
+		if text, err = c.keeping(installed, text, o); err != nil {
+			return failure.Permanent("give it anew, or --force", "render DAG as %q has it: %w", path, err)
+		}
 	}
-	for _, kept := range o.Keep(installed, text) {
-		c.log.Info("kept " + kept + ", as the file had it")
-	}
-	if _, text, err = dags.Render(o); err != nil {
-		return failure.Permanent("give it anew, or --force", "render DAG as %q has it: %w", path, err)
-	}
-	if installed == text {
+	if unedited && installed == text {
 		c.log.Info(path + " is up to date")
 		return nil
 	}
 	return c.writeDAG(path, text)
+}
+
+// keeping gives text with what installed has set and o leaves open.
+func (c *call) keeping(installed, text string, o dags.Options) (string, error) {
+	for _, kept := range o.Keep(installed, text) {
+		c.log.Info("kept " + kept + ", as the file had it")
+	}
+	_, text, err := dags.Render(o)
+	return text, err
 }
 
 func (c *call) writeDAG(path, text string) error {
