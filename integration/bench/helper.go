@@ -31,8 +31,9 @@ func (b bench) againstHelper(environ []string) (r helperRatio, err error) {
 	step := func(args ...string) (usage, error) {
 		return b.measure(environ, append([]string{shell, "-c", `out="$1"; shift; exec "$@" >"$out"`, "sh", out, b.refresh, "extract-ecr-token"}, args...)...)
 	}
+	env := append(environ, "HOME="+home, "AWS_ECR_DISABLE_CACHE=true")
 	for i := range b.pairs + 1 {
-		theirs, err1 := b.measure(append(environ, "HOME="+home, "AWS_ECR_DISABLE_CACHE=true"), shell, "-c", `exec "$1" get <"$2" >"$3"`, "sh", b.helper, host, out)
+		theirs, err1 := b.measure(env, shell, "-c", `exec "$1" get <"$2" >"$3"`, "sh", b.helper, host, out)
 		without, err2 := step("--skip-registry-check")
 		with, err3 := step()
 		if err := errors.Join(err1, err2, err3); err != nil {

@@ -1,12 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -110,23 +108,13 @@ const readsAtOnce, updatesAtOnce, perCall = 4, 2, 100
 
 // callsAlone makes the calls of an update and nothing else: login, all pages, bulk updates. What they take is Airflow's.
 func callsAlone(ctx context.Context, airflow *peers.Airflow, ids []string) (time.Duration, error) {
-	api := api{client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: readsAtOnce}}, url: airflow.URL}
-	updates := bulkUpdates(ids)
+	call, updates := airflow.As("op"), bulkUpdates(ids)
 	begin := time.Now()
-	var jwt struct {
-		Token string `json:"access_token"`
-	}
-	op := airflow.Users["op"]
-	login, _ := json.Marshal(map[string]string{"username": op.User, "password": op.Password})
-	if err := api.call(ctx, http.MethodPost, "/auth/token", login, &jwt); err != nil {
-		return 0, err
-	}
-	api.jwt = jwt.Token
 	pages, ctx1 := errgroup.WithContext(ctx)
 	pages.SetLimit(readsAtOnce)
 	for i := range updates {
 		pages.Go(func() error {
-			return api.call(ctx1, http.MethodGet, fmt.Sprintf("/api/v2/connections?limit=%d&offset=%d", perCall, i*perCall), nil, nil)
+			return call(ctx1, http.MethodGet, fmt.Sprintf("/api/v2/connections?limit=%d&offset=%d", perCall, i*perCall), nil, nil)
 		})
 	}
 	if err := pages.Wait(); err != nil {
@@ -135,15 +123,13 @@ func callsAlone(ctx context.Context, airflow *peers.Airflow, ids []string) (time
 	all, ctx2 := errgroup.WithContext(ctx)
 	all.SetLimit(updatesAtOnce)
 	for _, body := range updates {
-		all.Go(func() error {
-			return api.call(ctx2, http.MethodPatch, "/api/v2/connections", body, nil)
-		})
+		all.Go(func() error { return call(ctx2, http.MethodPatch, "/api/v2/connections", body, nil) })
 	}
 	err := all.Wait()
 	return time.Since(begin), err
 }
 
-func bulkUpdates(ids []string) (bodies [][]byte) {
+func bulkUpdates(ids []string) (bodies []json.RawMessage) {
 	password := strings.Repeat(rand.Text(), 92)
 	for some := range slices.Chunk(ids, perCall) {
 		var entities []map[string]string
@@ -154,33 +140,4 @@ func bulkUpdates(ids []string) (bodies [][]byte) {
 		bodies = append(bodies, body)
 	}
 	return bodies
-}
-
-// api is Airflow's, for one user.
-type api struct {
-	client   *http.Client
-	url, jwt string
-}
-
-// call sends one request; its answer is decoded where into is not nil.
-func (a api) call(ctx context.Context, method, path string, body []byte, into any) error {
-	req, err := http.NewRequestWithContext(ctx, method, a.url+path, bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Authorization", "Bearer "+a.jwt)
-	resp, err := a.client.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	if err == nil && resp.StatusCode/100 != 2 {
-		err = fmt.Errorf("%s %s: %s", method, path, resp.Status)
-	}
-	if err == nil && into != nil {
-		err = json.Unmarshal(text, into)
-	}
-	return err
 }

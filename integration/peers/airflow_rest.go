@@ -61,6 +61,12 @@ func patient(ctx context.Context, send func() error) (err error) {
 	return err
 }
 
+// As gives what calls the REST API as one of Users, who logs in at the first call: it sends in and decodes the answer into
+// out; either may be nil.
+func (a *Airflow) As(user string) func(ctx context.Context, method, path string, in, out any) error {
+	return newRestClient(a.URL, a.Users[user]).call
+}
+
 // call sends in and decodes the answer into out; either may be nil.
 func (c restClient) call(ctx context.Context, method, path string, in, out any) error {
 	token, err := c.token()
