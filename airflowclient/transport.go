@@ -51,7 +51,7 @@ func (d *doer) retrying() *retryablehttp.Client {
 	attempt := 0
 	return &retryablehttp.Client{
 		HTTPClient:   d.client,
-		RetryMax:     max(attempts, loginAttempts) - 1,
+		RetryMax:     loginAttempts - 1, // of any call; CheckRetry ends most before
 		RetryWaitMin: d.shortest,
 		RetryWaitMax: d.longest,
 		CheckRetry: func(ctx context.Context, resp *http.Response, err error) (bool, error) {
@@ -102,7 +102,7 @@ func (d *doer) Do(req *http.Request) (*http.Response, error) {
 	r.SetResponseHandler(slurp) // inside the retries: a connection may break in the middle of an answer
 	resp, err := d.retrying().Do(r)
 	if err == nil {
-		err = slurp(resp) // again: the handler is left out for the last of three failures
+		err = slurp(resp) // again: the handler is left out for the last failure
 	}
 	if err != nil {
 		return nil, err
