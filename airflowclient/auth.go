@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"ecr-refresh/steps/failure"
-	"ecr-refresh/steps/token"
+	"ecr-refresh/steps/secret"
 )
 
 // authorized sends with the JWT. When Airflow does not take the JWT (it expired, was revoked, or the server has a new
@@ -18,7 +18,7 @@ func (c *Client) authorized(ctx context.Context, s send) (answer, error) {
 	if !c.given.Empty() {
 		return c.withGiven(ctx, s)
 	}
-	var jwt token.Secret
+	var jwt secret.Secret
 	var a answer
 	for range 2 {
 		var err error
@@ -58,7 +58,7 @@ func (a answer) rejectsJWT() bool {
 }
 
 // login gives a JWT other than stale: the one at hand, or a new one. The first call gives the zero Secret as stale.
-func (c *Client) login(ctx context.Context, stale token.Secret) (token.Secret, error) {
+func (c *Client) login(ctx context.Context, stale secret.Secret) (secret.Secret, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.jwt.Empty() && !c.jwt.Equal(stale) {
@@ -66,7 +66,7 @@ func (c *Client) login(ctx context.Context, stale token.Secret) (token.Secret, e
 	}
 	jwt, err := c.createToken(ctx)
 	if err != nil {
-		return token.Secret{}, fmt.Errorf("log in as %q: %w", c.user, err)
+		return secret.Secret{}, fmt.Errorf("log in as %q: %w", c.user, err)
 	}
 	c.hidden.add(jwt)
 	c.jwt = jwt
@@ -74,35 +74,35 @@ func (c *Client) login(ctx context.Context, stale token.Secret) (token.Secret, e
 }
 
 // createToken sends the password. 201 is what Airflow answers today, 200 what older auth managers may.
-func (c *Client) createToken(ctx context.Context) (token.Secret, error) {
+func (c *Client) createToken(ctx context.Context) (secret.Secret, error) {
 	a, err := c.exchange(ctx, func(edit ...RequestEditorFn) (*http.Response, error) {
 		return c.api.CreateToken(ctx, LoginBody{Username: c.user, Password: c.password.Reveal()}, edit...)
 	})
 	if err != nil {
-		return token.Secret{}, err
+		return secret.Secret{}, err
 	}
 	switch s := a.status; {
 	case a.isJSON() && (s == http.StatusBadRequest || s == http.StatusUnauthorized || s == http.StatusForbidden):
-		return token.Secret{}, failure.Permanent(c.hintLogin(), "%s", c.said(a)) // 403: the Keycloak auth manager
+		return secret.Secret{}, failure.Permanent(c.hintLogin(), "%s", c.said(a)) // 403: the Keycloak auth manager
 	case s == http.StatusNotFound || s == http.StatusMethodNotAllowed:
-		return token.Secret{}, failure.Permanent(hintNoLogin, "%s", c.said(a))
+		return secret.Secret{}, failure.Permanent(hintNoLogin, "%s", c.said(a))
 	}
 	var body LoginResponse
 	if err := c.decode(a, &body); err != nil {
-		return token.Secret{}, err
+		return secret.Secret{}, err
 	}
 	if body.AccessToken == "" {
-		return token.Secret{}, failure.Permanent(hintBaseURL, "airflow answered %d without a token", a.status)
+		return secret.Secret{}, failure.Permanent(hintBaseURL, "airflow answered %d without a token", a.status)
 	}
-	return token.NewSecret(body.AccessToken), nil
+	return secret.New(body.AccessToken), nil
 }
 
 // hintLogin names where login and password come from.
-func (c *Client) hintLogin() string {
+func (c *Client) hintLogin() failure.Kind {
 	if c.env == airflowEnv {
 		return hintLogin
 	}
-	return "check " + c.env + "LOGIN and " + c.env + "PASSWORD"
+	return failure.Kind("check " + c.env + "LOGIN and " + c.env + "PASSWORD")
 }
 
 // SimpleRole logs in and gives the role that the SimpleAuthManager wrote into the JWT: viewer, user, op or admin. The
@@ -111,7 +111,7 @@ func (c *Client) SimpleRole(ctx context.Context) (string, error) {
 	jwt := c.given
 	if jwt.Empty() {
 		var err error
-		if jwt, err = c.login(ctx, token.Secret{}); err != nil {
+		if jwt, err = c.login(ctx, secret.Secret{}); err != nil {
 			return "", err
 		}
 	}
@@ -123,7 +123,7 @@ func (c *Client) SimpleRole(ctx context.Context) (string, error) {
 	return tidy(claims.Role), nil
 }
 
-func bearer(jwt token.Secret) RequestEditorFn {
+func bearer(jwt secret.Secret) RequestEditorFn {
 	return func(_ context.Context, req *http.Request) error {
 		req.Header.Set("Authorization", "Bearer "+jwt.Reveal())
 		return nil
@@ -132,7 +132,7 @@ func bearer(jwt token.Secret) RequestEditorFn {
 
 // cookie sends the JWT as a browser does: Airflow 3.2 revokes only what comes so (logout in
 // airflow/api_fastapi/core_api/routes/public/auth.py).
-func cookie(jwt token.Secret) RequestEditorFn {
+func cookie(jwt secret.Secret) RequestEditorFn {
 	return func(_ context.Context, req *http.Request) error {
 		req.AddCookie(&http.Cookie{Name: "_token", Value: jwt.Reveal()}) // #nosec G124 -- a request carries no attributes
 		return nil
@@ -144,7 +144,7 @@ func cookie(jwt token.Secret) RequestEditorFn {
 func (c *Client) Logout(ctx context.Context) error {
 	c.mu.Lock()
 	jwt := c.jwt
-	c.jwt = token.Secret{}
+	c.jwt = secret.Secret{}
 	c.mu.Unlock()
 	if jwt.Empty() {
 		return nil

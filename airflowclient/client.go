@@ -28,15 +28,15 @@ import (
 	"unicode"
 
 	"ecr-refresh/steps/failure"
-	"ecr-refresh/steps/token"
+	"ecr-refresh/steps/secret"
 )
 
 // Config says where Airflow's API is and who logs in, or with which token.
 type Config struct {
 	BaseURL        string        // scheme://host[:port][/base/path]; the path is kept
 	Login          string        // user name
-	Password       token.Secret  // of that user
-	Token          token.Secret  // a bearer token made elsewhere: then nobody logs in, and Login and Password are not used
+	Password       secret.Secret // of that user
+	Token          secret.Secret // a bearer token made elsewhere: then nobody logs in, and Login and Password are not used
 	EnvPrefix      string        // of the variables that hold these three, for errors and hints; "": ECR_REFRESH_AIRFLOW_
 	TLS            *tls.Config   // nil: the system's certificates, TLS 1.2 or newer
 	AttemptTimeout time.Duration // for each of up to three attempts of a call, six of a login; 0: 10 s
@@ -47,14 +47,14 @@ type Config struct {
 type Client struct {
 	base     string
 	user     string
-	password token.Secret
-	given    token.Secret // instead of a login; others may use it too, so it is never revoked
-	env      string       // see Config.EnvPrefix
+	password secret.Secret
+	given    secret.Secret // instead of a login; others may use it too, so it is never revoked
+	env      string        // see Config.EnvPrefix
 	api      *API
 	hidden   hidden
 
 	mu  sync.Mutex // held while logging in: one login serves all callers
-	jwt token.Secret
+	jwt secret.Secret
 }
 
 // New checks cfg and gives a client. Nothing is sent before the first call.

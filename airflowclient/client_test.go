@@ -12,7 +12,7 @@ import (
 	"testing"
 
 	"ecr-refresh/steps/failure"
-	"ecr-refresh/steps/token"
+	"ecr-refresh/steps/secret"
 )
 
 const (
@@ -103,7 +103,7 @@ func first(handlers ...http.HandlerFunc) http.HandlerFunc {
 
 func newClient(t *testing.T, base string, edit ...func(*Config)) *Client {
 	t.Helper()
-	cfg := Config{BaseURL: base, Login: "refresher", Password: token.NewSecret(apiPassword)}
+	cfg := Config{BaseURL: base, Login: "refresher", Password: secret.New(apiPassword)}
 	for _, e := range edit {
 		e(&cfg)
 	}

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"ecr-refresh/steps/failure"
-	"ecr-refresh/steps/token"
+	"ecr-refresh/steps/secret"
 )
 
 // pageSize is Airflow's own limit of a page ([api] maximum_page_limit), whatever is asked for.
@@ -137,7 +137,7 @@ type Update struct {
 	ID       string
 	Type     string // Airflow wants it in every update: give the one that Connection told
 	Login    string // "": leave it as it is
-	Password token.Secret
+	Password secret.Secret
 }
 
 // bulkSize is how many connections one call updates: a token has 2.4 kB.

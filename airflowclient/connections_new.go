@@ -7,7 +7,7 @@ import (
 	"net/http"
 
 	"ecr-refresh/steps/failure"
-	"ecr-refresh/steps/token"
+	"ecr-refresh/steps/secret"
 )
 
 // NewConnection is a connection to make, or what is to change of one. A field that is empty is not sent: an update leaves
@@ -16,7 +16,7 @@ type NewConnection struct {
 	ID, Type, Host             string
 	Port                       int
 	Login, Schema, Description string
-	Password                   token.Secret
+	Password                   secret.Secret
 	Clear                      []string // fields by Airflow's name (port, schema) that an update empties
 }
 

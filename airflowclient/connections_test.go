@@ -9,13 +9,13 @@ import (
 	"testing"
 
 	"ecr-refresh/steps/failure"
-	"ecr-refresh/steps/token"
+	"ecr-refresh/steps/secret"
 )
 
 func someUpdates(ids ...string) []Update {
 	var updates []Update
 	for _, id := range ids {
-		updates = append(updates, Update{ID: id, Type: "docker", Password: token.NewSecret(newPassword)})
+		updates = append(updates, Update{ID: id, Type: "docker", Password: secret.New(newPassword)})
 	}
 	return updates
 }
@@ -122,9 +122,9 @@ func TestUpdateRefuses(t *testing.T) {
 	a := newAirflow(t, routes{bulk: says(200, `{"update":{"success":["good"],"errors":[]}}`)})
 	updates := append(someUpdates("good"),
 		Update{ID: "empty", Type: "docker"},
-		Update{ID: "stars", Type: "docker", Password: token.NewSecret("***")},
-		Update{ID: "bytes", Type: "docker", Password: token.NewSecret("a\xffb")},
-		Update{ID: "type", Password: token.NewSecret(newPassword)})
+		Update{ID: "stars", Type: "docker", Password: secret.New("***")},
+		Update{ID: "bytes", Type: "docker", Password: secret.New("a\xffb")},
+		Update{ID: "type", Password: secret.New(newPassword)})
 	failed := newClient(t, a.URL).UpdateConnections(t.Context(), updates)
 	if len(failed) != 4 {
 		t.Fatalf("got %v, want four failures", failed)

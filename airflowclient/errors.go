@@ -49,8 +49,8 @@ const (
 )
 
 func notFound(id string) error {
-	return failure.Permanent("create it: airflow connections add "+id+" --conn-type docker --conn-host REGISTRY --conn-login AWS "+
-		"(one from an environment variable or a secrets backend cannot be updated)", "%w", missing("connection"))
+	return failure.Permanent(failure.Kind("create it: airflow connections add "+id+" --conn-type docker --conn-host REGISTRY --conn-login AWS "+
+		"(one from an environment variable or a secrets backend cannot be updated)"), "%w", missing("connection"))
 }
 
 // refused makes an error of an answer that reports a failure.
@@ -66,12 +66,12 @@ func (c *Client) refused(a answer) error {
 func classified(status int, hint, said string) error {
 	switch status {
 	case http.StatusRequestTimeout, http.StatusConflict, http.StatusLocked, http.StatusTooEarly, http.StatusTooManyRequests:
-		return failure.Transient(hint, "%s", said)
+		return failure.Transient(failure.Kind(hint), "%s", said)
 	}
 	if status >= 500 {
-		return failure.Transient(hint, "%s", said)
+		return failure.Transient(failure.Kind(hint), "%s", said)
 	}
-	return failure.Permanent(hint, "%s", said)
+	return failure.Permanent(failure.Kind(hint), "%s", said)
 }
 
 func (a answer) hint() string {

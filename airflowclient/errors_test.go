@@ -12,7 +12,7 @@ import (
 	"unicode/utf8"
 
 	"ecr-refresh/steps/failure"
-	"ecr-refresh/steps/token"
+	"ecr-refresh/steps/secret"
 )
 
 // quoted gives text as a JSON string.
@@ -101,9 +101,9 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 func TestScrub(t *testing.T) {
 	t.Parallel()
 	c := &Client{}
-	c.hidden.add(token.NewSecret(apiPassword))
-	c.hidden.add(token.NewSecret(newPassword))
-	c.hidden.add(token.NewSecret("p%/1"))
+	c.hidden.add(secret.New(apiPassword))
+	c.hidden.add(secret.New(newPassword))
+	c.hidden.add(secret.New("p%/1"))
 	for in, want := range map[string]string{
 		"plain words":                                          "plain words",
 		"got " + newPassword + "!":                             "got [redacted]!",
@@ -129,7 +129,7 @@ func TestScrub(t *testing.T) {
 func TestScrubBase64(t *testing.T) {
 	t.Parallel()
 	c := &Client{}
-	c.hidden.add(token.NewSecret(newPassword))
+	c.hidden.add(secret.New(newPassword))
 	for _, before := range []string{"", "u", "AWS:", "refresher:", "xy:"} {
 		for _, after := range []string{"", "\n", "}}"} {
 			for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding, base64.URLEncoding, base64.RawURLEncoding} {
@@ -148,7 +148,7 @@ func FuzzScrub(f *testing.F) {
 	f.Add("::group::", "\x1b[31mabcdefgh", "\x1b[0m")
 	f.Fuzz(func(t *testing.T, before, secret, after string) {
 		c := &Client{}
-		c.hidden.add(token.NewSecret(secret))
+		c.hidden.add(secret.New(secret))
 		got := c.scrub(before + secret + after)
 		if len(secret) >= 8 && !strings.Contains("[redacted]", secret) && strings.Contains(got, secret) {
 			t.Errorf("%q holds %q", got, secret)
@@ -169,7 +169,7 @@ func FuzzDetail(f *testing.F) {
 	asked, _ := url.Parse("http://airflow/api/v2/connections")
 	f.Fuzz(func(t *testing.T, status int, body string) {
 		c := &Client{}
-		c.hidden.add(token.NewSecret(newPassword))
+		c.hidden.add(secret.New(newPassword))
 		a := answer{method: http.MethodPatch, asked: asked, status: status, header: http.Header{"Content-Type": {"application/json"}},
 			body: []byte(strings.ReplaceAll(body, "PASSWORD", newPassword))}
 		err := c.refused(a)

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"ecr-refresh/steps/token"
+	"ecr-refresh/steps/secret"
 )
 
 func TestVersion(t *testing.T) {
@@ -126,7 +126,7 @@ func TestVariableMasked(t *testing.T) {
 // What is sent holds the fields that were given and no other.
 func TestWrites(t *testing.T) {
 	t.Parallel()
-	secret := token.NewSecret(newPassword)
+	secret := secret.New(newPassword)
 	whole := NewConnection{ID: "c", Type: "http", Host: "h", Port: 8080, Login: "l", Schema: "s", Description: "d", Password: secret}
 	variable := Variable{Key: "k", Value: secret}
 	for name, test := range map[string]struct {
@@ -176,7 +176,7 @@ func TestWrites(t *testing.T) {
 func TestWritesRefuse(t *testing.T) {
 	t.Parallel()
 	c := newClient(t, newAirflow(t, routes{}).URL)
-	for _, n := range []NewConnection{{ID: "a/b", Type: "http"}, {ID: "a"}, {ID: "a", Type: "http", Password: token.NewSecret("***")}} {
+	for _, n := range []NewConnection{{ID: "a/b", Type: "http"}, {ID: "a"}, {ID: "a", Type: "http", Password: secret.New("***")}} {
 		if c.CreateConnection(t.Context(), n) == nil || c.PatchConnection(t.Context(), n) == nil {
 			t.Errorf("%+v was sent", n)
 		}

@@ -11,7 +11,7 @@ import (
 	"sync"
 
 	"ecr-refresh/steps/failure"
-	"ecr-refresh/steps/token"
+	"ecr-refresh/steps/secret"
 )
 
 // scrub makes words of the server fit for a log: no secret, no control characters, one line, not long. It looks for
@@ -34,10 +34,10 @@ func tidy(words string) string {
 // hidden is what must not be repeated: the passwords and JWTs that a client has held.
 type hidden struct {
 	mu      sync.Mutex
-	secrets []token.Secret
+	secrets []secret.Secret
 }
 
-func (h *hidden) add(s token.Secret) {
+func (h *hidden) add(s secret.Secret) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !s.Empty() && !slices.ContainsFunc(h.secrets, s.Equal) {

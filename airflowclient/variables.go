@@ -4,18 +4,18 @@ import (
 	"context"
 	"net/http"
 
-	"ecr-refresh/steps/token"
+	"ecr-refresh/steps/secret"
 )
 
 // Variable is a Variable of the metadata database.
 type Variable struct {
 	Key         string
-	Value       token.Secret // may hold a secret
+	Value       secret.Secret // may hold a secret
 	Description string
 }
 
 // Masked tells that Airflow hides the value, as it does where the key holds a word such as password or private_key.
-func (v Variable) Masked() bool { return v.Value.Equal(token.NewSecret(masked)) }
+func (v Variable) Masked() bool { return v.Value.Equal(secret.New(masked)) }
 
 // Variable reads one Variable, or gives ErrNotFound. One that comes from an environment variable or a secrets backend is
 // not there.
@@ -27,7 +27,7 @@ func (c *Client) Variable(ctx context.Context, key string) (Variable, error) {
 	err := c.find(ctx, missing("Variable"), key, &row, func(edit ...RequestEditorFn) (*http.Response, error) {
 		return c.api.GetVariable(ctx, key, edit...)
 	})
-	return Variable{Key: row.Key, Value: token.NewSecret(value(row.Value)), Description: value(row.Description)}, err
+	return Variable{Key: row.Key, Value: secret.New(value(row.Value)), Description: value(row.Description)}, err
 }
 
 // CreateVariable makes a Variable that is not there yet.

@@ -6,7 +6,7 @@ import (
 	"ecr-refresh/airflowclient"
 	"ecr-refresh/integration/peers"
 	"ecr-refresh/steps/failure"
-	"ecr-refresh/steps/token"
+	"ecr-refresh/steps/secret"
 )
 
 // oneRightLess: API users that lack one of the two rights. SimpleAuthManager knows no single rights; its viewer is tested
@@ -62,7 +62,7 @@ func (w *world) token(t *testing.T, user string) string {
 // wantNoEntry fails unless the connection cannot be read with this token, for this reason.
 func (w *world) wantNoEntry(t *testing.T, id, given, reason string) {
 	t.Helper()
-	client, err := airflowclient.New(airflowclient.Config{BaseURL: w.Airflow.URL, Token: token.NewSecret(given)})
+	client, err := airflowclient.New(airflowclient.Config{BaseURL: w.Airflow.URL, Token: secret.New(given)})
 	must(t, err)
 	_, err = client.Connection(t.Context(), id)
 	if err == nil || err.Error() != reason || !failure.IsPermanent(err) {

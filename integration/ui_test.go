@@ -13,7 +13,7 @@ import (
 	"ecr-refresh/airflowclient"
 	"ecr-refresh/dags"
 	"ecr-refresh/integration/peers"
-	"ecr-refresh/steps/token"
+	"ecr-refresh/steps/secret"
 )
 
 // TestRealUI is an engineer at Airflow's UI: logs in, triggers the DAG with the form, waits for three green tasks, and
@@ -128,7 +128,7 @@ func (u *ui) dryRun(t *testing.T) {
 func (u *ui) runInAPI(t *testing.T, id string) airflowclient.DAGRun {
 	t.Helper()
 	viewer := u.Airflow.Users["viewer"]
-	client, err := airflowclient.New(airflowclient.Config{BaseURL: u.Airflow.URL, Login: viewer.User, Password: token.NewSecret(viewer.Password)})
+	client, err := airflowclient.New(airflowclient.Config{BaseURL: u.Airflow.URL, Login: viewer.User, Password: secret.New(viewer.Password)})
 	must(t, err)
 	runs, err := client.DAGRuns(t.Context(), deployedDAG, 100)
 	must(t, err)

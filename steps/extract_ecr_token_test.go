@@ -4,9 +4,10 @@ import (
 	"testing"
 	"time"
 
-	"ecr-refresh/steps"
+	"ecr-refresh/steps/ecr"
 	"ecr-refresh/steps/failure"
-	"ecr-refresh/steps/token"
+	"ecr-refresh/steps/secret"
+	"ecr-refresh/steps/target"
 )
 
 func TestExtract(t *testing.T) {
@@ -22,7 +23,7 @@ func TestExtract(t *testing.T) {
 	if left := got.ExpiresAt.Sub(f.now); left < 12*time.Hour-time.Minute || left > 12*time.Hour+time.Minute {
 		t.Errorf("token lives %s", left)
 	}
-	opened, err := token.Open(f.identity, doc.Recipient, doc.Sealed)
+	opened, err := secret.Decrypt(f.identity, doc.Recipient, doc.Sealed)
 	must(t, err)
 	if opened[0].Password.Reveal() != issued.Password || got.Fingerprint != opened[0].Fingerprint() {
 		t.Error("the seal holds another password than ECR issued")
@@ -56,7 +57,7 @@ func TestRegistryTriesOnceMore(t *testing.T) {
 	for _, c := range []struct{ status, requests int }{{503, 2}, {429, 2}, {403, 1}, {400, 1}, {404, 1}} {
 		before := len(f.box.Registry.Requests())
 		f.box.Registry.SetStatus(c.status)
-		if err := f.registry.Check(t.Context(), "https://"+f.box.RegistryHost(), "AWS", token.NewSecret("x")); err == nil {
+		if err := f.registry.Check(t.Context(), "https://"+f.box.RegistryHost(), "AWS", secret.New("x")); err == nil {
 			t.Errorf("%d passes", c.status)
 		}
 		if n := len(f.box.Registry.Requests()) - before; n != c.requests {
@@ -72,10 +73,10 @@ func TestChecksOfNames(t *testing.T) {
 		good  []string
 		bad   []string
 	}{
-		{steps.CheckAccount, []string{"123456789012", "000000000000"}, []string{"", "12345678901", "1234567890123", "12345678901a", " 123456789012"}},
-		{steps.CheckRegion, []string{"us-east-1", "us-gov-west-1", "cn-north-1", "eusc-de-east-1", "us-isob-east-1", "ap-southeast-7"},
+		{ecr.CheckAccount, []string{"123456789012", "000000000000"}, []string{"", "12345678901", "1234567890123", "12345678901a", " 123456789012"}},
+		{ecr.CheckRegion, []string{"us-east-1", "us-gov-west-1", "cn-north-1", "eusc-de-east-1", "us-isob-east-1", "ap-southeast-7"},
 			[]string{"", "us-east", "US-EAST-1", "us-east-1.evil.example", "us_east_1", "us-east-1/", "../us-east-1"}},
-		{steps.CheckConnectionID, []string{"docker_default", "a.b-c", "A1"}, []string{"", "a/b", "a b", "a\n"}},
+		{target.CheckConnectionID, []string{"docker_default", "a.b-c", "A1"}, []string{"", "a/b", "a b", "a\n"}},
 	} {
 		for _, name := range c.good {
 			must(t, c.check(name))

@@ -15,8 +15,12 @@ import (
 	"ecr-refresh/airflowclient"
 	"ecr-refresh/integration/sandbox"
 	"ecr-refresh/steps"
+	"ecr-refresh/steps/docker"
+	"ecr-refresh/steps/ecr"
 	"ecr-refresh/steps/failure"
-	"ecr-refresh/steps/token"
+	"ecr-refresh/steps/registry"
+	"ecr-refresh/steps/secret"
+	"ecr-refresh/steps/target"
 	"ecr-refresh/steps/xcom"
 )
 
@@ -29,11 +33,11 @@ const (
 // fixture is the real clients on a sandbox of the test's own, and a clock that the test moves.
 type fixture struct {
 	box      *sandbox.Sandbox
-	ecr      steps.ECR
-	registry *steps.Registry
+	ecr      ecr.GetToken
+	registry *registry.Client
 	airflow  *airflowclient.Client
-	engine   *steps.Engine
-	identity token.Identity
+	engine   *docker.Engine
+	identity secret.Identity
 	log      *logged
 	now      time.Time
 }
@@ -45,19 +49,19 @@ func newFixture(t *testing.T) *fixture {
 	t.Cleanup(func() { box.Close() })
 	f := &fixture{box: box, log: new(logged), now: time.Now()}
 	// Proxy variables are read once a process, so the clients get the sandbox's proxy by hand.
-	f.registry = steps.NewRegistry(box.HTTPClient().Transport)
-	f.ecr = steps.NewECR(func(context.Context, string) (aws.Config, error) {
+	f.registry = registry.New(box.HTTPClient().Transport)
+	f.ecr = ecr.New(func(context.Context, string) (aws.Config, error) {
 		return aws.Config{
 			HTTPClient:  &http.Client{Transport: box.HTTPClient().Transport},
 			Credentials: credentials.StaticCredentialsProvider{Value: box.ECR.Credentials()},
 		}, nil
 	})
 	user, _ := box.Airflow.User("refresher")
-	f.airflow, err = airflowclient.New(airflowclient.Config{BaseURL: box.Airflow.URL(), Login: "refresher", Password: token.NewSecret(user.Password)})
+	f.airflow, err = airflowclient.New(airflowclient.Config{BaseURL: box.Airflow.URL(), Login: "refresher", Password: secret.New(user.Password)})
 	must(t, err)
-	f.engine, err = steps.NewEngine(box.Engine.Host(), "", false)
+	f.engine, err = docker.NewEngine(box.Engine.Host(), "", false)
 	must(t, err)
-	f.identity, err = token.NewIdentity()
+	f.identity, err = secret.NewIdentity()
 	must(t, err)
 	return f
 }
@@ -85,11 +89,11 @@ func (f *fixture) logger() *slog.Logger { return slog.New(slog.NewTextHandler(f.
 func (f *fixture) clock() time.Time { return f.now }
 
 func (f *fixture) extract(connections ...string) steps.ExtractECRToken {
-	var declared []steps.Declaration
+	var declared []target.Entry
 	for _, id := range connections {
-		declared = append(declared, steps.Declaration{ConnectionID: id, Account: account, Region: region})
+		declared = append(declared, target.Entry{ConnectionID: id, Account: account, Region: region})
 	}
-	targets, err := steps.Targets(declared, nil)
+	targets, err := target.Resolve(declared, nil)
 	if err != nil {
 		panic(err)
 	}
@@ -111,7 +115,7 @@ func (f *fixture) test(doc xcom.UpdateDockerConnection) steps.TestDockerConnecti
 	seen := map[string]steps.DockerConnection{}
 	for _, published := range doc.Connections {
 		conn, _ := f.box.Airflow.Connection(published.ConnectionID)
-		seen[published.ConnectionID] = steps.DockerConnection{Host: conn.Host, Login: conn.Login, Password: token.NewSecret(conn.Password)}
+		seen[published.ConnectionID] = steps.DockerConnection{Host: conn.Host, Login: conn.Login, Password: secret.New(conn.Password)}
 	}
 	return steps.TestDockerConnection{
 		Document: doc, Connections: seen, Engine: f.engine, Registry: f.registry, Now: f.clock, Log: f.logger(),

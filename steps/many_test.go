@@ -21,8 +21,10 @@ import (
 	"ecr-refresh/airflowclient"
 	"ecr-refresh/integration/sandbox"
 	"ecr-refresh/steps"
+	"ecr-refresh/steps/ecr"
 	"ecr-refresh/steps/failure"
-	"ecr-refresh/steps/token"
+	"ecr-refresh/steps/secret"
+	"ecr-refresh/steps/target"
 )
 
 // asked is a transport that remembers which hosts were asked.
@@ -63,7 +65,7 @@ func (f *fixture) many(t *testing.T, list string) (steps.ExtractECRToken, *asked
 	a := &asked{RoundTripper: f.box.HTTPClient().Transport}
 	step := f.extract()
 	step.Targets = targets
-	step.ECR = steps.NewECR(func(_ context.Context, profile string) (aws.Config, error) {
+	step.ECR = ecr.New(func(_ context.Context, profile string) (aws.Config, error) {
 		c := f.box.ECR.Credentials()
 		if profile == "stranger" {
 			c.AccessKeyID = "AKIASTRANGER"
@@ -158,15 +160,15 @@ func TestExtractKeepsECRsPace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
 		var at []time.Time
-		step := steps.ExtractECRToken{Now: time.Now, Log: slog.New(slog.DiscardHandler), ECR: func(context.Context, steps.TokenSource) (token.Token, error) {
+		step := steps.ExtractECRToken{Now: time.Now, Log: slog.New(slog.DiscardHandler), ECR: func(context.Context, ecr.Source) (secret.Token, error) {
 			mu.Lock()
 			at = append(at, time.Now())
 			mu.Unlock()
 			time.Sleep(300 * time.Millisecond) // ECR is slow, and others go on meanwhile
-			return token.Token{}, errors.New("no token")
+			return secret.Token{}, errors.New("no token")
 		}}
 		for i := range 100 {
-			step.Targets = append(step.Targets, steps.Target{ConnectionID: "c", Source: steps.TokenSource{Service: steps.ServiceECR, Region: fmt.Sprint(i)}})
+			step.Targets = append(step.Targets, target.Target{ConnectionID: "c", Source: ecr.Source{Service: ecr.Private, Region: fmt.Sprint(i)}})
 		}
 		start := time.Now()
 		_, _ = step.Run(t.Context())

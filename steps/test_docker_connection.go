@@ -12,8 +12,10 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"ecr-refresh/steps/docker"
 	"ecr-refresh/steps/failure"
-	"ecr-refresh/steps/token"
+	"ecr-refresh/steps/registry"
+	"ecr-refresh/steps/secret"
 	"ecr-refresh/steps/xcom"
 )
 
@@ -25,10 +27,10 @@ const shadowWindow = 15 * time.Minute
 type TestDockerConnection struct {
 	Document    xcom.UpdateDockerConnection
 	Connections map[string]DockerConnection // by connection id
-	Config      DockerConfig
+	Config      docker.Config
 
-	Engine   *Engine // nil: there is none here, ask the registry itself
-	Registry *Registry
+	Engine   *docker.Engine // nil: there is none here, ask the registry itself
+	Registry *registry.Client
 	Now      func() time.Time
 	Log      *slog.Logger
 }
@@ -38,7 +40,7 @@ type DockerConnection struct {
 	Host     string
 	Port     string
 	Login    string
-	Password token.Secret
+	Password secret.Secret
 	Unseen   bool   // made of what was published, not read as a task reads it: nothing to compare
 	Shadow   string // name of an environment variable that tasks read before the database, if it is set
 }
@@ -57,11 +59,11 @@ func (s TestDockerConnection) Run(ctx context.Context) (xcom.TestDockerConnectio
 	doc.Failures = append(doc.Failures, s.Document.Failures...)
 	var faults []error
 	for _, f := range doc.Failures {
-		faults = append(faults, failure.Transient("look at the log of "+failure.Line(f.Step), "%s: %s", failure.Line(f.Step), lineOf(f)))
+		faults = append(faults, failure.Transient(failure.Kind("look at the log of "+failure.Line(f.Step)), "%s: %s", failure.Line(f.Step), lineOf(f)))
 	}
 	engine, err := s.engine(ctx)
 	if err != nil {
-		return doc, told(s.Log, append(faults, err))
+		return doc, joinLogged(s.Log, append(faults, err))
 	}
 	for i, r := range s.testAll(ctx) {
 		if r.err != nil {
@@ -71,7 +73,7 @@ func (s TestDockerConnection) Run(ctx context.Context) (xcom.TestDockerConnectio
 		r.tested.Engine = engine
 		doc.Connections = append(doc.Connections, r.tested)
 	}
-	return doc, told(s.Log, faults)
+	return doc, joinLogged(s.Log, faults)
 }
 
 // lineOf names the connection, where the error is of all that share a token.
@@ -93,9 +95,9 @@ type tested struct {
 // and password, is one login.
 func (s TestDockerConnection) testAll(ctx context.Context) []tested {
 	all := make([]tested, len(s.Document.Connections))
-	made := &logins{checked: map[DockerLogin]func() error{}}
+	made := &logins{checked: map[docker.Login]func() error{}}
 	var tests errgroup.Group
-	tests.SetLimit(sideBySide)
+	tests.SetLimit(concurrency)
 	for i, want := range s.Document.Connections {
 		tests.Go(func() error {
 			all[i].tested, all[i].err = s.test(ctx, want, made)
@@ -110,7 +112,7 @@ func (s TestDockerConnection) testAll(ctx context.Context) []tested {
 type logins struct {
 	mu      sync.Mutex
 	done    []loggedIn
-	checked map[DockerLogin]func() error
+	checked map[docker.Login]func() error
 }
 
 type loggedIn struct {
@@ -133,7 +135,7 @@ func (l *logins) once(conn DockerConnection, login func() (string, error)) (stri
 }
 
 // check looks at docker-py's file for a login once: a helper may be slow, and a warning is told once.
-func (l *logins) check(login DockerLogin, check func() error) error {
+func (l *logins) check(login docker.Login, check func() error) error {
 	l.mu.Lock()
 	once, found := l.checked[login]
 	if !found {
@@ -165,12 +167,12 @@ func (s TestDockerConnection) test(ctx context.Context, want xcom.Published, mad
 	if err != nil {
 		return xcom.Tested{}, err
 	}
-	docker := DockerLogin{Server: conn.server(), Registry: token.Host(want.RegistryURL)}
+	docker := docker.Login{Server: conn.server(), Registry: registry.Host(want.RegistryURL), Username: conn.Login}
 	if err := made.check(docker, func() error { return s.checkConfig(ctx, docker) }); err != nil {
 		return xcom.Tested{}, err
 	}
 	said, err := made.once(conn, func() (string, error) { return s.login(ctx, conn, want) })
-	if err != nil && (want.Published || !errors.Is(err, errRefused)) {
+	if err != nil && (want.Published || !errors.Is(err, registry.ErrRefused)) {
 		return xcom.Tested{}, err
 	}
 	if err != nil {
@@ -186,13 +188,13 @@ func (s TestDockerConnection) test(ctx context.Context, want xcom.Published, mad
 
 // compare gives whether the connection holds what was published; nil where nothing can be compared.
 func (s TestDockerConnection) compare(conn DockerConnection, want xcom.Published) (*bool, error) {
-	if host := token.Host(conn.Host); host != token.Host(want.RegistryURL) {
-		return nil, failure.Permanent(shadowHint(conn), "tasks see host %q, and the token was published for %q", failure.Said(conn.Host), token.Host(want.RegistryURL))
+	if host := registry.Host(conn.Host); host != registry.Host(want.RegistryURL) {
+		return nil, failure.Permanent(shadowHint(conn), "tasks see host %q, and the token was published for %q", failure.Said(conn.Host), registry.Host(want.RegistryURL))
 	}
 	if !want.Published || conn.Unseen {
 		return nil, nil
 	}
-	matches := conn.Login == want.Username && token.Fingerprint(conn.Password) == want.Fingerprint
+	matches := conn.Login == want.Username && secret.Fingerprint(conn.Password) == want.Fingerprint
 	age := s.Now().Sub(*want.PublishedAt)
 	switch {
 	case matches:
@@ -212,14 +214,14 @@ func shadowName(conn DockerConnection) string {
 	return " by " + conn.Shadow
 }
 
-func shadowHint(conn DockerConnection) string {
+func shadowHint(conn DockerConnection) failure.Kind {
 	if conn.Shadow != "" {
-		return "unset " + conn.Shadow + " on the workers: tasks read it before Airflow's database, and a refresh reaches only the database"
+		return failure.Kind("unset " + conn.Shadow + " on the workers: tasks read it before Airflow's database, and a refresh reaches only the database")
 	}
 	return "look for AIRFLOW_CONN_… on the workers and for this connection in the secrets backend: tasks read both before Airflow's database"
 }
 
-func (s TestDockerConnection) checkConfig(ctx context.Context, login DockerLogin) error {
+func (s TestDockerConnection) checkConfig(ctx context.Context, login docker.Login) error {
 	warning, err := s.Config.Check(ctx, login)
 	if warning != "" {
 		s.Log.Warn(warning)
@@ -230,10 +232,10 @@ func (s TestDockerConnection) checkConfig(ctx context.Context, login DockerLogin
 // login asks the Engine, as DockerHook does at the start of each task, or the registry where there is no Engine.
 func (s TestDockerConnection) login(ctx context.Context, conn DockerConnection, want xcom.Published) (string, error) {
 	if conn.Login == "" || conn.Password.Empty() {
-		return "", failure.Permanent("run the DAG without dry_run, and look for what hides the connection from tasks", "it has no login or no password: %w", errRefused)
+		return "", failure.Permanent("run the DAG without dry_run, and look for what hides the connection from tasks", "it has no login or no password: %w", registry.ErrRefused)
 	}
 	if s.Engine == nil {
 		return "Accepted by the registry", s.Registry.Check(ctx, want.RegistryURL, conn.Login, conn.Password)
 	}
-	return login(ctx, s.Engine, conn.server(), conn.Login, conn.Password)
+	return s.Engine.Login(ctx, conn.server(), conn.Login, conn.Password)
 }

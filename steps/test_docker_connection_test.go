@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"ecr-refresh/steps"
-	"ecr-refresh/steps/token"
+	"ecr-refresh/steps/secret"
 	"ecr-refresh/steps/xcom"
 )
 
@@ -94,7 +94,7 @@ func TestTestNeverLogsInToDockerHub(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	step := f.test(f.published(t, id))
-	step.Connections[id] = steps.DockerConnection{Host: "", Login: "AWS", Password: token.NewSecret("x")}
+	step.Connections[id] = steps.DockerConnection{Host: "", Login: "AWS", Password: secret.New("x")}
 	_, err := step.Run(t.Context())
 	wantError(t, err, `tasks see host ""`)
 	if n := len(f.box.Engine.Logins()); n != 0 {

@@ -10,7 +10,8 @@ import (
 
 	"ecr-refresh/airflowclient"
 	"ecr-refresh/steps/failure"
-	"ecr-refresh/steps/token"
+	"ecr-refresh/steps/registry"
+	"ecr-refresh/steps/secret"
 	"ecr-refresh/steps/xcom"
 )
 
@@ -18,12 +19,12 @@ import (
 // else is touched. A password that works is never replaced by one that was not seen to work.
 type UpdateDockerConnection struct {
 	Document xcom.ExtractECRToken
-	Identity token.Identity
+	Identity secret.Identity
 	MaxAge   time.Duration // an older document is refused: a newer run may have published since
 	DryRun   bool          // check all, publish nothing
 
 	Airflow  Airflow
-	Registry *Registry
+	Registry *registry.Client
 	Now      func() time.Time
 	Log      *slog.Logger
 }
@@ -38,7 +39,7 @@ type Airflow interface {
 // renewal is one connection and the token that it is to get.
 type renewal struct {
 	id    string
-	token token.Token
+	token secret.Token
 }
 
 // Run gives document 2. With several connections it succeeds when any was updated, and carries the failures of the others.
@@ -58,11 +59,11 @@ func (s UpdateDockerConnection) Run(ctx context.Context) (xcom.UpdateDockerConne
 }
 
 // open checks the document's age and seal, and that what it shows in clear is what it sealed.
-func (s UpdateDockerConnection) open() ([]token.Token, error) {
+func (s UpdateDockerConnection) open() ([]secret.Token, error) {
 	if err := s.checkAge(); err != nil {
 		return nil, err
 	}
-	tokens, err := token.Open(s.Identity, s.Document.Recipient, s.Document.Sealed)
+	tokens, err := secret.Decrypt(s.Identity, s.Document.Recipient, s.Document.Sealed)
 	if err != nil {
 		return nil, err
 	}
@@ -111,10 +112,10 @@ type connections struct {
 }
 
 // checkTokens asks each registry again: anyone who knows the recipient can make a seal, and time has passed.
-func (s UpdateDockerConnection) checkTokens(ctx context.Context, tokens []token.Token, result *results) (renewals []renewal) {
+func (s UpdateDockerConnection) checkTokens(ctx context.Context, tokens []secret.Token, result *results) (renewals []renewal) {
 	refused := make([]error, len(tokens))
 	var checks errgroup.Group
-	checks.SetLimit(sideBySide)
+	checks.SetLimit(concurrency)
 	for i, t := range tokens {
 		checks.Go(func() error {
 			refused[i] = s.Registry.Check(ctx, t.RegistryURL, t.Username, t.Password)
@@ -124,7 +125,7 @@ func (s UpdateDockerConnection) checkTokens(ctx context.Context, tokens []token.
 	_ = checks.Wait()
 	for i, t := range tokens {
 		if refused[i] == nil {
-			s.Log.Info(fmt.Sprintf("%s accepts the token", t.Host()))
+			s.Log.Info(fmt.Sprintf("%s accepts the token", registry.Host(t.RegistryURL)))
 		}
 		for _, id := range s.Document.Tokens[i].Connections {
 			if refused[i] != nil {
@@ -160,13 +161,13 @@ func (s UpdateDockerConnection) prepare(renewals []renewal, seen connections, re
 }
 
 // checkConnection refuses a connection of another registry, and warns of what makes docker-py miss the fresh login.
-func (s UpdateDockerConnection) checkConnection(conn airflowclient.Connection, t token.Token) error {
-	if host := token.Host(conn.Host); host != t.Host() {
-		return failure.Permanent(fmt.Sprintf("set the connection's host to %s, or list another connection", t.Host()),
-			"its host is %q, and the token is for %q", failure.Said(conn.Host), t.Host())
+func (s UpdateDockerConnection) checkConnection(conn airflowclient.Connection, t secret.Token) error {
+	if host := registry.Host(conn.Host); host != registry.Host(t.RegistryURL) {
+		return failure.Permanent(failure.Kind(fmt.Sprintf("set the connection's host to %s, or list another connection", registry.Host(t.RegistryURL))),
+			"its host is %q, and the token is for %q", failure.Said(conn.Host), registry.Host(t.RegistryURL))
 	}
-	if conn.Host != t.Host() || conn.Port != 0 {
-		s.Log.Warn(fmt.Sprintf("connection %q: its host should be %s alone, with no scheme, path or port: docker-py may not find the login otherwise", conn.ID, t.Host()))
+	if conn.Host != registry.Host(t.RegistryURL) || conn.Port != 0 {
+		s.Log.Warn(fmt.Sprintf("connection %q: its host should be %s alone, with no scheme, path or port: docker-py may not find the login otherwise", conn.ID, registry.Host(t.RegistryURL)))
 	}
 	if conn.Type != "docker" {
 		s.Log.Warn(fmt.Sprintf("connection %q is of type %q, not docker", conn.ID, failure.Said(conn.Type)))
@@ -240,10 +241,10 @@ func (r *results) fail(t renewal, err error) {
 // done is an error when nothing succeeded; else the failures travel on in the document.
 func (r *results) done() (xcom.UpdateDockerConnection, error) {
 	if len(r.doc.Connections) == 0 {
-		return r.doc, told(r.log, r.errors)
+		return r.doc, joinLogged(r.log, r.errors)
 	}
 	for _, err := range r.errors {
-		tell(r.log, err)
+		logFailure(r.log, err)
 	}
 	return r.doc, nil
 }

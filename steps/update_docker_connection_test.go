@@ -11,7 +11,7 @@ import (
 	"ecr-refresh/integration/sandbox"
 	"ecr-refresh/steps"
 	"ecr-refresh/steps/failure"
-	"ecr-refresh/steps/token"
+	"ecr-refresh/steps/secret"
 	"ecr-refresh/steps/xcom"
 )
 
@@ -64,11 +64,11 @@ func TestUpdateRefusesAForgedToken(t *testing.T) {
 	f := newFixture(t)
 	doc, err := f.extract(id).Run(t.Context())
 	must(t, err)
-	forged := token.Token{
-		RegistryURL: doc.Tokens[0].RegistryURL, Username: "AWS", Password: token.NewSecret("forged"),
+	forged := secret.Token{
+		RegistryURL: doc.Tokens[0].RegistryURL, Username: "AWS", Password: secret.New("forged"),
 		IssuedAt: doc.Tokens[0].IssuedAt, ExpiresAt: doc.Tokens[0].ExpiresAt,
 	}
-	doc.Sealed, err = token.Seal(doc.Recipient, []token.Token{forged})
+	doc.Sealed, err = secret.Encrypt(doc.Recipient, []secret.Token{forged})
 	must(t, err)
 	old := f.password(id)
 	_, err = f.update(doc).Run(t.Context())

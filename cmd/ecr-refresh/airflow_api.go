@@ -10,7 +10,7 @@ import (
 
 	"ecr-refresh/airflowclient"
 	"ecr-refresh/steps/failure"
-	"ecr-refresh/steps/trust"
+	"ecr-refresh/steps/transport"
 )
 
 const (
@@ -29,10 +29,10 @@ const (
 )
 
 // airflow reads the airflow-api connection and makes a client for it. What is missing of it is named.
-func (c *call) airflow(roots *trust.Roots) *airflowclient.Client {
+func (c *call) airflow(roots certificates) *airflowclient.Client {
 	conn, how := c.airflowConnection()
 	config := airflowclient.Config{
-		BaseURL: c.airflowBase(conn, how), Login: conn.login, Password: conn.password, Token: secret(airflowTokenEnv), Log: c.log,
+		BaseURL: c.airflowBase(conn, how), Login: conn.login, Password: conn.password, Token: secretFromEnv(airflowTokenEnv), Log: c.log,
 	}
 	if config.Token.Empty() {
 		c.airflowLogin(config, how)
@@ -41,7 +41,7 @@ func (c *call) airflow(roots *trust.Roots) *airflowclient.Client {
 }
 
 // reader is a client for airflow-api's Airflow, as the admin where one is named.
-func (c *call) reader(roots *trust.Roots) *airflowclient.Client {
+func (c *call) reader(roots certificates) *airflowclient.Client {
 	if !adminGiven() {
 		return c.airflow(roots)
 	}
@@ -60,13 +60,13 @@ const logOutLimit = 2 * time.Second
 
 func adminGiven() bool {
 	_, login := connectionFields(adminPrefix)
-	return login || !secret(adminPrefix+"TOKEN").Empty()
+	return login || !secretFromEnv(adminPrefix+"TOKEN").Empty()
 }
 
 // admin reads the admin's account.
 func (c *call) admin(base string) airflowclient.Config {
 	conn, _ := connectionFields(adminPrefix)
-	config := airflowclient.Config{BaseURL: base, Login: conn.login, Password: conn.password, Token: secret(adminPrefix + "TOKEN"), EnvPrefix: adminPrefix, Log: c.log}
+	config := airflowclient.Config{BaseURL: base, Login: conn.login, Password: conn.password, Token: secretFromEnv(adminPrefix + "TOKEN"), EnvPrefix: adminPrefix, Log: c.log}
 	c.askAccount("Airflow admin login", &config)
 	if config.Token.Empty() {
 		c.airflowLogin(config, func(field string) string { return adminPrefix + field })
@@ -74,13 +74,12 @@ func (c *call) admin(base string) airflowclient.Config {
 	return config
 }
 
-func (c *call) airflowClient(config airflowclient.Config, roots *trust.Roots) *airflowclient.Client {
+func (c *call) airflowClient(config airflowclient.Config, roots certificates) *airflowclient.Client {
 	if config.BaseURL == "" {
 		return nil
 	}
 	if u, err := url.Parse(config.BaseURL); err == nil && u.Scheme == "https" {
-		config.TLS, err = roots.ConfigFor(u.Hostname())
-		c.fault(err)
+		config.TLS = transport.TLS(roots.all)
 	} else if err == nil && !isLoopback(u.Hostname()) {
 		c.inClear(u.Host, "Airflow's login and the token", "set the schema of connection "+airflowConnectionID+" to https")
 	}
@@ -92,7 +91,7 @@ func (c *call) airflowClient(config airflowclient.Config, roots *trust.Roots) *a
 // inClear tells what can be read on its way to a host, or refuses to send it. instead is what to do.
 func (c *call) inClear(host, what, instead string) {
 	if c.yes("require-https", requireHTTPSEnv) {
-		c.fault(failure.Permanent(instead, "http to %s is refused: --require-https", host))
+		c.fault(failure.Permanent(failure.Kind(instead), "http to %s is refused: --require-https", host))
 		return
 	}
 	c.log.Warn("http to " + host + ": who sees that network can read " + what + "; " + instead) // #nosec G706 -- the log keeps each message on its line

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"ecr-refresh/airflowclient"
-	"ecr-refresh/steps/token"
+	"ecr-refresh/steps/secret"
 )
 
 // An Airflow that does not answer any more holds up no command that has its result.
@@ -25,7 +25,7 @@ func TestLogOutDoesNotWaitForLong(t *testing.T) {
 		_, _ = io.WriteString(w, `{"access_token":"a.b.c"}`)
 	}))
 	defer server.Close()
-	client, err := airflowclient.New(airflowclient.Config{BaseURL: server.URL, Login: "u", Password: token.NewSecret("p")})
+	client, err := airflowclient.New(airflowclient.Config{BaseURL: server.URL, Login: "u", Password: secret.New("p")})
 	if err == nil {
 		_, err = client.SimpleRole(t.Context())
 	}

@@ -7,9 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
-	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -20,8 +17,7 @@ import (
 
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/privatefile"
-	"ecr-refresh/steps/token"
-	"ecr-refresh/steps/trust"
+	"ecr-refresh/steps/secret"
 	"ecr-refresh/steps/xcom"
 )
 
@@ -64,7 +60,7 @@ func (p *program) step(command cli.Command, flags []setting, read func(*call) fu
 func (p *program) openLog(c *call) error {
 	if c.Args().Present() {
 		hint := didYouMean(c.Args().First(), commandNames(c.Command.Subcommands))
-		return failure.Permanent(cmp.Or(hint, "see "+c.Command.HelpName+" --help"), "read command line: unexpected argument %q", c.Args().First())
+		return failure.Permanent(failure.Kind(cmp.Or(hint, "see "+c.Command.HelpName+" --help")), "read command line: unexpected argument %q", c.Args().First())
 	}
 	w := p.stderr
 	switch output := c.optional(c.logOutput); output {
@@ -95,7 +91,7 @@ func (c *call) do(read func(*call) func(context.Context) ([]byte, error)) error 
 		c.fault(privatefile.CheckWrite(path))
 	}
 	if len(c.faults) > 0 {
-		return failure.Permanent(inputHint(c.faults), "read inputs: %w", failure.Join(c.faults))
+		return failure.Permanent(failure.Kind(inputHint(c.faults)), "read inputs: %w", failure.Join(c.faults))
 	}
 	ctx, cancel := context.WithTimeout(c.Context.Context, timeout)
 	defer cancel()
@@ -217,37 +213,6 @@ func requireHTTPSFlag() cli.Flag {
 	return &cli.BoolFlag{Name: "require-https", Usage: "refuse http to an Airflow, an Engine or an ECR on another host [$" + requireHTTPSEnv + "]", DisableDefaultText: true}
 }
 
-// roots gives the certificates to trust: the system's, and those of --ca-file.
-func (c *call) roots() *trust.Roots {
-	bundles := trust.SystemBundles()
-	if file := os.Getenv("SSL_CERT_FILE"); file != "" { // as crypto/x509 reads it
-		bundles = []string{file}
-	}
-	var pem []byte
-	path := c.optional(c.ca)
-	if path != "" {
-		var err error
-		if pem, err = os.ReadFile(path); err != nil {
-			c.fault(fmt.Errorf("read --ca-file %q: %w", path, errors.Unwrap(err)))
-			pem = nil
-		}
-	}
-	roots, err := trust.New(pem, bundles)
-	if err != nil {
-		c.fault(fmt.Errorf("read --ca-file %q: %w", path, err))
-	}
-	if proxyIsAddress() {
-		c.fault(roots.LeaveToStandard())
-	}
-	return roots
-}
-
-// proxyIsAddress tells a proxy that is called over TLS by its address.
-func proxyIsAddress() bool {
-	proxy, err := http.ProxyFromEnvironment(&http.Request{URL: &url.URL{Scheme: "https", Host: "ecr.amazonaws.com"}})
-	return err == nil && proxy != nil && proxy.Scheme == "https" && net.ParseIP(proxy.Hostname()) != nil
-}
-
 // documentOf reads the document of the step before from exactly one of its sources. stdin is read only for "-": in an
 // Airflow task it is the supervisor's socket.
 func documentOf[D xcom.ExtractECRToken | xcom.UpdateDockerConnection](c *call, read func(string) (D, error)) (doc D) {
@@ -299,16 +264,16 @@ func (c *call) identityPath() (string, error) {
 }
 
 // givenIdentity gives the identity that was handed over, if one was: the private key, or a named file.
-func (c *call) givenIdentity() (id token.Identity, found bool, err error) {
-	if key := secret(privateKeyEnv); !key.Empty() {
-		id, err = token.ParseIdentity(key)
+func (c *call) givenIdentity() (id secret.Identity, found bool, err error) {
+	if key := secretFromEnv(privateKeyEnv); !key.Empty() {
+		id, err = secret.ParseIdentity(key)
 		if err != nil {
 			err = fmt.Errorf("%s: %w", privateKeyEnv, err)
 		}
 		return id, true, err
 	}
 	if path := c.optional(c.identityFile); path != "" {
-		id, err = token.LoadIdentity(path)
+		id, err = secret.LoadIdentity(path)
 		return id, true, err
 	}
 	return id, false, nil

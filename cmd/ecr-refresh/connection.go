@@ -14,13 +14,13 @@ import (
 	"strings"
 
 	"ecr-refresh/steps/failure"
-	"ecr-refresh/steps/token"
+	"ecr-refresh/steps/secret"
 )
 
 // connection is an Airflow connection as tasks see it.
 type connection struct {
 	connType, schema, host, port, login string
-	password                            token.Secret
+	password                            secret.Secret
 }
 
 // connectionEnv is the environment variable in which Airflow looks for a connection before its database.
@@ -37,7 +37,7 @@ func connectionFields(prefix string) (c connection, found bool) {
 	}
 	c = connection{
 		connType: field("CONN_TYPE"), schema: field("SCHEMA"), host: field("HOST"), port: field("PORT"), login: field("LOGIN"),
-		password: secret(prefix + "PASSWORD"),
+		password: secretFromEnv(prefix + "PASSWORD"),
 	}
 	return c, found || !c.password.Empty()
 }
@@ -63,7 +63,7 @@ func handedConnections() (map[string]connection, error) {
 			return nil, failure.Permanent("deploy the DAG of this version", "read %s: it is not a JSON list of logins with their connections", partName(dockerSecrets, n))
 		}
 		for _, l := range logins {
-			password := token.NewSecret(l.Password)
+			password := secret.New(l.Password)
 			for _, c := range l.Connections {
 				handed[c.ID] = connection{host: c.Host, port: jsonPort(c.Port), login: l.Login, password: password}
 			}
@@ -138,7 +138,7 @@ func parseConnectionJSON(text string) (connection, error) {
 	if _, err := in.Token(); !errors.Is(err, io.EOF) {
 		return connection{}, errConnectionJSON
 	}
-	return connection{connType(c.ConnType), c.Schema, c.Host, jsonPort(c.Port), c.Login, token.NewSecret(c.Password)}, nil
+	return connection{connType(c.ConnType), c.Schema, c.Host, jsonPort(c.Port), c.Login, secret.New(c.Password)}, nil
 }
 
 // parseConnectionURI reads type://login:password@host:port/schema, or type://proto://… for a host with a scheme. It
@@ -169,7 +169,7 @@ func parseConnectionURI(text string) (connection, error) {
 		host = proto + host
 	}
 	login, password, _ := strings.Cut(user, ":")
-	return connection{connType(kind), unquote(schema), host, port, unquote(login), token.NewSecret(unquote(password))}, nil
+	return connection{connType(kind), unquote(schema), host, port, unquote(login), secret.New(unquote(password))}, nil
 }
 
 var (

@@ -11,7 +11,7 @@ import (
 	"unicode/utf8"
 
 	"ecr-refresh/steps/failure"
-	"ecr-refresh/steps/token"
+	"ecr-refresh/steps/secret"
 )
 
 // Every text is read as a real Airflow reads it (testdata/connections.json names the version). Two things differ on
@@ -47,11 +47,11 @@ func TestParseConnectionReadsWhatAirflowReads(t *testing.T) {
 			if row.Port == "0" {
 				row.Port = ""
 			}
-			want := connection{row.ConnType, row.Schema, row.Host, row.Port, row.Login, token.NewSecret(row.Password)}
+			want := connection{row.ConnType, row.Schema, row.Host, row.Port, row.Login, secret.New(row.Password)}
 			if !got.password.Equal(want.password) {
 				t.Errorf("%s: password %q, want %q", row.Text, got.password.Reveal(), row.Password)
 			}
-			got.password, want.password = token.Secret{}, token.Secret{}
+			got.password, want.password = secret.Secret{}, secret.Secret{}
 			if got != want {
 				t.Errorf("%s:\n got %+v\nwant %+v", row.Text, got, want)
 			}
@@ -216,10 +216,10 @@ func TestConnectionFields(t *testing.T) {
 		t.Setenv("X_"+name, value)
 	}
 	c, found := connectionFields("X_")
-	if !found || !c.password.Equal(token.NewSecret(" p ")) {
+	if !found || !c.password.Equal(secret.New(" p ")) {
 		t.Errorf("found %v, password %q", found, c.password.Reveal())
 	}
-	c.password = token.Secret{}
+	c.password = secret.Secret{}
 	if want := (connection{connType: "http", host: "af.example.com", login: "refresher"}); c != want {
 		t.Errorf("got %+v, want %+v", c, want)
 	}

@@ -49,7 +49,7 @@ Example:
 		name, text := c.rendered(options)
 		// The library would leave what stands before the subcommand's name unused.
 		if given := c.Lineage()[1].LocalFlagNames(); len(given) > 0 {
-			c.fault(failure.Permanent("write: ecr-refresh dag install --"+given[0]+" …", "read command line: --%s stands before install", given[0]))
+			c.fault(failure.Permanent(failure.Kind("write: ecr-refresh dag install --"+given[0]+" …"), "read command line: --%s stands before install", given[0]))
 		}
 		folder := c.String("dags-folder")
 		if folder == "" {

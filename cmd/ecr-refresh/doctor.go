@@ -13,9 +13,12 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"ecr-refresh/airflowclient"
-	"ecr-refresh/steps"
+	"ecr-refresh/steps/docker"
+	"ecr-refresh/steps/ecr"
 	"ecr-refresh/steps/failure"
-	"ecr-refresh/steps/trust"
+	"ecr-refresh/steps/registry"
+	"ecr-refresh/steps/target"
+	"ecr-refresh/steps/transport"
 )
 
 // checkLimit bounds one check.
@@ -42,7 +45,7 @@ Example:
   ecr-refresh doctor --account 123456789012 --region us-east-1`),
 	}, []setting{in.account, in.region, in.connectionIDs, in.targets, in.airflowURL, in.engine},
 		func(c *call) func(context.Context) ([]byte, error) {
-			d := c.doctorOf(c.roots())
+			d := c.doctorOf(c.certificates())
 			return func(ctx context.Context) ([]byte, error) {
 				found := d.examine(ctx)
 				return found.print(c.Bool("json"), paint(c.stdout)), found.verdict()
@@ -57,18 +60,18 @@ type doctor struct {
 	airflowErr error
 	reader     *airflowclient.Client // as the admin, where one is named
 	readerErr  error
-	engine     *steps.Engine
+	engine     *docker.Engine
 	engineErr  error
-	load       steps.AWSConfig
-	registry   *steps.Registry
+	load       ecr.Config
+	registry   *registry.Client
 	now        func() time.Time
 
 	connections map[string]airflowclient.Connection
-	targets     []steps.Target
+	targets     []target.Target
 }
 
-func (c *call) doctorOf(roots *trust.Roots) *doctor {
-	d := &doctor{call: c, load: steps.LoadAWS(roots, c.log), registry: steps.NewRegistry(steps.NewTransport(roots)), now: time.Now}
+func (c *call) doctorOf(roots certificates) *doctor {
+	d := &doctor{call: c, load: ecr.DefaultConfig(roots.all, roots.extra, c.log), registry: registry.New(transport.New(roots.all)), now: time.Now}
 	if d.airflowErr = c.excused(func() { d.airflow = c.airflow(roots) }); d.airflowErr != nil {
 		d.airflow = nil
 	}
@@ -89,7 +92,7 @@ func (d *doctor) examine(ctx context.Context) findings {
 	}
 	var all findings
 	for _, group := range groups {
-		all = append(all, sideBySide(ctx, group)...)
+		all = append(all, concurrently(ctx, group)...)
 	}
 	for _, client := range []*airflowclient.Client{d.airflow, d.reader} {
 		if client != nil {
@@ -99,8 +102,8 @@ func (d *doctor) examine(ctx context.Context) findings {
 	return all
 }
 
-// sideBySide runs checks at once, and gives what they found in their order.
-func sideBySide(ctx context.Context, checks []func(context.Context) findings) findings {
+// concurrently runs checks at once, and gives what they found in their order.
+func concurrently(ctx context.Context, checks []func(context.Context) findings) findings {
 	found := make([]findings, len(checks))
 	var all sync.WaitGroup
 	for i, check := range checks {

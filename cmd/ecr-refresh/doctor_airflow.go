@@ -12,7 +12,8 @@ import (
 
 	"ecr-refresh/airflowclient"
 	"ecr-refresh/steps/failure"
-	"ecr-refresh/steps/token"
+	"ecr-refresh/steps/registry"
+	"ecr-refresh/steps/secret"
 )
 
 // tokenLife is how long an ECR token lives; a run is due each half of it.
@@ -47,7 +48,7 @@ func (d *doctor) checkConnections(ctx context.Context) (f findings) {
 	d.connections = found
 	d.hosts = map[string]string{}
 	for id, conn := range found {
-		d.hosts[id] = token.Host(conn.Host)
+		d.hosts[id] = registry.Host(conn.Host)
 	}
 	for _, id := range slices.Sorted(maps.Keys(failed)) {
 		f.fail("connection "+id, failed[id])
@@ -65,7 +66,7 @@ func (d *doctor) checkLogin(ctx context.Context, f *findings) bool {
 		d.airflow = nil
 	}
 	switch {
-	case !secret(airflowTokenEnv).Empty():
+	case !secretFromEnv(airflowTokenEnv).Empty():
 		return f.judge("airflow login", err, "by the token of %s", airflowTokenEnv)
 	case role != "":
 		return f.judge("airflow login", err, "airflow-api's account logs in, with role %s", failure.Said(role))
@@ -105,13 +106,13 @@ func (d *doctor) checkInputs(context.Context) (f findings) {
 }
 
 // connection judges what Airflow shows of a connection. What step 2 mends by itself is no fault.
-func (f *findings) connection(conn airflowclient.Connection, registry string) {
+func (f *findings) connection(conn airflowclient.Connection, want string) {
 	name, before := "connection "+conn.ID, len(*f)
-	switch host := token.Host(conn.Host); {
-	case host != registry:
-		f.fail(name, failure.Permanent("set its host to "+registry, "its host is %q, and its registry %q", failure.Said(conn.Host), registry))
-	case conn.Host != registry || conn.Port != 0:
-		f.warn(name, "set its host to "+registry+" and empty its port", "its host is %q with port %d: docker-py may not find the login", failure.Said(conn.Host), conn.Port)
+	switch host := registry.Host(conn.Host); {
+	case host != want:
+		f.fail(name, failure.Permanent(failure.Kind("set its host to "+want), "its host is %q, and its registry %q", failure.Said(conn.Host), want))
+	case conn.Host != want || conn.Port != 0:
+		f.warn(name, "set its host to "+want+" and empty its port", "its host is %q with port %d: docker-py may not find the login", failure.Said(conn.Host), conn.Port)
 	}
 	if conn.Type != "docker" {
 		f.warn(name, "make it a connection of type docker", "it is of type %q", failure.Said(conn.Type))
@@ -126,7 +127,7 @@ func (f *findings) connection(conn airflowclient.Connection, registry string) {
 		f.warn(name, `remove "reauth" from its extra`, "its extra turns reauth off: an old entry of ~/.docker/config.json wins over the login")
 	}
 	if len(*f) == before {
-		f.ok(name, "type docker, host %s, login AWS", registry)
+		f.ok(name, "type docker, host %s, login AWS", want)
 	}
 }
 
@@ -160,7 +161,7 @@ func (d *doctor) checkRights(ctx context.Context) (f findings) {
 		return f
 	}
 	id := "ecr_refresh_probe_" + rand.Text()
-	err := d.airflow.UpdateConnections(ctx, []airflowclient.Update{{ID: id, Type: "docker", Password: token.NewSecret(rand.Text())}})[id]
+	err := d.airflow.UpdateConnections(ctx, []airflowclient.Update{{ID: id, Type: "docker", Password: secret.New(rand.Text())}})[id]
 	if errors.Is(err, airflowclient.ErrNotFound) {
 		err = nil
 	}
@@ -202,7 +203,7 @@ func (f *findings) readable(name string, err error, missing string) bool {
 	case err == nil:
 		return true
 	case errors.Is(err, airflowclient.ErrNotFound):
-		f.fail(name, failure.Permanent(missing, "Airflow has none"))
+		f.fail(name, failure.Permanent(failure.Kind(missing), "Airflow has none"))
 	case errors.As(err, &refused) && strings.Contains(err.Error(), "answered 403"):
 		f.skip(name, hintReader, "this account may not read it")
 	default:
@@ -220,7 +221,7 @@ func (f *findings) dag(ctx context.Context, dag airflowclient.DAG, reader *airfl
 	case dag.Stale:
 		f.fail(name, failure.Permanent("deploy it again: ecr-refresh dag install", "its file is gone"))
 	case dag.Paused:
-		f.fail(name, failure.Permanent("airflow dags unpause "+dag.ID, "it is paused"))
+		f.fail(name, failure.Permanent(failure.Kind("airflow dags unpause "+dag.ID), "it is paused"))
 	default:
 		f.ok(name, "deployed and not paused")
 	}

@@ -7,15 +7,18 @@ import (
 	"strconv"
 	"time"
 
-	"ecr-refresh/steps"
+	"ecr-refresh/steps/docker"
+	"ecr-refresh/steps/ecr"
 	"ecr-refresh/steps/failure"
-	"ecr-refresh/steps/token"
+	"ecr-refresh/steps/registry"
+	"ecr-refresh/steps/secret"
+	"ecr-refresh/steps/target"
 )
 
 // checkAWS asks for each source's identity and token, and shows the token to its registries.
 func (d *doctor) checkAWS(ctx context.Context) findings {
-	ecr := steps.NewECR(d.load)
-	hosts, sources := map[steps.TokenSource][]string{}, []steps.TokenSource{}
+	getToken := ecr.New(d.load)
+	hosts, sources := map[ecr.Source][]string{}, []ecr.Source{}
 	for _, t := range d.targets {
 		if hosts[t.Source] == nil {
 			sources = append(sources, t.Source)
@@ -24,19 +27,19 @@ func (d *doctor) checkAWS(ctx context.Context) findings {
 			hosts[t.Source] = append(hosts[t.Source], t.Registry.Name)
 		}
 	}
-	return sideBySide(ctx, each(sources, func(ctx context.Context, source steps.TokenSource) findings {
-		return sideBySide(ctx, []func(context.Context) findings{
+	return concurrently(ctx, each(sources, func(ctx context.Context, source ecr.Source) findings {
+		return concurrently(ctx, []func(context.Context) findings{
 			func(ctx context.Context) findings { return d.checkIdentity(ctx, source) },
-			func(ctx context.Context) findings { return d.checkECR(ctx, ecr, source, hosts[source]) },
+			func(ctx context.Context) findings { return d.checkECR(ctx, getToken, source, hosts[source]) },
 		})
 	}))
 }
 
 // checkIdentity asks STS who asks. It is no part of a run: a network may have no way to STS.
-func (d *doctor) checkIdentity(ctx context.Context, source steps.TokenSource) (f findings) {
+func (d *doctor) checkIdentity(ctx context.Context, source ecr.Source) (f findings) {
 	ctx, cancel := limited(ctx)
 	defer cancel()
-	if arn, err := steps.WhoAmI(ctx, d.load, source); err != nil {
+	if arn, err := ecr.WhoAmI(ctx, d.load, source); err != nil {
 		f.warn("aws identity", failure.Hint(err), "STS does not say who asks: %s", err)
 	} else {
 		f.ok("aws identity", "%s", arn)
@@ -44,7 +47,7 @@ func (d *doctor) checkIdentity(ctx context.Context, source steps.TokenSource) (f
 	return f
 }
 
-func (d *doctor) checkECR(ctx context.Context, ecr steps.ECR, source steps.TokenSource, hosts []string) (f findings) {
+func (d *doctor) checkECR(ctx context.Context, getToken ecr.GetToken, source ecr.Source, hosts []string) (f findings) {
 	limit, cancel := limited(ctx)
 	defer cancel()
 	endpoint := ""
@@ -56,14 +59,14 @@ func (d *doctor) checkECR(ctx context.Context, ecr steps.ECR, source steps.Token
 		f.fail("ecr "+source.Region, err)
 		return f
 	}
-	got, err := ecr(limit, source)
+	got, err := getToken(limit, source)
 	if !f.judge("ecr "+source.Region, err, "%s gives a token, good until %s", endpoint, got.ExpiresAt.Format(time.RFC3339)) {
 		return f
 	}
-	return append(f, sideBySide(ctx, each(hosts, func(ctx context.Context, host string) findings { return d.checkToken(ctx, host, got) }))...)
+	return append(f, concurrently(ctx, each(hosts, func(ctx context.Context, host string) findings { return d.checkToken(ctx, host, got) }))...)
 }
 
-func (d *doctor) checkToken(ctx context.Context, host string, got token.Token) (f findings) {
+func (d *doctor) checkToken(ctx context.Context, host string, got secret.Token) (f findings) {
 	ctx, cancel := limited(ctx)
 	defer cancel()
 	err := d.registry.Check(ctx, "https://"+host, got.Username, got.Password)
@@ -79,7 +82,7 @@ func (d *doctor) checkRegistries(ctx context.Context) findings {
 			hosts = append(hosts, t.Registry.Name)
 		}
 	}
-	return sideBySide(ctx, each(hosts, d.checkRegistry))
+	return concurrently(ctx, each(hosts, d.checkRegistry))
 }
 
 func (d *doctor) checkRegistry(ctx context.Context, host string) (f findings) {
@@ -119,20 +122,20 @@ func (d *doctor) checkWorker(ctx context.Context) (f findings) {
 		f.warn("docker config", "mend or remove it", "docker-py passes over it: %s", err)
 		return f
 	}
-	var logins []steps.DockerLogin
+	var logins []docker.Login
 	for _, t := range d.targets {
 		if login := d.login(t); !slices.Contains(logins, login) {
 			logins = append(logins, login)
 		}
 	}
-	return append(f, sideBySide(ctx, each(logins, func(ctx context.Context, login steps.DockerLogin) findings { return checkConfig(ctx, config, login) }))...)
+	return append(f, concurrently(ctx, each(logins, func(ctx context.Context, login docker.Login) findings { return checkConfig(ctx, config, login) }))...)
 }
 
 // login is what DockerHook makes of the connection of a target, or of its registry where Airflow does not show the connection.
-func (d *doctor) login(t steps.Target) steps.DockerLogin {
-	login := steps.DockerLogin{Server: t.Registry.Name, Registry: t.Registry.Name}
+func (d *doctor) login(t target.Target) docker.Login {
+	login := docker.Login{Server: t.Registry.Name, Registry: t.Registry.Name, Username: "AWS"}
 	conn, found := d.connections[t.ConnectionID]
-	if !found || token.Host(conn.Host) != login.Registry {
+	if !found || registry.Host(conn.Host) != login.Registry {
 		return login
 	}
 	login.Server = conn.Host
@@ -144,7 +147,7 @@ func (d *doctor) login(t steps.Target) steps.DockerLogin {
 	return login
 }
 
-func checkConfig(ctx context.Context, config steps.DockerConfig, login steps.DockerLogin) (f findings) {
+func checkConfig(ctx context.Context, config docker.Config, login docker.Login) (f findings) {
 	switch warning, err := config.Check(ctx, login); {
 	case err != nil:
 		f.fail("docker config", err)

@@ -9,8 +9,10 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"ecr-refresh/steps"
-	"ecr-refresh/steps/token"
-	"ecr-refresh/steps/trust"
+	"ecr-refresh/steps/ecr"
+	"ecr-refresh/steps/registry"
+	"ecr-refresh/steps/secret"
+	"ecr-refresh/steps/transport"
 	"ecr-refresh/steps/xcom"
 )
 
@@ -28,7 +30,7 @@ Example:
   ecr-refresh extract-ecr-token --account 123456789012 --region us-east-1 --out token.json`),
 	}, []setting{in.account, in.region, in.connectionIDs, in.targets, in.recipient, in.identityFile, in.out, in.metrics},
 		func(c *call) func(context.Context) ([]byte, error) {
-			s := c.extract(c.roots())
+			s := c.extract(c.certificates())
 			if c.Bool("skip-registry-check") {
 				s.Registry = nil
 			}
@@ -40,12 +42,12 @@ Example:
 }
 
 // extract reads the inputs of step 1, but for the seal.
-func (c *call) extract(roots *trust.Roots) steps.ExtractECRToken {
+func (c *call) extract(roots certificates) steps.ExtractECRToken {
 	c.awsEndpoints()
 	return steps.ExtractECRToken{
 		Targets:  c.targetList(),
-		ECR:      steps.NewECR(steps.LoadAWS(roots, c.log)),
-		Registry: steps.NewRegistry(steps.NewTransport(roots)),
+		ECR:      ecr.New(ecr.DefaultConfig(roots.all, roots.extra, c.log)),
+		Registry: registry.New(transport.New(roots.all)),
 		Now:      time.Now,
 		Log:      c.log,
 	}
@@ -63,7 +65,7 @@ func (c *call) awsEndpoints() {
 // sealTo gives the recipient: handed over, or of an identity handed over, or of this host's own, made here if need be.
 func (c *call) sealTo() string {
 	if to, _ := given(c.Context, c.recipient); to != "" {
-		c.fault(token.CheckRecipient(to))
+		c.fault(secret.CheckRecipient(to))
 		return to
 	}
 	id, found, err := c.givenIdentity()
@@ -77,12 +79,12 @@ func (c *call) sealTo() string {
 	return id.Recipient()
 }
 
-func (c *call) ownIdentity() (token.Identity, error) {
+func (c *call) ownIdentity() (secret.Identity, error) {
 	path, err := c.identityPath()
 	if err != nil {
-		return token.Identity{}, err
+		return secret.Identity{}, err
 	}
-	return token.CreateIdentity(path)
+	return secret.CreateIdentity(path)
 }
 
 // printed turns a step's result into its document's line.

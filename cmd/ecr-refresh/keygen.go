@@ -7,7 +7,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"ecr-refresh/steps/failure"
-	"ecr-refresh/steps/token"
+	"ecr-refresh/steps/secret"
 )
 
 func (p *program) keygen() *cli.Command {
@@ -39,7 +39,7 @@ Exit codes:
 }
 
 func (p *program) printIdentity(asJSON bool) error {
-	id, err := token.NewIdentity()
+	id, err := secret.NewIdentity()
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 
+	"ecr-refresh/steps"
 	"ecr-refresh/steps/failure"
 )
 
@@ -47,7 +48,9 @@ func (h *sentences) Handle(_ context.Context, r slog.Record) error {
 	line, hint := r.Message, ""
 	add := func(a slog.Attr) bool {
 		a.Value = a.Value.Resolve()
-		if a.Key == "hint" {
+		if a.Key == steps.FailureKey {
+			hint = failure.Hint(a.Value.Any().(error))
+		} else if a.Key == "hint" {
 			hint = a.Value.String()
 		} else {
 			line += " " + a.String()

@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"ecr-refresh/steps/failure"
-	"ecr-refresh/steps/token"
+	"ecr-refresh/steps/secret"
 )
 
 func TestSentences(t *testing.T) {
@@ -31,7 +31,7 @@ func TestSentences(t *testing.T) {
 		{"nor out of an attribute", func(l *slog.Logger) { l.Info("a", "b", "c\nforged") }, "ecr-refresh: a b=c; forged\n"},
 		{"nor out of a hint", func(l *slog.Logger) { l.Info("a", "hint", "b\nforged") }, "ecr-refresh: a\necr-refresh: hint: b; forged\n"},
 		{"no control character", func(l *slog.Logger) { l.Info("a\r\x1b[31mred\x00\u0085b") }, "ecr-refresh: a red  b\n"},
-		{"no secret", func(l *slog.Logger) { l.With("a", token.NewSecret("S3CRET")).Info("x", "b", token.NewSecret("S3CRET")) },
+		{"no secret", func(l *slog.Logger) { l.With("a", secret.New("S3CRET")).Info("x", "b", secret.New("S3CRET")) },
 			"ecr-refresh: x a=[redacted] b=[redacted]\n"},
 		{"loggers made of one do not share attributes", func(l *slog.Logger) {
 			base := l.With("a", 1).With("b", 2).With("c", 3) // a slice of 3 in an array of 4

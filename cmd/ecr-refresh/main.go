@@ -132,7 +132,7 @@ func usageError(c *cli.Context, err error, _ bool) error {
 	if _, flag, unknown := strings.Cut(err.Error(), "flag provided but not defined: -"); unknown {
 		hint = didYouMean(flag, flagNames(c.Command.Flags))
 	}
-	return failure.Permanent(cmp.Or(hint, "see "+c.Command.HelpName+" --help"), "read command line: %w", err)
+	return failure.Permanent(failure.Kind(cmp.Or(hint, "see "+c.Command.HelpName+" --help")), "read command line: %w", err)
 }
 
 // noCommand runs when no command's name was given; the library itself would exit with 0, or 3.
@@ -148,7 +148,7 @@ func noCommand(c *cli.Context) error {
 		return cli.ShowCommandHelp(c, name)
 	case name != "":
 		hint := didYouMean(name, commandNames(c.App.Commands))
-		return failure.Permanent(cmp.Or(hint, "see ecr-refresh --help"), "read command line: unknown command %q", name)
+		return failure.Permanent(failure.Kind(cmp.Or(hint, "see ecr-refresh --help")), "read command line: unknown command %q", name)
 	}
 	return failure.Permanent("see ecr-refresh --help", "read command line: no command given")
 }

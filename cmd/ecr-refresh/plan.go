@@ -4,15 +4,14 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"ecr-refresh/steps/ecr"
+	"ecr-refresh/steps/target"
 	"encoding/json"
 	"fmt"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/urfave/cli/v2"
-
-	"ecr-refresh/steps"
-	"ecr-refresh/steps/trust"
 )
 
 func (p *program) plan() *cli.Command {
@@ -32,7 +31,7 @@ Examples:
   ecr-refresh plan --registry 123456789012.dkr.ecr-fips.us-gov-west-1.amazonaws.com`),
 	}, []setting{in.account, in.region, in.connectionIDs, in.targets, in.airflowURL},
 		func(c *call) func(context.Context) ([]byte, error) {
-			roots := c.roots()
+			roots := c.certificates()
 			targets := c.plannedTargets()
 			return func(ctx context.Context) ([]byte, error) {
 				plan, err := c.plannedBy(ctx, targets, roots)
@@ -45,7 +44,7 @@ Examples:
 }
 
 // plannedTargets is what a run would renew, or the registry that --registry names, with or without connections.
-func (c *call) plannedTargets() []steps.Target {
+func (c *call) plannedTargets() []target.Target {
 	if !c.IsSet("registry") {
 		return c.targetList()
 	}
@@ -54,9 +53,9 @@ func (c *call) plannedTargets() []steps.Target {
 	if len(ids) == 0 {
 		ids = []string{""}
 	}
-	var targets []steps.Target
+	var targets []target.Target
 	for _, id := range ids {
-		t, err := steps.TargetOf(id, host)
+		t, err := target.Of(id, host)
 		c.fault(err)
 		targets = append(targets, t)
 	}
@@ -82,8 +81,8 @@ type planned struct {
 }
 
 // plannedBy asks the SDK for each endpoint, with AWS's own settings: AWS_ENDPOINT_URL and the like count.
-func (c *call) plannedBy(ctx context.Context, targets []steps.Target, roots *trust.Roots) (plan, error) {
-	load, airflow := steps.LoadAWS(roots, c.log), known(c.plannedAirflow())
+func (c *call) plannedBy(ctx context.Context, targets []target.Target, roots certificates) (plan, error) {
+	load, airflow := ecr.DefaultConfig(roots.all, roots.extra, c.log), known(c.plannedAirflow())
 	all := plan{Targets: []planned{}}
 	for _, t := range targets {
 		cfg, err := load(ctx, t.Source.Profile)

@@ -10,8 +10,7 @@ import (
 	"ecr-refresh/airflowclient"
 	"ecr-refresh/steps"
 	"ecr-refresh/steps/failure"
-	"ecr-refresh/steps/token"
-	"ecr-refresh/steps/trust"
+	"ecr-refresh/steps/secret"
 	"ecr-refresh/steps/xcom"
 )
 
@@ -31,7 +30,7 @@ Example:
   ecr-refresh run --account 123456789012 --region us-east-1 --dry-run`),
 	}, []setting{in.account, in.region, in.connectionIDs, in.targets, in.airflowURL, in.engine, in.out, in.metrics},
 		func(c *call) func(context.Context) ([]byte, error) {
-			roots := c.roots()
+			roots := c.certificates()
 			all := allSteps{call: c, extract: c.extract(roots), update: c.update(roots), test: c.test()}
 			all.handOver()
 			all.extract.Registry, all.test.Registry = all.update.Registry, all.update.Registry
@@ -56,7 +55,7 @@ type allSteps struct {
 }
 
 // dryRun shows the plan, then checks everything on the way that a run takes. The plan is the result where it is asked for.
-func (a allSteps) dryRun(ctx context.Context, roots *trust.Roots) ([]byte, error) {
+func (a allSteps) dryRun(ctx context.Context, roots certificates) ([]byte, error) {
 	plan, err := a.plannedBy(ctx, a.extract.Targets, roots)
 	if err != nil {
 		return nil, err
@@ -84,7 +83,7 @@ func (a allSteps) handOver() {
 }
 
 func (a allSteps) run(ctx context.Context) (doc xcom.TestDockerConnection, err error) {
-	if a.update.Identity, err = token.NewIdentity(); err != nil {
+	if a.update.Identity, err = secret.NewIdentity(); err != nil {
 		return doc, err
 	}
 	a.extract.Recipient = a.update.Identity.Recipient()
@@ -116,11 +115,11 @@ func (s *connectionsSeen) ConnectionsByID(ctx context.Context, ids []string) (ma
 
 // handOverAll gives step 3 each connection: as tasks see it where the environment says so, else made of what was published.
 func (a allSteps) handOverAll(seen *connectionsSeen) error {
-	tokens, err := token.Open(a.update.Identity, a.update.Document.Recipient, a.update.Document.Sealed)
+	tokens, err := secret.Decrypt(a.update.Identity, a.update.Document.Recipient, a.update.Document.Sealed)
 	if err != nil {
 		return err
 	}
-	published := map[string]token.Token{}
+	published := map[string]secret.Token{}
 	for i, t := range tokens {
 		for _, id := range a.update.Document.Tokens[i].Connections {
 			published[id] = t
@@ -134,7 +133,7 @@ func (a allSteps) handOverAll(seen *connectionsSeen) error {
 	return nil
 }
 
-func unseen(conn airflowclient.Connection, t token.Token) steps.DockerConnection {
+func unseen(conn airflowclient.Connection, t secret.Token) steps.DockerConnection {
 	made := steps.DockerConnection{Host: conn.Host, Login: t.Username, Password: t.Password, Unseen: true}
 	if conn.Port != 0 {
 		made.Port = fmt.Sprint(conn.Port)

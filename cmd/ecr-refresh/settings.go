@@ -7,7 +7,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"ecr-refresh/steps/token"
+	"ecr-refresh/steps/secret"
 )
 
 // setting is one input: a flag, and the names in the environment that stand in for it, first come first served.
@@ -107,13 +107,13 @@ func partName(name string, n int) string {
 }
 
 // secret gives the first of names that the environment has. A secret has no flag: everybody can read argv.
-func secret(names ...string) token.Secret {
+func secretFromEnv(names ...string) secret.Secret {
 	for _, name := range names {
 		if v := os.Getenv(name); !unset(v) {
-			return token.NewSecret(v)
+			return secret.New(v)
 		}
 	}
-	return token.Secret{}
+	return secret.Secret{}
 }
 
 // unset tells what Jinja renders for nothing: a null as None, a missing Variable as NOTSET, an empty field.

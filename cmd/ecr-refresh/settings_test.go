@@ -47,10 +47,10 @@ func TestSecretSkipsWhatJinjaRendersForNothing(t *testing.T) {
 	for _, nothing := range []string{"", "None", "NOTSET"} {
 		t.Setenv("TEST_SECRET_1", nothing)
 		t.Setenv("TEST_SECRET_2", " p ")
-		if got := secret("TEST_SECRET_1", "TEST_SECRET_2"); got.Reveal() != " p " {
+		if got := secretFromEnv("TEST_SECRET_1", "TEST_SECRET_2"); got.Reveal() != " p " {
 			t.Errorf("%q hides the second name: %q", nothing, got.Reveal())
 		}
-		if got := secret("TEST_SECRET_1"); !got.Empty() {
+		if got := secretFromEnv("TEST_SECRET_1"); !got.Empty() {
 			t.Errorf("%q is a secret: %q", nothing, got.Reveal())
 		}
 	}

@@ -11,8 +11,9 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"ecr-refresh/airflowclient"
-	"ecr-refresh/steps"
+	"ecr-refresh/steps/ecr"
 	"ecr-refresh/steps/failure"
+	"ecr-refresh/steps/target"
 )
 
 func (p *program) setup() *cli.Command {
@@ -67,8 +68,8 @@ func (c *call) wanted() wanted {
 	w := wanted{identity: !c.Bool("no-identity")}
 	if c.IsSet("registry") {
 		c.wantRegistry(&w)
-	} else if w.account, w.region = c.need(c.account, steps.CheckAccount), c.need(c.region, steps.CheckRegion); len(c.faults) == 0 {
-		host, err := steps.NewRegistryHost(w.account, w.region, "", false, false)
+	} else if w.account, w.region = c.need(c.account, ecr.CheckAccount), c.need(c.region, ecr.CheckRegion); len(c.faults) == 0 {
+		host, err := ecr.NewHost(w.account, w.region, "", false, false)
 		c.fault(err)
 		w.host = host.Name
 	}
@@ -82,17 +83,17 @@ func (c *call) wanted() wanted {
 // wantRegistry wants the registry of --registry. One that its account and region do not name, by its form or since it has no
 // account, is declared as a target.
 func (c *call) wantRegistry(w *wanted) {
-	named, err := steps.ParseRegistryHost(c.String("registry"))
+	named, err := ecr.ParseHost(c.String("registry"))
 	if err != nil {
 		c.fault(err)
 		return
 	}
 	w.host, w.account, w.region = named.Name, named.Account, named.Region
-	if plain, err := steps.NewRegistryHost(w.account, w.region, "", false, false); err != nil || plain.Name != w.host {
-		targets, _ := json.Marshal([]steps.Declaration{{ConnectionID: dockerID, Registry: w.host}}) // strings
+	if plain, err := ecr.NewHost(w.account, w.region, "", false, false); err != nil || plain.Name != w.host {
+		targets, _ := json.Marshal([]target.Entry{{ConnectionID: dockerID, Registry: w.host}}) // strings
 		w.targets = string(targets)
 	}
-	if named.Service == steps.ServiceECR {
+	if named.Service == ecr.Private {
 		c.contradicts(c.account, w.account, w.host)
 		c.contradicts(c.region, w.region, w.host)
 	}
@@ -100,7 +101,7 @@ func (c *call) wantRegistry(w *wanted) {
 
 func (c *call) contradicts(s setting, want, host string) {
 	if said, from := given(c.Context, s); said != "" && said != want {
-		c.fault(failure.Permanent("leave out "+from+", or --registry", "%s is %q, and registry %s has %s %s", from, said, host, s.flag, want))
+		c.fault(failure.Permanent(failure.Kind("leave out "+from+", or --registry"), "%s is %q, and registry %s has %s %s", from, said, host, s.flag, want))
 	}
 }
 
@@ -127,7 +128,7 @@ type setup struct {
 
 // setup reads the secrets, or asks for them, and makes the two clients.
 func (c *call) setup(want wanted) *setup {
-	roots := c.roots()
+	roots := c.certificates()
 	admin := c.admin(want.base)
 	config := airflowclient.Config{BaseURL: want.base, Login: want.airflow.Login, Password: want.airflow.Password, Log: c.log}
 	c.askAccount("Airflow login to store in airflow-api", &config)

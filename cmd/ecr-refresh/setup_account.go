@@ -9,7 +9,7 @@ import (
 
 	"ecr-refresh/airflowclient"
 	"ecr-refresh/steps/failure"
-	"ecr-refresh/steps/token"
+	"ecr-refresh/steps/secret"
 )
 
 // rights are what the account of airflow-api may do. Under the SimpleAuthManager they are those of its role.
@@ -44,7 +44,7 @@ func (s *setup) checkAccount(ctx context.Context) (rights, error) {
 // mayUpdate updates a connection whose random id nobody has. Airflow asks for the right first, then skips what is missing.
 func (s *setup) mayUpdate(ctx context.Context) error {
 	id := "ecr-refresh-setup-" + rand.Text()
-	probe := airflowclient.Update{ID: id, Type: "docker", Password: token.NewSecret(rand.Text())}
+	probe := airflowclient.Update{ID: id, Type: "docker", Password: secret.New(rand.Text())}
 	err := s.account.UpdateConnections(ctx, []airflowclient.Update{probe})[id]
 	if errors.Is(err, airflowclient.ErrNotFound) {
 		return nil

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/term"
 
 	"ecr-refresh/airflowclient"
-	"ecr-refresh/steps/token"
+	"ecr-refresh/steps/secret"
 )
 
 // askAccount asks for what is missing of an account, where stdin is a terminal. With faults told already, it does not
@@ -43,7 +43,7 @@ func readLine(file *os.File) string {
 }
 
 // readPassword reads without an echo, and brings the echo back when a signal ends it.
-func (c *call) readPassword(file *os.File) token.Secret {
+func (c *call) readPassword(file *os.File) secret.Secret {
 	fd := int(file.Fd())
 	state, err := term.GetState(fd)
 	c.fault(err)
@@ -52,5 +52,5 @@ func (c *call) readPassword(file *os.File) token.Secret {
 	text, err := term.ReadPassword(fd)
 	fmt.Fprintln(c.App.ErrWriter)
 	c.fault(err)
-	return token.NewSecret(string(text))
+	return secret.New(string(text))
 }

@@ -9,7 +9,7 @@ import (
 
 	"ecr-refresh/airflowclient"
 	"ecr-refresh/steps/failure"
-	"ecr-refresh/steps/token"
+	"ecr-refresh/steps/secret"
 )
 
 // The names that the DAG knows.
@@ -169,7 +169,7 @@ func (s *setup) pool() object {
 
 // variable is one whose value is no secret.
 func (s *setup) variable(key, value string) object {
-	want := airflowclient.Variable{Key: key, Value: token.NewSecret(value)}
+	want := airflowclient.Variable{Key: key, Value: secret.New(value)}
 	return object{
 		kind: "Variable", id: key,
 		look: func(ctx context.Context) ([]string, string, error) {
@@ -262,12 +262,12 @@ func (s *setup) dockerDiffers(is airflowclient.Connection) []string {
 // recipient alone would make step 1 seal what step 2 cannot open.
 func (s *setup) identity() object {
 	write := func(ctx context.Context) error {
-		id, err := token.NewIdentity()
+		id, err := secret.NewIdentity()
 		if err != nil {
 			return err
 		}
 		for _, v := range []airflowclient.Variable{
-			{Key: privateKeyKey, Value: id.PrivateKey()}, {Key: recipientKey, Value: token.NewSecret(id.Recipient())},
+			{Key: privateKeyKey, Value: id.PrivateKey()}, {Key: recipientKey, Value: secret.New(id.Recipient())},
 		} {
 			if err := s.writeVariable(ctx, v); err != nil {
 				return fmt.Errorf("write Variable %s: %w", v.Key, err)

@@ -14,7 +14,7 @@ import (
 
 	"ecr-refresh/airflowclient"
 	"ecr-refresh/steps/failure"
-	"ecr-refresh/steps/token"
+	"ecr-refresh/steps/registry"
 	"ecr-refresh/steps/xcom"
 )
 
@@ -46,7 +46,7 @@ Examples:
   ecr-refresh status --min-left 3h --json`),
 	}, []setting{in.airflowURL},
 		func(c *call) func(context.Context) ([]byte, error) {
-			s := status{airflow: c.reader(c.roots()), dag: c.String("dag-id"), now: time.Now(), paint: paint(c.stdout), asJSON: c.Bool("json")}
+			s := status{airflow: c.reader(c.certificates()), dag: c.String("dag-id"), now: time.Now(), paint: paint(c.stdout), asJSON: c.Bool("json")}
 			if c.IsSet("min-left") {
 				s.minLeft = c.positive("min-left", c.String("min-left"), "3h")
 			}
@@ -150,11 +150,11 @@ func (s *status) print() []byte {
 	out := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(out, "CONNECTION\tREGISTRY\tISSUED\tEXPIRES\tLEFT")
 	for _, r := range s.all {
-		registry := "-"
+		host := "-"
 		if r.RegistryURL != nil {
-			registry = token.Host(*r.RegistryURL)
+			host = registry.Host(*r.RegistryURL)
 		}
-		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\n", r.ConnectionID, registry, moment(r.IssuedAt), moment(r.ExpiresAt), s.left(r))
+		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\n", r.ConnectionID, host, moment(r.IssuedAt), moment(r.ExpiresAt), s.left(r))
 	}
 	_ = out.Flush() // into memory
 	return text.Bytes()

@@ -9,9 +9,10 @@ import (
 	"slices"
 	"strings"
 
-	"ecr-refresh/steps"
+	"ecr-refresh/steps/ecr"
 	"ecr-refresh/steps/failure"
-	"ecr-refresh/steps/token"
+	"ecr-refresh/steps/registry"
+	"ecr-refresh/steps/target"
 )
 
 const (
@@ -24,7 +25,7 @@ const (
 
 // targetList reads what is to be renewed: the declared targets, or those of them that --connection-ids names; else that
 // option's connections, all of one account and region.
-func (c *call) targetList() []steps.Target {
+func (c *call) targetList() []target.Target {
 	ids := c.ids()
 	declared, found := c.declared()
 	if !found {
@@ -35,7 +36,7 @@ func (c *call) targetList() []steps.Target {
 	if len(declared) == 0 {
 		return nil // told already
 	}
-	targets, err := steps.Targets(declared, c.hostOf())
+	targets, err := target.Resolve(declared, c.hostOf())
 	c.fault(err)
 	return targets
 }
@@ -45,7 +46,7 @@ func (c *call) ids() (ids []string) {
 	text := c.optional(c.connectionIDs)
 	for id := range strings.SplitSeq(text, ",") {
 		if id = strings.TrimSpace(id); id != "" && !slices.Contains(ids, id) {
-			c.fault(steps.CheckConnectionID(id))
+			c.fault(target.CheckConnectionID(id))
 			ids = append(ids, id)
 		}
 	}
@@ -56,7 +57,7 @@ func (c *call) ids() (ids []string) {
 }
 
 // declared reads the targets list from --targets or the Variable. Account and region on the command line stand for no list.
-func (c *call) declared() (declared []steps.Declaration, found bool) {
+func (c *call) declared() (declared []target.Entry, found bool) {
 	from := "--" + c.targets.flag
 	path := strings.TrimSpace(c.String(c.targets.flag))
 	text, err := readTargets(path)
@@ -70,10 +71,10 @@ func (c *call) declared() (declared []steps.Declaration, found bool) {
 		c.fault(failure.Permanent("give one of them", "--%s beside --%s or --%s", c.targets.flag, c.account.flag, c.region.flag))
 	}
 	if err == nil {
-		declared, err = steps.ParseDeclarations(text)
+		declared, err = target.Parse(text)
 	}
 	if err != nil {
-		c.fault(failure.Permanent(failure.Hint(err), "read %s: %w", from, err))
+		c.fault(failure.Permanent(failure.Kind(failure.Hint(err)), "read %s: %w", from, err))
 	}
 	return declared, true
 }
@@ -95,9 +96,9 @@ func readTargets(path string) (string, error) {
 }
 
 // chosen keeps the declared targets of ids.
-func (c *call) chosen(declared []steps.Declaration, ids []string) (chosen []steps.Declaration) {
+func (c *call) chosen(declared []target.Entry, ids []string) (chosen []target.Entry) {
 	for _, id := range ids {
-		at := slices.IndexFunc(declared, func(d steps.Declaration) bool { return d.ConnectionID == id })
+		at := slices.IndexFunc(declared, func(d target.Entry) bool { return d.ConnectionID == id })
 		if at < 0 {
 			c.fault(failure.Permanent(hintDeclared, "connection %q is not among the declared targets", id))
 			continue
@@ -109,7 +110,7 @@ func (c *call) chosen(declared []steps.Declaration, ids []string) (chosen []step
 
 // ofOneRegistry declares ids for one account and region. Where one of the two is missing, each connection's own host must
 // have it.
-func (c *call) ofOneRegistry(ids []string) (declared []steps.Declaration) {
+func (c *call) ofOneRegistry(ids []string) (declared []target.Entry) {
 	if len(ids) == 0 {
 		ids = []string{dockerID}
 	}
@@ -120,12 +121,12 @@ func (c *call) ofOneRegistry(ids []string) (declared []steps.Declaration) {
 		}
 		return c.need(s, check)
 	}
-	account, region := check(c.account, steps.CheckAccount), check(c.region, steps.CheckRegion)
+	account, region := check(c.account, ecr.CheckAccount), check(c.region, ecr.CheckRegion)
 	if len(c.faults) > 0 {
 		return nil
 	}
 	for _, id := range ids {
-		declared = append(declared, steps.Declaration{ConnectionID: id, Account: account, Region: region})
+		declared = append(declared, target.Entry{ConnectionID: id, Account: account, Region: region})
 	}
 	return declared
 }
@@ -142,6 +143,6 @@ func (c *call) hostOf() func(id string) string {
 			conn, _, _ := connectionFromEnv(id) // what is wrong with it, step 3 tells
 			host = conn.host
 		}
-		return token.Host(host)
+		return registry.Host(host)
 	}
 }

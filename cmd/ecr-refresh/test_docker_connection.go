@@ -10,6 +10,9 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"ecr-refresh/steps"
+	"ecr-refresh/steps/docker"
+	"ecr-refresh/steps/registry"
+	"ecr-refresh/steps/transport"
 	"ecr-refresh/steps/xcom"
 )
 
@@ -32,7 +35,7 @@ Example:
 	}, []setting{in.document, in.out, in.metrics, in.engine},
 		func(c *call) func(context.Context) ([]byte, error) {
 			s := c.test()
-			s.Registry = steps.NewRegistry(steps.NewTransport(c.roots()))
+			s.Registry = registry.New(transport.New(c.certificates().all))
 			s.Document = documentOf(c, xcom.Parse[xcom.UpdateDockerConnection])
 			handed := c.handed()
 			for _, published := range s.Document.Connections {
@@ -58,13 +61,13 @@ func (c *call) test() steps.TestDockerConnection {
 }
 
 // dockerEngine gives none for --engine none.
-func (c *call) dockerEngine() *steps.Engine {
+func (c *call) dockerEngine() *docker.Engine {
 	host := c.optional(c.engine)
 	if host == "none" {
 		return nil
 	}
 	certificates := c.dockerCertPath()
-	engine, err := steps.NewEngine(host, certificates, os.Getenv("DOCKER_TLS_VERIFY") != "")
+	engine, err := docker.NewEngine(host, certificates, os.Getenv("DOCKER_TLS_VERIFY") != "")
 	c.fault(err)
 	if u, err := url.Parse(host); err == nil && (u.Scheme == "tcp" || u.Scheme == "http") && certificates == "" && !isLoopback(u.Hostname()) {
 		c.inClear(u.Host, "the token", "let the Engine speak TLS, and set DOCKER_TLS_VERIFY and DOCKER_CERT_PATH")
@@ -74,12 +77,12 @@ func (c *call) dockerEngine() *steps.Engine {
 
 // dockerConfig reads the file that docker-py would (docker/utils/config.py). Of a file that cannot be read, docker-py takes
 // nothing.
-func dockerConfig() (steps.DockerConfig, error) {
+func dockerConfig() (docker.Config, error) {
 	folder := dockerFolder()
 	if folder == "" {
-		return steps.DockerConfig{}, nil
+		return docker.Config{}, nil
 	}
-	return steps.ReadDockerConfig(filepath.Join(folder, "config.json"))
+	return docker.ReadConfig(filepath.Join(folder, "config.json"))
 }
 
 // dockerFolder is where Docker's tools keep what is theirs; "" when there is no home.

@@ -10,8 +10,9 @@ import (
 
 	"ecr-refresh/steps"
 	"ecr-refresh/steps/failure"
-	"ecr-refresh/steps/token"
-	"ecr-refresh/steps/trust"
+	"ecr-refresh/steps/registry"
+	"ecr-refresh/steps/secret"
+	"ecr-refresh/steps/transport"
 	"ecr-refresh/steps/xcom"
 )
 
@@ -31,7 +32,7 @@ Example:
   ecr-refresh update-docker-connection --in token.json --out published.json`),
 	}, []setting{in.document, in.out, in.metrics, in.maxAge, in.identityFile, in.airflowURL},
 		func(c *call) func(context.Context) ([]byte, error) {
-			s := c.update(c.roots())
+			s := c.update(c.certificates())
 			s.Document = documentOf(c, xcom.Parse[xcom.ExtractECRToken])
 			if len(c.faults) == 0 {
 				s.Identity = c.openWith(s.Document.Recipient)
@@ -41,19 +42,19 @@ Example:
 }
 
 // update reads the inputs of step 2, but for the document and the identity.
-func (c *call) update(roots *trust.Roots) steps.UpdateDockerConnection {
+func (c *call) update(roots certificates) steps.UpdateDockerConnection {
 	return steps.UpdateDockerConnection{
 		MaxAge:   c.duration(c.maxAge),
 		DryRun:   c.dryRun(),
 		Airflow:  c.airflow(roots),
-		Registry: steps.NewRegistry(steps.NewTransport(roots)),
+		Registry: registry.New(transport.New(roots.all)),
 		Now:      time.Now,
 		Log:      c.log,
 	}
 }
 
 // openWith gives the identity for a seal made to recipient. Only step 1 makes one.
-func (c *call) openWith(recipient string) token.Identity {
+func (c *call) openWith(recipient string) secret.Identity {
 	id, found, err := c.givenIdentity()
 	if found {
 		c.fault(err)
@@ -61,7 +62,7 @@ func (c *call) openWith(recipient string) token.Identity {
 	}
 	path, err := c.identityPath()
 	if err == nil {
-		id, err = token.LoadIdentity(path)
+		id, err = secret.LoadIdentity(path)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		err = failure.Permanent("run 'ecr-refresh keygen' once and set the two Airflow Variables that it prints: this worker is not the one that ran step 1",

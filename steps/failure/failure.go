@@ -1,6 +1,5 @@
-// Package failure gives an error the two things a person needs beside its cause: a hint (what to do next) and
-// whether a retry can help. Every package of ecr-refresh that talks to a peer or reads an input returns such errors;
-// only cmd turns them into exit codes.
+// Package failure describes what went wrong as a kind with facts, and reports whether a retry may help. It has no words
+// of advice: only cmd turns a kind into a hint and an error into an exit code.
 package failure
 
 import (
@@ -10,55 +9,79 @@ import (
 
 // The exit codes of a failed command. Airflow retries on any code but 0 and 99 (BashOperator's skip_on_exit_code).
 const (
-	ExitRetry     = 1 // a peer failed: the same command may succeed later
-	ExitPermanent = 2 // usage, configuration or permission: the same command fails again until somebody changes something
+	ExitRetry     = 1 // a service failed: the same command may succeed later
+	ExitPermanent = 2 // usage, configuration or permission: the same command fails again until something is changed
 )
 
-// Error is a cause with a hint. The zero Hint prints nothing.
-type Error struct {
-	Err       error
-	Hint      string
-	Permanent bool
+// Kind names what went wrong, as the table of hints in cmd knows it. "" is a kind without a hint.
+type Kind string
+
+// Facts are what a failure is about. Empty fields are not known.
+type Facts struct {
+	Object  string // the connection, Variable, host or file
+	Service string // the service that was called
+	Want    string // what Object should be, or have
+	Status  int    // HTTP status that Service answered; 0: none
 }
 
-// Error gives the cause alone: the hint is a line of its own.
+// Error is a cause of one kind, with its facts.
+type Error struct {
+	Kind      Kind
+	Facts     Facts
+	Err       error
+	Transient bool // a retry may help
+}
+
+// Error returns the cause alone: the hint is a line of its own.
 func (e *Error) Error() string { return e.Err.Error() }
 
-// Unwrap gives the cause to errors.Is and errors.As.
+// Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Permanent makes an error that a retry cannot help. The format is fmt.Errorf's, %w included.
-func Permanent(hint, format string, args ...any) error {
-	return &Error{Err: fmt.Errorf(format, args...), Hint: hint, Permanent: true}
+// Permanent reports that a retry cannot help.
+func (e *Error) Permanent() bool { return !e.Transient }
+
+// Permanent returns an error that a retry cannot help. The format is fmt.Errorf's, %w included.
+func Permanent(kind Kind, format string, args ...any) error {
+	return &Error{Kind: kind, Err: fmt.Errorf(format, args...)}
 }
 
-// Transient makes an error that a retry may help.
-func Transient(hint, format string, args ...any) error {
-	return &Error{Err: fmt.Errorf(format, args...), Hint: hint}
+// Transient returns an error that a retry may help.
+func Transient(kind Kind, format string, args ...any) error {
+	return &Error{Kind: kind, Err: fmt.Errorf(format, args...), Transient: true}
 }
 
-// Hint gives the outermost hint in err's chain, or "".
-func Hint(err error) string {
-	for err != nil {
+// With returns err with facts, where the outermost *Error of its chain has none yet.
+func With(err error, facts Facts) error {
+	var e *Error
+	if errors.As(err, &e) && e.Facts == (Facts{}) {
+		e.Facts = facts
+	}
+	return err
+}
+
+// Describe returns the kind and facts of the outermost error in err's chain that has a kind, or zero values.
+func Describe(err error) (Kind, Facts) {
+	for {
 		var e *Error
 		if !errors.As(err, &e) {
-			return ""
+			return "", Facts{}
 		}
-		if e.Hint != "" {
-			return e.Hint
+		if e.Kind != "" {
+			return e.Kind, e.Facts
 		}
 		err = e.Err
 	}
-	return ""
 }
 
-// IsPermanent tells whether a retry cannot help. An error of unknown kind may be helped by one.
+// IsPermanent reports whether a retry cannot help: an error of the chain says so by its method Permanent. An error of
+// unknown kind may be helped by a retry.
 func IsPermanent(err error) bool {
-	var e *Error
-	return errors.As(err, &e) && e.Permanent
+	var e interface{ Permanent() bool }
+	return errors.As(err, &e) && e.Permanent()
 }
 
-// ExitCode gives 0 for nil, ExitPermanent or ExitRetry.
+// ExitCode returns 0 for nil, ExitPermanent or ExitRetry.
 func ExitCode(err error) int {
 	switch {
 	case err == nil:
@@ -67,4 +90,10 @@ func ExitCode(err error) int {
 		return ExitPermanent
 	}
 	return ExitRetry
+}
+
+// Hint is being replaced by Describe and the table of hints in cmd.
+func Hint(err error) string {
+	kind, _ := Describe(err)
+	return string(kind)
 }

@@ -2,27 +2,23 @@ package failure
 
 import "strings"
 
-// Join makes one error of several, on one line: permanent only if each is, with the first hint. It gives nil for none
-// and the error itself for one.
+// Join returns one error of several, on one line: permanent only if each is, and of the first kind. It returns nil for
+// none and the error itself for one.
 func Join(errs []error) error {
-	if len(errs) < 2 {
-		return first(errs)
+	switch len(errs) {
+	case 0:
+		return nil
+	case 1:
+		return errs[0]
 	}
-	joined := &Error{Err: list(errs), Permanent: true}
+	joined := &Error{Err: list(errs)}
 	for _, err := range errs {
-		joined.Permanent = joined.Permanent && IsPermanent(err)
-		if joined.Hint == "" {
-			joined.Hint = Hint(err)
+		joined.Transient = joined.Transient || !IsPermanent(err)
+		if joined.Kind == "" {
+			joined.Kind, joined.Facts = Describe(err)
 		}
 	}
 	return joined
-}
-
-func first(errs []error) error {
-	if len(errs) == 0 {
-		return nil
-	}
-	return errs[0]
 }
 
 // list reads as "a; b", where errors.Join would break the line.

@@ -17,14 +17,14 @@ func Network(peer string, err error) error {
 			"reach %s: %s", peer, Said(cause(err).Error()))
 	}
 	if IsAlert(err) {
-		return Permanent("let "+peer+", or the proxy before it, speak TLS 1.2 or newer and ask for no client certificate", "agree on TLS with %s: %s", peer, Said(cause(err).Error()))
+		return Permanent(Kind("let "+peer+", or the proxy before it, speak TLS 1.2 or newer and ask for no client certificate"), "agree on TLS with %s: %s", peer, Said(cause(err).Error()))
 	}
 	if errors.Is(err, context.Canceled) {
 		return err
 	}
 	var timeout net.Error
 	if errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout() {
-		return Transient("look at the network between here and "+peer+", HTTPS_PROXY and NO_PROXY", "reach %s: no answer in time", peer)
+		return Transient(Kind("look at the network between here and "+peer+", HTTPS_PROXY and NO_PROXY"), "reach %s: no answer in time", peer)
 	}
 	return Transient("look at the host's name, its port, HTTPS_PROXY and NO_PROXY", "reach %s: %s", peer, Said(cause(err).Error()))
 }

@@ -71,14 +71,14 @@ func check(f *os.File, forbidden fs.FileMode) error {
 	}
 	owner := int(info.Sys().(*syscall.Stat_t).Uid)
 	if owner != os.Geteuid() && owner != 0 {
-		return failure.Permanent(fmt.Sprintf("make the file again as user %d", os.Geteuid()),
+		return failure.Permanent(failure.Kind(fmt.Sprintf("make the file again as user %d", os.Geteuid())),
 			"read %q: it belongs to user %d", f.Name(), owner)
 	}
 	if owner != 0 {
 		forbidden = 0o077
 	}
 	if mode := info.Mode().Perm(); mode&forbidden != 0 {
-		return failure.Permanent("run: chmod 600 "+f.Name()+"; a Kubernetes Secret wants defaultMode: 0400, or 0440 with fsGroup", "read %q: mode %04o lets others at it", f.Name(), mode)
+		return failure.Permanent(failure.Kind("run: chmod 600 "+f.Name()+"; a Kubernetes Secret wants defaultMode: 0400, or 0440 with fsGroup"), "read %q: mode %04o lets others at it", f.Name(), mode)
 	}
 	return nil
 }
@@ -164,12 +164,12 @@ func writeError(path string, err error) error {
 	return failure.Permanent(writeHint(err), "write %q: %w", path, err)
 }
 
-func writeHint(err error) string {
+func writeHint(err error) failure.Kind {
 	switch {
 	case errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT):
 		return "make room on its disk, or name a file on another one"
 	case errors.Is(err, syscall.EROFS) || errors.Is(err, fs.ErrPermission):
-		return fmt.Sprintf("name a file in a folder that user %d may write to", os.Geteuid())
+		return failure.Kind(fmt.Sprintf("name a file in a folder that user %d may write to", os.Geteuid()))
 	case errors.Is(err, fs.ErrNotExist):
 		return "make its folder, or name a file in another one"
 	}

@@ -113,12 +113,12 @@ func Parse[D document](text string) (D, error) {
 		return doc, failure.Permanent("run it first, or clear it with Downstream", "read document: %s left no result", doc.step())
 	}
 	if err := decode(line, &doc); err != nil {
-		return doc, failure.Permanent(fmt.Sprintf("hand over the last line that %s printed, unchanged: Airflow's Docker provider "+
-			"before 4.5.1 cuts a long one", doc.step()),
+		return doc, failure.Permanent(failure.Kind(fmt.Sprintf("hand over the last line that %s printed, unchanged: Airflow's Docker provider "+
+			"before 4.5.1 cuts a long one", doc.step())),
 			"read document of %s: %w", doc.step(), err)
 	}
 	if err := errors.Join(doc.check()...); err != nil {
-		return doc, failure.Permanent(fmt.Sprintf("clear %s with Downstream: it makes a new document", doc.step()),
+		return doc, failure.Permanent(failure.Kind(fmt.Sprintf("clear %s with Downstream: it makes a new document", doc.step())),
 			"read document of %s: %s", doc.step(), strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
 	return doc, nil

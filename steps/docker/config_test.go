@@ -1,0 +1,143 @@
+package docker_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"ecr-refresh/steps/docker"
+	"ecr-refresh/steps/failure"
+)
+
+// Check must agree with what a real docker-py pulled with.
+func TestDockerConfigAgreesWithDockerPy(t *testing.T) {
+	withHelpers(t)
+	text, err := os.ReadFile("testdata/docker_config.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var golden struct {
+		Registry string
+		Rows     []struct {
+			Name, Server string
+			Config       json.RawMessage
+			Reauth       *bool
+			PullsWith    string `json:"pulls_with"`
+		}
+	}
+	if err := json.Unmarshal(text, &golden); err != nil || len(golden.Rows) < 50 {
+		t.Fatalf("%d rows: %v", len(golden.Rows), err)
+	}
+	for _, row := range golden.Rows {
+		t.Run(row.Name, func(t *testing.T) {
+			login := docker.Login{Server: row.Server, Registry: golden.Registry, ReauthOff: row.Reauth != nil && !*row.Reauth}
+			warning, err := readConfig(t, string(row.Config)).Check(t.Context(), login)
+			switch {
+			case row.PullsWith == "fresh" && err != nil,
+				row.PullsWith == "none" && err == nil && warning == "",
+				row.PullsWith != "fresh" && row.PullsWith != "none" && err == nil:
+				t.Errorf("docker-py pulls with %s; warning %q, error %v", row.PullsWith, warning, err)
+			case err != nil && (!failure.IsPermanent(err) || !strings.Contains(err.Error(), "config.json") || failure.Hint(err) == ""):
+				t.Errorf("error %v, hint %q", err, failure.Hint(err))
+			case strings.Contains(fmt.Sprint(warning, err), "S3CRET"):
+				t.Errorf("repeats what the helper printed: %v", err)
+			}
+		})
+	}
+}
+
+// withHelpers puts the credential helpers of testdata on PATH.
+func withHelpers(t *testing.T) {
+	t.Helper()
+	folder, err := filepath.Abs("testdata/helpers")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", folder+string(os.PathListSeparator)+os.Getenv("PATH"))
+}
+
+// A helper that hangs ends with the run.
+func TestDockerConfigHelperHangs(t *testing.T) {
+	withHelpers(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	_, err := readConfig(t, `{"credsStore":"hangs"}`).Check(ctx, docker.Login{Server: "r.example.com", Registry: "r.example.com"})
+	if err == nil || !strings.Contains(err.Error(), "docker-credential-hangs does not answer") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestDockerConfigNamesTheEntry(t *testing.T) {
+	withHelpers(t)
+	for _, row := range []struct{ config, server, want string }{
+		{`{"auths":{"r.example.com":{}}}`, "r.example.com", `config.json has an auths entry "r.example.com"`},
+		{`{"auths":{"http://r.example.com/v1/":{}}}`, "r.example.com", `auths entry "http://r.example.com/v1/"`},
+		{`{"auths":{"r.example.com":{},"other":{}}}`, "https://r.example.com", `entry auths["r.example.com"] wins`},
+		{`{"credsStore":"works"}`, "r.example.com", `entry credsStore = "works" wins`},
+		{`{"credHelpers":{"r.example.com":"works"}}`, "r.example.com", `entry credHelpers["r.example.com"] = "works" wins`},
+		{`{"credsStore":"missing"}`, "r.example.com", `entry credsStore = "missing": docker-credential-missing is not on PATH`},
+		{`{"credHelpers":{"r.example.com":"broken"}}`, "r.example.com", `entry credHelpers["r.example.com"] = "broken": docker-credential-broken fails`},
+		{`{"credsStore":"empty"}`, "r.example.com", ""},
+		{`{"auths":{"other":{"auth":"S3CRET"}}}`, "r.example.com", `every Docker task fails of it: entry auths["other"]`},
+		{`{}`, "r.example.com:443", `log in to "r.example.com:443"`},
+		{`{"auths":{"other":{}},"credHelpers":{"other":"x"}}`, "r.example.com", ""},
+	} {
+		warning, err := readConfig(t, row.config).Check(t.Context(), docker.Login{Server: row.server, Registry: "r.example.com"})
+		said := warning
+		if err != nil {
+			said = err.Error()
+		}
+		if !strings.Contains(said, row.want) || (row.want == "") != (said == "") {
+			t.Errorf("%s, %s: says %q, want %q", row.config, row.server, said, row.want)
+		}
+	}
+}
+
+func TestReadDockerConfig(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	config, err := docker.ReadConfig(filepath.Join(folder, "config.json"))
+	if err != nil {
+		t.Errorf("a missing file: %v", err)
+	}
+	if warning, err := config.Check(t.Context(), docker.Login{Server: "r", Registry: "r"}); warning != "" || err != nil {
+		t.Errorf("a missing file: %q, %v", warning, err)
+	}
+	for name, text := range map[string]string{
+		"not JSON":     `{"auths":{"r":{"auth":"S3CRET"}}`,
+		"another kind": `["S3CRET"]`,
+		"credsStore":   `{"credsStore":["S3CRET"]}`,
+		"too long":     strings.Repeat(" ", 1<<20) + "{}",
+	} {
+		path := filepath.Join(folder, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := docker.ReadConfig(path); err == nil || !strings.Contains(err.Error(), path) || strings.Contains(err.Error(), "S3CRET") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for name, path := range map[string]string{"folder": folder, "device": os.DevNull, "below a file": filepath.Join(folder, "not JSON", "config.json")} {
+		if _, err := docker.ReadConfig(path); err == nil || !strings.Contains(err.Error(), path) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func readConfig(t *testing.T, text string) docker.Config {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "config.json")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	config, err := docker.ReadConfig(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return config
+}

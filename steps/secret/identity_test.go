@@ -1,0 +1,162 @@
+package secret_test
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"ecr-refresh/steps/failure"
+	"ecr-refresh/steps/secret"
+)
+
+func TestParseIdentity(t *testing.T) {
+	t.Parallel()
+	want := mustParse(t).Recipient()
+	for _, row := range []struct {
+		name, text string
+		ok         bool
+	}{
+		{"alone", identity, true},
+		{"with a line end", identity + "\n", true},
+		{"with blanks", "  " + identity + "\t\n", true},
+		{"as age-keygen writes it", "# created: 2026-11-23T17:55:03Z\n# public key: " + want + "\n" + identity + "\n", true},
+		{"CRLF", "# created\r\n\r\n" + identity + "\r\n", true},
+		{"comment behind", identity + "\n# end\n", true},
+		{"empty", "", false},
+		{"comments alone", "# a\n#b\n", false},
+		{"recipient", want, false},
+		{"garbage", clear, false},
+		{"cut", identity[:40], false},
+		{"altered", strings.Replace(identity, "GFPYY", "GFPYZ", 1), false},
+		{"lower case", strings.ToLower(identity), false},
+		{"garbage, then an identity", "hello\n" + identity, false},
+		{"plugin identity", "AGE-PLUGIN-YUBIKEY-1QQPQQQQQQQ", false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			id, err := secret.ParseIdentity(secret.New(row.text))
+			switch {
+			case row.ok && (err != nil || id.Recipient() != want || id.PrivateKey().Reveal() != identity):
+				t.Errorf("%v", err)
+			case !row.ok && (!failure.IsPermanent(err) || failure.Hint(err) == ""):
+				t.Errorf("%v", err)
+			case !row.ok && (leaks(err.Error()) || strings.Contains(err.Error(), identity[:20])):
+				t.Errorf("the error repeats the text: %v", err)
+			}
+		})
+	}
+}
+
+func TestNewIdentitiesDiffer(t *testing.T) {
+	t.Parallel()
+	a, errA := secret.NewIdentity()
+	b, errB := secret.NewIdentity()
+	if errA != nil || errB != nil || a.Recipient() == b.Recipient() {
+		t.Errorf("%v, %v", errA, errB)
+	}
+	if got := fmt.Sprint(a); got != "[redacted]" {
+		t.Errorf("prints as %s", got)
+	}
+}
+
+func TestCreateIdentity(t *testing.T) {
+	t.Parallel()
+	folder := filepath.Join(t.TempDir(), "state", "ecr-refresh")
+	path := filepath.Join(folder, "identity")
+	if _, err := secret.LoadIdentity(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("missing file: %v", err)
+	}
+	made, err := secret.CreateIdentity(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := secret.CreateIdentity(path)
+	if err != nil || again.Recipient() != made.Recipient() {
+		t.Errorf("made anew: %v", err)
+	}
+	for name, want := range map[string]fs.FileMode{path: 0o600, folder: fs.ModeDir | 0o700, filepath.Dir(folder): fs.ModeDir | 0o700} {
+		if info, err := os.Stat(name); err != nil || info.Mode() != want {
+			t.Errorf("%s: %v, %v", name, info.Mode(), err)
+		}
+	}
+}
+
+// Two first runs at once must not seal to an identity that the other overwrites.
+func TestCreateIdentityAtOnce(t *testing.T) {
+	t.Parallel()
+	folder := filepath.Join(t.TempDir(), "ecr-refresh")
+	start := make(chan struct{})
+	made := make(chan string, 50)
+	var all sync.WaitGroup
+	for range cap(made) {
+		all.Go(func() {
+			<-start
+			id, err := secret.CreateIdentity(filepath.Join(folder, "identity"))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			made <- id.Recipient()
+		})
+	}
+	close(start)
+	all.Wait()
+	close(made)
+	first := <-made
+	for recipient := range made {
+		if recipient != first {
+			t.Fatalf("two identities: %s and %s", first, recipient)
+		}
+	}
+	if left, err := os.ReadDir(folder); err != nil || len(left) != 1 {
+		t.Errorf("%v, %v", left, err)
+	}
+}
+
+func TestCreateIdentityRefuses(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	write := func(name, text string, mode fs.FileMode) string {
+		path := filepath.Join(folder, name)
+		if err := errors.Join(os.WriteFile(path, []byte(text), 0o600), os.Chmod(path, mode)); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	for name, path := range map[string]string{
+		"closed to all but others": write("others", identity, 0o604),
+		"open to all":              write("all", identity, 0o644),
+		"writable by a group":      write("group", identity, 0o620),
+		"empty":                    write("empty", "", 0o600),
+		"garbage":                  write("garbage", clear, 0o600),
+		"too long":                 write("long", strings.Repeat("#\n", 4<<10)+identity, 0o600),
+		"below a file":             filepath.Join(write("file", "", 0o600), "identity"),
+		"folder":                   folder,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := secret.CreateIdentity(path)
+			if !failure.IsPermanent(err) || !strings.Contains(err.Error(), path) || leaks(err.Error()) || errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}
+
+// An identity file that was named on purpose may be a link, as kubelet mounts a Secret.
+func TestLoadIdentityFollowsALink(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	link := filepath.Join(folder, "link")
+	if err := errors.Join(os.WriteFile(filepath.Join(folder, "key"), []byte(identity), 0o400), os.Symlink("key", link)); err != nil {
+		t.Fatal(err)
+	}
+	if id, err := secret.LoadIdentity(link); err != nil || id.Recipient() != mustParse(t).Recipient() {
+		t.Errorf("%v", err)
+	}
+}

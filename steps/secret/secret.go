@@ -1,0 +1,46 @@
+package secret
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+)
+
+const redacted = "[redacted]"
+
+// Secret holds a password, a token or a private key. It cannot be printed (fmt, slog) and refuses to be marshalled: a
+// "[redacted]" that marshals could be written into Airflow as a password. The value stands behind a pointer, so that
+// fmt cannot reach it even inside another struct's unexported field. The zero Secret is empty.
+type Secret struct{ value *string }
+
+// New hides value.
+func New(value string) Secret { return Secret{value: &value} }
+
+// Reveal gives the value in clear. Call it only where the secret leaves for its peer; layout_test.go holds the list.
+func (s Secret) Reveal() string {
+	if s.value == nil {
+		return ""
+	}
+	return *s.value
+}
+
+// Empty tells whether there is no value.
+func (s Secret) Empty() bool { return s.Reveal() == "" }
+
+// Equal tells whether two secrets hold the same value.
+func (s Secret) Equal(other Secret) bool { return s.Reveal() == other.Reveal() }
+
+// Format prints "[redacted]" for every verb.
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
+
+// String gives "[redacted]", for callers that bypass fmt.
+func (s Secret) String() string { return redacted }
+
+// LogValue gives slog "[redacted]".
+func (s Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// MarshalText always fails, and with it every encoder of the standard library.
+func (s Secret) MarshalText() ([]byte, error) {
+	return nil, errors.New("marshal secret: a secret is never marshalled")
+}
