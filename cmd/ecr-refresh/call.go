@@ -113,7 +113,7 @@ func (c *call) watched(ctx context.Context, run func(context.Context) ([]byte, e
 }
 
 func inputHint(faults []error) string {
-	if hint := failure.Hint(failure.Join(faults)); hint != "" {
+	if hint := hintOf(failure.Join(faults)); hint != "" {
 		return hint
 	}
 	return "see --help for each input; in the DAG they are the keys of env"

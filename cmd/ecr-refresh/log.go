@@ -49,7 +49,7 @@ func (h *sentences) Handle(_ context.Context, r slog.Record) error {
 	add := func(a slog.Attr) bool {
 		a.Value = a.Value.Resolve()
 		if a.Key == steps.FailureKey {
-			hint = failure.Hint(a.Value.Any().(error))
+			hint = hintOf(a.Value.Any().(error))
 		} else if a.Key == "hint" {
 			hint = a.Value.String()
 		} else {
@@ -101,7 +101,7 @@ func (h *sentences) WithGroup(string) slog.Handler { return h }
 // report writes err with its hint, and where a retry is of no use it says so: Airflow before 3.3 retries all the same.
 func report(log *slog.Logger, err error) {
 	var attrs []any
-	if hint := failure.Hint(err); hint != "" {
+	if hint := hintOf(err); hint != "" {
 		attrs = append(attrs, "hint", hint)
 	}
 	log.Error(err.Error(), attrs...)

@@ -83,7 +83,7 @@ func ParseHost(name string) (Host, error) {
 // SplitHost reads all but the partition.
 func SplitHost(name string) (Host, error) {
 	if strings.ContainsFunc(name, func(r rune) bool { return r > unicode.MaxASCII }) { // some have lower cases in ASCII
-		return Host{}, failure.Permanent(hintHost, "registry host %.100q is not one of Amazon GetToken", name)
+		return Host{}, failure.Permanent(hintHost, "registry host %.100q is not one of Amazon ECR", name)
 	}
 	name = strings.ToLower(name)
 	switch name {
@@ -92,7 +92,7 @@ func SplitHost(name string) (Host, error) {
 	}
 	m := privateHost.FindStringSubmatch(name)
 	if m == nil {
-		return Host{}, failure.Permanent(hintHost, "registry host %.100q is not one of Amazon GetToken", name)
+		return Host{}, failure.Permanent(hintHost, "registry host %.100q is not one of Amazon ECR", name)
 	}
 	if err := CheckRegion(m[4]); err != nil {
 		return Host{}, err
