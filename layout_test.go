@@ -1,5 +1,5 @@
-// Package layout holds the rules of this repository's shape as tests: where a thing lies, what it may import, who may see
-// a secret. See the list of tests for the rules.
+// Package layout holds the rules of this repository's shape as tests: where a thing lies, what it may import, who may
+// reveal a secret. The list of tests is the list of rules.
 package layout
 
 import (
@@ -171,8 +171,12 @@ func TestImports(t *testing.T) {
 		{"github.com/aws/", func(s source) bool {
 			return s.dir == "steps/ecr" || s.dir == "integration/sandbox"
 		}, "AWS's SDK belongs to steps/ecr; the sandbox needs its signer"},
-		{"github.com/docker/", func(s source) bool { return s.dir == "steps/docker" }, "Docker belongs to steps/docker"},
-		{"github.com/urfave/cli", func(s source) bool { return under(s.dir, "cmd") }, "the command line belongs to cmd"},
+		{"github.com/docker/", func(s source) bool {
+			return s.dir == "steps/docker"
+		}, "Docker belongs to steps/docker"},
+		{"github.com/urfave/cli", func(s source) bool {
+			return under(s.dir, "cmd")
+		}, "the command line belongs to cmd"},
 		{"golang.org/x/term", func(s source) bool {
 			return under(s.dir, "cmd/ecr-refresh")
 		}, "the terminal belongs to cmd"},
@@ -183,7 +187,9 @@ func TestImports(t *testing.T) {
 		{"github.com/google/go-containerregistry", func(s source) bool {
 			return s.dir == "cmd/ecr-image"
 		}, "images are packed by cmd/ecr-image"},
-		{"filippo.io/age", func(s source) bool { return s.dir == "steps/secret" }, "encryption belongs to steps/secret"},
+		{"filippo.io/age", func(s source) bool {
+			return s.dir == "steps/secret"
+		}, "encryption belongs to steps/secret"},
 		{"ecr-refresh/integration", func(s source) bool {
 			return s.test || s.dir == "cmd/ecr-sandbox" || under(s.dir, "integration")
 		}, "nothing in production may need a stand-in"},
@@ -514,8 +520,9 @@ func TestNoSkips(t *testing.T) {
 		if !s.test {
 			continue
 		}
+		skips := []string{"Skip", "Skipf", "SkipNow"}
 		ast.Inspect(s.ast, func(n ast.Node) bool {
-			if sel, ok := n.(*ast.SelectorExpr); ok && slices.Contains([]string{"Skip", "Skipf", "SkipNow"}, sel.Sel.Name) {
+			if sel, ok := n.(*ast.SelectorExpr); ok && slices.Contains(skips, sel.Sel.Name) {
 				t.Errorf("%s skips a test", s.path)
 			}
 			return true
