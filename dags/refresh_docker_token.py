@@ -27,7 +27,7 @@ from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk import DAG, Param
 
 # --- Settings ---------------------------------------------------------------------------------------------------------
-OPERATOR = "bash"  # or "docker"
+OPERATOR = "bash"  # "bash" or "docker"
 DAG_ID = "refresh_docker_token_v4"
 # A token is valid for twelve hours: with a run every six hours, one may fail before it expires.
 SCHEDULE = "55 5,11,17,23 * * *"
@@ -90,8 +90,8 @@ def hosts(conn, account, region, targets, connection_ids):
 def logins(conn, result):
     """Returns, in parts, the connections of step 2's result as tasks see them; ecr-refresh reports a missing one."""
     try:
-        published = (json.loads(result.splitlines()[-1]) or {}).get("connections", [])
-    except (ValueError, AttributeError):  # a Docker provider before 4.5.1 has cut it: ecr-refresh reports that
+        published = json.loads(result.splitlines()[-1]).get("connections", [])
+    except (ValueError, AttributeError):  # null, or cut by a Docker provider before 4.5.1: ecr-refresh reports that
         published = []
     by_login, parts, size = {}, [], PART
     for name in [c["connection_id"] for c in published]:
