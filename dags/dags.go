@@ -1,20 +1,16 @@
-// Package dags holds the Airflow DAGs that run the steps, as they are deployed into a DAG folder.
+// Package dags holds the Airflow DAG that runs the steps, and writes a site's settings into it.
 package dags
 
 import _ "embed"
 
-// RefreshDockerTokenFile is the name under which RefreshDockerToken lies in a DAG folder.
-const RefreshDockerTokenFile = "refresh_docker_token.py"
-
-// RefreshDockerToken is the DAG refresh_docker_token_v4: the three steps, each a BashOperator.
+// RefreshDockerToken is the DAG refresh_docker_token_v4: the three steps, each a BashOperator. Render returns it with
+// DockerOperator too.
 //
 //go:embed refresh_docker_token.py
 var RefreshDockerToken string
 
-// RefreshDockerTokenDockerFile is the name under which RefreshDockerTokenDocker lies in a DAG folder.
-const RefreshDockerTokenDockerFile = "refresh_docker_token_docker.py"
-
-// RefreshDockerTokenDocker is the DAG refresh_docker_token_docker_v4: the three steps, each a DockerOperator.
-//
-//go:embed refresh_docker_token_docker.py
-var RefreshDockerTokenDocker string
+// The names of the DAG's files in a DAG folder: with BashOperator and with DockerOperator.
+const (
+	RefreshDockerTokenFile       = "refresh_docker_token.py"
+	RefreshDockerTokenDockerFile = "refresh_docker_token_docker.py"
+)

@@ -86,7 +86,7 @@ func (w *world) realRegistry(t *testing.T) {
 // noPool: tasks of a missing pool wait for ever; dagrun_timeout ends the run, and the next one starts.
 func (w *world) noPool(t *testing.T) {
 	d := w.copy(t, "no_pool", peers.SandboxHost,
-		`QUEUE = POOL = "systemqueue"`, `QUEUE, POOL = "systemqueue", "no_such_pool"`,
+		`POOL = "systemqueue"`, `POOL = "no_such_pool"`,
 		`dagrun_timeout=timedelta(minutes=30)`, `dagrun_timeout=timedelta(seconds=10)`)
 	first, err := w.Airflow.Trigger(t.Context(), d.id)
 	must(t, err)

@@ -85,15 +85,24 @@ func (w *world) dockerCopy(t *testing.T, name string, env map[string]string, edi
 	for name, value := range env {
 		all[name] = value
 	}
-	d.deploy(t, dags.RefreshDockerTokenDocker, append([]string{
+	_, text := rendered(t)
+	d.deploy(t, text, append([]string{
 		`"` + dockerDAG + `"`, `"` + d.id + `"`,
 		`ENVIRONMENT = {}`, `ENVIRONMENT = ` + asJSON(all),
-		`MOUNTS = []`, fmt.Sprintf(`MOUNTS = [Mount(%q, %q, type="bind", read_only=True)]`, caInContainer, w.CAFile()),
+		`MOUNTS = []`, fmt.Sprintf(`MOUNTS = [{"target": %q, "source": %q, "type": "bind", "read_only": True}]`, caInContainer, w.CAFile()),
 		`SOCKET = "/var/run/docker.sock"`, fmt.Sprintf(`SOCKET = %q`, w.Docker.Socket),
 		`"ecr_refresh_recipient"`, `"docker_recipient"`,
 		`"ecr_refresh_private_key"`, `"docker_private_key"`,
 	}, edits...))
 	return d
+}
+
+// rendered returns the DAG with DockerOperator.
+func rendered(t *testing.T) (name, text string) {
+	t.Helper()
+	name, text, err := dags.Render(dags.Options{Operator: dags.Docker})
+	must(t, err)
+	return name, text
 }
 
 func lookup(environ []string, name string) string {
@@ -134,7 +143,7 @@ func (w *world) dockerOperator(t *testing.T) {
 	provider, err := w.Airflow.ProviderVersion(t.Context(), "apache-airflow-providers-docker")
 	must(t, err)
 	t.Logf("apache-airflow-providers-docker %s", provider)
-	must(t, w.Airflow.Deploy(dags.RefreshDockerTokenDockerFile, dags.RefreshDockerTokenDocker))
+	must(t, w.Airflow.Deploy(rendered(t)))
 
 	d := w.dockerCopy(t, "two", nil, `"docker_in_two"`, `"docker_in_two, docker_in_two_more"`)
 	w.setDocker(t, "docker_in_two_more", peers.SandboxHost)

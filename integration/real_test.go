@@ -229,13 +229,7 @@ func edit(t *testing.T, text string, pairs ...string) string {
 
 // withEnv is an edit that adds to the environment of all three tasks.
 func withEnv(env map[string]string) []string {
-	entry := `"SHLVL": "1",`
-	entries := entry
-	for name, value := range env {
-		quoted, _ := json.Marshal(value) // a string never fails
-		entries += ` "` + name + `": ` + string(quoted) + ","
-	}
-	return []string{entry, entries}
+	return []string{`ENVIRONMENT = {}`, `ENVIRONMENT = ` + asJSON(env)}
 }
 
 // run is one run of a DAG, ended.

@@ -146,7 +146,7 @@ func (u *ui) trigger(t *testing.T, connectionIDs string, dry bool) string {
 	u.open(t, dagPage, deployedDAG)
 	u.click(t, `//button[@aria-label="Trigger Dag"]`)
 	u.wait(t, "the form", `document.querySelector("[role=dialog] input[name=element_connection_ids]")?.value === ""`)
-	u.wantWords(t, "of the form", "Connections to renew, joined by commas", "Check everything, publish nothing")
+	u.wantWords(t, "of the form", "Connections to refresh, joined by commas", "Check everything, update nothing")
 	u.look(t, "of the form")
 	if dry {
 		u.resize(t, formHeight)

@@ -65,7 +65,7 @@ func dagFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "operator", Usage: "`OPERATOR` that runs each step: bash or docker", Value: dags.Bash},
 		&cli.StringFlag{Name: "schedule", Usage: "cron `EXPRESSION`, preset such as @daily, or None, in place of the DAG's own"},
-		&cli.StringFlag{Name: "connection-id", Usage: "`IDS` to renew unless a run names others, joined by commas"},
+		&cli.StringFlag{Name: "connection-id", Usage: "`IDS` to refresh unless a run names others, joined by commas"},
 		&cli.StringFlag{Name: "image", Usage: "`IMAGE` of the containers, with --operator docker"},
 	}
 }
@@ -82,7 +82,7 @@ func (c *call) rendered(o dags.Options) (name, text string) {
 	return name, text
 }
 
-// installDAG writes text, which is what o makes, with what an earlier install had set.
+// installDAG writes text, which is what o renders to, with the settings of an earlier install.
 func (c *call) installDAG(path, text string, o dags.Options) error {
 	there, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -109,7 +109,7 @@ func (c *call) installDAG(path, text string, o dags.Options) error {
 	return c.writeDAG(path, text)
 }
 
-// keeping gives text with what installed has set and o leaves open.
+// keeping returns text with the settings of installed that o leaves empty.
 func (c *call) keeping(installed, text string, o dags.Options) (string, error) {
 	for _, kept := range o.Keep(installed, text) {
 		c.log.Info("kept " + kept + ", as the file had it")
