@@ -105,7 +105,7 @@ func TestStepNames(t *testing.T) {
 			"steps/" + step + ".go",
 			"cmd/ecr-refresh/" + step + ".go",
 			"cmd/ecr-refresh/testdata/" + step + ".txtar",
-			"integration/" + step + "_test.go",
+			"integration/real/" + step + "_test.go",
 		} {
 			if _, err := os.Stat(path); err != nil {
 				t.Errorf("step %s: %v", step, err)

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"ecr-refresh/dags"
-	"ecr-refresh/integration/peers"
+	"ecr-refresh/integration/real/peers"
 )
 
 // onAirflow is what was measured on real Airflow.

@@ -16,7 +16,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"ecr-refresh/integration/peers"
+	"ecr-refresh/integration/real/peers"
 )
 
 // updateRuns is how often step 2 runs for each number of connections.
