@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -39,7 +38,7 @@ type browser struct {
 type hidden struct {
 	*secretSet
 	done   map[string]bool
-	pieces leaks.Pieces
+	pieces *leaks.Pieces
 }
 
 func (h hidden) update() leaks.Pieces {
@@ -48,10 +47,10 @@ func (h hidden) update() leaks.Pieces {
 	for secret := range h.all {
 		if !h.done[secret] {
 			h.done[secret] = true
-			maps.Copy(h.pieces, leaks.Of(secret))
+			h.pieces.Add(secret)
 		}
 	}
-	return h.pieces
+	return *h.pieces
 }
 
 func startBrowser(t *testing.T, airflow string, secrets *secretSet) *browser {
@@ -62,7 +61,7 @@ func startBrowser(t *testing.T, airflow string, secrets *secretSet) *browser {
 	}
 	b := &browser{
 		recorder: startRecorder(t, airflow), url: airflow,
-		hidden: hidden{secrets, map[string]bool{}, leaks.Pieces{}},
+		hidden: hidden{secrets, map[string]bool{}, new(leaks.Pieces)},
 	}
 	parent, stop := chromedp.NewExecAllocator(context.WithoutCancel(t.Context()), chromiumOptions(t.TempDir(), b.URL)...)
 	b.ctx, _ = chromedp.NewContext(parent)

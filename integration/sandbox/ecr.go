@@ -121,6 +121,11 @@ func (e *ECR) lookup(password string) (Token, bool) {
 	return token, found
 }
 
+// Accept makes a token good that another sandbox has issued, as the newest one.
+func (e *ECR) Accept(token Token) {
+	e.set(func() { e.issued[token.Password], e.last = token, token })
+}
+
 // ServeHTTP answers one call.
 func (e *ECR) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Date", e.now().UTC().Format(http.TimeFormat)) // clients correct their clock by it
@@ -282,7 +287,7 @@ func parseSignature(header string) (signature, *awsError) {
 	if header == "" {
 		return signature{}, awsErrorf("MissingAuthenticationTokenException", "Missing Authentication Token")
 	}
-	parts := authorizationPattern().FindStringSubmatch(header)
+	parts := authorization.FindStringSubmatch(header)
 	if parts == nil {
 		return signature{}, awsErrorf("IncompleteSignatureException", "Authorization header is not a complete SigV4 signature.")
 	}
@@ -376,6 +381,6 @@ func (s signature) sign(r *http.Request, body []byte, credentials aws.Credential
 	return want.value, nil
 }
 
-func authorizationPattern() *regexp.Regexp {
-	return regexp.MustCompile(`^AWS4-HMAC-SHA256 Credential=([^/,\s]+)/(\d{8})/([^/,\s]+)/([^/,\s]+)/aws4_request,\s*SignedHeaders=([^,\s]+),\s*Signature=([0-9a-f]{64})$`)
-}
+// authorization is the header of a signed call.
+var authorization = regexp.MustCompile(`^AWS4-HMAC-SHA256 Credential=([^/,\s]+)/(\d{8})/([^/,\s]+)/([^/,\s]+)/aws4_request,` +
+	`\s*SignedHeaders=([^,\s]+),\s*Signature=([0-9a-f]{64})$`)

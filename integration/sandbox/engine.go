@@ -222,9 +222,12 @@ func writeJSON(w http.ResponseWriter, status int, value any) {
 	_ = json.NewEncoder(w).Encode(value)
 }
 
+// versioned is a path with the version of the API before it.
+var versioned = regexp.MustCompile(`^/v([0-9]+\.[0-9]+)(/.*)$`)
+
 // splitVersion cuts "/v1.51" off a path.
 func splitVersion(path string) (version, rest string) {
-	if m := regexp.MustCompile(`^/v([0-9]+\.[0-9]+)(/.*)$`).FindStringSubmatch(path); m != nil {
+	if m := versioned.FindStringSubmatch(path); m != nil {
 		return m[1], m[2]
 	}
 	return "", path

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -28,7 +29,7 @@ import (
 const (
 	// limit is the --timeout of a row that waits in vain, and patience of the others, which end by themselves; grace is what
 	// a program may take beside it on a busy machine.
-	limit    = 4 * time.Second
+	limit    = 1500 * time.Millisecond
 	patience = 20 * time.Second
 	grace    = 6 * time.Second
 	// killLimit is what Airflow leaves a task between SIGTERM and SIGKILL.
@@ -65,49 +66,50 @@ type outcome struct {
 	hint  string
 }
 
+// program is the binary, built once, and what two good steps leave.
 var program struct {
-	once sync.Once
-	path string
-	err  error
-}
-
-// built gives the program, built once. FAULTS_RACE=1 builds it with the race detector, whose output is looked through as all
-// output is.
-func built(t *testing.T) string {
-	t.Helper()
-	program.once.Do(func() {
-		dir, err := os.MkdirTemp("", "ecr-refresh-faults-")
-		if err != nil {
-			program.err = err
-			return
-		}
-		program.path = filepath.Join(dir, "ecr-refresh")
-		race := os.Getenv("FAULTS_RACE") == "1"
-		build := exec.Command("go", "build", fmt.Sprintf("-race=%t", race), "-o", program.path, "ecr-refresh/cmd/ecr-refresh")
-		build.Env = append(os.Environ(), "CGO_ENABLED="+map[bool]string{true: "1", false: "0"}[race])
-		if out, err := build.CombinedOutput(); err != nil {
-			program.err = fmt.Errorf("%w: %s", err, out)
-		}
-	})
-	if program.err != nil {
-		t.Fatal(program.err)
-	}
-	return program.path
+	dir     string
+	build   func() (string, error)
+	results func() (results, error)
 }
 
 // TestMain lets many rows run at a time: they wait for peers that hang more than they work.
 func TestMain(m *testing.M) {
 	flag.Parse()
 	_ = flag.Set("test.parallel", "24")
-	code := m.Run()
-	if program.path != "" {
-		_ = os.RemoveAll(filepath.Dir(program.path))
+	var err error
+	if program.dir, err = os.MkdirTemp("", "ecr-refresh-faults-"); err != nil {
+		panic(err)
 	}
+	program.build, program.results = sync.OnceValues(build), sync.OnceValues(makeResults)
+	code := m.Run()
+	_ = os.RemoveAll(program.dir)
 	os.Exit(code)
+}
+
+// build builds the program as it is released. FAULTS_RACE=1 builds it with the race detector, whose output is searched
+// as all output is.
+func build() (string, error) {
+	path, race := filepath.Join(program.dir, "ecr-refresh"), os.Getenv("FAULTS_RACE") == "1"
+	build := exec.Command("go", "build", "-ldflags=-s -w", "-tags=urfave_cli_no_docs", fmt.Sprintf("-race=%t", race),
+		"-o", path, "ecr-refresh/cmd/ecr-refresh")
+	build.Env = append(os.Environ(), "CGO_ENABLED="+map[bool]string{true: "1", false: "0"}[race])
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build ecr-refresh: %w: %s", err, out)
+	}
+	return path, nil
+}
+
+func built(t *testing.T) string {
+	t.Helper()
+	path, err := program.build()
+	must(t, err)
+	return path
 }
 
 // TestMatrix runs all rows, some at a time.
 func TestMatrix(t *testing.T) {
+	t.Parallel()
 	var table seenTable
 	all := append(rows(), waits(t)...)
 	t.Run("rows", func(t *testing.T) {
@@ -126,8 +128,10 @@ func TestMatrix(t *testing.T) {
 	}
 }
 
+// rows returns all rows, those that take longest first.
 func rows() (all []row) {
-	for _, peer := range []string{"ecr", "registry", "airflow", "engine"} {
+	all = atOnce()
+	for _, peer := range []string{"airflow", "ecr", "registry", "engine"} {
 		all = append(all, answers(peer)...)
 		all = append(all, network(peer)...)
 		all = append(all, certificates(peer)...)
@@ -136,7 +140,6 @@ func rows() (all []row) {
 	all = append(all, sessions()...)
 	all = append(all, documents()...)
 	all = append(all, disks()...)
-	all = append(all, atOnce()...)
 	all = append(all, clocks()...)
 	return slices.DeleteFunc(all, func(r row) bool { return r.root && os.Geteuid() != 0 })
 }
@@ -151,20 +154,25 @@ func (r row) run(t *testing.T) outcome {
 		return r.by(s)
 	}
 	p := s.start(append(s.args, "--timeout", s.limit.String(), "--log-level", "debug")...)
+	memory := p.watchMemory()
 	if r.until != nil {
 		s.await(func() bool { return r.until(s) })
 		p.began = time.Now()
 		must(t, p.cmd.Process.Signal(syscall.SIGTERM))
 	}
 	o := p.wait()
-	r.judge(t, s, o, p)
+	r.check(t, s, o, p)
+	if most := <-memory; most > mostMemory {
+		t.Errorf("took %d MiB of memory", most>>10)
+	}
 	if r.also != nil {
 		r.also(s)
 	}
 	return o
 }
 
-func (r row) judge(t *testing.T, s *setting, o outcome, p *process) {
+// check compares what came of a row with what is promised.
+func (r row) check(t *testing.T, s *setting, o outcome, p *process) {
 	t.Helper()
 	stderr := p.stderr.String()
 	switch {
@@ -181,9 +189,6 @@ func (r row) judge(t *testing.T, s *setting, o outcome, p *process) {
 	}
 	if n := strings.Count("\n"+stderr, "\necr-refresh: error: "); r.exit != 0 && n != 1 {
 		t.Errorf("%d error lines, want 1:\n%s", n, stderr)
-	}
-	if most := <-p.memory; most > mostMemory {
-		t.Errorf("took %d MiB of memory", most>>10)
 	}
 	s.wantAlone()
 	s.wantNoSecret()
@@ -218,15 +223,15 @@ type process struct {
 	cmd            *exec.Cmd
 	stdout, stderr bytes.Buffer
 	began          time.Time
+	ctx            context.Context
 	cancel         func()
-	memory         chan int // its peak in KiB, when it has ended
 }
 
 // start runs the program with args.
 func (s *setting) start(args ...string) *process {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), s.limit+2*grace)
-	p := &process{setting: s, cmd: exec.CommandContext(ctx, built(s.t), args...), began: time.Now(), cancel: cancel, memory: make(chan int, 1)}
+	p := &process{setting: s, cmd: exec.CommandContext(ctx, built(s.t), args...), began: time.Now(), ctx: ctx, cancel: cancel}
 	p.cmd.Dir, p.cmd.Env, p.cmd.Stdin = s.dir, s.env, s.stdin
 	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
 	if s.stdout != nil {
@@ -235,18 +240,30 @@ func (s *setting) start(args ...string) *process {
 	must(s.t, p.cmd.Start())
 	argv, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", p.cmd.Process.Pid))
 	s.wrote(string(argv))
-	go func() { p.memory <- peakMemory(ctx, p.cmd.Process.Pid) }()
 	return p
 }
 
-// peakMemory looks at a process until it ends, and gives its peak in KiB. What wait4 tells of a child is at least the peak
-// of the process that started it, and this one holds all peers.
-func peakMemory(ctx context.Context, pid int) (most int) {
+// watchMemory reads the peak of a process until it ends. The channel receives that in KiB. (What wait4 reports of a child
+// is at least the peak of the process that started it, and this one holds all peers.)
+func (p *process) watchMemory() <-chan int {
+	p.t.Helper()
+	status, err := os.Open(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	must(p.t, err)
+	peak := make(chan int, 1)
+	go func() {
+		defer status.Close()
+		peak <- peakMemory(p.ctx, status)
+	}()
+	return peak
+}
+
+func peakMemory(ctx context.Context, status io.ReaderAt) (most int) {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
+	buffer := make([]byte, 4<<10)
 	for {
-		status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-		_, line, found := strings.Cut(string(status), "VmHWM:")
+		n, _ := status.ReadAt(buffer, 0)
+		_, line, found := strings.Cut(string(buffer[:n]), "VmHWM:")
 		if !found { // it is a zombie, or gone
 			return most
 		}
@@ -259,7 +276,7 @@ func peakMemory(ctx context.Context, pid int) (most int) {
 	}
 }
 
-// wait gives what came of it.
+// wait returns what came of it.
 func (p *process) wait() outcome {
 	p.t.Helper()
 	defer p.cancel()
@@ -272,7 +289,7 @@ func (p *process) wait() outcome {
 	return outcome{p.cmd.ProcessState.ExitCode(), time.Since(p.began), line(stderr, "error: "), line(stderr, "hint: ")}
 }
 
-// line gives what follows a word in the first line that has it.
+// line returns what follows a word in the first line that has it.
 func line(text, word string) string {
 	for l := range strings.Lines(text) {
 		if _, after, found := strings.Cut(l, "ecr-refresh: "+word); found {

@@ -17,8 +17,7 @@ import (
 func documents() (all []row) {
 	add := func(fault, says string, change func(path string) error) {
 		all = append(all, row{peer: "files", fault: fault, exit: 2, says: says, root: strings.HasSuffix(fault, "of another user"), inject: func(s *setting) {
-			s.good("extract-ecr-token", "--out", "one.json")
-			s.args = []string{"update-docker-connection", "--in", "one.json"}
+			s.extracted()
 			must(s.t, change(s.path("one.json")))
 		}})
 	}
@@ -185,7 +184,7 @@ func (s *setting) killedWhileWriting() outcome {
 		asked := len(s.Registry.Checks())
 		p := s.start("extract-ecr-token", "--out", "one.json", "--metrics-file", "m.prom")
 		for len(s.Registry.Checks()) == asked && time.Since(p.began) < grace {
-			time.Sleep(step / 4)
+			time.Sleep(step)
 		}
 		time.Sleep(time.Duration(k) * step)
 		_ = p.cmd.Process.Kill()
@@ -219,13 +218,12 @@ func clocks() (all []row) {
 	}
 	return append(all,
 		row{peer: "clock", fault: "document too old", exit: 2, says: "a newer run may have published since", inject: func(s *setting) {
-			s.good("extract-ecr-token", "--out", "one.json")
-			s.args = []string{"update-docker-connection", "--in", "one.json", "--max-age", "1ns"}
+			s.extracted()
+			s.args = append(s.args, "--max-age", "1ns")
 		}},
 		row{peer: "clock", fault: "token that has expired", exit: 1, says: "it answered 403", inject: func(s *setting) { s.ECR.SetLife(-time.Hour) }},
 		row{peer: "clock", fault: "token that expires between the steps", exit: 1, says: "it answered 403", inject: func(s *setting) {
-			s.good("extract-ecr-token", "--out", "one.json")
-			s.args = []string{"update-docker-connection", "--in", "one.json"}
+			s.extracted()
 			s.ECR.ExpireTokens()
 		}})
 }

@@ -143,8 +143,7 @@ func (s *setting) leadTo(peer, address string) {
 		s.setenv("DOCKER_HOST", "tcp://"+address)
 		s.setenv("NO_PROXY", "127.0.0.1,localhost,"+host)
 	case "registry":
-		s.good("extract-ecr-token", "--skip-registry-check", "--out", "one.json")
-		s.args = []string{"update-docker-connection", "--in", "one.json"}
+		s.extracted()
 		fallthrough
 	default:
 		s.throughProxy(address, s.proxyPassword)

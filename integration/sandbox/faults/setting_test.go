@@ -2,6 +2,8 @@ package faults
 
 import (
 	"crypto/rand"
+	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http/httptest"
@@ -38,7 +40,7 @@ type setting struct {
 	second        *process
 }
 
-// newSetting starts a sandbox and makes the documents that the peer's step needs.
+// newSetting starts a sandbox in which the steps before the peer's have run.
 func newSetting(t *testing.T, peer string, ahead time.Duration) *setting {
 	t.Helper()
 	box, err := sandbox.Start(sandbox.Options{Now: func() time.Time { return time.Now().Add(ahead) }})
@@ -48,13 +50,10 @@ func newSetting(t *testing.T, peer string, ahead time.Duration) *setting {
 	s.plant()
 	switch peer {
 	case "airflow":
-		s.good("extract-ecr-token", "--out", "one.json")
-		s.args = []string{"update-docker-connection", "--in", "one.json"}
+		s.extracted()
 	case "engine", "every":
-		s.good("extract-ecr-token", "--out", "one.json")
-		s.good("update-docker-connection", "--in", "one.json", "--out", "two.json")
-		s.env = append(s.env, box.TaskEnviron("docker_default")...)
-		s.args = []string{"test-docker-connection", "--in", "two.json"}
+		s.extracted()
+		s.published()
 	default:
 		s.args = []string{"extract-ecr-token", "--out", "new.json"}
 	}
@@ -62,7 +61,72 @@ func newSetting(t *testing.T, peer string, ahead time.Duration) *setting {
 	return s
 }
 
-// plant gives the peers secrets, and the program an environment that holds what it needs of them.
+// results is what good steps left in another sandbox.
+type results struct {
+	token                    sandbox.Token
+	one, published, identity []byte
+}
+
+// makeResults runs steps 1 and 2, once for all rows.
+func makeResults() (r results, err error) {
+	path, err := program.build()
+	if err != nil {
+		return r, err
+	}
+	box, err := sandbox.Start(sandbox.Options{})
+	if err != nil {
+		return r, err
+	}
+	defer box.Close()
+	in := func(name string) string { return filepath.Join(program.dir, name) }
+	for _, args := range [][]string{
+		{"extract-ecr-token", "--out", in("one.json")},
+		{"update-docker-connection", "--in", in("one.json"), "--out", in("two.json")},
+	} {
+		cmd := exec.Command(path, args...)
+		cmd.Env = append(box.Environ(), "XDG_STATE_HOME="+in("state"))
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return r, fmt.Errorf("%v: %w: %s", args, err, out)
+		}
+	}
+	r.token = box.ECR.LastToken()
+	for name, to := range map[string]*[]byte{"one.json": &r.one, "two.json": &r.published, identityFile: &r.identity} {
+		text, e := os.ReadFile(in(name))
+		*to, err = text, errors.Join(err, e)
+	}
+	return r, err
+}
+
+const identityFile = "state/ecr-refresh/identity"
+
+// extracted leaves what step 1 does, in one.json, and makes step 2 the row's.
+func (s *setting) extracted() {
+	s.t.Helper()
+	r, err := program.results()
+	must(s.t, err)
+	s.ECR.Accept(r.token)
+	must(s.t, os.MkdirAll(filepath.Dir(s.path(identityFile)), 0o700))
+	must(s.t, os.WriteFile(s.path(identityFile), r.identity, 0o600))
+	must(s.t, os.WriteFile(s.path("one.json"), r.one, 0o600))
+	s.wrote(string(r.one))
+	s.args = []string{"update-docker-connection", "--in", "one.json"}
+}
+
+// published leaves what step 2 does, in two.json and in Airflow, and makes step 3 the row's.
+func (s *setting) published() {
+	s.t.Helper()
+	r, err := program.results()
+	must(s.t, err)
+	conn, _ := s.Airflow.Connection("docker_default")
+	conn.Password = r.token.Password
+	s.Airflow.SetConnection(conn)
+	must(s.t, os.WriteFile(s.path("two.json"), r.published, 0o600))
+	s.wrote(string(r.published))
+	s.env = append(s.env, s.TaskEnviron("docker_default")...)
+	s.args = []string{"test-docker-connection", "--in", "two.json"}
+}
+
+// plant sets secrets of the peers, and an environment of the program that holds what it needs of them.
 func (s *setting) plant() {
 	credentials := s.ECR.Credentials()
 	credentials.SessionToken = "session-" + rand.Text() + rand.Text()
@@ -104,7 +168,7 @@ func (s *setting) setenv(name, value string) {
 	s.env = append(slices.DeleteFunc(s.env, func(e string) bool { return strings.HasPrefix(e, name+"=") }), name+"="+value)
 }
 
-// peer gives the faults of a peer by its name.
+// peer returns the faults of a peer by its name.
 func (s *setting) peer(name string) *sandbox.Faults {
 	return map[string]*sandbox.Faults{"ecr": &s.ECR.Faults, "registry": &s.Registry.Faults, "airflow": &s.Airflow.Faults,
 		"engine": &s.Engine.Faults, "proxy": &s.Proxy.Faults}[name]
@@ -129,7 +193,7 @@ func (s *setting) wrote(texts ...string) {
 // wantNoSecret looks for every secret in all that was written, and in the files that are left but the identity itself.
 func (s *setting) wantNoSecret() {
 	s.t.Helper()
-	identity, _ := os.ReadFile(s.path("state/ecr-refresh/identity"))
+	identity, _ := os.ReadFile(s.path(identityFile))
 	for l := range strings.Lines(string(identity)) {
 		if !strings.HasPrefix(l, "#") {
 			s.planted = append(s.planted, strings.TrimSpace(l))
@@ -178,7 +242,7 @@ func newTrap(t *testing.T) *trap {
 	return trap
 }
 
-// asked tells whether somebody connected.
+// asked reports whether somebody connected.
 func (tr *trap) asked() bool { return tr.count.Load() > 0 }
 
 // engineTCP serves the Engine at a TCP address: toxiproxy speaks no other.

@@ -28,3 +28,21 @@ func TestIn(t *testing.T) {
 		}
 	}
 }
+
+// Each piece of each form is found wherever it begins, and at its place; one character less is none.
+func TestEveryPiece(t *testing.T) {
+	t.Parallel()
+	secret := strings.Repeat("x", 7) + "0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJKLMNOPQRSTUVWXYZ/+="
+	pieces := leaks.Of(secret)
+	encoded := base64.StdEncoding.EncodeToString([]byte(secret))
+	for _, form := range []string{secret, url.QueryEscape(secret), strings.TrimRight(encoded, "=")} {
+		for at := range len(form) - leaks.Piece + 1 {
+			if got := pieces.In("<<" + form[at:at+leaks.Piece] + ">>"); got != 2 {
+				t.Errorf("the piece at %d of %s was found at %d, want 2", at, form, got)
+			}
+			if got := pieces.In("<<" + form[at:at+leaks.Piece-1] + ">>"); got >= 0 {
+				t.Errorf("less than a piece, at %d of %s, was found at %d", at, form, got)
+			}
+		}
+	}
+}
