@@ -12,8 +12,8 @@ type helperRatio struct {
 	helper, unchecked, checked []usage
 }
 
-// againstHelper runs the three in turn: the helper, step 1 without the registry check, and with it. environ says whom both
-// trust.
+// againstHelper runs the three in turn: the helper, step 1 without the registry check, and with it. environ says whom
+// both trust.
 func (b bench) againstHelper(environ []string) (r helperRatio, err error) {
 	home := filepath.Join(b.dir, "helper")
 	if err := os.MkdirAll(home, 0o700); err != nil {
@@ -29,7 +29,8 @@ func (b bench) againstHelper(environ []string) (r helperRatio, err error) {
 		return r, err
 	}
 	step := func(args ...string) (usage, error) {
-		return b.measure(environ, append([]string{shell, "-c", `out="$1"; shift; exec "$@" >"$out"`, "sh", out, b.refresh, "extract-ecr-token"}, args...)...)
+		return b.measure(environ, append([]string{shell, "-c", `out="$1"; shift; exec "$@" >"$out"`, "sh", out, b.refresh,
+			"extract-ecr-token"}, args...)...)
 	}
 	env := append(environ, "HOME="+home, "AWS_ECR_DISABLE_CACHE=true")
 	for i := range b.pairs + 1 {

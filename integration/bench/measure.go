@@ -46,8 +46,8 @@ type bench struct {
 	interrupted chan os.Signal
 }
 
-// trust makes the file of certificates that a worker in use trusts. The sandbox's stands where Amazon's first one stands on
-// Debian: it is the tenth.
+// trust makes the file of certificates that a worker in use trusts. The sandbox's stands where Amazon's first one
+// stands on Debian: it is the tenth.
 func (b *bench) trust() error {
 	for _, file := range trust.SystemBundles() {
 		system, err := os.ReadFile(file)

@@ -126,7 +126,8 @@ func (r report) table() string {
 	fmt.Fprintln(w, "\tours\t\t\tPython\t\t\tPython / ours\t\t\t\t")
 	fmt.Fprintln(w, "\twall\tcpu\tmemory\twall\tcpu\tmemory\twall\t(fastest)\tcpu\tmemory\t")
 	for _, row := range r.rows() {
-		fmt.Fprintf(w, "%-24s\t%s\t%s\t%.1f×\t%.1f×\t%.1f×\t%.1f×\t\n", row.name, row.ours, row.python, row.wall, row.fastest, row.cpu, row.memory)
+		fmt.Fprintf(w, "%-24s\t%s\t%s\t%.1f×\t%.1f×\t%.1f×\t%.1f×\t\n", row.name, row.ours, row.python, row.wall, row.fastest,
+			row.cpu, row.memory)
 	}
 	_ = w.Flush() // into memory
 	fmt.Fprintf(&b, "\nstart-up %s ms: %d × --version %s ms, less an empty Go program's %s ms\nsize %s MiB\n",
@@ -158,23 +159,33 @@ func (r report) check() error {
 	rows := r.rows()
 	all := rows[len(rows)-1]
 	bar(all.wall >= barWall, "wall time: Python takes %.1f× of ours, under %.0f×", all.wall, barWall)
-	bar(all.fastest >= barWall, "wall time of the fastest runs: Python takes %.1f× of ours, under %.0f×", all.fastest, barWall)
+	bar(all.fastest >= barWall, "wall time of the fastest runs: Python takes %.1f× of ours, under %.0f×", all.fastest,
+		barWall)
 	bar(all.cpu >= barCPU, "CPU time: Python takes %.1f× of ours, under %.0f×", all.cpu, barCPU)
 	for _, row := range rows[:len(rows)-1] {
 		bar(row.ours.Memory <= barMemory, "memory of %s: %s MiB, over %s", row.name, mebi(row.ours.Memory), mebi(barMemory))
 	}
 	if len(r.helper.helper) > 0 {
 		unchecked, checked := r.helper.ratios()
-		bar(unchecked <= barHelper, "extract without the check takes %.2f× of docker-credential-ecr-login, over %.1f×", unchecked, barHelper)
-		bar(checked <= barHelperChecked, "extract takes %.2f× of docker-credential-ecr-login, over %.1f×", checked, barHelperChecked)
+		bar(unchecked <= barHelper, "extract without the check takes %.2f× of docker-credential-ecr-login, over %.1f×",
+			unchecked, barHelper)
+		bar(checked <= barHelperChecked, "extract takes %.2f× of docker-credential-ecr-login, over %.1f×", checked,
+			barHelperChecked)
 	}
 	if r.airflow.release != "" {
-		bar(ratio(r.airflow.parsed.Task) >= barParse, "parse at a task's start: the baseline's DAG takes %.1f× of ours, under %.0f×", ratio(r.airflow.parsed.Task), barParse)
-		bar(ratio(r.airflow.parsed.Processor) >= barParseProcessor, "parse by the DAG processor: the baseline's DAG takes %.1f× of ours, under %.0f×", ratio(r.airflow.parsed.Processor), barParseProcessor)
-		bar(r.airflow.above(r.airflow.run) <= barRun, "run: %.2f s above three tasks that do nothing, over %.1f s", r.airflow.above(r.airflow.run), barRun)
+		bar(ratio(r.airflow.parsed.Task) >= barParse,
+			"parse at a task's start: the baseline's DAG takes %.1f× of ours, under %.0f×", ratio(r.airflow.parsed.Task),
+			barParse)
+		bar(ratio(r.airflow.parsed.Processor) >= barParseProcessor,
+			"parse by the DAG processor: the baseline's DAG takes %.1f× of ours, under %.0f×", ratio(r.airflow.parsed.Processor),
+			barParseProcessor)
+		bar(r.airflow.above(r.airflow.run) <= barRun, "run: %.2f s above three tasks that do nothing, over %.1f s",
+			r.airflow.above(r.airflow.run), barRun)
 		most := slices.Max(each(r.airflow.oursUpdate, func(u usage) int64 { return u.Memory }))
-		bar(most <= barMemory, "memory of update_docker_connection with %d connections: %s MiB, over %s", mostConnections, mebi(most), mebi(barMemory))
-		bar(r.airflow.bulk() >= barBulk || r.airflow.ofCalls() <= barOfCalls, "update of %d connections: one by one takes %.0f×, under %.0f×, and the step %.2f× of its calls alone, over %.1f×",
+		bar(most <= barMemory, "memory of update_docker_connection with %d connections: %s MiB, over %s", mostConnections,
+			mebi(most), mebi(barMemory))
+		bar(r.airflow.bulk() >= barBulk || r.airflow.ofCalls() <= barOfCalls,
+			"update of %d connections: one by one takes %.0f×, under %.0f×, and the step %.2f× of its calls alone, over %.1f×",
 			mostConnections, r.airflow.bulk(), barBulk, r.airflow.ofCalls(), barOfCalls)
 	}
 	bar(r.start() <= barStart, "start-up: %s ms, over %s", milli(r.start()), milli(barStart))

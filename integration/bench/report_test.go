@@ -64,7 +64,9 @@ func TestCheckNamesEachMiss(t *testing.T) {
 func TestTableHasALineForEachStep(t *testing.T) {
 	t.Parallel()
 	table := good().table()
-	for _, want := range []string{"extract_ecr_token         10.0 ms", "all three                 30.0 ms", "20.0×", "start-up 4.0 ms", "size 15.0 MiB"} {
+	for _, want := range []string{
+		"extract_ecr_token         10.0 ms", "all three                 30.0 ms", "20.0×", "start-up 4.0 ms", "size 15.0 MiB",
+	} {
 		if !strings.Contains(table, want) {
 			t.Errorf("no %q in\n%s", want, table)
 		}

@@ -44,7 +44,8 @@ func queues(workers ...*peers.Worker) []string {
 	for i, task := range []string{extract, update, test} {
 		all[task] = workers[i].Queue
 	}
-	return []string{"        task_id=task_id,\n", "        task_id=task_id,\n        queue=" + asJSON(all) + "[task_id],\n"}
+	return []string{"        task_id=task_id,\n",
+		"        task_id=task_id,\n        queue=" + asJSON(all) + "[task_id],\n"}
 }
 
 // nothingShared fails where one worker can read what is the other's or Airflow's own.
@@ -67,7 +68,8 @@ func (c *celery) nothingShared(t *testing.T) {
 // noIdentity: step 1 makes an identity for its host, and step 2 runs on another host.
 func (c *celery) noIdentity(t *testing.T) {
 	r := c.dag.run(t)
-	r.wantRed(t, update, "2", "missing identity for recipient", recipient(t, r), c.b.Home, "ecr-refresh keygen", "set the two Airflow Variables")
+	r.wantRed(t, update, "2", "missing identity for recipient", recipient(t, r), c.b.Home, "ecr-refresh keygen",
+		"set the two Airflow Variables")
 	r.wantUsers(t, map[string]string{extract: c.a.User, update: c.b.User})
 	c.dag.wantOld(t)
 }
@@ -110,7 +112,8 @@ func (c *celery) green(t *testing.T, d *dag) (r run, token string) {
 	return r, token
 }
 
-// dockerOperator: the workers start containers. They have the image from the Engine of this machine, as a group lets them.
+// dockerOperator: the workers start containers. They have the image from the Engine of this machine, as a group lets
+// them.
 func (c *celery) dockerOperator(t *testing.T) {
 	c.loadImage(t)
 	d := c.dockerCopy(t, "spread", nil, queues(c.a, c.b, c.a)...)

@@ -10,8 +10,8 @@ import (
 	"ecr-refresh/integration/sandbox/suite"
 )
 
-// dagInstall puts the DAGs where Airflow looks: what it writes can be parsed, and neither its header nor that of another
-// version makes a new version of the DAG.
+// dagInstall puts the DAGs where Airflow looks: what it writes can be parsed, and neither its header nor that of
+// another version makes a new version of the DAG.
 func (w *world) dagInstall(t *testing.T) {
 	h := suite.Shell{Site: realSite{w}, Binary: w.bin, Dir: t.TempDir()}
 	path := filepath.Join(w.Airflow.DAGs, dags.RefreshDockerTokenFile)
@@ -32,10 +32,12 @@ func (w *world) dagInstall(t *testing.T) {
 	w.dagRendered(t, h)
 }
 
-// dagRendered: a DAG with values of its own can be parsed. It gets a name of its own too, since another test deploys that DAG.
+// dagRendered: a DAG with values of its own can be parsed. It gets a name of its own too, since another test deploys
+// that DAG.
 func (w *world) dagRendered(t *testing.T, h suite.Shell) {
 	h.Do(t, nil, "dag", "install", "--dags-folder", h.Dir, "--operator", dags.Docker, "--schedule", "@daily",
-		"--connection-id", "docker_a,docker_b", "--image", "registry.example.com:5000/ecr-refresh:1.0").Want(t, 0, dags.RefreshDockerTokenDockerFile)
+		"--connection-id", "docker_a,docker_b", "--image", "registry.example.com:5000/ecr-refresh:1.0").Want(t, 0,
+		dags.RefreshDockerTokenDockerFile)
 	text, err := os.ReadFile(filepath.Join(h.Dir, dags.RefreshDockerTokenDockerFile))
 	must(t, err)
 	must(t, w.Airflow.Deploy("refresh_rendered.py", edit(t, string(text), `"`+dockerDAG+`"`, `"refresh_rendered"`)))

@@ -28,8 +28,9 @@ func (w *world) deployed(t *testing.T) {
 	r.wantGreen(t)
 	r.wantOrder(t)
 	token := w.newestToken(t)
-	if issued := r.document(t, extract)["tokens"].([]any)[0].(map[string]any)["fingerprint"]; issued != suite.Fingerprint(token) {
-		t.Errorf("document 1 has fingerprint %v, and ECR's last token %s", issued, suite.Fingerprint(token))
+	issued := r.document(t, extract)["tokens"].([]any)[0].(map[string]any)
+	if issued["fingerprint"] != suite.Fingerprint(token) {
+		t.Errorf("document 1 has fingerprint %v, and ECR's last token %s", issued["fingerprint"], suite.Fingerprint(token))
 	}
 	if d.password(t, d.connection) != token {
 		t.Error("Airflow's stored password is not ECR's token")

@@ -151,7 +151,8 @@ func (w *world) dockerOperator(t *testing.T) {
 			t.Errorf("document 2 has fingerprint %v, and Airflow stores %s", got, suite.Fingerprint(token))
 		}
 	}
-	r.wantNoPiece(t, token, w.identity.PrivateKey, w.Sandbox.ECR.Credentials().SecretAccessKey, w.Airflow.Users["op"].Password)
+	r.wantNoPiece(t, token, w.identity.PrivateKey, w.Sandbox.ECR.Credentials().SecretAccessKey,
+		w.Airflow.Users["op"].Password)
 	r.wantLog(t, test, "Docker Engine", "holds the token that was published", "Login Succeeded")
 	w.wantNoContainer(t, d.connection)
 	w.wantEngineClosed(t)
@@ -235,7 +236,8 @@ func (w *world) dockerCut(t *testing.T) {
 	r.wantGreen(t)
 	whole := asJSON(r.textDocument(t, update))
 	must(t, w.Airflow.SetXCom(t.Context(), r.dag, r.id, update, whole[len(whole)/2:]))
-	r.again(t, test).wantFailed(t, test, "'StatusCode': 2", "read document of update_docker_connection", "is cut", "Docker provider before 4.5.1")
+	r.again(t, test).wantFailed(t, test, "'StatusCode': 2", "read document of update_docker_connection", "is cut",
+		"Docker provider before 4.5.1")
 }
 
 // dockerTokenRefused is tokenRefused in containers.
@@ -257,7 +259,8 @@ func (w *world) imageByHand(t *testing.T) {
 func (w *world) imageOneStream(t *testing.T) {
 	aws := w.Sandbox.ECR.Credentials()
 	c := w.container(t, "extract-ecr-token", map[string]string{
-		"AWS_ACCESS_KEY_ID": aws.AccessKeyID, "AWS_SECRET_ACCESS_KEY": aws.SecretAccessKey, "ECR_REFRESH_LOG_OUTPUT": "stdout",
+		"AWS_ACCESS_KEY_ID": aws.AccessKeyID, "AWS_SECRET_ACCESS_KEY": aws.SecretAccessKey,
+		"ECR_REFRESH_LOG_OUTPUT": "stdout",
 	})
 	if code := c.wait(t); code != 0 {
 		t.Errorf("exit code is %d", code)
@@ -315,7 +318,8 @@ func (w *world) container(t *testing.T, command string, env map[string]string) o
 	t.Helper()
 	environ := []string{
 		"AIRFLOW_VAR_ECR_AWS_ACCOUNT=" + peers.SandboxAccount, "AIRFLOW_VAR_ECR_AWS_REGION_NAME=" + peers.Region,
-		"ECR_REFRESH_CA_FILE=" + caInContainer, "AWS_EC2_METADATA_DISABLED=true", "ECR_REFRESH_RECIPIENT=" + w.identity.Recipient,
+		"ECR_REFRESH_CA_FILE=" + caInContainer, "AWS_EC2_METADATA_DISABLED=true",
+		"ECR_REFRESH_RECIPIENT=" + w.identity.Recipient,
 	}
 	for _, name := range []string{"HTTPS_PROXY", "NO_PROXY"} {
 		environ = append(environ, name+"="+lookup(w.Airflow.Environ(), name))

@@ -13,7 +13,8 @@ import (
 func (w *world) doctor(t *testing.T) {
 	op, viewer := w.Airflow.Users["op"], w.Airflow.Users["viewer"]
 	env := append(w.Airflow.Environ(), w.admin("viewer")...)
-	env = append(env, "AIRFLOW_VAR_ECR_AWS_ACCOUNT="+peers.SandboxAccount, "AIRFLOW_VAR_ECR_AWS_REGION_NAME="+peers.Region, "ECR_REFRESH_AIRFLOW_SCHEMA=http",
+	env = append(env, "AIRFLOW_VAR_ECR_AWS_ACCOUNT="+peers.SandboxAccount, "AIRFLOW_VAR_ECR_AWS_REGION_NAME="+peers.Region,
+		"ECR_REFRESH_AIRFLOW_SCHEMA=http",
 		"ECR_REFRESH_AIRFLOW_HOST=127.0.0.1", fmt.Sprintf("ECR_REFRESH_AIRFLOW_PORT=%d", w.Airflow.Port),
 		"ECR_REFRESH_AIRFLOW_LOGIN="+op.User, "ECR_REFRESH_AIRFLOW_PASSWORD="+op.Password)
 	doctor := func(args ...string) string {

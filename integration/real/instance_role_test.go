@@ -10,7 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// dockerInstanceRole: without connection aws_default, a container has the role of the instance, over the host's network.
+// dockerInstanceRole: without connection aws_default, a container has the role of the instance, over the host's
+// network.
 func (w *world) dockerInstanceRole(t *testing.T) {
 	metadata := newMetadata(t, w.Sandbox.ECR.Credentials())
 	d := w.dockerCopy(t, "role",

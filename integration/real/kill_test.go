@@ -48,7 +48,8 @@ func (w *world) dockerTimedOut(t *testing.T) {
 }
 
 func shortTask() []string {
-	return []string{`"execution_timeout": timedelta(minutes=3)`, `"execution_timeout": timedelta(seconds=` + strconv.Itoa(int(taskLimit.Seconds())) + `)`}
+	return []string{`"execution_timeout": timedelta(minutes=3)`,
+		`"execution_timeout": timedelta(seconds=` + strconv.Itoa(int(taskLimit.Seconds())) + `)`}
 }
 
 // through is an edit that leads the calls to Airflow's API through a gate.
@@ -60,7 +61,8 @@ func (w *world) through(t *testing.T, g *gate, name string) []string {
 	must(t, err)
 	op, id := w.Airflow.Users["op"], "airflow-api-"+name
 	must(t, w.Airflow.SetConnection(t.Context(), peers.Connection{
-		ID: id, Type: "http", Schema: new("http"), Host: new("127.0.0.1"), Port: &port, Login: &op.User, Password: &op.Password,
+		ID: id, Type: "http", Schema: new("http"), Host: new("127.0.0.1"), Port: &port, Login: &op.User,
+		Password: &op.Password,
 	}))
 	return []string{`AIRFLOW_API = "airflow-api"`, `AIRFLOW_API = "` + id + `"`}
 }

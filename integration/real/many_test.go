@@ -31,13 +31,14 @@ func (w *world) many(t *testing.T) {
 	tokens := r.document(t, extract)["tokens"].([]any)
 	tested := r.document(t, test)["connections"].([]any)
 	if len(tokens) != manyRegions || len(tested) != manyConnections {
-		t.Errorf("%d tokens and %d tested connections, want %d and %d", len(tokens), len(tested), manyRegions, manyConnections)
+		t.Errorf("%d tokens and %d tested connections, want %d and %d", len(tokens), len(tested), manyRegions,
+			manyConnections)
 	}
 	w.wantMany(t, tokens, r)
 }
 
-// setMany makes the connections, with a password that has grown old (one for all: see oldPasswords), and gives the targets
-// list.
+// setMany makes the connections, with a password that has grown old (one for all: see oldPasswords), and gives the
+// targets list.
 func (w *world) setMany(t *testing.T) (targets []map[string]string) {
 	t.Helper()
 	var all []peers.Connection
@@ -54,7 +55,8 @@ func (w *world) setMany(t *testing.T) (targets []map[string]string) {
 	return targets
 }
 
-// wantMany fails unless each connection's stored password is the token of its region, and Airflow shows no piece of any.
+// wantMany fails unless each connection's stored password is the token of its region, and Airflow shows no piece of
+// any.
 func (w *world) wantMany(t *testing.T, tokens []any, r run) {
 	t.Helper()
 	want := map[string]string{}

@@ -18,19 +18,21 @@ import (
 
 // toxics are what is wrong with a way: "" is that nobody listens.
 func toxics() map[string]string {
+	const slowDrip = `{"type":"slicer","stream":"downstream",` +
+		`"attributes":{"average_size":1,"size_variation":0,"delay":200000}}`
 	return map[string]string{
 		"refused":         "",
 		"reset":           `{"type":"reset_peer","stream":"downstream","attributes":{"timeout":0}}`,
 		"cut request":     `{"type":"limit_data","stream":"upstream","attributes":{"bytes":40}}`,
 		"cut answer":      `{"type":"limit_data","stream":"downstream","attributes":{"bytes":90}}`,
-		"slow drip":       `{"type":"slicer","stream":"downstream","attributes":{"average_size":1,"size_variation":0,"delay":200000}}`,
+		"slow drip":       slowDrip,
 		"silence":         `{"type":"timeout","stream":"downstream","attributes":{"timeout":0}}`,
 		"slow, yet whole": `{"type":"latency","stream":"downstream","attributes":{"latency":200}}`,
 	}
 }
 
-// brokenWays puts toxiproxy between the steps and each real peer. What a row needs before is done one row at a time: FAB
-// 3.5 builds a Flask application for each login, and answers 500 to a dozen at once.
+// brokenWays puts toxiproxy between the steps and each real peer. What a row needs before is done one row at a time:
+// FAB 3.5 builds a Flask application for each login, and answers 500 to a dozen at once.
 func (w *world) brokenWays(t *testing.T) {
 	for toxic, text := range toxics() {
 		for peer, way := range map[string]func(*testing.T, suite.Shell, string){
@@ -50,7 +52,8 @@ func (w *world) wayToMoto(t *testing.T, h suite.Shell, toxic string) {
 	target, err := url.Parse(w.Moto.URL)
 	must(t, err)
 	t.Parallel()
-	wantFault(t, h, toxic, h.Extract, "extract token of account "+w.Moto.Account, "AWS_ENDPOINT_URL=http://"+through(t, target.Host, toxic))
+	wantFault(t, h, toxic, h.Extract, "extract token of account "+w.Moto.Account,
+		"AWS_ENDPOINT_URL=http://"+through(t, target.Host, toxic))
 }
 
 func (w *world) wayToRegistry(t *testing.T, h suite.Shell, toxic string) {
@@ -63,7 +66,8 @@ func (w *world) wayToAirflow(t *testing.T, h suite.Shell, toxic string) {
 	h.Extract(t).Want(t, 0)
 	t.Parallel()
 	host, port, _ := net.SplitHostPort(through(t, strings.TrimPrefix(w.Airflow.URL, "http://"), toxic))
-	wantFault(t, h, toxic, h.Update, `update connection "`+h.ConnectionID+`": `, "ECR_REFRESH_AIRFLOW_HOST="+host, "ECR_REFRESH_AIRFLOW_PORT="+port)
+	wantFault(t, h, toxic, h.Update, `update connection "`+h.ConnectionID+`": `, "ECR_REFRESH_AIRFLOW_HOST="+host,
+		"ECR_REFRESH_AIRFLOW_PORT="+port)
 	if got := h.Password(t, h.ConnectionID); got != suite.OldPassword(h.ConnectionID) && got != h.Issued() {
 		t.Error("Airflow holds neither the old password nor the new token")
 	}
@@ -73,12 +77,14 @@ func (w *world) wayToEngine(t *testing.T, h suite.Shell, toxic string) {
 	h.Extract(t).Want(t, 0)
 	h.Update(t).Want(t, 0)
 	t.Parallel()
-	wantFault(t, h, toxic, h.Test, "ask Docker Engine at tcp://", "DOCKER_HOST=tcp://"+through(t, toUnix(t, w.Docker.Socket), toxic))
+	wantFault(t, h, toxic, h.Test, "ask Docker Engine at tcp://",
+		"DOCKER_HOST=tcp://"+through(t, toUnix(t, w.Docker.Socket), toxic))
 }
 
-// wantFault runs a step over a bad way: one error line that names the peer and the object, a hint, an end in time. What is
-// only slow is green.
-func wantFault(t *testing.T, h suite.Shell, toxic string, step func(*testing.T, ...string) suite.Outcome, says string, env ...string) {
+// wantFault runs a step over a bad way: one error line that names the peer and the object, a hint, an end in time. What
+// is only slow is green.
+func wantFault(t *testing.T, h suite.Shell, toxic string, step func(*testing.T, ...string) suite.Outcome, says string,
+	env ...string) {
 	t.Helper()
 	if strings.Contains(toxic, "latency") {
 		step(t, env...).Want(t, 0)
@@ -87,7 +93,8 @@ func wantFault(t *testing.T, h suite.Shell, toxic string, step func(*testing.T, 
 	begin := time.Now()
 	o := step(t, append(env, "ECR_REFRESH_TIMEOUT=6s")...)
 	o.Want(t, 1, "ecr-refresh: error: "+says, "ecr-refresh: hint: ")
-	if n, took := strings.Count("\n"+o.Stderr, "\necr-refresh: error: "), time.Since(begin); n != 1 || took > 20*time.Second {
+	if n, took := strings.Count("\n"+o.Stderr, "\necr-refresh: error: "), time.Since(begin); n != 1 ||
+		took > 20*time.Second {
 		t.Errorf("%d error lines after %s:\n%s", n, took, o.Stderr)
 	}
 }
@@ -95,7 +102,8 @@ func wantFault(t *testing.T, h suite.Shell, toxic string, step func(*testing.T, 
 // through puts toxiproxy before an address, and gives its own.
 func through(t *testing.T, upstream, toxic string) string {
 	t.Helper()
-	proxy := toxiproxy.NewProxy(toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()), "way", "127.0.0.1:0", upstream)
+	proxy := toxiproxy.NewProxy(toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()), "way",
+		"127.0.0.1:0", upstream)
 	must(t, proxy.Start())
 	if toxic == "" {
 		proxy.Stop()

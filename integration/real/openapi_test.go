@@ -17,9 +17,12 @@ func TestRealOpenAPI(t *testing.T) {
 	isLogin := func(path string) bool { return strings.HasPrefix(path, "/auth/") }
 	login := all.Client.Only(isLogin)
 	core := all.Client.Only(func(path string) bool { return !isLogin(path) })
-	for name, pair := range map[string][2]openapi.Document{"core": {core, all.Core}, "simple": {login, all.Simple}, "fab": {login, all.FAB}} {
+	for name, pair := range map[string][2]openapi.Document{
+		"core": {core, all.Core}, "simple": {login, all.Simple}, "fab": {login, all.FAB},
+	} {
 		if found := openapi.Differences(pair[0], pair[1]); len(found) > 0 {
-			t.Errorf("the API of Airflow %s (%s) is not what airflowclient/openapi.yaml says:\n%s", release, name, strings.Join(found, "\n"))
+			t.Errorf("the API of Airflow %s (%s) is not what airflowclient/openapi.yaml says:\n%s", release, name,
+				strings.Join(found, "\n"))
 		}
 	}
 }

@@ -146,7 +146,8 @@ func (w *world) setAPIConnection(t *testing.T, id, user, password string) {
 	t.Helper()
 	w.secrets.add(password)
 	must(t, w.Airflow.SetConnection(t.Context(), peers.Connection{
-		ID: id, Type: "http", Schema: new("http"), Host: new("127.0.0.1"), Port: &w.Airflow.Port, Login: &user, Password: &password,
+		ID: id, Type: "http", Schema: new("http"), Host: new("127.0.0.1"), Port: &w.Airflow.Port, Login: &user,
+		Password: &password,
 	}))
 }
 

@@ -21,7 +21,8 @@ import (
 func (w *world) restarted(t *testing.T) {
 	old := oldPasswords(250) // several calls of the bulk API
 	w.setRestarted(t, old)
-	h := suite.Shell{Site: realSite{w}, Binary: w.bin, Dir: t.TempDir(), ConnectionID: strings.Join(slices.Collect(maps.Keys(old)), ",")}
+	h := suite.Shell{Site: realSite{w}, Binary: w.bin, Dir: t.TempDir(),
+		ConnectionID: strings.Join(slices.Collect(maps.Keys(old)), ",")}
 	h.Extract(t).Want(t, 0)
 	for _, signal := range []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM} {
 		t.Run(signal.String(), func(t *testing.T) {
@@ -38,8 +39,8 @@ func (w *world) restarted(t *testing.T) {
 	}
 }
 
-// oldPasswords gives n connections a password. It is one for all: Airflow's masker searches for every one that it has seen,
-// and on 3.0 takes minutes to learn a thousand.
+// oldPasswords gives n connections a password. It is one for all: Airflow's masker searches for every one that it has
+// seen, and on 3.0 takes minutes to learn a thousand.
 func oldPasswords(n int) map[string]string {
 	old, password := map[string]string{}, "old-password-"+rand.Text()
 	for i := range n {
@@ -53,15 +54,16 @@ func (w *world) setRestarted(t *testing.T, old map[string]string) {
 	t.Helper()
 	var all []peers.Connection
 	for id, password := range old {
-		all = append(all, peers.Connection{ID: id, Type: "docker", Host: &w.Registry.Host, Login: new("AWS"), Password: &password})
+		all = append(all, peers.Connection{ID: id, Type: "docker", Host: &w.Registry.Host, Login: new("AWS"),
+			Password: &password})
 	}
 	for some := range slices.Chunk(all, 100) {
 		must(t, w.Airflow.SetConnections(t.Context(), some))
 	}
 }
 
-// wantEitherWay: what is not published has an error line that names Airflow, and holds the old password. (It may be told of
-// what is, too: the answer can be lost.) Where each has one, the step is red.
+// wantEitherWay: what is not published has an error line that names Airflow, and holds the old password. (It may be
+// told of what is, too: the answer can be lost.) Where each has one, the step is red.
 func (w *world) wantEitherWay(t *testing.T, o suite.Outcome, old map[string]string) {
 	t.Helper()
 	fresh := w.fresh(t, old)

@@ -9,8 +9,8 @@ import (
 	"ecr-refresh/steps/token"
 )
 
-// oneRightLess: API users that lack one of the two rights. SimpleAuthManager knows no single rights; its viewer is tested
-// with the other copies.
+// oneRightLess: API users that lack one of the two rights. SimpleAuthManager knows no single rights; its viewer is
+// tested with the other copies.
 func (w *world) oneRightLess(t *testing.T) {
 	for user, right := range map[string]string{"reader": "can_edit", "editor": "can_read"} {
 		t.Run("no "+right, func(t *testing.T) { t.Parallel(); w.lacks(t, user, right) })
@@ -23,7 +23,8 @@ func (w *world) lacks(t *testing.T, user, right string) {
 	w.setAPIConnection(t, "airflow-"+user, login.User, login.Password)
 	d := w.copy(t, user, peers.SandboxHost, `"airflow-api"`, `"airflow-`+user+`"`)
 	r := d.run(t)
-	r.wantRed(t, update, "2", "airflow answered 403", "a connection needs "+right, "airflow roles add-perms ROLE -r Connections -a "+right)
+	r.wantRed(t, update, "2", "airflow answered 403", "a connection needs "+right,
+		"airflow roles add-perms ROLE -r Connections -a "+right)
 	d.wantOld(t)
 
 	_, err := w.Airflow.CLI(t.Context(), "roles", "add-perms", "ecr_"+user, "-r", "Connections", "-a", right)
@@ -40,14 +41,17 @@ func (w *world) readyMadeToken(t *testing.T) {
 	// Not by the bulk API: before 3.3 its audit log keeps a Variable's value in clear, whatever the Variable's name.
 	_, err := w.Airflow.CLI(t.Context(), "variables", "set", "test_airflow_token", given)
 	must(t, err)
-	must(t, w.Airflow.SetConnection(t.Context(), peers.Connection{ID: "airflow-nobody", Type: "http", Host: new("127.0.0.1"), Port: &w.Airflow.Port}))
-	d := w.copy(t, "token", peers.SandboxHost, `"airflow-api"`, `"airflow-nobody"`, `"ecr_refresh_airflow_token"`, `"test_airflow_token"`)
+	must(t, w.Airflow.SetConnection(t.Context(),
+		peers.Connection{ID: "airflow-nobody", Type: "http", Host: new("127.0.0.1"), Port: &w.Airflow.Port}))
+	d := w.copy(t, "token", peers.SandboxHost, `"airflow-api"`, `"airflow-nobody"`, `"ecr_refresh_airflow_token"`,
+		`"test_airflow_token"`)
 	for range 2 {
 		r := d.run(t)
 		r.wantGreen(t)
 		r.wantNoPiece(t, given, w.newestToken(t))
 	}
-	w.wantNoEntry(t, d.connection, given+"x", "the token in ECR_REFRESH_AIRFLOW_TOKEN is not taken: airflow answered 403: Invalid JWT token")
+	w.wantNoEntry(t, d.connection, given+"x",
+		"the token in ECR_REFRESH_AIRFLOW_TOKEN is not taken: airflow answered 403: Invalid JWT token")
 	w.wantNoEntry(t, d.connection, w.token(t, "viewer"), "airflow answered 403: Forbidden")
 }
 

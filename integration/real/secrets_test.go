@@ -61,8 +61,8 @@ func (s *secretSet) add(secret string) {
 // noSecretLeft reads every file that any peer has written (logs, Airflow's database, temporary and exchange files) for
 // pieces of every secret of all runs, green and red.
 //
-// Airflow 3.0 fails this by its own default: with the LocalExecutor its scheduler writes the rendered env of every task,
-// not yet masked, into its own log at DEBUG, whatever [logging] logging_level says. Package peers gives it the
+// Airflow 3.0 fails this by its own default: with the LocalExecutor its scheduler writes the rendered env of every
+// task, not yet masked, into its own log at DEBUG, whatever [logging] logging_level says. Package peers gives it the
 // airflow_local_settings.py of the README, with which it is clean.
 func (w *world) noSecretLeft(t *testing.T) {
 	all := leaks.Of(slices.Collect(maps.Keys(w.secrets.all))...)

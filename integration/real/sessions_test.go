@@ -13,7 +13,8 @@ import (
 	"ecr-refresh/integration/sandbox/suite"
 )
 
-// revoked: somebody revokes the JWT between two calls, and one new login is enough; the step revokes its own at its end.
+// revoked: somebody revokes the JWT between two calls, and one new login is enough; the step revokes its own at its
+// end.
 func (w *world) revoked(t *testing.T) {
 	h := w.session(t, "session_revoked")
 	var once atomic.Bool
@@ -35,8 +36,8 @@ func (w *world) revoked(t *testing.T) {
 	}
 }
 
-// takes tells whether Airflow takes a JWT of a user who may read connections: one that is revoked gets 403, as a user without
-// the right does.
+// takes tells whether Airflow takes a JWT of a user who may read connections: one that is revoked gets 403, as a user
+// without the right does.
 func (w *world) takes(t *testing.T, authorization string) bool {
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.Airflow.URL+"/api/v2/connections?limit=1", nil)
 	must(t, err)
@@ -63,7 +64,8 @@ func (w *world) strangers(t *testing.T) {
 		}
 		return w.Airflow.URL
 	})
-	h.Update(t, "ECR_REFRESH_AIRFLOW_URL="+door.URL).Want(t, 2, "a new login changes nothing: airflow answered 403: Invalid JWT token", "jwt_secret")
+	h.Update(t, "ECR_REFRESH_AIRFLOW_URL="+door.URL).Want(t, 2,
+		"a new login changes nothing: airflow answered 403: Invalid JWT token", "jwt_secret")
 	h.WantOld(t)
 	door.wantLogins(t, 2)
 }
@@ -86,7 +88,8 @@ func (w *world) revoke(t *testing.T, authorization string) {
 	}
 	req.Header.Set("Authorization", authorization)
 	req.AddCookie(&http.Cookie{Name: "_token", Value: strings.TrimPrefix(authorization, "Bearer ")}) // for Airflow 3.2
-	resp, err := http.DefaultTransport.RoundTrip(req)                                                // which follows no redirect
+	// which follows no redirect
+	resp, err := http.DefaultTransport.RoundTrip(req)
 	if err != nil {
 		t.Error(err)
 		return

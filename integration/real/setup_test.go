@@ -15,8 +15,8 @@ import (
 	"ecr-refresh/integration/real/peers"
 )
 
-// TestRealSetup starts with an empty Airflow: ecr-refresh setup makes what the DAG needs, and so do the commands that it
-// prints.
+// TestRealSetup starts with an empty Airflow: ecr-refresh setup makes what the DAG needs, and so do the commands that
+// it prints.
 func TestRealSetup(t *testing.T) {
 	w := startEmpty(t)
 	s := setupSite{w, "op"}
@@ -78,9 +78,11 @@ func (s setupSite) output(t *testing.T, code int, options ...string) (stdout, st
 	account, admin := s.Airflow.Users[s.user], s.Airflow.Users["admin"]
 	s.secrets.add(account.Password)
 	s.secrets.add(admin.Password)
-	command := exec.CommandContext(t.Context(), s.bin, append([]string{"setup", "--airflow-url", s.Airflow.URL}, options...)...)
+	command := exec.CommandContext(t.Context(), s.bin,
+		append([]string{"setup", "--airflow-url", s.Airflow.URL}, options...)...)
 	command.Env = []string{
-		"HOME=" + t.TempDir(), "AIRFLOW_VAR_ECR_AWS_ACCOUNT=" + peers.SandboxAccount, "AIRFLOW_VAR_ECR_AWS_REGION_NAME=" + peers.Region,
+		"HOME=" + t.TempDir(), "AIRFLOW_VAR_ECR_AWS_ACCOUNT=" + peers.SandboxAccount,
+		"AIRFLOW_VAR_ECR_AWS_REGION_NAME=" + peers.Region,
 		"ECR_REFRESH_ADMIN_LOGIN=" + admin.User, "ECR_REFRESH_ADMIN_PASSWORD=" + admin.Password,
 		"ECR_REFRESH_AIRFLOW_LOGIN=" + account.User, "ECR_REFRESH_AIRFLOW_PASSWORD=" + account.Password,
 	}
@@ -119,7 +121,8 @@ func (s setupSite) wantAccount(t *testing.T, answer setupAnswer) {
 	if isFAB() {
 		role, words, also = "", "and no more was found", 0
 	}
-	if a := answer.Account; a == nil || a.SimpleRole != role || len(a.MayRead) != also || !strings.Contains(answer.stderr, words) {
+	if a := answer.Account; a == nil || a.SimpleRole != role || len(a.MayRead) != also ||
+		!strings.Contains(answer.stderr, words) {
 		t.Errorf("account %+v, log %s, want role %q and %q", a, answer.stderr, role, words)
 	}
 }
@@ -129,7 +132,8 @@ func (s setupSite) differs(t *testing.T) {
 	ctx, a := t.Context(), s.Airflow
 	must(t, a.SetPool(ctx, "systemqueue", 3))
 	must(t, a.SetVariable(ctx, "ecr_aws_region_name", "eu-west-1"))
-	must(t, a.SetConnection(ctx, peers.Connection{ID: "docker_default", Type: "docker", Host: new("https://" + peers.SandboxHost), Port: new(443), Login: new("me")}))
+	must(t, a.SetConnection(ctx, peers.Connection{ID: "docker_default", Type: "docker",
+		Host: new("https://" + peers.SandboxHost), Port: new(443), Login: new("me")}))
 	changed := []string{"systemqueue", "ecr_aws_region_name", "docker_default"}
 	answer := s.run(t, 2)
 	for _, o := range answer.Objects {
@@ -145,7 +149,8 @@ func (s setupSite) differs(t *testing.T) {
 			t.Errorf("%s is %s after --force", o.ID, o.State)
 		}
 	}
-	if got, err := a.Connection(ctx, "docker_default"); err != nil || got.Port != nil || *got.Login != "AWS" || *got.Host != peers.SandboxHost {
+	if got, err := a.Connection(ctx, "docker_default"); err != nil || got.Port != nil || *got.Login != "AWS" ||
+		*got.Host != peers.SandboxHost {
 		t.Errorf("after --force: %+v, %v", got, err)
 	}
 	s.wantAll(t, s.run(t, 0), "there")
@@ -176,7 +181,8 @@ func (s setupSite) rights(t *testing.T) {
 
 // commands: the commands that --print-cli prints make what setup finds.
 func (s setupSite) commands(t *testing.T) {
-	for _, command := range []string{"pools delete systemqueue", "connections delete airflow-api", "connections delete docker_default",
+	for _, command := range []string{"pools delete systemqueue", "connections delete airflow-api",
+		"connections delete docker_default",
 		"variables delete ecr_aws_account", "variables delete ecr_aws_region_name",
 		"variables delete ecr_refresh_recipient", "variables delete ecr_refresh_private_key"} {
 		_, err := s.Airflow.CLI(t.Context(), strings.Fields(command)...)

@@ -58,7 +58,8 @@ func (w *world) statusRights(t *testing.T, h suite.Shell) {
 		return // SimpleAuthManager knows no single rights
 	}
 	h.Do(t, nil, "status").Want(t, 2, "airflow answered 403", "can_read on DAG Runs")
-	_, err := w.Airflow.CLI(t.Context(), "roles", "add-perms", "ecr_reader", "-r", "DAGs", "DAG Runs", "Task Instances", "XComs", "-a", "can_read")
+	_, err := w.Airflow.CLI(t.Context(), "roles", "add-perms", "ecr_reader", "-r", "DAGs", "DAG Runs", "Task Instances",
+		"XComs", "-a", "can_read")
 	must(t, err)
 	h.Do(t, w.admin("reader"), "status").Want(t, 0)
 }

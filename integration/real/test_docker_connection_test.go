@@ -37,7 +37,9 @@ func (w *world) testedAgain(t *testing.T) {
 
 // staleConfig: an auths entry that a fresh login beats is reported, and does no harm.
 func (w *world) staleConfig(t *testing.T) {
-	file := w.dockerConfig(t, map[string]any{"auths": map[string]any{peers.SandboxHost: map[string]string{"auth": "QVdTOm9sZA=="}}})
+	file := w.dockerConfig(t, map[string]any{
+		"auths": map[string]any{peers.SandboxHost: map[string]string{"auth": "QVdTOm9sZA=="}},
+	})
 	d := w.copy(t, "stale", peers.SandboxHost, withEnv(map[string]string{"HOME": filepath.Dir(filepath.Dir(file))})...)
 	r := d.run(t)
 	r.wantGreen(t)

@@ -128,7 +128,8 @@ func (u *ui) dryRun(t *testing.T) {
 func (u *ui) runInAPI(t *testing.T, id string) airflowclient.DAGRun {
 	t.Helper()
 	viewer := u.Airflow.Users["viewer"]
-	client, err := airflowclient.New(airflowclient.Config{BaseURL: u.Airflow.URL, Login: viewer.User, Password: token.NewSecret(viewer.Password)})
+	client, err := airflowclient.New(airflowclient.Config{BaseURL: u.Airflow.URL, Login: viewer.User,
+		Password: token.NewSecret(viewer.Password)})
 	must(t, err)
 	runs, err := client.DAGRuns(t.Context(), deployedDAG, 100)
 	must(t, err)
@@ -174,7 +175,8 @@ func (u *ui) green(t *testing.T, id string) {
 	t.Helper()
 	u.open(t, runPage(id))
 	u.wait(t, "three green tasks", fmt.Sprintf(`[%q, %q, %q].every(task =>
-		[...document.querySelectorAll("tr")].some(row => row.innerText.includes(task) && /success/i.test(row.innerText)))`, extract, update, test))
+		[...document.querySelectorAll("tr")].some(row =>
+			row.innerText.includes(task) && /success/i.test(row.innerText)))`, extract, update, test))
 	u.look(t, runPage(id))
 	u.picture(t, "run.png", "//body")
 }
@@ -185,7 +187,8 @@ func (u *ui) tasks(t *testing.T, id, updated, tested string) {
 	for task, log := range map[string]string{extract: "accepts the token", update: updated, test: tested} {
 		page := runPage(id) + "/tasks/" + task
 		u.visit(t, page, log, "Command exited with return code 0")
-		u.visit(t, page+"/rendered_templates", "bash_command", `"${ECR_REFRESH_BIN:-ecr-refresh}"`, "ECR_REFRESH_CONNECTION_IDS")
+		u.visit(t, page+"/rendered_templates", "bash_command", `"${ECR_REFRESH_BIN:-ecr-refresh}"`,
+			"ECR_REFRESH_CONNECTION_IDS")
 		u.open(t, page+"/xcom", "return_value")
 		u.click(t, `//button[contains(@aria-label, "Expand")]`)
 		u.wantWords(t, page+"/xcom", `"step"`)

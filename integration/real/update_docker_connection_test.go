@@ -37,14 +37,16 @@ func (w *world) wrongPassword(t *testing.T) {
 // noAPIConnection: without airflow-api, all that it should give is named at once.
 func (w *world) noAPIConnection(t *testing.T) {
 	d := w.copy(t, "no_api", peers.SandboxHost, `"airflow-api"`, `"no-such-connection"`)
-	d.run(t).wantRed(t, update, "2", "ECR_REFRESH_AIRFLOW_HOST", "ECR_REFRESH_AIRFLOW_LOGIN", "ECR_REFRESH_AIRFLOW_PASSWORD")
+	d.run(t).wantRed(t, update, "2", "ECR_REFRESH_AIRFLOW_HOST", "ECR_REFRESH_AIRFLOW_LOGIN",
+		"ECR_REFRESH_AIRFLOW_PASSWORD")
 	d.wantOld(t)
 }
 
 // oldRunCleared: clearing step 2 of an old run must not put its token over a newer run's.
 func (w *world) oldRunCleared(t *testing.T) {
 	d := w.copy(t, "cleared", peers.SandboxHost, `</dev/null'`, `%s</dev/null'`,
-		`task_id.replace("_", "-")`, `(task_id.replace("_", "-"), "--max-age {{ var.value.max_age }} " if task_id.startswith("update") else "")`)
+		`task_id.replace("_", "-")`, `(task_id.replace("_", "-"), "--max-age {{ var.value.max_age }} " if `+
+			`task_id.startswith("update") else "")`)
 	first := d.run(t)
 	first.wantGreen(t)
 	d.run(t).wantGreen(t)

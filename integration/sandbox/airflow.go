@@ -201,7 +201,8 @@ func version(w http.ResponseWriter, _ *http.Request) {
 
 func health(w http.ResponseWriter, _ *http.Request) {
 	healthy := map[string]string{"status": "healthy"}
-	writeJSON(w, http.StatusOK, map[string]any{"metadatabase": healthy, "scheduler": healthy, "triggerer": healthy, "dag_processor": healthy})
+	writeJSON(w, http.StatusOK, map[string]any{"metadatabase": healthy, "scheduler": healthy, "triggerer": healthy,
+		"dag_processor": healthy})
 }
 
 func noAPIRoute(w http.ResponseWriter, _ *http.Request) {
@@ -215,7 +216,8 @@ func singlePage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	_, _ = io.WriteString(w, "<!doctype html>\n<html lang=\"en\"><head><title>Airflow</title></head><body><div id=\"root\"></div></body></html>\n")
+	_, _ = io.WriteString(w, "<!doctype html>\n<html lang=\"en\"><head><title>Airflow</title></head><body><div "+
+		"id=\"root\"></div></body></html>\n")
 }
 
 func methodNotAllowed(w http.ResponseWriter, _ *http.Request) {
@@ -258,15 +260,18 @@ func checkLogin(form map[string]any) string {
 	for _, field := range []string{"username", "password"} {
 		value, found := form[field]
 		if !found {
-			return fmt.Sprintf("1 validation error for LoginBody\n%s\n  Field required [type=missing, input_value=%v, input_type=dict]", field, form)
+			return fmt.Sprintf("1 validation error for LoginBody\n%s\n  Field required [type=missing, input_value=%v, "+
+				"input_type=dict]", field, form)
 		}
 		if _, ok := value.(string); !ok {
-			return fmt.Sprintf("1 validation error for LoginBody\n%s\n  Input should be a valid string [type=string_type, input_value=%v]", field, value)
+			return fmt.Sprintf("1 validation error for LoginBody\n%s\n  Input should be a valid string [type=string_type, "+
+				"input_value=%v]", field, value)
 		}
 	}
 	for field, value := range form {
 		if field != "username" && field != "password" {
-			return fmt.Sprintf("1 validation error for LoginBody\n%s\n  Extra inputs are not permitted [type=extra_forbidden, input_value=%v]", field, value)
+			return fmt.Sprintf("1 validation error for LoginBody\n%s\n  Extra inputs are not permitted "+
+				"[type=extra_forbidden, input_value=%v]", field, value)
 		}
 	}
 	return ""
@@ -447,9 +452,13 @@ func queryInt(w http.ResponseWriter, r *http.Request, name string, missing int) 
 	n, err := strconv.Atoi(text)
 	switch {
 	case err != nil:
-		refuse(w, http.StatusUnprocessableEntity, []invalid{{"int_parsing", []any{"query", name}, "Input should be a valid integer, unable to parse string as an integer", text, nil}})
+		refuse(w, http.StatusUnprocessableEntity,
+			[]invalid{{"int_parsing", []any{"query", name},
+				"Input should be a valid integer, unable to parse string as an integer", text, nil}})
 	case n < 0:
-		refuse(w, http.StatusUnprocessableEntity, []invalid{{"greater_than_equal", []any{"query", name}, "Input should be greater than or equal to 0", text, map[string]any{"ge": 0}}})
+		refuse(w, http.StatusUnprocessableEntity,
+			[]invalid{{"greater_than_equal", []any{"query", name}, "Input should be greater than or equal to 0", text,
+				map[string]any{"ge": 0}}})
 	}
 	return n, err == nil && n >= 0
 }
@@ -467,7 +476,8 @@ func (a *Airflow) taskConnection(w http.ResponseWriter, r *http.Request) {
 	}
 	c, found := a.Connection(r.PathValue("id"))
 	if !found {
-		refuse(w, http.StatusNotFound, map[string]string{"reason": "not_found", "message": "Connection with ID " + r.PathValue("id") + " not found"})
+		refuse(w, http.StatusNotFound, map[string]string{"reason": "not_found",
+			"message": "Connection with ID " + r.PathValue("id") + " not found"})
 		return
 	}
 	fields := c.fields()
@@ -513,7 +523,9 @@ func readBody(w http.ResponseWriter, r *http.Request) (body any, refused bool) {
 	decoder := json.NewDecoder(strings.NewReader(string(raw)))
 	decoder.UseNumber()
 	if err := decoder.Decode(&body); err != nil {
-		refuse(w, http.StatusUnprocessableEntity, []invalid{{"json_invalid", []any{"body", decoder.InputOffset()}, "JSON decode error", map[string]any{}, map[string]any{"error": err.Error()}}})
+		refuse(w, http.StatusUnprocessableEntity,
+			[]invalid{{"json_invalid", []any{"body", decoder.InputOffset()}, "JSON decode error", map[string]any{},
+				map[string]any{"error": err.Error()}}})
 		return nil, true
 	}
 	return body, false

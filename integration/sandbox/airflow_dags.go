@@ -17,7 +17,8 @@ type DAG struct {
 	Runs                           []DAGRun
 }
 
-// DAGRun is one run. XComs are what its tasks returned, by task, or by task and map index ("update_docker_connection[2]").
+// DAGRun is one run. XComs are what its tasks returned, by task, or by task and map index
+// ("update_docker_connection[2]").
 type DAGRun struct {
 	ID, State  string
 	Start, End time.Time
@@ -94,7 +95,8 @@ func (a *Airflow) getDAGRuns(w http.ResponseWriter, r *http.Request) {
 	case "-id":
 		slices.Reverse(runs)
 	default:
-		refuse(w, http.StatusBadRequest, "Ordering with '"+order+"' is disallowed or the attribute does not exist on the model")
+		refuse(w, http.StatusBadRequest,
+			"Ordering with '"+order+"' is disallowed or the attribute does not exist on the model")
 		return
 	}
 	list := []map[string]any{}
@@ -131,7 +133,8 @@ func (a *Airflow) getTaskInstances(w http.ResponseWriter, r *http.Request) {
 			task = name[:at]
 			_, _ = fmt.Sscanf(name[at:], "[%d]", &index)
 		}
-		list = append(list, map[string]any{"task_id": task, "map_index": index, "state": nullable(state), "dag_run_id": run.ID})
+		list = append(list, map[string]any{"task_id": task, "map_index": index, "state": nullable(state),
+			"dag_run_id": run.ID})
 	}
 	writePage(w, r, "task_instances", list)
 }
@@ -155,7 +158,8 @@ func (a *Airflow) getXCom(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusNotFound, "XCom entry with key: `"+key+"` not found")
 		return
 	}
-	writeJSON(w, http.StatusOK, map[string]any{"key": key, "dag_id": d.ID, "run_id": run.ID, "task_id": r.PathValue("task"), "value": value})
+	writeJSON(w, http.StatusOK, map[string]any{"key": key, "dag_id": d.ID, "run_id": run.ID,
+		"task_id": r.PathValue("task"), "value": value})
 }
 
 func (a *Airflow) getImportErrors(w http.ResponseWriter, r *http.Request) {

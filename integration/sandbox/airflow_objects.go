@@ -75,8 +75,10 @@ func nullable(text string) any {
 }
 
 func (p Pool) fields() map[string]any {
-	return map[string]any{"name": p.Name, "slots": p.Slots, "description": nullable(p.Description), "include_deferred": false,
-		"occupied_slots": 0, "running_slots": 0, "queued_slots": 0, "scheduled_slots": 0, "deferred_slots": 0, "open_slots": p.Slots, "team_name": nil}
+	return map[string]any{"name": p.Name, "slots": p.Slots, "description": nullable(p.Description),
+		"include_deferred": false,
+		"occupied_slots":   0, "running_slots": 0, "queued_slots": 0, "scheduled_slots": 0, "deferred_slots": 0,
+		"open_slots": p.Slots, "team_name": nil}
 }
 
 func (a *Airflow) getPool(w http.ResponseWriter, r *http.Request) {
@@ -92,7 +94,8 @@ func (a *Airflow) getPool(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *Airflow) postPool(w http.ResponseWriter, r *http.Request) {
-	body, ok := a.body(w, r, "can_create", "Pools", []string{"name", "slots"}, "description", "include_deferred", "team_name")
+	body, ok := a.body(w, r, "can_create", "Pools", []string{"name", "slots"}, "description", "include_deferred",
+		"team_name")
 	if !ok {
 		return
 	}
@@ -107,7 +110,8 @@ func (a *Airflow) postPool(w http.ResponseWriter, r *http.Request) {
 
 // patchPool demands what Airflow demands, which is more than its document says; the description up to 3.0.
 func (a *Airflow) patchPool(w http.ResponseWriter, r *http.Request) {
-	body, ok := a.body(w, r, "can_edit", "Pools", []string{"pool", "include_deferred", "description"}, "slots", "team_name")
+	body, ok := a.body(w, r, "can_edit", "Pools", []string{"pool", "include_deferred", "description"}, "slots",
+		"team_name")
 	if !ok {
 		return
 	}
@@ -139,7 +143,8 @@ func (v Variable) fields() map[string]any {
 	if sensitive(v.Key) {
 		shown = redactedValue
 	}
-	return map[string]any{"key": v.Key, "value": shown, "description": nullable(v.Description), "is_encrypted": true, "team_name": nil}
+	return map[string]any{"key": v.Key, "value": shown, "description": nullable(v.Description), "is_encrypted": true,
+		"team_name": nil}
 }
 
 func (a *Airflow) getVariable(w http.ResponseWriter, r *http.Request) {
@@ -249,7 +254,8 @@ func (a *Airflow) entity(w http.ResponseWriter, r *http.Request, right string) (
 
 // body reads the body of a call that needs a right. It must have the needed fields, the first of them a text, and may
 // have the others.
-func (a *Airflow) body(w http.ResponseWriter, r *http.Request, right, resource string, needed []string, others ...string) (map[string]any, bool) {
+func (a *Airflow) body(w http.ResponseWriter, r *http.Request, right, resource string, needed []string,
+	others ...string) (map[string]any, bool) {
 	body, refused := readBody(w, r)
 	if refused || !a.authorize(w, r, right, resource) {
 		return nil, false
@@ -266,7 +272,8 @@ func (a *Airflow) body(w http.ResponseWriter, r *http.Request, right, resource s
 		}
 	}
 	if _, isText := fields[needed[0]].(string); len(problems) == 0 && !isText {
-		problems = append(problems, invalid{"string_type", []any{"body", needed[0]}, "Input should be a valid string", fields[needed[0]], nil})
+		problems = append(problems, invalid{"string_type", []any{"body", needed[0]}, "Input should be a valid string",
+			fields[needed[0]], nil})
 	}
 	if len(problems) > 0 {
 		refuse(w, http.StatusUnprocessableEntity, problems)
@@ -276,6 +283,7 @@ func (a *Airflow) body(w http.ResponseWriter, r *http.Request, right, resource s
 
 // alreadyThere is what Airflow makes of the database's error.
 func alreadyThere(w http.ResponseWriter) {
-	refuse(w, http.StatusConflict, map[string]string{"reason": "Unique constraint violation", "statement": "hidden", "orig_error": "hidden",
-		"message": "This error may be caused by a duplicate"})
+	refuse(w, http.StatusConflict, map[string]string{"reason": "Unique constraint violation", "statement": "hidden",
+		"orig_error": "hidden",
+		"message":    "This error may be caused by a duplicate"})
 }

@@ -77,8 +77,10 @@ func hiding(outer, inner string) string {
 func sensitive(key string) bool {
 	key = regexp.MustCompile(`\W+`).ReplaceAllString(strings.ToLower(key), "_")
 	return slices.ContainsFunc([]string{
-		"access_key", "access_token", "api_key", "apikey", "auth_header", "authorization", "bearer", "connection_string", "dsn",
-		"passphrase", "passwd", "password", "private_key", "proxy", "proxies", "secret", "service_account", "service_key", "token",
+		"access_key", "access_token", "api_key", "apikey", "auth_header", "authorization", "bearer", "connection_string",
+		"dsn",
+		"passphrase", "passwd", "password", "private_key", "proxy", "proxies", "secret", "service_account", "service_key",
+		"token",
 		"keyfile_dict", "webhook_url",
 	}, func(name string) bool { return strings.Contains(key, name) })
 }
@@ -150,7 +152,8 @@ type invalid struct {
 }
 
 func notAnObject(input any, loc ...any) []invalid {
-	return []invalid{{"model_attributes_type", loc, "Input should be a valid dictionary or object to extract fields from", input, nil}}
+	return []invalid{{"model_attributes_type", loc, "Input should be a valid dictionary or object to extract fields from",
+		input, nil}}
 }
 
 // validateBulk gives the entities of each action, or the problems in Airflow's words. An action that the stand-in does
@@ -191,7 +194,8 @@ func validateUpdate(action map[string]any, loc ...any) (entities []entity, probl
 		problems = append(problems, invalid{"enum", slices.Concat(loc, []any{"action_on_non_existence"}),
 			"Input should be 'fail' or 'skip'", policy, map[string]any{"expected": "'fail' or 'skip'"}})
 	}
-	return entities, append(problems, forbidExtra(action, []string{"action", "entities", "update_mask", "action_on_non_existence"}, loc...)...)
+	return entities, append(problems, forbidExtra(action,
+		[]string{"action", "entities", "update_mask", "action_on_non_existence"}, loc...)...)
 }
 
 // skips tells whether action i of a valid body skips what is missing.
@@ -216,7 +220,8 @@ func listField(object map[string]any, name string, loc ...any) ([]any, []invalid
 func forbidExtra(object map[string]any, allowed []string, loc ...any) (problems []invalid) {
 	for name, value := range object {
 		if !slices.Contains(allowed, name) {
-			problems = append(problems, invalid{"extra_forbidden", slices.Concat(loc, []any{name}), "Extra inputs are not permitted", value, nil})
+			problems = append(problems, invalid{"extra_forbidden", slices.Concat(loc, []any{name}),
+				"Extra inputs are not permitted", value, nil})
 		}
 	}
 	return problems
@@ -240,7 +245,8 @@ func validateEntity(fields map[string]any, loc []any) (problems []invalid) {
 	}
 	if port, sent := fields["port"]; sent && port != nil {
 		if _, ok := intOf(port); !ok {
-			problems = append(problems, invalid{"int_parsing", slices.Concat(loc, []any{"port"}), "Input should be a valid integer, unable to parse string as an integer", port, nil})
+			problems = append(problems, invalid{"int_parsing", slices.Concat(loc, []any{"port"}),
+				"Input should be a valid integer, unable to parse string as an integer", port, nil})
 		}
 	}
 	return append(problems, forbidExtra(fields, append(nullable, "connection_id", "conn_type", "port"), loc...)...)
@@ -251,13 +257,18 @@ func validateText(name, text string, at []any) []invalid {
 	var object map[string]any
 	switch {
 	case name == "connection_id" && len(text) > 200:
-		return []invalid{{"string_too_long", at, "String should have at most 200 characters", text, map[string]any{"max_length": 200}}}
+		return []invalid{{"string_too_long", at, "String should have at most 200 characters", text,
+			map[string]any{"max_length": 200}}}
 	case name == "connection_id" && !regexp.MustCompile(pattern).MatchString(text):
-		return []invalid{{"string_pattern_mismatch", at, "String should match pattern '" + pattern + "'", text, map[string]any{"pattern": pattern}}}
+		return []invalid{{"string_pattern_mismatch", at, "String should match pattern '" + pattern + "'", text,
+			map[string]any{"pattern": pattern}}}
 	case name == "extra" && text != "" && json.Unmarshal([]byte(text), &object) != nil:
-		return []invalid{{"value_error", at, "Value error, The `extra` field must be a valid JSON object (e.g., {'key': 'value'}), but encountered non-JSON in `extra` field", text, map[string]any{"error": map[string]any{}}}}
+		return []invalid{{"value_error", at, "Value error, The `extra` field must be a valid JSON object (e.g., {'key': " +
+			"'value'}), but encountered non-JSON in `extra` field", text, map[string]any{"error": map[string]any{}}}}
 	case name == "team_name":
-		return []invalid{{"value_error", at[:len(at)-1], "Value error, team_name cannot be set when multi_team mode is disabled. Please contact your administrator.", text, map[string]any{"error": map[string]any{}}}}
+		return []invalid{{"value_error", at[:len(at)-1],
+			"Value error, team_name cannot be set when multi_team mode is disabled. Please contact your administrator.", text,
+			map[string]any{"error": map[string]any{}}}}
 	}
 	return nil
 }

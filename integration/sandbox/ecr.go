@@ -62,7 +62,8 @@ type ECR struct {
 
 func newECR(opts Options) *ECR {
 	return &ECR{
-		account: opts.Account, now: opts.Now, life: tokenLife, username: "AWS", issued: map[string]Token{}, sessions: map[string]aws.Credentials{},
+		account: opts.Account, now: opts.Now, life: tokenLife, username: "AWS", issued: map[string]Token{},
+		sessions:    map[string]aws.Credentials{},
 		credentials: aws.Credentials{AccessKeyID: "AKIAIOSFODNN7EXAMPLE", SecretAccessKey: rand.Text() + rand.Text()[:14]},
 	}
 }
@@ -170,8 +171,10 @@ func (e *ECR) respondPublic(w http.ResponseWriter, region string) {
 		return
 	}
 	if locked(&e.state, func() bool { return e.noBearer }) {
-		awsErrorf("AccessDeniedException", "User: arn:aws:iam::%s:user/ecr-refresh is not authorized to perform: sts:GetServiceBearerToken "+
-			"on resource: arn:aws:iam::%[1]s:user/ecr-refresh because no identity-based policy allows the sts:GetServiceBearerToken action", e.account).write(w)
+		awsErrorf("AccessDeniedException", "User: arn:aws:iam::%s:user/ecr-refresh is not authorized to perform: "+
+			"sts:GetServiceBearerToken "+
+			"on resource: arn:aws:iam::%[1]s:user/ecr-refresh because no identity-based policy allows the "+
+			"sts:GetServiceBearerToken action", e.account).write(w)
 		return
 	}
 	token := e.issue(publicRegistry)
@@ -271,7 +274,8 @@ func (e *ECR) checkRight(service string) *awsError {
 		return awsErrorf("ThrottlingException", "Rate exceeded")
 	case e.denied:
 		return awsErrorf("AccessDeniedException", "User: arn:aws:iam::%s:user/ecr-refresh is not authorized to perform: "+
-			"%[2]s:GetAuthorizationToken on resource: * because no identity-based policy allows the %[2]s:GetAuthorizationToken action", e.account, service)
+			"%[2]s:GetAuthorizationToken on resource: * because no identity-based policy allows the "+
+			"%[2]s:GetAuthorizationToken action", e.account, service)
 	}
 	return nil
 }
@@ -289,7 +293,8 @@ func parseSignature(header string) (signature, *awsError) {
 	}
 	parts := authorization.FindStringSubmatch(header)
 	if parts == nil {
-		return signature{}, awsErrorf("IncompleteSignatureException", "Authorization header is not a complete SigV4 signature.")
+		return signature{}, awsErrorf("IncompleteSignatureException",
+			"Authorization header is not a complete SigV4 signature.")
 	}
 	return signature{parts[1], parts[2], parts[3], parts[4], strings.Split(parts[5], ";"), parts[6]}, nil
 }
@@ -305,12 +310,14 @@ func (e *ECR) checkSignature(r *http.Request, body []byte, region, service strin
 	}
 	credentials := e.identity(got.accessKeyID)
 	if credentials.AccessKeyID == "" || r.Header.Get("X-Amz-Security-Token") != credentials.SessionToken {
-		return aws.Credentials{}, awsErrorf("UnrecognizedClientException", "The security token included in the request is invalid.")
+		return aws.Credentials{}, awsErrorf("UnrecognizedClientException",
+			"The security token included in the request is invalid.")
 	}
 	want, err := got.sign(r, body, credentials)
 	if err != nil || !hmac.Equal([]byte(want), []byte(got.value)) {
-		return aws.Credentials{}, awsErrorf("InvalidSignatureException", "The request signature we calculated does not match the signature you provided. "+
-			"Check your AWS Secret Access Key and signing method. Consult the service documentation for details.")
+		return aws.Credentials{}, awsErrorf("InvalidSignatureException",
+			"The request signature we calculated does not match the signature you provided. "+
+				"Check your AWS Secret Access Key and signing method. Consult the service documentation for details.")
 	}
 	return credentials, nil
 }
@@ -332,7 +339,8 @@ func (s signature) checkScope(header http.Header, region, service string, now ti
 	at, err := time.Parse(amzDate, header.Get("X-Amz-Date"))
 	switch {
 	case err != nil:
-		return awsErrorf("IncompleteSignatureException", "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.")
+		return awsErrorf("IncompleteSignatureException",
+			"Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.")
 	case s.day != at.Format("20060102"):
 		return awsErrorf(invalid, "Credential should be scoped to a valid date.")
 	case s.region != region:
@@ -374,7 +382,8 @@ func (s signature) sign(r *http.Request, body []byte, credentials aws.Credential
 		again.ContentLength = int64(len(body))
 	}
 	sum := sha256.Sum256(body)
-	if err := v4.NewSigner().SignHTTP(context.Background(), credentials, again, hex.EncodeToString(sum[:]), s.service, s.region, at); err != nil {
+	if err := v4.NewSigner().SignHTTP(context.Background(), credentials, again, hex.EncodeToString(sum[:]), s.service,
+		s.region, at); err != nil {
 		return "", err
 	}
 	want, _ := parseSignature(again.Header.Get("Authorization"))
@@ -382,5 +391,6 @@ func (s signature) sign(r *http.Request, body []byte, credentials aws.Credential
 }
 
 // authorization is the header of a signed call.
-var authorization = regexp.MustCompile(`^AWS4-HMAC-SHA256 Credential=([^/,\s]+)/(\d{8})/([^/,\s]+)/([^/,\s]+)/aws4_request,` +
+var authorization = regexp.MustCompile(`^AWS4-HMAC-SHA256 ` +
+	`Credential=([^/,\s]+)/(\d{8})/([^/,\s]+)/([^/,\s]+)/aws4_request,` +
 	`\s*SignedHeaders=([^,\s]+),\s*Signature=([0-9a-f]{64})$`)

@@ -111,9 +111,11 @@ func (e *Engine) route(w http.ResponseWriter, r *http.Request) {
 	case !slices.Contains([]string{"HEAD /_ping", "GET /_ping", "GET /version", "POST /auth"}, call):
 		engineError(w, http.StatusNotFound, "page not found")
 	case olderAPI(asked, minAPI):
-		engineError(w, http.StatusBadRequest, fmt.Sprintf("client version %s is too old. Minimum supported API version is %s, please upgrade your client to a newer version", asked, minAPI))
+		engineError(w, http.StatusBadRequest, fmt.Sprintf("client version %s is too old. Minimum supported API version is "+
+			"%s, please upgrade your client to a newer version", asked, minAPI))
 	case olderAPI(api, asked):
-		engineError(w, http.StatusBadRequest, fmt.Sprintf("client version %s is too new. Maximum supported API version is %s", asked, api))
+		engineError(w, http.StatusBadRequest, fmt.Sprintf("client version %s is too new. Maximum supported API version is %s",
+			asked, api))
 	case path == "/_ping":
 		e.ping(w)
 	case path == "/version":
@@ -144,7 +146,8 @@ func (e *Engine) serveVersion(w http.ResponseWriter) {
 		"Version":  version, "ApiVersion": api, "MinAPIVersion": minAPI,
 		"Os": "linux", "Arch": runtime.GOARCH, "GoVersion": runtime.Version(), "GitCommit": "0000000",
 		"KernelVersion": "6.1.0", "BuildTime": "2026-01-01T00:00:00.000000000+00:00",
-		"Components": []map[string]any{{"Name": "Engine", "Version": version, "Details": map[string]string{"ApiVersion": api, "MinAPIVersion": minAPI}}},
+		"Components": []map[string]any{{"Name": "Engine", "Version": version,
+			"Details": map[string]string{"ApiVersion": api, "MinAPIVersion": minAPI}}},
 	})
 }
 

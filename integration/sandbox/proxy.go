@@ -87,7 +87,8 @@ func (p *Proxy) connect(w http.ResponseWriter, r *http.Request) {
 	peer := p.peer(r.Host)
 	if _, port, _ := net.SplitHostPort(r.Host); r.Method != http.MethodConnect || port != "443" || peer == nil {
 		change(&p.state, func() { p.refused = append(p.refused, r.Host) })
-		http.Error(w, fmt.Sprintf("ecr-sandbox: %s %s refused: nothing leaves the sandbox", r.Method, r.Host), http.StatusForbidden)
+		http.Error(w, fmt.Sprintf("ecr-sandbox: %s %s refused: nothing leaves the sandbox", r.Method, r.Host),
+			http.StatusForbidden)
 		return
 	}
 	if peer.isDown() {

@@ -160,7 +160,8 @@ func (s *Sandbox) RegistryHost() string { return registryHost(s.opts.Account, s.
 // its authority.
 func (s *Sandbox) HTTPClient() *http.Client {
 	return &http.Client{
-		Transport:     &http.Transport{Proxy: http.ProxyURL(s.Proxy.URL()), TLSClientConfig: s.Proxy.clientTLS(), ForceAttemptHTTP2: true},
+		Transport: &http.Transport{Proxy: http.ProxyURL(s.Proxy.URL()), TLSClientConfig: s.Proxy.clientTLS(),
+			ForceAttemptHTTP2: true},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }

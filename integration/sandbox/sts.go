@@ -19,8 +19,8 @@ type AssumedRole struct {
 	AccessKeyID                              string // of the credentials that it gave
 }
 
-// STS stands in for AWS's Security Token Service in every region: GetCallerIdentity and AssumeRole, by the query protocol,
-// signed by SigV4. ECR takes the credentials that it gives.
+// STS stands in for AWS's Security Token Service in every region: GetCallerIdentity and AssumeRole, by the query
+// protocol, signed by SigV4. ECR takes the credentials that it gives.
 type STS struct {
 	Faults
 	ecr *ECR
@@ -60,7 +60,8 @@ func (s *STS) call(w http.ResponseWriter, r *http.Request) {
 	}
 	switch form.Get("Action") {
 	case "GetCallerIdentity":
-		stsAnswer(w, "GetCallerIdentity", `<Arn>arn:aws:iam::`+s.ecr.account+`:user/ecr-refresh</Arn><UserId>AIDAEXAMPLE</UserId><Account>`+s.ecr.account+`</Account>`)
+		stsAnswer(w, "GetCallerIdentity", `<Arn>arn:aws:iam::`+s.ecr.account+
+			`:user/ecr-refresh</Arn><UserId>AIDAEXAMPLE</UserId><Account>`+s.ecr.account+`</Account>`)
 	case "AssumeRole":
 		s.assume(w, form, region, caller)
 	default:
@@ -69,22 +70,28 @@ func (s *STS) call(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *STS) assume(w http.ResponseWriter, form url.Values, region string, caller aws.Credentials) {
-	role := AssumedRole{Region: region, RoleARN: form.Get("RoleArn"), SessionName: form.Get("RoleSessionName"), ExternalID: form.Get("ExternalId")}
+	role := AssumedRole{Region: region, RoleARN: form.Get("RoleArn"), SessionName: form.Get("RoleSessionName"),
+		ExternalID: form.Get("ExternalId")}
 	if want := locked(&s.state, func() string { return s.externalID }); want != role.ExternalID && want != "" {
-		stsRefuse(w, awsErrorf("AccessDenied", "User: %s is not authorized to perform: sts:AssumeRole on resource: %s", caller.AccessKeyID, role.RoleARN))
+		stsRefuse(w, awsErrorf("AccessDenied", "User: %s is not authorized to perform: sts:AssumeRole on resource: %s",
+			caller.AccessKeyID, role.RoleARN))
 		return
 	}
-	c := aws.Credentials{AccessKeyID: "ASIA" + rand.Text()[:16], SecretAccessKey: rand.Text(), SessionToken: rand.Text() + rand.Text()}
+	c := aws.Credentials{AccessKeyID: "ASIA" + rand.Text()[:16], SecretAccessKey: rand.Text(),
+		SessionToken: rand.Text() + rand.Text()}
 	s.ecr.addSession(c)
 	role.AccessKeyID = c.AccessKeyID
 	change(&s.state, func() { s.assumed = append(s.assumed, role) })
-	stsAnswer(w, "AssumeRole", fmt.Sprintf(`<Credentials><AccessKeyId>%s</AccessKeyId><SecretAccessKey>%s</SecretAccessKey><SessionToken>%s</SessionToken>`+
-		`<Expiration>%s</Expiration></Credentials><AssumedRoleUser><Arn>%s</Arn><AssumedRoleId>AROAEXAMPLE:x</AssumedRoleId></AssumedRoleUser>`,
-		c.AccessKeyID, c.SecretAccessKey, c.SessionToken, s.ecr.now().Add(tokenLife).UTC().Format("2006-01-02T15:04:05Z"), role.RoleARN))
+	stsAnswer(w, "AssumeRole", fmt.Sprintf(`<Credentials><AccessKeyId>%s</AccessKeyId>`+
+		`<SecretAccessKey>%s</SecretAccessKey><SessionToken>%s</SessionToken><Expiration>%s</Expiration></Credentials>`+
+		`<AssumedRoleUser><Arn>%s</Arn><AssumedRoleId>AROAEXAMPLE:x</AssumedRoleId></AssumedRoleUser>`,
+		c.AccessKeyID, c.SecretAccessKey, c.SessionToken, s.ecr.now().Add(tokenLife).UTC().Format("2006-01-02T15:04:05Z"),
+		role.RoleARN))
 }
 
 func stsAnswer(w http.ResponseWriter, action, result string) {
-	_, _ = fmt.Fprintf(w, `<%[1]sResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><%[1]sResult>%[2]s</%[1]sResult>`+
+	_, _ = fmt.Fprintf(w, `<%[1]sResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">`+
+		`<%[1]sResult>%[2]s</%[1]sResult>`+
 		`<ResponseMetadata><RequestId>%[3]s</RequestId></ResponseMetadata></%[1]sResponse>`, action, result, requestID())
 }
 

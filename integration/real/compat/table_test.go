@@ -21,7 +21,8 @@ func TestTable(t *testing.T) {
 	want := `| Airflow | auth manager | operator | executor | providers | result | day |
 |---|---|---|---|---|---|---|
 | 3.0.6 | fab | BashOperator | Local | standard 1.6.0, fab 2.4.1 | green (2 tests) | 2026-11-23 |
-| 3.0.6 | fab | DockerOperator | Local | docker 4.4.2, fab 2.4.1 | **red**: TestReal/copies/docker,_no_identity | 2026-11-23 |
+| 3.0.6 | fab | DockerOperator | Local | docker 4.4.2, fab 2.4.1 | **red**: ` +
+		`TestReal/copies/docker,_no_identity | 2026-11-23 |
 | 3.0.6 | fab | BashOperator | Celery | standard 1.6.0, fab 2.4.1, celery 3.12.2 | green (1 test) | 2026-11-23 |
 | 3.0.6 | fab | DockerOperator | Celery | docker 4.4.2, fab 2.4.1, celery 3.12.2 | green (1 test) | 2026-11-23 |
 `
@@ -64,13 +65,16 @@ func TestRewrite(t *testing.T) {
 		}
 	}
 	const head = "| Airflow | auth manager | day |\n|---|---|---|\n"
-	write("before\n<!-- compat -->\n" + head + "| 3.0.6 | simple | 1 |\n| 3.0.6 | fab | 1 |\n| 3.1.8 | simple | 1 |\n<!-- /compat -->\nafter\n")
+	write("before\n<!-- compat -->\n" + head +
+		"| 3.0.6 | simple | 1 |\n| 3.0.6 | fab | 1 |\n| 3.1.8 | simple | 1 |\n<!-- /compat -->\nafter\n")
 	for range 2 {
-		if err := rewrite(file, head+"| 3.2.2 | fab | 2 |\n| 3.2.2 | simple | 2 |\n| 3.0.6 | fab | 2 |\n| 3.0.6 | fab | 3 |\n"); err != nil {
+		rows := "| 3.2.2 | fab | 2 |\n| 3.2.2 | simple | 2 |\n| 3.0.6 | fab | 2 |\n| 3.0.6 | fab | 3 |\n"
+		if err := rewrite(file, head+rows); err != nil {
 			t.Fatal(err)
 		}
 	}
-	want := "before\n<!-- compat -->\n" + head + "| 3.0.6 | simple | 1 |\n| 3.0.6 | fab | 2 |\n| 3.0.6 | fab | 3 |\n| 3.1.8 | simple | 1 |\n" +
+	want := "before\n<!-- compat -->\n" + head +
+		"| 3.0.6 | simple | 1 |\n| 3.0.6 | fab | 2 |\n| 3.0.6 | fab | 3 |\n| 3.1.8 | simple | 1 |\n" +
 		"| 3.2.2 | simple | 2 |\n| 3.2.2 | fab | 2 |\n<!-- /compat -->\nafter\n"
 	if got, _ := os.ReadFile(file); string(got) != want {
 		t.Errorf("got %q", got)

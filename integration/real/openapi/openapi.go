@@ -115,7 +115,8 @@ const (
 	read direction = false
 )
 
-// schema compares two schemas. Each alternative (anyOf, oneOf) of the side that speaks must be one that the other knows.
+// schema compares two schemas. Each alternative (anyOf, oneOf) of the side that speaks must be one that the other
+// knows.
 func (c *comparison) schema(where string, d direction, client, server map[string]any) {
 	name, _ := client["$ref"].(string)
 	if name != "" {
@@ -209,8 +210,8 @@ func (c *comparison) required(where string, d direction, client, server []any) {
 	}
 }
 
-// alternatives returns what a value of a schema may be, by type. Objects that differ by a constant field (the actions of a
-// bulk request) are types of their own.
+// alternatives returns what a value of a schema may be, by type. Objects that differ by a constant field (the actions
+// of a bulk request) are types of their own.
 func (d Document) alternatives(schema map[string]any) map[string]map[string]any {
 	schema = d.resolve(schema)
 	all := map[string]map[string]any{}

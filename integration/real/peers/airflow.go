@@ -65,7 +65,9 @@ func newAirflow(dir, venv string, o Options, extra []string) (*Airflow, error) {
 }
 
 func (a *Airflow) writeHome(dir string) error {
-	for _, folder := range []string{a.Home, a.path("config"), a.DAGs, filepath.Join(dir, "home"), filepath.Join(dir, "tmp")} {
+	for _, folder := range []string{
+		a.Home, a.path("config"), a.DAGs, filepath.Join(dir, "home"), filepath.Join(dir, "tmp"),
+	} {
 		if err := os.MkdirAll(folder, 0o700); err != nil {
 			return err
 		}
@@ -136,7 +138,9 @@ func (a *Airflow) migrate(ctx context.Context) error {
 
 // start runs the three processes and waits until each reports to be healthy.
 func (a *Airflow) start(ctx context.Context) error {
-	for name, args := range map[string][]string{apiServer: a.apiServer(), "scheduler": {"--skip-serve-logs"}, "dag-processor": nil} {
+	for name, args := range map[string][]string{
+		apiServer: a.apiServer(), "scheduler": {"--skip-serve-logs"}, "dag-processor": nil,
+	} {
 		if err := a.startPart(name, args); err != nil {
 			return err
 		}
@@ -189,8 +193,10 @@ func (a *Airflow) StartStranger(ctx context.Context) (url string, err error) {
 	if err != nil {
 		return "", err
 	}
-	env := append(slices.Clone(a.env), "AIRFLOW__API_AUTH__JWT_SECRET="+rand.Text()+rand.Text()+rand.Text()) // the last one counts
-	p, err := start("airflow-stranger", filepath.Dir(a.Home), env, a.bin("airflow"), "api-server", "--host", "127.0.0.1", "--port", fmt.Sprint(port))
+	// the last one counts
+	env := append(slices.Clone(a.env), "AIRFLOW__API_AUTH__JWT_SECRET="+rand.Text()+rand.Text()+rand.Text())
+	p, err := start("airflow-stranger", filepath.Dir(a.Home), env, a.bin("airflow"), "api-server", "--host", "127.0.0.1",
+		"--port", fmt.Sprint(port))
 	if err != nil {
 		return "", err
 	}
@@ -279,13 +285,15 @@ const setXCom = `
 import os, psycopg2, sys
 connection = psycopg2.connect(os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].replace("+psycopg2", ""))
 cursor = connection.cursor()
-cursor.execute("UPDATE xcom SET value = %s WHERE dag_id = %s AND run_id = %s AND task_id = %s AND key = 'return_value'", sys.argv[1:])
+cursor.execute("UPDATE xcom SET value = %s WHERE dag_id = %s AND run_id = %s AND task_id = %s "
+               "AND key = 'return_value'", sys.argv[1:])
 if cursor.rowcount != 1: sys.exit("no such XCom")
 connection.commit()
 `
 
 // SetXCom changes what a task pushed as its result. It does so in the database: Airflow's API before 3.2 writes an XCom
-// as the JSON of its JSON, which a task then reads as a text (update_xcom_entry in api_fastapi/core_api/routes/public/xcom.py).
+// as the JSON of its JSON, which a task then reads as a text (update_xcom_entry in
+// api_fastapi/core_api/routes/public/xcom.py).
 func (a *Airflow) SetXCom(ctx context.Context, dag, run, task string, value any) error {
 	text, err := json.Marshal(value)
 	if err != nil {

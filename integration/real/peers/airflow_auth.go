@@ -72,12 +72,14 @@ func (s simple) prepare(_ context.Context, a *Airflow) error {
 type fab struct{}
 
 func (fab) users() map[string]string {
-	return map[string]string{"admin": "admin", "op": "refresher", "viewer": "viewer", "reader": "reader", "editor": "editor"}
+	return map[string]string{"admin": "admin", "op": "refresher", "viewer": "viewer", "reader": "reader",
+		"editor": "editor"}
 }
 
 // fabRoles are the roles of FAB's users; those in small letters are made here.
 func fabRoles() map[string]string {
-	return map[string]string{"admin": "Admin", "op": "ecr_refresh", "viewer": "Viewer", "reader": "ecr_reader", "editor": "ecr_editor"}
+	return map[string]string{"admin": "Admin", "op": "ecr_refresh", "viewer": "Viewer", "reader": "ecr_reader",
+		"editor": "ecr_editor"}
 }
 
 func (fab) settings() []string {

@@ -61,8 +61,8 @@ func patient(ctx context.Context, send func() error) (err error) {
 	return err
 }
 
-// As gives what calls the REST API as one of Users, who logs in at the first call: it sends in and decodes the answer into
-// out; either may be nil.
+// As gives what calls the REST API as one of Users, who logs in at the first call: it sends in and decodes the answer
+// into out; either may be nil.
 func (a *Airflow) As(user string) func(ctx context.Context, method, path string, in, out any) error {
 	return newRestClient(a.URL, a.Users[user]).call
 }
@@ -149,7 +149,8 @@ func (a *Airflow) Trigger(ctx context.Context, dag string) (string, error) {
 	if err := poll(ctx, "the DAG "+dag, parsed); err != nil {
 		return "", err
 	}
-	if err := a.rest.call(ctx, "PATCH", path+"?update_mask=is_paused", map[string]bool{"is_paused": false}, nil); err != nil {
+	if err := a.rest.call(ctx, "PATCH", path+"?update_mask=is_paused", map[string]bool{"is_paused": false},
+		nil); err != nil {
 		return "", err
 	}
 	var run struct {

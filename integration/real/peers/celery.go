@@ -123,7 +123,8 @@ func (c *celery) deploy(name, text string) error {
 // log reads the log of one try of a task where it was written. Airflow's API cannot show it: it asks every worker at
 // one port, and these workers share one machine.
 func (c *celery) log(dag, run, task string, try int) ([]map[string]any, error) {
-	name := filepath.Join("airflow", "logs", "dag_id="+dag, "run_id="+run, "task_id="+task, fmt.Sprintf("attempt=%d.log", try))
+	name := filepath.Join("airflow", "logs", "dag_id="+dag, "run_id="+run, "task_id="+task,
+		fmt.Sprintf("attempt=%d.log", try))
 	for _, w := range c.workers {
 		text, err := os.ReadFile(w.path(name))
 		if errors.Is(err, fs.ErrNotExist) {
@@ -242,7 +243,8 @@ func (w *Worker) enter(ctx context.Context, python string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	script := append([]string{"set -e", "umask 022", `echo "$0" >/proc/sys/kernel/hostname`}, expose(strings.Split(prefixes, "\n"), w.path("tmp"))...)
+	script := append([]string{"set -e", "umask 022", `echo "$0" >/proc/sys/kernel/hostname`},
+		expose(strings.Split(prefixes, "\n"), w.path("tmp"))...)
 	script = append(script, "cd "+quoted(w.Home), `exec setpriv --reuid "$0" --regid "$0" --init-groups -- "$@"`)
 	return []string{"unshare", "--mount", "--uts", "sh", "-c", strings.Join(script, "\n"), w.User}, nil
 }
@@ -257,7 +259,8 @@ func expose(trees []string, tmp string) (commands []string) {
 		}
 		held := quoted(filepath.Join(tmp, fmt.Sprint("hold-", i)))
 		hold = append(hold, "mkdir "+held, "mount --bind "+quoted(tree)+" "+held)
-		release = append(release, "mkdir -p "+quoted(tree), "mount --bind "+held+" "+quoted(tree), "umount "+held, "rmdir "+held)
+		release = append(release, "mkdir -p "+quoted(tree), "mount --bind "+held+" "+quoted(tree), "umount "+held,
+			"rmdir "+held)
 		if !slices.Contains(closed, above) {
 			closed = append(closed, above)
 		}

@@ -26,7 +26,8 @@ const longestSocket = 107
 func newDocker(dir string, env []string) (*Docker, error) {
 	socket := filepath.Join(dir, "docker.sock")
 	if len(socket) > longestSocket {
-		return nil, fmt.Errorf("the path %s is too long for a socket (%d bytes): choose a shorter folder", socket, longestSocket)
+		return nil, fmt.Errorf("the path %s is too long for a socket (%d bytes): choose a shorter folder", socket,
+			longestSocket)
 	}
 	return &Docker{Host: "unix://" + socket, Socket: socket, dir: dir, env: env}, nil
 }
@@ -58,7 +59,8 @@ func (d *Docker) Stop() {
 	if d.proc != nil {
 		d.proc.stop()
 		d.proc = nil
-		_ = syscall.Unmount(filepath.Join(d.path("exec"), "netns", "default"), syscall.MNT_DETACH) // mounted by containers alone
+		// mounted by containers alone
+		_ = syscall.Unmount(filepath.Join(d.path("exec"), "netns", "default"), syscall.MNT_DETACH)
 	}
 }
 

@@ -9,7 +9,8 @@ import (
 func (a *Airflow) MarkFailed(ctx context.Context, dag, run, task string) error {
 	path := runPath(dag, run) + "/taskInstances/" + task + "?update_mask=new_state"
 	return a.rest.call(ctx, "PATCH", path, map[string]any{
-		"new_state": "failed", "include_upstream": false, "include_downstream": false, "include_future": false, "include_past": false,
+		"new_state": "failed", "include_upstream": false, "include_downstream": false, "include_future": false,
+		"include_past": false,
 	}, nil)
 }
 

@@ -63,7 +63,8 @@ func Start(ctx context.Context, o Options) (*Peers, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(os.MkdirAll(o.Dir, 0o711), os.Chmod(o.Dir, 0o711)); err != nil { // PostgreSQL, as another user, passes through
+	// PostgreSQL, as another user, passes through
+	if err := errors.Join(os.MkdirAll(o.Dir, 0o711), os.Chmod(o.Dir, 0o711)); err != nil {
 		return nil, err
 	}
 	ctx, cancel := withDeadline(ctx, startWithin, "starting the peers")
@@ -78,7 +79,8 @@ func Start(ctx context.Context, o Options) (*Peers, error) {
 
 func (p *Peers) start(ctx context.Context, venv string, o Options) (err error) {
 	account := fmt.Sprint(200_000_000_000 + rand.Int64N(800_000_000_000))
-	p.Sandbox, err = sandbox.Start(sandbox.Options{Dir: filepath.Join(p.Dir, "sandbox"), Account: SandboxAccount, Region: Region})
+	p.Sandbox, err = sandbox.Start(sandbox.Options{Dir: filepath.Join(p.Dir, "sandbox"), Account: SandboxAccount,
+		Region: Region})
 	if err != nil {
 		return err
 	}
@@ -137,7 +139,8 @@ func (p *Peers) taskEnv(binary string) []string {
 	}
 }
 
-// CAFile is a PEM file with the certificates of the sandbox's proxy and of the real registries, for ECR_REFRESH_CA_FILE.
+// CAFile is a PEM file with the certificates of the sandbox's proxy and of the real registries, for
+// ECR_REFRESH_CA_FILE.
 func (p *Peers) CAFile() string { return filepath.Join(p.Dir, "ca.pem") }
 
 func (p *Peers) writeCAs() error {
@@ -193,7 +196,9 @@ func installed(release string) (string, error) {
 	}
 	venv := filepath.Join(cache, "ecr-refresh", "airflow-"+release)
 	var missing []string
-	for _, program := range []string{"dockerd", "docker-registry", "htpasswd", "redis-server", filepath.Join(venv, "bin", "airflow")} {
+	for _, program := range []string{
+		"dockerd", "docker-registry", "htpasswd", "redis-server", filepath.Join(venv, "bin", "airflow"),
+	} {
 		if _, err := exec.LookPath(program); err != nil {
 			missing = append(missing, program)
 		}
@@ -205,7 +210,8 @@ func installed(release string) (string, error) {
 		missing = append(missing, "root (a Docker Engine runs as root)")
 	}
 	if len(missing) > 0 {
-		return "", fmt.Errorf("the real peers need %s: run integration/real/peers/install.sh %s", strings.Join(missing, ", "), release)
+		return "", fmt.Errorf("the real peers need %s: run integration/real/peers/install.sh %s", strings.Join(missing, ", "),
+			release)
 	}
 	return venv, nil
 }

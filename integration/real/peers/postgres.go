@@ -75,7 +75,8 @@ func (p *postgres) start(ctx context.Context) error {
 	}
 	var err error
 	p.proc, err = startAs(p.owner, "postgres", filepath.Dir(p.dir), cleanEnv(),
-		filepath.Join(p.bin, "postgres"), "-D", filepath.Join(p.dir, "data"), "-k", p.dir, "-h", "127.0.0.1", "-p", strconv.Itoa(p.port),
+		filepath.Join(p.bin, "postgres"), "-D", filepath.Join(p.dir, "data"), "-k", p.dir, "-h", "127.0.0.1", "-p",
+		strconv.Itoa(p.port),
 		"-c", "fsync=off", "-c", "full_page_writes=off", "-c", "synchronous_commit=off", "-c", "max_connections=200")
 	if err != nil {
 		return err

@@ -68,7 +68,8 @@ func (p *process) guard() error {
 	}
 	defer stdin.Close()
 	p.pipe = pipe
-	p.guardian = exec.Command("sh", "-c", `read -r _; kill -TERM "-$1"; sleep 10; kill -KILL "-$1"`, "guardian", strconv.Itoa(p.pid))
+	p.guardian = exec.Command("sh", "-c", `read -r _; kill -TERM "-$1"; sleep 10; kill -KILL "-$1"`, "guardian",
+		strconv.Itoa(p.pid))
 	p.guardian.Stdin, p.guardian.SysProcAttr = stdin, &syscall.SysProcAttr{Setpgid: true}
 	return p.guardian.Start()
 }

@@ -19,7 +19,8 @@ func UserName(worker string) string { return userPrefix + strconv.Itoa(os.Getpid
 
 // addUser makes an OS user, who may speak to the Docker Engine where Debian's group for that exists.
 func addUser(ctx context.Context, name, home string) error {
-	argv := []string{"useradd", "--system", "--user-group", "--no-create-home", "--home-dir", home, "--shell", "/bin/sh", name}
+	argv := []string{"useradd", "--system", "--user-group", "--no-create-home", "--home-dir", home, "--shell", "/bin/sh",
+		name}
 	if _, err := user.LookupGroup("docker"); err == nil {
 		argv = append(argv, "--groups", "docker")
 	}

@@ -24,29 +24,32 @@ func certificates(peer string) (all []row) {
 		begins, ends time.Duration
 	}{
 		{"certificate of an unknown authority", "signed by unknown authority", false, "", -time.Hour, time.Hour},
-		{"certificate of another name", "certificate is valid for other.example.com", true, "other.example.com", -time.Hour, time.Hour},
+		{"certificate of another name", "certificate is valid for other.example.com", true, "other.example.com", -time.Hour,
+			time.Hour},
 		{"expired certificate", "certificate has expired or is not yet valid", true, "", -2 * time.Hour, -time.Hour},
 		{"certificate of the future", "certificate has expired or is not yet valid", true, "", time.Hour, 2 * time.Hour},
 	} {
-		all = append(all, row{peer: peer, fault: bad.fault, exit: 2, says: named(peer), because: bad.says, advises: "certificate", inject: func(s *setting) {
-			ca := s.newAuthority()
-			names := s.namesOfPeers()
-			if bad.name != "" {
-				names = []string{bad.name}
-			}
-			s.overTLS(peer, s.listenTLS(s.issue(ca, bad.begins, bad.ends, names...), func(*tls.Config) {}))
-			if !bad.known {
-				ca = s.newAuthority()
-			}
-			s.trust(ca)
-		}})
+		all = append(all, row{peer: peer, fault: bad.fault, exit: 2, says: named(peer), because: bad.says,
+			advises: "certificate", inject: func(s *setting) {
+				ca := s.newAuthority()
+				names := s.namesOfPeers()
+				if bad.name != "" {
+					names = []string{bad.name}
+				}
+				s.overTLS(peer, s.listenTLS(s.issue(ca, bad.begins, bad.ends, names...), func(*tls.Config) {}))
+				if !bad.known {
+					ca = s.newAuthority()
+				}
+				s.trust(ca)
+			}})
 	}
 	all = append(all, handshakes(peer)...)
 	if peer == "engine" {
 		all = append(all, goodCertificate())
 	}
 	if peer == "airflow" {
-		all = append(all, row{peer: peer, fault: "https where http is spoken", exit: 2, says: named(peer), inject: func(s *setting) { s.setenv("ECR_REFRESH_AIRFLOW_SCHEMA", "https") }})
+		all = append(all, row{peer: peer, fault: "https where http is spoken", exit: 2, says: named(peer),
+			inject: func(s *setting) { s.setenv("ECR_REFRESH_AIRFLOW_SCHEMA", "https") }})
 	}
 	return all
 }
@@ -68,14 +71,21 @@ func goodCertificate() row {
 // handshakes are peers that speak no TLS that the program does.
 func handshakes(peer string) (all []row) {
 	for fault, change := range map[string]func(*tls.Config){
-		"TLS 1.1":                       func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 },
-		"asks for a client certificate": func(c *tls.Config) { c.ClientAuth, c.ClientCAs = tls.RequireAndVerifyClientCert, x509.NewCertPool() },
+		"TLS 1.1": func(c *tls.Config) {
+			c.MinVersion, c.MaxVersion = tls.VersionTLS10,
+				tls.VersionTLS11
+		},
+		"asks for a client certificate": func(c *tls.Config) {
+			c.ClientAuth, c.ClientCAs = tls.RequireAndVerifyClientCert,
+				x509.NewCertPool()
+		},
 	} {
-		all = append(all, row{peer: peer, fault: fault, exit: 2, says: named(peer), because: "agree on TLS", advises: "TLS 1.2 or newer", inject: func(s *setting) {
-			ca := s.newAuthority()
-			s.overTLS(peer, s.listenTLS(s.issue(ca, -time.Hour, time.Hour, s.namesOfPeers()...), change))
-			s.trust(ca)
-		}})
+		all = append(all, row{peer: peer, fault: fault, exit: 2, says: named(peer), because: "agree on TLS",
+			advises: "TLS 1.2 or newer", inject: func(s *setting) {
+				ca := s.newAuthority()
+				s.overTLS(peer, s.listenTLS(s.issue(ca, -time.Hour, time.Hour, s.namesOfPeers()...), change))
+				s.trust(ca)
+			}})
 	}
 	return all
 }

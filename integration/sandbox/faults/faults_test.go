@@ -27,8 +27,8 @@ import (
 )
 
 const (
-	// limit is the --timeout of a row that waits in vain, and patience of the others, which end by themselves; grace is what
-	// a program may take beside it on a busy machine.
+	// limit is the --timeout of a row that waits in vain, and patience of the others, which end by themselves; grace is
+	// what a program may take beside it on a busy machine.
 	limit    = 1500 * time.Millisecond
 	patience = 20 * time.Second
 	grace    = 6 * time.Second
@@ -231,7 +231,8 @@ type process struct {
 func (s *setting) start(args ...string) *process {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), s.limit+2*grace)
-	p := &process{setting: s, cmd: exec.CommandContext(ctx, built(s.t), args...), began: time.Now(), ctx: ctx, cancel: cancel}
+	p := &process{setting: s, cmd: exec.CommandContext(ctx, built(s.t), args...), began: time.Now(), ctx: ctx,
+		cancel: cancel}
 	p.cmd.Dir, p.cmd.Env, p.cmd.Stdin = s.dir, s.env, s.stdin
 	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
 	if s.stdout != nil {
@@ -243,8 +244,8 @@ func (s *setting) start(args ...string) *process {
 	return p
 }
 
-// watchMemory reads the peak of a process until it ends. The channel receives that in KiB. (What wait4 reports of a child
-// is at least the peak of the process that started it, and this one holds all peers.)
+// watchMemory reads the peak of a process until it ends. The channel receives that in KiB. (What wait4 reports of a
+// child is at least the peak of the process that started it, and this one holds all peers.)
 func (p *process) watchMemory() <-chan int {
 	p.t.Helper()
 	status, err := os.Open(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))

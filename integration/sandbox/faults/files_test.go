@@ -16,10 +16,11 @@ import (
 // documents are exchange files and identities that somebody else could have had in hand.
 func documents() (all []row) {
 	add := func(fault, says string, change func(path string) error) {
-		all = append(all, row{peer: "files", fault: fault, exit: 2, says: says, root: strings.HasSuffix(fault, "of another user"), inject: func(s *setting) {
-			s.extracted()
-			must(s.t, change(s.path("one.json")))
-		}})
+		all = append(all, row{peer: "files", fault: fault, exit: 2, says: says,
+			root: strings.HasSuffix(fault, "of another user"), inject: func(s *setting) {
+				s.extracted()
+				must(s.t, change(s.path("one.json")))
+			}})
 	}
 	identity := func(change func(string) error) func(string) error {
 		return func(path string) error { return change(filepath.Dir(path) + "/state/ecr-refresh/identity") }
@@ -33,7 +34,8 @@ func documents() (all []row) {
 	add("document cut", "it is not a JSON object, or is cut", func(p string) error { return os.Truncate(p, 200) })
 	add("document empty", "document", func(p string) error { return os.Truncate(p, 0) })
 	add("document of 16 MiB", "longer than", func(p string) error { return os.Truncate(p, 16<<20) })
-	add("registry in the document altered", "it was altered", edit(`"registry_url":"https://123456789012`, `"registry_url":"https://210987654321`))
+	add("registry in the document altered", "it was altered",
+		edit(`"registry_url":"https://123456789012`, `"registry_url":"https://210987654321`))
 	add("expiry in the document altered", "it was altered", edit(`"expires_at":"20`, `"expires_at":"21`))
 	add("seal altered", "open seal", flip)
 	add("identity readable by others", "lets others at it", identity(chmod))
@@ -77,11 +79,14 @@ func flip(path string) error {
 // disks are places that take no file.
 func disks() (all []row) {
 	add := func(fault string, exit int, says string, inject, also func(*setting)) {
-		all = append(all, row{peer: "files", fault: fault, exit: exit, says: says, inject: inject, also: also, root: onDisk(fault)})
+		all = append(all, row{peer: "files", fault: fault, exit: exit, says: says, inject: inject, also: also,
+			root: onDisk(fault)})
 	}
 	args := func(s *setting, args ...string) { s.args = append([]string{"extract-ecr-token"}, args...) }
-	add("folder of --out is missing", 2, `write "nowhere/x.json": no such file or directory`, func(s *setting) { args(s, "--out", "nowhere/x.json") }, nil)
-	add("--out is a device", 2, `write "/dev/full": it is not a regular file`, func(s *setting) { args(s, "--out", "/dev/full") }, nil)
+	add("folder of --out is missing", 2, `write "nowhere/x.json": no such file or directory`,
+		func(s *setting) { args(s, "--out", "nowhere/x.json") }, nil)
+	add("--out is a device", 2, `write "/dev/full": it is not a regular file`,
+		func(s *setting) { args(s, "--out", "/dev/full") }, nil)
 	add("--out is a link", 0, "", func(s *setting) {
 		must(s.t, os.WriteFile(s.path("other"), []byte("mine"), 0o600))
 		must(s.t, os.Symlink("other", s.path("x.json")))
@@ -91,17 +96,22 @@ func disks() (all []row) {
 			s.t.Errorf("the link was followed: %v", err)
 		}
 	})
-	add("disk is full", 2, `write "full/x.json": no space left on device`, func(s *setting) { s.full(); args(s, "--out", "full/x.json") }, (*setting).wantOnlyFiller)
-	add("disk of the identity is full", 2, "no space left on device", func(s *setting) { s.setenv("XDG_STATE_HOME", s.full()); args(s) }, nil)
-	add("disk of --metrics-file is full", 0, "", func(s *setting) { s.full(); args(s, "--metrics-file", "full/x.prom") }, (*setting).wantOnlyFiller)
+	add("disk is full", 2, `write "full/x.json": no space left on device`,
+		func(s *setting) { s.full(); args(s, "--out", "full/x.json") }, (*setting).wantOnlyFiller)
+	add("disk of the identity is full", 2, "no space left on device",
+		func(s *setting) { s.setenv("XDG_STATE_HOME", s.full()); args(s) }, nil)
+	add("disk of --metrics-file is full", 0, "", func(s *setting) { s.full(); args(s, "--metrics-file", "full/x.prom") },
+		(*setting).wantOnlyFiller)
 	add("stdout is full", 2, "no space left on device", func(s *setting) {
 		full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 		must(s.t, err)
 		s.t.Cleanup(func() { full.Close() })
 		s.stdout = full
 	}, nil)
-	add("folder is read-only", 2, `write "fixed/x.json": read-only file system`, func(s *setting) { s.mount("fixed", "ro"); args(s, "--out", "fixed/x.json") }, nil)
-	add("folder of the identity is read-only", 2, "read-only file system", func(s *setting) { s.setenv("XDG_STATE_HOME", s.mount("fixed", "ro")); args(s) }, nil)
+	add("folder is read-only", 2, `write "fixed/x.json": read-only file system`,
+		func(s *setting) { s.mount("fixed", "ro"); args(s, "--out", "fixed/x.json") }, nil)
+	add("folder of the identity is read-only", 2, "read-only file system",
+		func(s *setting) { s.setenv("XDG_STATE_HOME", s.mount("fixed", "ro")); args(s) }, nil)
 	return all
 }
 
@@ -202,14 +212,19 @@ func (s *setting) killedWhileWriting() outcome {
 	s.good("update-docker-connection", "--in", "one.json")
 	s.wantAlone()
 	s.wantNoSecret()
-	s.t.Logf("%d kills: %d before the new document stood, %d after; %d drafts are left", kills, kills-replaced, replaced, len(left))
-	return outcome{exit: 137, error: fmt.Sprintf("%d kills, some before and some after the new document stood: it was whole each time, and the next run good", kills)}
+	s.t.Logf("%d kills: %d before the new document stood, %d after; %d drafts are left", kills, kills-replaced, replaced,
+		len(left))
+	return outcome{exit: 137, error: fmt.Sprintf("%d kills, some before and some after the new document stood: it was "+
+		"whole each time, and the next run good", kills)}
 }
 
 // clocks are clocks that differ, and what has grown old.
 func clocks() (all []row) {
-	for fault, ahead := range map[string]time.Duration{"an hour behind the peers": time.Hour, "an hour ahead of the peers": -time.Hour} {
-		all = append(all, row{peer: "clock", fault: fault, ahead: ahead, inject: func(s *setting) { s.args = []string{"run"} },
+	for fault, ahead := range map[string]time.Duration{
+		"an hour behind the peers": time.Hour, "an hour ahead of the peers": -time.Hour,
+	} {
+		all = append(all, row{peer: "clock", fault: fault, ahead: ahead,
+			inject: func(s *setting) { s.args = []string{"run"} },
 			also: func(s *setting) {
 				if s.password() != s.ECR.LastToken().Password {
 					s.t.Error("nothing was published")
@@ -217,13 +232,16 @@ func clocks() (all []row) {
 			}})
 	}
 	return append(all,
-		row{peer: "clock", fault: "document too old", exit: 2, says: "a newer run may have published since", inject: func(s *setting) {
-			s.extracted()
-			s.args = append(s.args, "--max-age", "1ns")
-		}},
-		row{peer: "clock", fault: "token that has expired", exit: 1, says: "it answered 403", inject: func(s *setting) { s.ECR.SetLife(-time.Hour) }},
-		row{peer: "clock", fault: "token that expires between the steps", exit: 1, says: "it answered 403", inject: func(s *setting) {
-			s.extracted()
-			s.ECR.ExpireTokens()
-		}})
+		row{peer: "clock", fault: "document too old", exit: 2, says: "a newer run may have published since",
+			inject: func(s *setting) {
+				s.extracted()
+				s.args = append(s.args, "--max-age", "1ns")
+			}},
+		row{peer: "clock", fault: "token that has expired", exit: 1, says: "it answered 403",
+			inject: func(s *setting) { s.ECR.SetLife(-time.Hour) }},
+		row{peer: "clock", fault: "token that expires between the steps", exit: 1, says: "it answered 403",
+			inject: func(s *setting) {
+				s.extracted()
+				s.ECR.ExpireTokens()
+			}})
 }

@@ -30,12 +30,13 @@ func answers(peer string) (all []row) {
 		if !other {
 			exit = 1
 		}
-		all = append(all, row{peer: peer, fault: name, exit: exit, says: named(peer), because: because, advises: advises, inject: func(s *setting) {
-			if f.Header.Get("Location") != "" {
-				f.Header.Set("Location", s.Trap.url+"/v2/")
-			}
-			s.peer(peer).Inject(f)
-		}})
+		all = append(all, row{peer: peer, fault: name, exit: exit, says: named(peer), because: because, advises: advises,
+			inject: func(s *setting) {
+				if f.Header.Get("Location") != "" {
+					f.Header.Set("Location", s.Trap.url+"/v2/")
+				}
+				s.peer(peer).Inject(f)
+			}})
 	}
 	const again = "again"
 	strange := stranger(peer)
@@ -43,22 +44,34 @@ func answers(peer string) (all []row) {
 	add("no answer", nil, "", "", sandbox.Fault{Drop: true})
 	add("hangs", nil, inVain, "", sandbox.Fault{Delay: time.Hour})
 	for _, status := range []int{429, 500, 502, 503, 504} {
-		add(fmt.Sprintf("answers %d", status), nil, fmt.Sprintf("answered %d", status), again, sandbox.Fault{Status: status, Body: "no"})
+		add(fmt.Sprintf("answers %d", status), nil, fmt.Sprintf("answered %d", status), again,
+			sandbox.Fault{Status: status, Body: "no"})
 	}
-	add("answers 429, Retry-After 1 s", nil, "answered 429", again, sandbox.Fault{Status: 429, Header: header("Retry-After", "1")})
-	add("answers 429, Retry-After an hour", nil, "answered 429", again, sandbox.Fault{Status: 429, Header: header("Retry-After", "3600")})
+	add("answers 429, Retry-After 1 s", nil, "answered 429", again,
+		sandbox.Fault{Status: 429, Header: header("Retry-After", "1")})
+	add("answers 429, Retry-After an hour", nil, "answered 429", again,
+		sandbox.Fault{Status: 429, Header: header("Retry-After", "3600")})
 	add("cut JSON", map[string]int{"airflow": 2, "registry": 0}, "JSON", strange,
-		sandbox.Fault{Status: 200, Header: header("Content-Type", "application/json"), Body: `{"authorizationData":[{"author`})
+		sandbox.Fault{Status: 200, Header: header("Content-Type", "application/json"),
+			Body: `{"authorizationData":[{"author`})
 	add("ends in the middle of the body", map[string]int{"registry": 0}, "", "",
-		sandbox.Fault{Status: 200, Header: header("Content-Type", "application/json", "Content-Length", "900"), Body: `{"authorizationData":[{"author`})
-	add("another content type", anotherProgram, "answered 200 with", strange, sandbox.Fault{Status: 200, Header: header("Content-Type", "text/plain"), Body: "hello"})
-	add("HTML of a proxy", anotherProgram, "answered 200 with", strange, sandbox.Fault{Status: 200, Header: header("Content-Type", "text/html"), Body: "<html>log in</html>"})
-	add("endless body", anotherProgram, "is longer than 1 MiB", "", sandbox.Fault{Status: 200, Header: header("Content-Type", "application/json"), Body: `{"a":"` + strings.Repeat("x", 1<<20), Endless: true})
+		sandbox.Fault{Status: 200, Header: header("Content-Type", "application/json", "Content-Length", "900"),
+			Body: `{"authorizationData":[{"author`})
+	add("another content type", anotherProgram, "answered 200 with", strange,
+		sandbox.Fault{Status: 200, Header: header("Content-Type", "text/plain"), Body: "hello"})
+	add("HTML of a proxy", anotherProgram, "answered 200 with", strange,
+		sandbox.Fault{Status: 200, Header: header("Content-Type", "text/html"), Body: "<html>log in</html>"})
+	add("endless body", anotherProgram, "is longer than 1 MiB", "",
+		sandbox.Fault{Status: 200, Header: header("Content-Type", "application/json"),
+			Body: `{"a":"` + strings.Repeat("x", 1<<20), Endless: true})
 	for _, status := range []int{302, 307} {
-		add(fmt.Sprintf("redirect (%d) to another host", status), map[string]int{"ecr": 2, "registry": 2, "airflow": 2, "engine": 2},
-			fmt.Sprintf("answered %d, a redirect to", status), "", sandbox.Fault{Status: status, Header: header("Location", "…")})
+		add(fmt.Sprintf("redirect (%d) to another host", status),
+			map[string]int{"ecr": 2, "registry": 2, "airflow": 2, "engine": 2},
+			fmt.Sprintf("answered %d, a redirect to", status), "",
+			sandbox.Fault{Status: status, Header: header("Location", "…")})
 	}
-	add("hostile words", map[string]int{"airflow": 2}, "", "", sandbox.Fault{Status: 400, Header: header("Content-Type", "application/json"), Body: hostile})
+	add("hostile words", map[string]int{"airflow": 2}, "", "",
+		sandbox.Fault{Status: 400, Header: header("Content-Type", "application/json"), Body: hostile})
 	for i := range all {
 		if all[i].fault == "hostile words" {
 			all[i].also = (*setting).wantTame
@@ -69,15 +82,20 @@ func answers(peer string) (all []row) {
 
 // stranger gives what the hint asks when another program answers in the place of a peer.
 func stranger(peer string) string {
-	return map[string]string{"ecr": "is AWS_ENDPOINT_URL or a proxy answering in ECR's place?", "airflow": "host, port and base path", "engine": "is this a Docker Engine?"}[peer]
+	return map[string]string{"ecr": "is AWS_ENDPOINT_URL or a proxy answering in ECR's place?",
+		"airflow": "host, port and base path", "engine": "is this a Docker Engine?"}[peer]
 }
 
-const hostile = `{"__type":"X","detail":"a \u001b[31mred\u001b[0m word\n::group::x\necr-refresh: error: forged","message":"a \u001b[31mred\u001b[0m word\n::group::x\necr-refresh: error: forged"}`
+const (
+	hostile      = `{"__type":"X","detail":"` + hostileWords + `","message":"` + hostileWords + `"}`
+	hostileWords = `a \u001b[31mred\u001b[0m word\n::group::x\necr-refresh: error: forged`
+)
 
 // wantTame: a server's words stay on the error's line, without a colour and without Airflow's marks.
 func (s *setting) wantTame() {
 	for _, text := range s.texts {
-		if strings.Contains(text, "\x1b") || strings.Contains(text, "[31m") || strings.Contains(text, "::group::") || strings.Contains(text, "\necr-refresh: error: forged") {
+		if strings.Contains(text, "\x1b") || strings.Contains(text, "[31m") || strings.Contains(text, "::group::") ||
+			strings.Contains(text, "\necr-refresh: error: forged") {
 			s.t.Errorf("a server's words do harm: %q", text)
 		}
 	}
@@ -91,8 +109,8 @@ func header(pairs ...string) http.Header {
 	return h
 }
 
-// network are faults of the way to a peer, most of them made by toxiproxy. ECR and the registries are reached through the
-// HTTPS proxy.
+// network are faults of the way to a peer, most of them made by toxiproxy. ECR and the registries are reached through
+// the HTTPS proxy.
 func network(peer string) (all []row) {
 	add := func(name, because string, inject func(*setting)) {
 		all = append(all, row{peer: peer, fault: name, exit: 1, says: named(peer), because: because, inject: inject})
@@ -100,9 +118,12 @@ func network(peer string) (all []row) {
 	toxic := func(toxic string) func(*setting) { return func(s *setting) { s.leadTo(peer, s.toxic(peer, toxic)) } }
 	add("connection refused", "", toxic(""))
 	add("reset", "connection reset", toxic(`{"type":"reset_peer","stream":"downstream","attributes":{"timeout":0}}`))
-	add("reset in the middle of the request", "", toxic(`{"type":"limit_data","stream":"upstream","attributes":{"bytes":40}}`))
-	add("reset in the middle of an answer", "", toxic(`{"type":"limit_data","stream":"downstream","attributes":{"bytes":90}}`))
-	add("slow drip", inVain, toxic(`{"type":"slicer","stream":"downstream","attributes":{"average_size":1,"size_variation":0,"delay":200000}}`))
+	add("reset in the middle of the request", "",
+		toxic(`{"type":"limit_data","stream":"upstream","attributes":{"bytes":40}}`))
+	add("reset in the middle of an answer", "",
+		toxic(`{"type":"limit_data","stream":"downstream","attributes":{"bytes":90}}`))
+	add("slow drip", inVain, toxic(`{"type":"slicer","stream":"downstream",`+
+		`"attributes":{"average_size":1,"size_variation":0,"delay":200000}}`))
 	add("silence", inVain, toxic(`{"type":"timeout","stream":"downstream","attributes":{"timeout":0}}`))
 	add("no such host", "", func(s *setting) { s.leadTo(peer, peer+".invalid:8080") })
 	all[len(all)-1].also = (*setting).wantNoProxy
@@ -153,12 +174,16 @@ func (s *setting) leadTo(peer, address string) {
 // withoutProxy: NO_PROXY names a host, and the proxy is not asked for it. The name is none that anybody has.
 func withoutProxy() (all []row) {
 	const suffix = "example.invalid"
-	target := `[{"connection_id":"docker_default","registry":"123456789012.dkr.ecr.us-east-1.` + suffix + `","partition_suffix":"` + suffix + `"%s}]`
-	for peer, more := range map[string]string{"ecr": "", "registry": `,"endpoint":"https://api.ecr.us-east-1.amazonaws.com"`} {
-		all = append(all, row{peer: peer, from: "ecr", fault: "NO_PROXY, and no such host", exit: 1, says: named(peer), inject: func(s *setting) {
-			s.setenv("NO_PROXY", "127.0.0.1,localhost,."+suffix)
-			s.setenv("AIRFLOW_VAR_ECR_TARGETS", fmt.Sprintf(target, more))
-		}, also: (*setting).wantNoProxy})
+	target := `[{"connection_id":"docker_default","registry":"123456789012.dkr.ecr.us-east-1.` + suffix +
+		`","partition_suffix":"` + suffix + `"%s}]`
+	for peer, more := range map[string]string{
+		"ecr": "", "registry": `,"endpoint":"https://api.ecr.us-east-1.amazonaws.com"`,
+	} {
+		all = append(all, row{peer: peer, from: "ecr", fault: "NO_PROXY, and no such host", exit: 1, says: named(peer),
+			inject: func(s *setting) {
+				s.setenv("NO_PROXY", "127.0.0.1,localhost,."+suffix)
+				s.setenv("AIRFLOW_VAR_ECR_TARGETS", fmt.Sprintf(target, more))
+			}, also: (*setting).wantNoProxy})
 	}
 	return all
 }

@@ -10,8 +10,8 @@ import (
 	"ecr-refresh/integration/sandbox"
 )
 
-// TestSecrets runs every command that calls a peer over every fault of that peer and of the way to it, at level debug, and
-// looks for every secret in all that was written.
+// TestSecrets runs every command that calls a peer over every fault of that peer and of the way to it, at level debug,
+// and looks for every secret in all that was written.
 func TestSecrets(t *testing.T) {
 	t.Parallel()
 	calling := callers(t)
@@ -115,8 +115,8 @@ func (s *setting) runs(args ...string) {
 	}
 }
 
-// TestPanicShowsNoSecret ends the program with the dump of all its goroutines, as a panic does, while it holds the token,
-// the login and the JWT.
+// TestPanicShowsNoSecret ends the program with the dump of all its goroutines, as a panic does, while it holds the
+// token, the login and the JWT.
 func TestPanicShowsNoSecret(t *testing.T) {
 	t.Parallel()
 	for peer, request := range map[string]string{

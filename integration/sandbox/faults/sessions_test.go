@@ -55,7 +55,8 @@ func waits(t *testing.T) (all []row) {
 // hanging is SIGTERM while a request waits for its answer.
 func hanging(peer, request string, f sandbox.Fault) row {
 	f.Method, f.Path, _ = strings.Cut(request, " ")
-	return row{peer: peer, from: "ecr", fault: "SIGTERM while it waits for " + strings.TrimSpace(request), exit: terminated, says: "ended by terminated",
+	return row{peer: peer, from: "ecr", fault: "SIGTERM while it waits for " + strings.TrimSpace(request),
+		exit: terminated, says: "ended by terminated",
 		inject: func(s *setting) {
 			s.args, s.limit = []string{"run", "--out", "r.json"}, 30*time.Second
 			s.peer(peer).Inject(f)

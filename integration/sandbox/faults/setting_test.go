@@ -135,8 +135,10 @@ func (s *setting) plant() {
 	admin, _ := s.Airflow.User("admin")
 	conn, _ := s.Airflow.Connection("docker_default")
 	s.proxyPassword = "proxy-" + rand.Text()
-	s.planted = []string{credentials.SecretAccessKey, credentials.SessionToken, user.Password, admin.Password, conn.Password, s.proxyPassword}
-	s.env = append(s.Environ(), "XDG_STATE_HOME="+s.path("state"), "ECR_REFRESH_ADMIN_LOGIN=admin", "ECR_REFRESH_ADMIN_PASSWORD="+admin.Password)
+	s.planted = []string{credentials.SecretAccessKey, credentials.SessionToken, user.Password, admin.Password,
+		conn.Password, s.proxyPassword}
+	s.env = append(s.Environ(), "XDG_STATE_HOME="+s.path("state"), "ECR_REFRESH_ADMIN_LOGIN=admin",
+		"ECR_REFRESH_ADMIN_PASSWORD="+admin.Password)
 	s.throughProxy(s.Proxy.URL().Host, s.proxyPassword)
 }
 

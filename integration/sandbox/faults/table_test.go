@@ -18,7 +18,8 @@ type seenTable struct {
 func (s *seenTable) add(r row, o outcome) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.rows = append(s.rows, fmt.Sprintf("| %s | %s | %d | %s | %s |", r.peer, r.fault, o.exit, cell(o.error), cell(o.hint)))
+	s.rows = append(s.rows, fmt.Sprintf("| %s | %s | %d | %s | %s |", r.peer, r.fault, o.exit, cell(o.error),
+		cell(o.hint)))
 }
 
 // cell is text, cut to what a reader needs.

@@ -25,8 +25,8 @@ type place struct {
 	at   int
 }
 
-// Of returns the pieces of secrets: as they are, URL-quoted, and as base64 of a text that has them at any offset. A secret
-// shorter than a piece is one piece; an empty one is none.
+// Of returns the pieces of secrets: as they are, URL-quoted, and as base64 of a text that has them at any offset. A
+// secret shorter than a piece is one piece; an empty one is none.
 func Of(secrets ...string) Pieces {
 	var p Pieces
 	p.Add(secrets...)
@@ -88,7 +88,8 @@ func (p Pieces) In(text string) int {
 	return -1
 }
 
-// shared returns how much of the form stands in text around i, where the block stands: the characters before i, and all.
+// shared returns how much of the form stands in text around i, where the block stands: the characters before i, and
+// all.
 func (p place) shared(text string, i int) (before, length int) {
 	for before < min(i, p.at) && text[i-before-1] == p.form[p.at-before-1] {
 		before++

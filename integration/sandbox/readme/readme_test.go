@@ -69,7 +69,8 @@ func runOnce(t *testing.T, box *sandbox.Sandbox, bin string, env []string) {
 	t.Helper()
 	document, err := command(bin, env, "extract-ecr-token").Output()
 	must(t, err)
-	published, err := command(bin, append(env, "ECR_REFRESH_DOCUMENT="+string(document)), "update-docker-connection").Output()
+	published, err := command(bin, append(env, "ECR_REFRESH_DOCUMENT="+string(document)),
+		"update-docker-connection").Output()
 	must(t, err)
 	box.Airflow.SetPool(sandbox.Pool{Name: "systemqueue", Slots: 5})
 	now := time.Now()

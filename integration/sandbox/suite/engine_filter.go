@@ -13,8 +13,8 @@ import (
 	"testing"
 )
 
-// EngineCalls returns the calls that step 3 needs of the Engine API. Who may use all of the socket is root on that host;
-// a filter before it may pass no more than these.
+// EngineCalls returns the calls that step 3 needs of the Engine API. Who may use all of the socket is root on that
+// host; a filter before it may pass no more than these.
 func EngineCalls() []string { return []string{"GET /version", "POST /auth"} }
 
 // EngineFilter starts a proxy before a Docker socket that passes some calls of any version of the API, and rejects all

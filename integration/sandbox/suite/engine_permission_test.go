@@ -23,15 +23,19 @@ func TestEngineSocketClosed(t *testing.T) {
 	env := append(box.Environ(), "XDG_STATE_HOME="+dir)
 	document, err := command(bin, env, "extract-ecr-token").Output()
 	must(t, err)
-	published, err := command(bin, append(env, "ECR_REFRESH_DOCUMENT="+string(document)), "update-docker-connection").Output()
+	published, err := command(bin, append(env, "ECR_REFRESH_DOCUMENT="+string(document)),
+		"update-docker-connection").Output()
 	must(t, err)
 
 	env = append(env, box.TaskEnviron("docker_default")...)
-	cmd := command(bin, append(env, "ECR_REFRESH_DOCUMENT="+string(published), "HOME=/nonexistent"), "test-docker-connection")
+	cmd := command(bin, append(env, "ECR_REFRESH_DOCUMENT="+string(published), "HOME=/nonexistent"),
+		"test-docker-connection")
 	must(t, os.Chmod(strings.TrimPrefix(box.Engine.Host(), "unix://"), 0))
 	asNobody(t, cmd, filepath.Dir(strings.TrimPrefix(box.Engine.Host(), "unix://")), box.Proxy.CAFile())
 	out, _ := cmd.CombinedOutput()
-	for _, words := range []string{"error: ask Docker Engine at ", "permission denied", "hint: let this user use the Engine's socket (group docker)"} {
+	for _, words := range []string{
+		"error: ask Docker Engine at ", "permission denied", "hint: let this user use the Engine's socket (group docker)",
+	} {
 		if !strings.Contains(string(out), words) {
 			t.Errorf("output does not contain %q:\n%s", words, out)
 		}
@@ -59,7 +63,8 @@ func asNobody(t *testing.T, cmd *exec.Cmd, paths ...string) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 }
 
-// TestEngineFilter: step 3 is green with the calls that it needs, and without one of them it reports that the filter rejected it.
+// TestEngineFilter: step 3 is green with the calls that it needs, and without one of them it reports that the filter
+// rejected it.
 func TestEngineFilter(t *testing.T) {
 	t.Parallel()
 	box, err := sandbox.Start(sandbox.Options{})

@@ -15,7 +15,8 @@ func Build(dir string) (string, error) {
 		return binary, nil
 	}
 	binary := filepath.Join(dir, "bin", "ecr-refresh")
-	build := exec.Command("go", "build", "-ldflags=-s -w", "-tags=urfave_cli_no_docs", "-o", binary, "ecr-refresh/cmd/ecr-refresh")
+	build := exec.Command("go", "build", "-ldflags=-s -w", "-tags=urfave_cli_no_docs", "-o", binary,
+		"ecr-refresh/cmd/ecr-refresh")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build ecr-refresh: %w\n%s", err, out)

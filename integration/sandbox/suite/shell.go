@@ -58,7 +58,8 @@ func (h Shell) Test(t *testing.T, env ...string) Outcome {
 // asTaskSeesIt returns the connection as the DAG renders it into the environment of step 3.
 func (h Shell) asTaskSeesIt(t *testing.T) []string {
 	const prefix = "ECR_REFRESH_DOCKER_"
-	return []string{prefix + "HOST=" + h.Host(), prefix + "LOGIN=AWS", prefix + "PASSWORD=" + h.Password(t, h.ConnectionID)}
+	return []string{prefix + "HOST=" + h.Host(), prefix + "LOGIN=AWS",
+		prefix + "PASSWORD=" + h.Password(t, h.ConnectionID)}
 }
 
 // Want fails unless the command ended with code and its log has all words.

@@ -114,7 +114,8 @@ func registryRejects(t *testing.T, h Shell) {
 
 func missing(t *testing.T, h Shell) {
 	h.Extract(t).Want(t, 0)
-	h.Update(t).Want(t, 2, `update connection "`+h.ConnectionID+`": airflow has no such connection`, "ecr-refresh: hint: create it")
+	h.Update(t).Want(t, 2, `update connection "`+h.ConnectionID+`": airflow has no such connection`,
+		"ecr-refresh: hint: create it")
 }
 
 func otherRegistry(t *testing.T, h Shell) {
