@@ -150,7 +150,7 @@ func (b bench) file(name string) (string, error) {
 	return string(text), err
 }
 
-// runOnce gives how long a run took, from the start of its first task to the end of its last.
+// runOnce returns how long a run took, from the start of its first task to the end of its last.
 func runOnce(ctx context.Context, p *peers.Peers, id string) (time.Duration, error) {
 	run, err := p.Airflow.Trigger(ctx, id)
 	if err != nil {

@@ -47,7 +47,7 @@ func (b bench) againstHelper(environ []string) (r helperRatio, err error) {
 	return r, nil
 }
 
-// ratios gives ours over the helper's wall time, without and with the check.
+// ratios returns ours over the helper's wall time, without and with the check.
 func (r helperRatio) ratios() (unchecked, checked float64) {
 	of := func(ours []usage) float64 {
 		all := make([]float64, len(ours))

@@ -11,19 +11,19 @@ import (
 	"time"
 )
 
-// ratio gives the baseline's time to parse its DAG over ours.
+// ratio returns the baseline's time to parse its DAG over ours.
 func ratio(parses [2][]float64) float64 { return median(parses[1]) / median(parses[0]) }
 
-// above gives the seconds of a DAG's run over those of three tasks that do nothing.
+// above returns the seconds of a DAG's run over those of three tasks that do nothing.
 func (m onAirflow) above(runs []float64) float64 { return median(runs) - median(m.floor) }
 
-// bulk gives one by one over ours, for the most connections.
+// bulk returns one by one over ours, for the most connections.
 func (m onAirflow) bulk() float64 {
 	last := len(m.n) - 1
 	return m.oneByOne[last] / m.oursUpdate[last].Wall.Seconds()
 }
 
-// ofCalls gives step 2 over its calls alone, for the most connections, by the fastest runs: what disturbs them is
+// ofCalls returns step 2 over its calls alone, for the most connections, by the fastest runs: what disturbs them is
 // Airflow's.
 func (m onAirflow) ofCalls() float64 { return m.mostUpdate / m.calls }
 

@@ -63,12 +63,13 @@ func (b *bench) trust() error {
 	return errors.New("this system has no file of certificates: install ca-certificates")
 }
 
-// trusting gives the environment of a process that trusts a file of certificates, in the words of Go and of Python.
+// trusting returns the environment of a process that trusts a file of certificates, under the names that Go and Python
+// read.
 func (b bench) trusting(file string) []string {
 	return append(b.peers.Environ(), "ECR_REFRESH_CA_FILE=", "SSL_CERT_FILE="+file, "REQUESTS_CA_BUNDLE="+file)
 }
 
-// ours gives the commands of the three steps.
+// ours returns the commands of the three steps.
 func (b bench) ours() (round, error) {
 	token, published := filepath.Join(b.dir, "token.json"), filepath.Join(b.dir, "published.json")
 	return b.round(b.trusting(b.trusted), [3][]string{
@@ -162,7 +163,7 @@ func (b bench) measure(environ []string, command ...string) (u usage, err error)
 	return u, nil
 }
 
-// output gives what a command prints.
+// output returns what a command prints.
 func (b bench) output(command ...string) (string, error) {
 	c := exec.Command(command[0], command[1:]...)
 	c.Env, c.Stderr = b.peers.Environ(), os.Stderr

@@ -58,7 +58,7 @@ func (r report) rows() []row {
 	return rows
 }
 
-// pick gives step i of each round; past the last step, the total.
+// pick returns step i of each round; past the last step, the total.
 func pick(rounds []round, i int) []usage {
 	picked := make([]usage, len(rounds))
 	for n, r := range rounds {
@@ -92,7 +92,7 @@ func fastest(all []usage) time.Duration {
 	return slices.Min(each(all, func(u usage) time.Duration { return u.Wall }))
 }
 
-// middle gives the median of each figure by itself.
+// middle returns the median of each figure by itself.
 func middle(all []usage) usage {
 	return usage{
 		Wall:   median(each(all, func(u usage) time.Duration { return u.Wall })),
@@ -138,7 +138,7 @@ func (r report) table() string {
 	return b.String()
 }
 
-// String gives the three cells of a side.
+// String returns the three cells of a side.
 func (u usage) String() string {
 	return fmt.Sprintf("%s ms\t%s ms\t%s MiB", milli(u.Wall), milli(u.CPU), mebi(u.Memory))
 }
@@ -147,7 +147,7 @@ func milli(d time.Duration) string { return fmt.Sprintf("%.1f", float64(d)/float
 
 func mebi(bytes int64) string { return fmt.Sprintf("%.1f", float64(bytes)/(1<<20)) }
 
-// check names every figure that misses its bar. Times are judged for all three steps together, memory for each step;
+// check names every figure that misses its bar. Times are checked for all three steps together, memory for each step;
 // wall time twice, so that a busy machine flatters nobody.
 func (r report) check() error {
 	var missed []error

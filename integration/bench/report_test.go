@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// made gives n rounds of which each step takes ms of wall and of CPU time.
+// made returns n rounds of which each step takes ms of wall and of CPU time.
 func made(n int, ms time.Duration, memory int64) (rounds []round) {
 	for range n {
 		u := usage{Wall: ms * time.Millisecond, CPU: ms * time.Millisecond, Memory: memory}
@@ -56,7 +56,7 @@ func TestCheckNamesEachMiss(t *testing.T) {
 		r := good()
 		c.make(&r)
 		if err := r.check(); err == nil || !strings.Contains(err.Error(), c.missed) {
-			t.Errorf("check says %v, want %q", err, c.missed)
+			t.Errorf("check reports %v, want %q", err, c.missed)
 		}
 	}
 }

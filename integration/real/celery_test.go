@@ -32,13 +32,13 @@ type celery struct {
 	dag  *dag
 }
 
-// spread copies the DAG and gives each step the queue of one worker.
+// spread copies the DAG and assigns each step to the queue of one worker.
 func (c *celery) spread(t *testing.T, name string, workers ...*peers.Worker) *dag {
 	t.Helper()
 	return c.copy(t, name, peers.SandboxHost, queues(workers...)...)
 }
 
-// queues is an edit that gives each step the queue of one worker.
+// queues is an edit that assigns each step to the queue of one worker.
 func queues(workers ...*peers.Worker) []string {
 	all := map[string]string{}
 	for i, task := range []string{extract, update, test} {
@@ -93,12 +93,12 @@ func (c *celery) keygen(t *testing.T) {
 	argv := watchArgv()
 	r, token := c.green(t, c.dag)
 	if got := recipient(t, r); got != recipientOfAll {
-		t.Errorf("the token is sealed to %s, want %s", got, recipientOfAll)
+		t.Errorf("the token is encrypted to %s, want %s", got, recipientOfAll)
 	}
 	wantNoPiece(t, "the argv of a process", argv(), token)
 }
 
-// green runs a DAG whose steps 1 and 3 belong to worker a and step 2 to worker b, and gives what it published.
+// green runs a DAG whose steps 1 and 3 belong to worker a and step 2 to worker b, and returns what it published.
 func (c *celery) green(t *testing.T, d *dag) (r run, token string) {
 	t.Helper()
 	r = d.run(t)
@@ -119,7 +119,7 @@ func (c *celery) dockerOperator(t *testing.T) {
 	d := c.dockerCopy(t, "spread", nil, queues(c.a, c.b, c.a)...)
 	r, _ := c.green(t, d)
 	if to := r.textDocument(t, extract)["recipient"]; to != c.identity.Recipient {
-		t.Errorf("the token is sealed to %v, want %s", to, c.identity.Recipient)
+		t.Errorf("the token is encrypted to %v, want %s", to, c.identity.Recipient)
 	}
 	r.wantNoPiece(t, c.identity.PrivateKey, c.Sandbox.ECR.Credentials().SecretAccessKey)
 	c.wantNoContainer(t, d.connection)
@@ -141,7 +141,7 @@ func (c *celery) setIdentity(t *testing.T) string {
 	return id.Recipient
 }
 
-// recipient tells to whom a run's token was sealed.
+// recipient returns the public key to which a run's token was encrypted.
 func recipient(t *testing.T, r run) string {
 	t.Helper()
 	to, _ := r.document(t, extract)["recipient"].(string)

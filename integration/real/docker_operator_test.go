@@ -112,7 +112,7 @@ type identity struct {
 	PrivateKey string `json:"ecr_refresh_private_key"`
 }
 
-// setUpDocker gives Airflow what the DAG with DockerOperator needs beside the other one's setup.
+// setUpDocker adds to Airflow what the DAG with DockerOperator needs beside the other one's setup.
 func (w *world) setUpDocker(t *testing.T) {
 	t.Helper()
 	keygen, err := exec.CommandContext(t.Context(), w.bin, "keygen", "--json").Output()
@@ -276,7 +276,7 @@ func (w *world) imageOneStream(t *testing.T) {
 	}
 }
 
-// imageProcessOne: the binary is process 1, whom the kernel gives no handlers of signals, and ends when it is told to.
+// imageProcessOne: the binary is process 1, for which the kernel has no default signal handlers, and ends on SIGTERM.
 func (w *world) imageProcessOne(t *testing.T) {
 	silent := newSilence(t)
 	c := w.container(t, "extract-ecr-token", map[string]string{

@@ -6,7 +6,7 @@ import (
 	"ecr-refresh/integration/real/peers"
 )
 
-// tokenRefused: the registry knows another password than the one AWS issues.
+// tokenRefused: the registry accepts another password than the one AWS issues.
 func (w *world) tokenRefused(t *testing.T) {
 	d := w.copy(t, "refused", w.Refusing.Host, append(withEnv(w.Moto.Environ()),
 		`"ecr_aws_account"`, `"moto_account"`,

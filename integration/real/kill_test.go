@@ -20,7 +20,7 @@ import (
 const (
 	// killLimit is what Airflow leaves a process between SIGTERM and SIGKILL.
 	killLimit = 5 * time.Second
-	// noticeLimit is how long Airflow may take until it tells the task: it asks for a task's state once a second here.
+	// noticeLimit is how long Airflow may take to notify the task: it polls a task's state once a second here.
 	noticeLimit = 4 * time.Second
 	// taskLimit is the execution_timeout of the copies that run into it. A call to Airflow gives up after ten seconds by
 	// itself.
@@ -105,7 +105,7 @@ func (d *dag) held(t *testing.T, g *gate) (before peers.Connection, r run) {
 	return before, run{world: d.world, dag: d.id, id: id}
 }
 
-// wantEnd waits until no process of the step is left, and tells when the call was hung up.
+// wantEnd waits until no process of the step is left, and returns when the call was hung up.
 func (d *dag) wantEnd(t *testing.T, g *gate, limit time.Duration) time.Time {
 	t.Helper()
 	deadline := time.After(limit)
@@ -138,7 +138,8 @@ func (d *dag) wantHarmless(t *testing.T, before peers.Connection, r run) {
 	}
 }
 
-// processes gives the command lines of all processes that serve a connection, by their environment: a zombie has none.
+// processes returns the command lines of all processes that serve a connection, by their environment: a zombie has
+// none.
 func processes(connection string) (found []string) {
 	files, _ := filepath.Glob("/proc/[0-9]*/environ")
 	for _, file := range files {
@@ -188,13 +189,13 @@ func newSilence(t *testing.T) *gate {
 // hold returns when the caller has hung up. The server sees that only once the request is read.
 func (g *gate) hold(r *http.Request) {
 	_, _ = io.Copy(io.Discard, r.Body)
-	tell(g.held)
+	send(g.held)
 	<-r.Context().Done()
-	tell(g.gone)
+	send(g.gone)
 }
 
-// tell sends the time, unless one was sent before.
-func tell(to chan<- time.Time) {
+// send sends the time, unless one was sent before.
+func send(to chan<- time.Time) {
 	select {
 	case to <- time.Now():
 	default:

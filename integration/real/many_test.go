@@ -37,7 +37,7 @@ func (w *world) many(t *testing.T) {
 	w.wantMany(t, tokens, r)
 }
 
-// setMany makes the connections, with a password that has grown old (one for all: see oldPasswords), and gives the
+// setMany makes the connections, with an old password (one for all: see oldPasswords), and returns the
 // targets list.
 func (w *world) setMany(t *testing.T) (targets []map[string]string) {
 	t.Helper()

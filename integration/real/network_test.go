@@ -16,7 +16,7 @@ import (
 	"ecr-refresh/integration/sandbox/suite"
 )
 
-// toxics are what is wrong with a way: "" is that nobody listens.
+// toxics returns network faults, as toxiproxy makes them: "" is that nobody listens.
 func toxics() map[string]string {
 	const slowDrip = `{"type":"slicer","stream":"downstream",` +
 		`"attributes":{"average_size":1,"size_variation":0,"delay":200000}}`
@@ -83,7 +83,8 @@ func (w *world) wayToEngine(t *testing.T, h suite.Shell, toxic string) {
 
 // wantFault runs a step over a bad way: one error line that names the peer and the object, a hint, an end in time. What
 // is only slow is green.
-func wantFault(t *testing.T, h suite.Shell, toxic string, step func(*testing.T, ...string) suite.Outcome, says string,
+func wantFault(t *testing.T, h suite.Shell, toxic string, step func(*testing.T, ...string) suite.Outcome,
+	message string,
 	env ...string) {
 	t.Helper()
 	if strings.Contains(toxic, "latency") {
@@ -92,14 +93,14 @@ func wantFault(t *testing.T, h suite.Shell, toxic string, step func(*testing.T, 
 	}
 	begin := time.Now()
 	o := step(t, append(env, "ECR_REFRESH_TIMEOUT=6s")...)
-	o.Want(t, 1, "ecr-refresh: error: "+says, "ecr-refresh: hint: ")
+	o.Want(t, 1, "ecr-refresh: error: "+message, "ecr-refresh: hint: ")
 	if n, took := strings.Count("\n"+o.Stderr, "\necr-refresh: error: "), time.Since(begin); n != 1 ||
 		took > 20*time.Second {
 		t.Errorf("%d error lines after %s:\n%s", n, took, o.Stderr)
 	}
 }
 
-// through puts toxiproxy before an address, and gives its own.
+// through puts toxiproxy before an address, and returns its own.
 func through(t *testing.T, upstream, toxic string) string {
 	t.Helper()
 	proxy := toxiproxy.NewProxy(toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()), "way",
@@ -132,7 +133,7 @@ func tunnel(t *testing.T, address string) string {
 	})
 }
 
-// toUnix gives a TCP address of a unix socket: toxiproxy speaks no other.
+// toUnix returns a TCP address of a unix socket: toxiproxy speaks no other.
 func toUnix(t *testing.T, socket string) string {
 	return serve(t, func(conn net.Conn) {
 		if up, err := net.Dial("unix", socket); err == nil {
@@ -141,7 +142,7 @@ func toUnix(t *testing.T, socket string) string {
 	})
 }
 
-// serve gives each connection to a handler until the test ends, and closes it behind it.
+// serve passes each connection to a handler until the test ends, and closes it afterwards.
 func serve(t *testing.T, handle func(net.Conn)) (address string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

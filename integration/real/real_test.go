@@ -43,7 +43,7 @@ func TestReal(t *testing.T) {
 			"viewer":                w.viewer,
 			"wrong password":        w.wrongPassword,
 			"old run cleared":       w.oldRunCleared,
-			"shadowed":              w.shadowed,
+			"overridden":            w.overridden,
 			"tested again later":    w.testedAgain,
 			"stale docker config":   w.staleConfig,
 			"helper docker config":  w.helperConfig,
@@ -110,7 +110,7 @@ func startEmpty(t *testing.T, workers ...string) *world {
 	must(t, err)
 	p, err := peers.Start(t.Context(), peers.Options{
 		Dir: dir, Airflow: os.Getenv("AIRFLOW"), AuthManager: os.Getenv("AUTH_MANAGER"), Workers: workers, Binary: bin,
-		Env: []string{"AIRFLOW_CONN_DOCKER_SHADOWED=docker://AWS:shadowing-password@" + peers.SandboxHost},
+		Env: []string{"AIRFLOW_CONN_DOCKER_OVERRIDDEN=docker://AWS:overriding-password@" + peers.SandboxHost},
 	})
 	must(t, err)
 	t.Cleanup(func() {
@@ -124,7 +124,7 @@ func startEmpty(t *testing.T, workers ...string) *world {
 
 func isFAB() bool { return os.Getenv("AUTH_MANAGER") == peers.FABAuthManager }
 
-// setUp gives Airflow the README's setup list, and what the copies need beside it.
+// setUp creates in Airflow what setup does, and what the copies of the DAG need besides.
 func (w *world) setUp(t *testing.T) {
 	ctx, a := t.Context(), w.Airflow
 	must(t, a.SetPool(ctx, "systemqueue", 8))
@@ -151,7 +151,7 @@ func (w *world) setAPIConnection(t *testing.T, id, user, password string) {
 	}))
 }
 
-// setDocker makes a connection as users have it, with a password that has grown old, and returns that password.
+// setDocker creates a connection as users have it, with an old password, and returns that password.
 func (w *world) setDocker(t *testing.T, id, host string) string {
 	t.Helper()
 	old := "old-password-" + rand.Text()
@@ -308,7 +308,7 @@ func (r run) wantLog(t *testing.T, task string, words ...string) {
 	log := r.log(t, task)
 	for _, w := range words {
 		if !strings.Contains(log, w) {
-			t.Errorf("the log of %s does not say %q:\n%s", task, w, log)
+			t.Errorf("the log of %s does not contain %q:\n%s", task, w, log)
 		}
 	}
 }

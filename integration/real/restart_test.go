@@ -39,8 +39,8 @@ func (w *world) restarted(t *testing.T) {
 	}
 }
 
-// oldPasswords gives n connections a password. It is one for all: Airflow's masker searches for every one that it has
-// seen, and on 3.0 takes minutes to learn a thousand.
+// oldPasswords returns n connections with a password. It is one for all: Airflow's masker searches for every one that
+// it has seen, and on 3.0 takes minutes to learn a thousand.
 func oldPasswords(n int) map[string]string {
 	old, password := map[string]string{}, "old-password-"+rand.Text()
 	for i := range n {
@@ -49,7 +49,7 @@ func oldPasswords(n int) map[string]string {
 	return old
 }
 
-// setRestarted gives Airflow the connections as they were.
+// setRestarted restores the connections as they were.
 func (w *world) setRestarted(t *testing.T, old map[string]string) {
 	t.Helper()
 	var all []peers.Connection
@@ -63,16 +63,16 @@ func (w *world) setRestarted(t *testing.T, old map[string]string) {
 }
 
 // wantEitherWay: what is not published has an error line that names Airflow, and holds the old password. (It may be
-// told of what is, too: the answer can be lost.) Where each has one, the step is red.
+// reported for what is, too: the answer can be lost.) Where each has one, the step is red.
 func (w *world) wantEitherWay(t *testing.T, o suite.Outcome, old map[string]string) {
 	t.Helper()
 	fresh := w.fresh(t, old)
 	t.Logf("exit code %d, %d of %d connections hold the new token", o.Code, fresh, len(old))
-	told := strings.Count(o.Stderr, "ecr-refresh: error: update connection ")
+	reported := strings.Count(o.Stderr, "ecr-refresh: error: update connection ")
 	switch {
-	case told < len(old)-fresh:
-		t.Errorf("%d errors are told of %d connections that are not published:\n%s", told, len(old)-fresh, o.Stderr)
-	case told == len(old):
+	case reported < len(old)-fresh:
+		t.Errorf("%d errors are reported for %d connections that are not updated:\n%s", reported, len(old)-fresh, o.Stderr)
+	case reported == len(old):
 		o.Want(t, 1, "airflow", "ecr-refresh: hint: check that Airflow's API server runs")
 	default:
 		o.Want(t, 0)
@@ -135,7 +135,7 @@ func (c *running) await(t *testing.T, words string) {
 	t.Helper()
 	for end := time.Now().Add(time.Minute); !strings.Contains(c.stderr.String(), words); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("it does not say %q:\n%s", words, c.stderr.String())
+			t.Fatalf("it does not contain %q:\n%s", words, c.stderr.String())
 		}
 	}
 }

@@ -86,8 +86,9 @@ func (w *world) noSecretLeft(t *testing.T) {
 	}
 }
 
-// keepsSecrets tells the files whose purpose is to hold a secret. containerd's database is one of them: a container's
-// environment stands in it, in pages that it frees and does not overwrite. wantEngineClosed says who can read it.
+// keepsSecrets reports whether a file's purpose is to hold a secret. containerd's database is one of them: a
+// container's environment stands in it, in pages that it frees and does not overwrite. wantEngineClosed says who can
+// read it.
 func keepsSecrets(path string) bool {
 	return filepath.Base(path) == "passwords.json" || strings.HasSuffix(path, "/io.containerd.metadata.v1.bolt/meta.db")
 }

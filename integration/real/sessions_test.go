@@ -36,8 +36,8 @@ func (w *world) revoked(t *testing.T) {
 	}
 }
 
-// takes tells whether Airflow takes a JWT of a user who may read connections: one that is revoked gets 403, as a user
-// without the right does.
+// takes reports whether Airflow accepts a JWT of a user who may read connections: one that is revoked gets 403, as a
+// user without the right does.
 func (w *world) takes(t *testing.T, authorization string) bool {
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.Airflow.URL+"/api/v2/connections?limit=1", nil)
 	must(t, err)
@@ -48,7 +48,8 @@ func (w *world) takes(t *testing.T, authorization string) bool {
 	return resp.StatusCode == http.StatusOK
 }
 
-// revokes tells the releases whose logout revokes a JWT: 3.2 brought the table for it. Before, one is good for a day.
+// revokes reports whether the logout of a release revokes a JWT: 3.2 brought the table for it. Before, one is valid for
+// a day.
 func revokes(release string) bool {
 	return !strings.HasPrefix(release, "3.0.") && !strings.HasPrefix(release, "3.1.")
 }

@@ -34,7 +34,7 @@ func TestRealSetup(t *testing.T) {
 		t.Error("Airflow's stored password is not ECR's token")
 	}
 	if r.document(t, extract)["recipient"] != w.variable(t, "ecr_refresh_recipient") {
-		t.Error("step 1 did not seal to the recipient that setup stored")
+		t.Error("step 1 did not encrypt to the recipient that setup stored")
 	}
 	s.wantAll(t, s.run(t, 0), "there")
 
@@ -72,7 +72,7 @@ func (s setupSite) run(t *testing.T, code int, options ...string) (answer setupA
 	return answer
 }
 
-// output runs setup, which must end with code, and gives what it wrote.
+// output runs setup, which must end with code, and returns what it wrote.
 func (s setupSite) output(t *testing.T, code int, options ...string) (stdout, stderr string) {
 	t.Helper()
 	account, admin := s.Airflow.Users[s.user], s.Airflow.Users["admin"]
@@ -209,7 +209,7 @@ func (w *world) keepKey(t *testing.T) {
 	w.secrets.add(w.variable(t, "ecr_refresh_private_key"))
 }
 
-// variable gives a Variable's value as the command line of Airflow does.
+// variable returns a Variable's value as the command line of Airflow does.
 func (w *world) variable(t *testing.T, key string) string {
 	t.Helper()
 	out, err := w.Airflow.CLI(t.Context(), "variables", "get", key)

@@ -10,10 +10,10 @@ import (
 	"ecr-refresh/integration/real/peers"
 )
 
-// shadowed: tasks read AIRFLOW_CONN_DOCKER_SHADOWED of the workers before the database, where the token is.
-func (w *world) shadowed(t *testing.T) {
-	d := w.copy(t, "shadowed", peers.SandboxHost)
-	d.run(t).wantRed(t, test, "2", "shadowed", "AIRFLOW_CONN_DOCKER_SHADOWED")
+// overridden: tasks read AIRFLOW_CONN_DOCKER_OVERRIDDEN of the workers before the database, where the token is.
+func (w *world) overridden(t *testing.T) {
+	d := w.copy(t, "overridden", peers.SandboxHost)
+	d.run(t).wantRed(t, test, "2", "shadowed", "AIRFLOW_CONN_DOCKER_OVERRIDDEN")
 }
 
 // testedAgain: step 3 of an old run is run again after a newer run has published. It compares with what was published
@@ -24,7 +24,7 @@ func (w *world) testedAgain(t *testing.T) {
 	first.wantGreen(t)
 	d.run(t).wantGreen(t)
 
-	// An hour passes: in the old run's document, since in Airflow's own books no clock can be moved.
+	// An hour passes: in the old run's document, since Airflow's clock cannot be moved.
 	doc := first.document(t, update)
 	for _, c := range doc["connections"].([]any) {
 		c.(map[string]any)["published_at"] = time.Now().Add(-time.Hour).UTC().Format(time.RFC3339)

@@ -90,7 +90,7 @@ func chromiumOptions(dir, proxy string) []chromedp.ExecAllocatorOption {
 	return options
 }
 
-// do runs one action with a deadline; a failure tells what the page shows.
+// do runs one action with a deadline; a failure logs what the page shows.
 func do[T any](t *testing.T, b *browser, what string, action chromedp.Action[T]) T {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, pageLimit)
@@ -218,7 +218,7 @@ func (b *browser) picture(t *testing.T, name, xpath string) {
 	must(t, os.WriteFile(filepath.Join(folder, name), shot, 0o644))
 }
 
-// resize gives the window another height.
+// resize sets the height of the window.
 func (b *browser) resize(t *testing.T, height int64) {
 	t.Helper()
 	do(t, b, "resize the window", chromedp.EmulateViewport(windowWidth, height))

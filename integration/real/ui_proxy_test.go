@@ -50,7 +50,7 @@ func startRecorder(t *testing.T, airflow string) *recorder {
 	return r
 }
 
-// ServeHTTP passes a call to Airflow on, and refuses any other.
+// ServeHTTP passes a call to Airflow on, and rejects any other.
 func (r *recorder) ServeHTTP(w http.ResponseWriter, call *http.Request) {
 	if call.Method == http.MethodConnect || call.URL.Host != r.airflow {
 		http.Error(w, "only Airflow is reached from here", http.StatusForbidden)
@@ -108,7 +108,7 @@ func (r *recorder) triggered() (id string, n int) {
 	return id, n
 }
 
-// wantNoError fails when Airflow refused a call, or failed at one. Before the login it refuses them all.
+// wantNoError fails when Airflow rejected a call, or failed at one. Before the login it rejects them all.
 func (r *recorder) wantNoError(t *testing.T) {
 	t.Helper()
 	r.each(func(a *answer, body string) {

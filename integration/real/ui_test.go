@@ -39,7 +39,7 @@ type ui struct {
 	*browser
 }
 
-// setKeys gives Airflow the two Variables that keygen prints: the private key is one more secret on its way.
+// setKeys sets the two Variables that keygen prints: the private key is one more secret on its way.
 func (w *world) setKeys(t *testing.T) {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), w.bin, "keygen", "--json").Output()
@@ -121,7 +121,7 @@ func (u *ui) dryRun(t *testing.T) {
 		t.Errorf("the API's client reads the dry run as %+v", run)
 	}
 	u.secrets.add(u.newestToken(t))
-	u.tasks(t, id, "dry run: connection", "Docker Engine") // which refuses the old passwords, and that is no error
+	u.tasks(t, id, "dry run: connection", "Docker Engine") // which rejects the old passwords, and that is no error
 }
 
 // runInAPI is a run as our client reads it.

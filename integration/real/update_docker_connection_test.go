@@ -34,7 +34,7 @@ func (w *world) wrongPassword(t *testing.T) {
 	d.wantOld(t)
 }
 
-// noAPIConnection: without airflow-api, all that it should give is named at once.
+// noAPIConnection: without airflow-api, all that is missing is named at once.
 func (w *world) noAPIConnection(t *testing.T) {
 	d := w.copy(t, "no_api", peers.SandboxHost, `"airflow-api"`, `"no-such-connection"`)
 	d.run(t).wantRed(t, update, "2", "ECR_REFRESH_AIRFLOW_HOST", "ECR_REFRESH_AIRFLOW_LOGIN",

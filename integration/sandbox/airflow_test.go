@@ -13,7 +13,7 @@ import (
 
 const jsonType = "application/json"
 
-// login gives the Authorization header of a user.
+// login returns the Authorization header of a user.
 func login(t *testing.T, s *sandbox.Sandbox, name string) string {
 	t.Helper()
 	user, _ := s.Airflow.User(name)

@@ -11,7 +11,7 @@ import (
 // redactedValue is what Airflow shows instead of a secret, and takes as "keep what is stored".
 const redactedValue = "***"
 
-// fields gives the connection as the API spells it, in clear.
+// fields returns the connection as the API spells it, in clear.
 func (c Connection) fields() map[string]any {
 	fields := map[string]any{"connection_id": c.ID, "conn_type": c.Type, "port": nil, "team_name": nil}
 	for name, value := range map[string]string{"description": c.Description, "host": c.Host, "login": c.Login,
@@ -27,7 +27,7 @@ func (c Connection) fields() map[string]any {
 	return fields
 }
 
-// redacted gives the connection as Airflow shows it: no password, and an extra without secrets.
+// redacted returns the connection as Airflow shows it: no password, and an extra without secrets.
 func (c Connection) redacted() map[string]any {
 	fields := c.fields()
 	if c.Password != "" {
@@ -65,7 +65,7 @@ func (c Connection) redact(key string, value any) any {
 	return value
 }
 
-// hiding gives the key that decides over a value: everything below a sensitive key is hidden.
+// hiding returns the key that decides over a value: everything below a sensitive key is hidden.
 func hiding(outer, inner string) string {
 	if sensitive(outer) {
 		return outer
@@ -73,7 +73,7 @@ func hiding(outer, inner string) string {
 	return inner
 }
 
-// sensitive tells whether Airflow hides the value of a key of this name.
+// sensitive reports whether Airflow hides the value of a key of this name.
 func sensitive(key string) bool {
 	key = regexp.MustCompile(`\W+`).ReplaceAllString(strings.ToLower(key), "_")
 	return slices.ContainsFunc([]string{
@@ -90,8 +90,8 @@ type entity map[string]any
 
 func (e entity) id() string { return e["connection_id"].(string) }
 
-// updated gives c with the fields that were sent. A null wipes a field, but not the password: Airflow takes null and ""
-// as nothing to do, and reports success.
+// updated returns c with the fields that were sent. A null wipes a field, but not the password: Airflow takes null and
+// "" as nothing to do, and reports success.
 func (c Connection) updated(e entity) Connection {
 	for name, field := range map[string]*string{"conn_type": &c.Type, "description": &c.Description, "host": &c.Host,
 		"login": &c.Login, "schema": &c.Schema, "extra": &c.Extra} {
@@ -156,8 +156,8 @@ func notAnObject(input any, loc ...any) []invalid {
 		input, nil}}
 }
 
-// validateBulk gives the entities of each action, or the problems in Airflow's words. An action that the stand-in does
-// not know is not known: it plays updates alone.
+// validateBulk returns the entities of each action, or the problems in Airflow's words. An action that the stand-in
+// does not know is not known: it plays updates alone.
 func validateBulk(body any) (actions [][]entity, problems []invalid, known bool) {
 	top, ok := body.(map[string]any)
 	if !ok {
@@ -198,7 +198,7 @@ func validateUpdate(action map[string]any, loc ...any) (entities []entity, probl
 		[]string{"action", "entities", "update_mask", "action_on_non_existence"}, loc...)...)
 }
 
-// skips tells whether action i of a valid body skips what is missing.
+// skips reports whether action i of a valid body skips what is missing.
 func skips(body any, i int) bool {
 	action := body.(map[string]any)["actions"].([]any)[i].(map[string]any)
 	return action["action_on_non_existence"] == "skip"

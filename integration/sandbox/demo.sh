@@ -1,6 +1,6 @@
 #!/bin/sh
 # The three steps as Airflow runs them: three processes that share nothing but the documents. `make demo` runs this in
-# the sandbox; step 3 is handed the connection by the sandbox's Airflow, as a task is.
+# the sandbox; the sandbox's Airflow passes the connection to step 3, as it does to a task.
 set -eu
 cd "$(mktemp -d)"
 trap 'rm -rf "$PWD"' EXIT

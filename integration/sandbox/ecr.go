@@ -68,7 +68,7 @@ func newECR(opts Options) *ECR {
 	}
 }
 
-// Credentials gives the one identity that may call.
+// Credentials returns the one identity that may call.
 func (e *ECR) Credentials() aws.Credentials {
 	return locked(&e.state, func() aws.Credentials { return e.credentials })
 }
@@ -82,13 +82,13 @@ func (e *ECR) Deny(denied bool) { e.set(func() { e.denied = denied }) }
 // DenyBearerToken makes the identity lack the right to sts:GetServiceBearerToken, which ECR Public wants too.
 func (e *ECR) DenyBearerToken(denied bool) { e.set(func() { e.noBearer = denied }) }
 
-// ExpireSession makes the identity's session a thing of the past.
+// ExpireSession expires the identity's session.
 func (e *ECR) ExpireSession(expired bool) { e.set(func() { e.sessionExpired = expired }) }
 
-// Throttle refuses the next n calls for their rate.
+// Throttle rejects the next n calls for their rate.
 func (e *ECR) Throttle(n int) { e.set(func() { e.throttled = n }) }
 
-// SetLife sets how long tokens live from now on: 12 hours at first. A negative one issues tokens that are expired.
+// SetLife sets how long tokens are valid from now on: 12 hours at first. A negative one issues tokens that are expired.
 func (e *ECR) SetLife(life time.Duration) { e.set(func() { e.life = life }) }
 
 // SetUsername sets the user of the tokens issued from now on: "AWS" at first.
@@ -97,7 +97,7 @@ func (e *ECR) SetUsername(name string) { e.set(func() { e.username = name }) }
 // SetPassword sets the password of the tokens issued from now on. "" goes back to a new one each time.
 func (e *ECR) SetPassword(password string) { e.set(func() { e.password = password }) }
 
-// ExpireTokens ends the life of every token issued so far.
+// ExpireTokens expires every token issued so far.
 func (e *ECR) ExpireTokens() {
 	e.set(func() {
 		for password, token := range e.issued {
@@ -107,10 +107,10 @@ func (e *ECR) ExpireTokens() {
 	})
 }
 
-// Calls gives how many calls arrived, refused ones too.
+// Calls returns how many calls arrived, rejected ones too.
 func (e *ECR) Calls() int { return locked(&e.state, func() int { return e.calls }) }
 
-// LastToken gives the newest token, or the zero Token.
+// LastToken returns the newest token, or the zero Token.
 func (e *ECR) LastToken() Token { return locked(&e.state, func() Token { return e.last }) }
 
 func (e *ECR) set(set func()) { change(&e.state, set) }
@@ -147,16 +147,16 @@ func (e *ECR) getAuthorizationToken(w http.ResponseWriter, r *http.Request) {
 	if region == "" {
 		region, operation, service = publicHost(r.Host), getPublicToken, "ecr-public"
 	}
-	refusal := checkOperation(r, operation)
-	if refusal == nil {
-		_, refusal = e.checkSignature(r, body, region, service)
+	rejection := checkOperation(r, operation)
+	if rejection == nil {
+		_, rejection = e.checkSignature(r, body, region, service)
 	}
-	if refusal == nil {
-		refusal = locked(&e.state, func() *awsError { return e.checkRight(service) })
+	if rejection == nil {
+		rejection = locked(&e.state, func() *awsError { return e.checkRight(service) })
 	}
 	switch {
-	case refusal != nil:
-		refusal.write(w)
+	case rejection != nil:
+		rejection.write(w)
 	case service == "ecr":
 		e.respond(w, body, region, suffix)
 	default:
@@ -241,7 +241,7 @@ func requestID() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
-// awsError is a refusal in the words of AWS. All of them have status 400.
+// awsError is a rejection in the words of AWS. All of them have status 400.
 type awsError struct {
 	Type    string `json:"__type"`
 	Message string `json:"message"`
@@ -301,12 +301,12 @@ func parseSignature(header string) (signature, *awsError) {
 
 // checkSignature signs the request again with the secret that the caller must know, and compares.
 func (e *ECR) checkSignature(r *http.Request, body []byte, region, service string) (aws.Credentials, *awsError) {
-	got, refusal := parseSignature(r.Header.Get("Authorization"))
-	if refusal != nil {
-		return aws.Credentials{}, refusal
+	got, rejection := parseSignature(r.Header.Get("Authorization"))
+	if rejection != nil {
+		return aws.Credentials{}, rejection
 	}
-	if refusal := got.checkScope(r.Header, region, service, e.now().UTC()); refusal != nil {
-		return aws.Credentials{}, refusal
+	if rejection := got.checkScope(r.Header, region, service, e.now().UTC()); rejection != nil {
+		return aws.Credentials{}, rejection
 	}
 	credentials := e.identity(got.accessKeyID)
 	if credentials.AccessKeyID == "" || r.Header.Get("X-Amz-Security-Token") != credentials.SessionToken {
@@ -322,7 +322,7 @@ func (e *ECR) checkSignature(r *http.Request, body []byte, region, service strin
 	return credentials, nil
 }
 
-// identity gives the credentials of an access key: the one identity's, or those of a role that it assumed.
+// identity returns the credentials of an access key: the one identity's, or those of a role that it assumed.
 func (e *ECR) identity(accessKeyID string) aws.Credentials {
 	e.state.Lock()
 	defer e.state.Unlock()
@@ -366,7 +366,7 @@ func (s signature) checkScope(header http.Header, region, service string, now ti
 	return nil
 }
 
-// sign gives the signature that the request should carry, over the headers that the caller said it signed.
+// sign returns the signature that the request should carry, over the headers that the caller said it signed.
 func (s signature) sign(r *http.Request, body []byte, credentials aws.Credentials) (string, error) {
 	at, err := time.Parse(amzDate, r.Header.Get("X-Amz-Date"))
 	if err != nil {

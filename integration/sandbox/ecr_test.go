@@ -43,7 +43,7 @@ func TestECRGivesATokenThatTheRegistryTakes(t *testing.T) {
 		t.Error(got)
 	}
 	if got := data.ExpiresAt.Sub(now); got.Round(time.Second) != 12*time.Hour {
-		t.Errorf("lives %v", got)
+		t.Errorf("valid for %v", got)
 	}
 	pair, err := base64.StdEncoding.DecodeString(*data.AuthorizationToken)
 	username, password, _ := strings.Cut(string(pair), ":")

@@ -46,7 +46,7 @@ func newEngine(socket string, client *http.Client) *Engine {
 	return &Engine{socket: socket, client: client, version: "28.5.2", api: "1.51", minAPI: "1.24"}
 }
 
-// Host gives the Engine's address, as DOCKER_HOST wants it.
+// Host returns the Engine's address, as DOCKER_HOST wants it.
 func (e *Engine) Host() string { return "unix://" + e.socket }
 
 // SetVersion sets the Engine's version and the API versions that it speaks.
@@ -64,7 +64,7 @@ func (e *Engine) SetDown(down bool) error {
 	return e.listen()
 }
 
-// Logins gives the requests to /auth so far.
+// Logins returns the requests to /auth so far.
 func (e *Engine) Logins() []Login {
 	return locked(&e.state, func() []Login { return slices.Clone(e.logins) })
 }
@@ -170,7 +170,7 @@ func (e *Engine) auth(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, status, map[string]string{"IdentityToken": "", "Status": "Login Succeeded"})
 }
 
-// registryOf gives the host that an Engine asks for a server address: it ignores a path, and "" is Docker Hub.
+// registryOf returns the host that an Engine asks for a server address: it ignores a path, and "" is Docker Hub.
 func registryOf(address string) string {
 	if address == "" {
 		return dockerHub

@@ -13,7 +13,7 @@ type partition struct {
 	dualRegistry string // of dual-stack registries; "" where none is documented
 }
 
-// partitionOf gives the partition of a region. Regions xx-… are of one that no SDK knows.
+// partitionOf returns the partition of a region. Regions xx-… are of one that no SDK knows.
 func partitionOf(region string) partition {
 	for _, p := range []partition{
 		{"cn-", "amazonaws.com.cn", "api.amazonwebservices.com.cn", "on.amazonwebservices.com.cn"},
@@ -58,7 +58,7 @@ func ofNames(p partition) string          { return p.suffix }
 func ofDualStackAPIs(p partition) string  { return p.dualAPI }
 func ofDualStackHosts(p partition) string { return p.dualRegistry }
 
-// ecrHost gives the region in the name of an ECR API and the suffix of its registries, or nothing.
+// ecrHost returns the region in the name of an ECR API and the suffix of its registries, or nothing.
 func ecrHost(host string) (region, suffix string) {
 	region = regionIn(host, apiName, ofNames) + regionIn(host, dualStackAPIName, ofDualStackAPIs)
 	if region == "" {
@@ -67,12 +67,12 @@ func ecrHost(host string) (region, suffix string) {
 	return region, partitionOf(region).suffix
 }
 
-// publicHost gives the region in the name of an ECR Public API, or "".
+// publicHost returns the region in the name of an ECR Public API, or "".
 func publicHost(host string) string {
 	return regionIn(host, publicAPIName, ofNames) + regionIn(host, dualStackPublicName, ofDualStackAPIs)
 }
 
-// stsRegion gives the region in the name of a regional STS endpoint, or "".
+// stsRegion returns the region in the name of a regional STS endpoint, or "".
 func stsRegion(host string) string {
 	return regionIn(host, stsName, ofNames) + regionIn(host, stsName, ofDualStackAPIs)
 }
@@ -80,7 +80,7 @@ func stsRegion(host string) string {
 // publicRegistry is the region of the tokens that ECR Public's registries take.
 const publicRegistry = "public"
 
-// registryRegion gives the region in the name of a private registry, publicRegistry, or "".
+// registryRegion returns the region in the name of a private registry, publicRegistry, or "".
 func registryRegion(host string) string {
 	switch hostname(host) {
 	case "public.ecr.aws", "ecr-public.aws.com":

@@ -36,7 +36,7 @@ func newToken(t *testing.T, s *sandbox.Sandbox) sandbox.Token {
 	return s.ECR.LastToken()
 }
 
-func TestRegistryJudgesTheToken(t *testing.T) {
+func TestRegistryVerifiesTheToken(t *testing.T) {
 	s := start(t, sandbox.Options{})
 	token := newToken(t, s)
 	foreign := base64.StdEncoding.EncodeToString([]byte(`{"payload":"x"}`))

@@ -30,7 +30,7 @@ func start(t *testing.T, opts sandbox.Options) *sandbox.Sandbox {
 	return s
 }
 
-// do sends one request and gives status and body.
+// do sends one request and returns status and body.
 func do(t *testing.T, client *http.Client, request *http.Request) (*http.Response, string) {
 	t.Helper()
 	response, err := client.Do(request)

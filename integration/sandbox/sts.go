@@ -20,7 +20,7 @@ type AssumedRole struct {
 }
 
 // STS stands in for AWS's Security Token Service in every region: GetCallerIdentity and AssumeRole, by the query
-// protocol, signed by SigV4. ECR takes the credentials that it gives.
+// protocol, signed by SigV4. ECR accepts the credentials that it issues.
 type STS struct {
 	Faults
 	ecr *ECR
@@ -33,7 +33,7 @@ type STS struct {
 // SetExternalID makes roles want this external id.
 func (s *STS) SetExternalID(id string) { change(&s.state, func() { s.externalID = id }) }
 
-// Assumed gives the roles that were assumed so far.
+// Assumed returns the roles that were assumed so far.
 func (s *STS) Assumed() []AssumedRole {
 	return locked(&s.state, func() []AssumedRole { return slices.Clone(s.assumed) })
 }
@@ -49,13 +49,13 @@ func (s *STS) call(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 1<<20))
 	form, formErr := url.ParseQuery(string(body))
 	if err != nil || formErr != nil {
-		stsRefuse(w, awsErrorf("MalformedQueryString", "cannot read the request"))
+		stsReject(w, awsErrorf("MalformedQueryString", "cannot read the request"))
 		return
 	}
 	region := stsRegion(r.Host)
-	caller, refusal := s.ecr.checkSignature(r, body, region, "sts")
-	if refusal != nil {
-		stsRefuse(w, refusal)
+	caller, rejection := s.ecr.checkSignature(r, body, region, "sts")
+	if rejection != nil {
+		stsReject(w, rejection)
 		return
 	}
 	switch form.Get("Action") {
@@ -65,7 +65,7 @@ func (s *STS) call(w http.ResponseWriter, r *http.Request) {
 	case "AssumeRole":
 		s.assume(w, form, region, caller)
 	default:
-		stsRefuse(w, awsErrorf("InvalidAction", "Could not find operation"))
+		stsReject(w, awsErrorf("InvalidAction", "Could not find operation"))
 	}
 }
 
@@ -73,7 +73,7 @@ func (s *STS) assume(w http.ResponseWriter, form url.Values, region string, call
 	role := AssumedRole{Region: region, RoleARN: form.Get("RoleArn"), SessionName: form.Get("RoleSessionName"),
 		ExternalID: form.Get("ExternalId")}
 	if want := locked(&s.state, func() string { return s.externalID }); want != role.ExternalID && want != "" {
-		stsRefuse(w, awsErrorf("AccessDenied", "User: %s is not authorized to perform: sts:AssumeRole on resource: %s",
+		stsReject(w, awsErrorf("AccessDenied", "User: %s is not authorized to perform: sts:AssumeRole on resource: %s",
 			caller.AccessKeyID, role.RoleARN))
 		return
 	}
@@ -95,12 +95,12 @@ func stsAnswer(w http.ResponseWriter, action, result string) {
 		`<ResponseMetadata><RequestId>%[3]s</RequestId></ResponseMetadata></%[1]sResponse>`, action, result, requestID())
 }
 
-func stsRefuse(w http.ResponseWriter, x *awsError) {
-	type refusal struct {
+func stsReject(w http.ResponseWriter, x *awsError) {
+	type rejection struct {
 		XMLName xml.Name `xml:"ErrorResponse"`
 		Code    string   `xml:"Error>Code"`
 		Message string   `xml:"Error>Message"`
 	}
 	w.WriteHeader(http.StatusForbidden)
-	_ = xml.NewEncoder(w).Encode(refusal{Code: x.Type, Message: x.Message})
+	_ = xml.NewEncoder(w).Encode(rejection{Code: x.Type, Message: x.Message})
 }

@@ -37,7 +37,7 @@ func main() {
 	os.Exit(state.ExitCode())
 }
 
-// bytes gives a maximum resident set in bytes: getrusage counts kibibytes, but bytes on macOS.
+// bytes returns a maximum resident set in bytes: getrusage counts kibibytes, but bytes on macOS.
 func bytes(maxrss int64) int64 {
 	if runtime.GOOS == "darwin" || runtime.GOOS == "ios" {
 		return maxrss

@@ -110,7 +110,7 @@ func (l lab) up(ctx context.Context, args []string) error {
 	}
 }
 
-// spawn runs this program anew as the supervisor, in a session of its own; the channel gives its end.
+// spawn runs this program anew as the supervisor, in a session of its own; the channel receives its end.
 func (l lab) spawn(args []string) (<-chan error, error) {
 	self, err := os.Executable()
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 
 const dagID = "refresh_docker_token_v4"
 
-// supervise runs the peers until it is told to stop.
+// supervise runs the peers until SIGTERM or SIGINT.
 func (l lab) supervise(ctx context.Context) error {
 	p, err := peers.Start(ctx, peers.Options{Dir: l.dir, Airflow: l.airflow, Binary: l.bin})
 	if err != nil {

@@ -199,12 +199,12 @@ func (c *comparison) fields(where string, d direction, client, server map[string
 
 // required: a field that the server demands must be one that the client always sends, and the other way round.
 func (c *comparison) required(where string, d direction, client, server []any) {
-	demands, gives, words := client, server, "the field %v may be missing"
+	demands, offers, words := client, server, "the field %v may be missing"
 	if d == sent {
-		demands, gives, words = server, client, "it demands the field %v"
+		demands, offers, words = server, client, "it demands the field %v"
 	}
 	for _, field := range demands {
-		if !slices.Contains(gives, field) {
+		if !slices.Contains(offers, field) {
 			c.differs(where, words, field)
 		}
 	}
@@ -224,7 +224,7 @@ func (d Document) alternatives(schema map[string]any) map[string]map[string]any 
 	return all
 }
 
-// tag tells objects apart by their constant fields.
+// tag distinguishes objects by their constant fields.
 func tag(schema map[string]any) string {
 	text := ""
 	properties := object(schema["properties"])

@@ -83,7 +83,8 @@ const localSettings = "config/airflow_local_settings.py"
 
 // quietSupervisor keeps the secrets of all tasks out of the output of Airflow 3.0's scheduler. What supervises a task
 // there writes every message of the task at level DEBUG, whatever [logging] logging_level says (nobody configures
-// structlog in that process), and one of them is the rendered env before it is masked. The README tells to do the same.
+// structlog in that process), and one of them is the rendered env before it is masked. docs/deploy.md recommends the
+// same.
 const quietSupervisor = `import logging
 
 import structlog
@@ -185,7 +186,7 @@ func (a *Airflow) RestartAPIServer(ctx context.Context, signal syscall.Signal) e
 	return a.procs[len(a.procs)-1].ready(ctx, a.healthy)
 }
 
-// StartStranger starts one more API server, which signs and knows the JWTs of another secret, and gives its URL.
+// StartStranger starts one more API server, which signs and knows the JWTs of another secret, and returns its URL.
 func (a *Airflow) StartStranger(ctx context.Context) (url string, err error) {
 	ctx, cancel := withDeadline(ctx, startWithin, "starting another API server")
 	defer cancel()

@@ -129,7 +129,7 @@ func (a *Airflow) commands(ctx context.Context, commands [][]string) error {
 	return nil
 }
 
-// newLogins gives each user a password.
+// newLogins sets a password for each user.
 func newLogins(users map[string]string) map[string]Login {
 	logins := map[string]Login{}
 	for kind, user := range users {

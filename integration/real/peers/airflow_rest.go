@@ -29,7 +29,7 @@ type StatusError struct {
 	Body   string
 }
 
-// Error gives the status and the answer's own words.
+// Error returns the status and the answer's own words.
 func (e *StatusError) Error() string { return fmt.Sprintf("airflow answers %d: %s", e.Status, e.Body) }
 
 func newRestClient(base string, login Login) restClient {
@@ -61,7 +61,7 @@ func patient(ctx context.Context, send func() error) (err error) {
 	return err
 }
 
-// As gives what calls the REST API as one of Users, who logs in at the first call: it sends in and decodes the answer
+// As returns what calls the REST API as one of Users, who logs in at the first call: it sends in and decodes the answer
 // into out; either may be nil.
 func (a *Airflow) As(user string) func(ctx context.Context, method, path string, in, out any) error {
 	return newRestClient(a.URL, a.Users[user]).call
@@ -115,7 +115,7 @@ func decode(answer *http.Response, out any) error {
 	return json.Unmarshal(text, out)
 }
 
-// TaskInstance is what Airflow tells about one task of a run.
+// TaskInstance is what Airflow reports about one task of a run.
 type TaskInstance struct {
 	TaskID    string          `json:"task_id"`
 	State     string          `json:"state"`

@@ -107,7 +107,7 @@ func (c *celery) stop() {
 	_ = removeUsers(context.Background()) // whom it leaves, the next run removes
 }
 
-// deploy gives each worker its own copy of a DAG file.
+// deploy copies a DAG file to each worker.
 func (c *celery) deploy(name, text string) error {
 	if c == nil {
 		return nil

@@ -55,7 +55,7 @@ func editHosts(edit func(string) string) error {
 	return f.Truncate(int64(len(text)))
 }
 
-// hostsLines returns text without the marked lines whose process keep refuses.
+// hostsLines returns text without the marked lines whose process keep rejects.
 func hostsLines(text string, keep func(pid int) bool) string {
 	marked := regexp.MustCompile(`(?m)^.*` + regexp.QuoteMeta(hostsMarker) + `(\d+)\n?`)
 	return marked.ReplaceAllStringFunc(text, func(line string) string {

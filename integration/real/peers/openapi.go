@@ -8,7 +8,7 @@ import (
 	"ecr-refresh/integration/real/openapi"
 )
 
-// OpenAPI is what an Airflow release says about its own API.
+// OpenAPI is the description of its API that an Airflow release ships.
 type OpenAPI struct {
 	Core, Simple, FAB openapi.Document // the API itself, and the login of each auth manager
 	Client            openapi.Document // what our client is generated from

@@ -23,7 +23,7 @@ import (
 // Regions of the two real registries.
 const (
 	Region        = "us-east-1" // its registry accepts what moto issues
-	RefusedRegion = "eu-west-1" // its registry knows another password
+	RefusedRegion = "eu-west-1" // its registry accepts another password
 )
 
 // What the sandbox's ECR answers for, and tasks meet unless their environment leads them to moto. The account of the

@@ -20,7 +20,7 @@ type postgres struct {
 	bin, dir string
 	port     int
 	password string
-	owner    *syscall.Credential // PostgreSQL refuses to run as root
+	owner    *syscall.Credential // PostgreSQL does not run as root
 	proc     *process
 }
 

@@ -120,7 +120,7 @@ type final struct{ error }
 
 func (f final) Unwrap() error { return f.error }
 
-// poll calls probe until it returns nil or a final error, or until ctx ends: then the last error tells why.
+// poll calls probe until it returns nil or a final error, or until ctx ends: then it returns the last error.
 func poll(ctx context.Context, what string, probe func(context.Context) error) error {
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()

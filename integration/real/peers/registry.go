@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// Registry is a real docker-registry with TLS and Basic authentication, reached under the name that ECR gives an
+// Registry is a real docker-registry with TLS and Basic authentication, reached under the name that ECR has for an
 // account's registry in a region.
 type Registry struct {
 	Host     string // <account>.dkr.ecr.<region>.amazonaws.com

@@ -18,7 +18,7 @@ import (
 // goes on gets another error.
 func certificates(peer string) (all []row) {
 	for _, bad := range []struct {
-		fault, says  string
+		fault, error string
 		known        bool
 		name         string
 		begins, ends time.Duration
@@ -29,7 +29,7 @@ func certificates(peer string) (all []row) {
 		{"expired certificate", "certificate has expired or is not yet valid", true, "", -2 * time.Hour, -time.Hour},
 		{"certificate of the future", "certificate has expired or is not yet valid", true, "", time.Hour, 2 * time.Hour},
 	} {
-		all = append(all, row{peer: peer, fault: bad.fault, exit: 2, says: named(peer), because: bad.says,
+		all = append(all, row{peer: peer, fault: bad.fault, exit: 2, error: named(peer), because: bad.error,
 			advises: "certificate", inject: func(s *setting) {
 				ca := s.newAuthority()
 				names := s.namesOfPeers()
@@ -48,7 +48,7 @@ func certificates(peer string) (all []row) {
 		all = append(all, goodCertificate())
 	}
 	if peer == "airflow" {
-		all = append(all, row{peer: peer, fault: "https where http is spoken", exit: 2, says: named(peer),
+		all = append(all, row{peer: peer, fault: "https where http is spoken", exit: 2, error: named(peer),
 			inject: func(s *setting) { s.setenv("ECR_REFRESH_AIRFLOW_SCHEMA", "https") }})
 	}
 	return all
@@ -80,7 +80,7 @@ func handshakes(peer string) (all []row) {
 				x509.NewCertPool()
 		},
 	} {
-		all = append(all, row{peer: peer, fault: fault, exit: 2, says: named(peer), because: "agree on TLS",
+		all = append(all, row{peer: peer, fault: fault, exit: 2, error: named(peer), because: "agree on TLS",
 			advises: "TLS 1.2 or newer", inject: func(s *setting) {
 				ca := s.newAuthority()
 				s.overTLS(peer, s.listenTLS(s.issue(ca, -time.Hour, time.Hour, s.namesOfPeers()...), change))
@@ -129,7 +129,7 @@ func (s *setting) newAuthority() *sandbox.Authority {
 	return ca
 }
 
-// listenTLS serves TLS with a certificate, directly and behind CONNECT, and gives the port.
+// listenTLS serves TLS with a certificate, directly and behind CONNECT, and returns the port.
 func (s *setting) listenTLS(certificate *tls.Certificate, change func(*tls.Config)) (port string) {
 	config := &tls.Config{Certificates: []tls.Certificate{*certificate}}
 	change(config)
@@ -160,7 +160,7 @@ func shake(conn net.Conn, config *tls.Config) {
 		_, _ = io.WriteString(conn, "HTTP/1.1 200 Connection established\r\n\r\n")
 	}
 	_ = tls.Server(&sandbox.BufferedConn{Conn: conn, Reader: reader}, config).Handshake()
-	// What the client has sent already would turn the end into a reset, which may overtake what it is told.
+	// What the client has sent already would turn the end into a reset, which may overtake the alert.
 	_ = conn.SetReadDeadline(time.Now().Add(time.Second))
 	_, _ = io.Copy(io.Discard, reader)
 }

@@ -43,7 +43,7 @@ const (
 type row struct {
 	peer, fault string
 	exit        int
-	says        string // in the error line, at its beginning where it names peer and object
+	error       string // in the error line, at its beginning where it names peer and object
 	because     string // also in the error line
 	advises     string // in the hint
 	inject      func(*setting)
@@ -55,7 +55,7 @@ type row struct {
 	root        bool                   // root alone can make it: mounts a tmpfs, or gives a file away
 }
 
-// inVain is what a row says that ends at its deadline.
+// inVain is in the error of a row that ends at its deadline.
 const inVain = "no answer"
 
 // outcome is what a row came to.
@@ -180,8 +180,8 @@ func (r row) check(t *testing.T, s *setting, o outcome, p *process) {
 		t.Errorf("exit code %d, want %d:\n%s", o.exit, r.exit, stderr)
 	case o.took > s.limit+grace || o.exit == terminated && o.took > killLimit:
 		t.Errorf("took %s", o.took)
-	case r.exit != 0 && !(strings.Contains(o.error, r.says) && strings.Contains(o.error, r.because)):
-		t.Errorf("error is %q, want %q and %q in it", o.error, r.says, r.because)
+	case r.exit != 0 && !(strings.Contains(o.error, r.error) && strings.Contains(o.error, r.because)):
+		t.Errorf("error is %q, want %q and %q in it", o.error, r.error, r.because)
 	case r.exit != 0 && !strings.Contains(o.hint, r.advises):
 		t.Errorf("hint is %q, want %q in it", o.hint, r.advises)
 	case (r.exit == 1 || r.exit == 2) && o.hint == "":

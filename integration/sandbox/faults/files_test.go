@@ -13,10 +13,10 @@ import (
 	"time"
 )
 
-// documents are exchange files and identities that somebody else could have had in hand.
+// documents are result files and private keys that somebody else could have read or changed.
 func documents() (all []row) {
-	add := func(fault, says string, change func(path string) error) {
-		all = append(all, row{peer: "files", fault: fault, exit: 2, says: says,
+	add := func(fault, message string, change func(path string) error) {
+		all = append(all, row{peer: "files", fault: fault, exit: 2, error: message,
 			root: strings.HasSuffix(fault, "of another user"), inject: func(s *setting) {
 				s.extracted()
 				must(s.t, change(s.path("one.json")))
@@ -27,19 +27,19 @@ func documents() (all []row) {
 	}
 	chmod := func(path string) error { return os.Chmod(path, 0o644) }
 	chown := func(path string) error { return os.Chown(path, 65534, 65534) }
-	add("document readable by others", "lets others at it", chmod)
-	add("document is a link", "it is a symbolic link", link)
-	add("document of another user", "it belongs to user 65534", chown)
-	add("document is a pipe", "it is not a regular file", pipe)
-	add("document cut", "it is not a JSON object, or is cut", func(p string) error { return os.Truncate(p, 200) })
-	add("document empty", "document", func(p string) error { return os.Truncate(p, 0) })
-	add("document of 16 MiB", "longer than", func(p string) error { return os.Truncate(p, 16<<20) })
-	add("registry in the document altered", "it was altered",
+	add("result file readable by others", "lets others at it", chmod)
+	add("result file is a link", "it is a symbolic link", link)
+	add("result file of another user", "it belongs to user 65534", chown)
+	add("result file is a pipe", "it is not a regular file", pipe)
+	add("result file cut", "it is not a JSON object, or is cut", func(p string) error { return os.Truncate(p, 200) })
+	add("result file empty", "document", func(p string) error { return os.Truncate(p, 0) })
+	add("result file of 16 MiB", "longer than", func(p string) error { return os.Truncate(p, 16<<20) })
+	add("registry in the result altered", "it was altered",
 		edit(`"registry_url":"https://123456789012`, `"registry_url":"https://210987654321`))
-	add("expiry in the document altered", "it was altered", edit(`"expires_at":"20`, `"expires_at":"21`))
-	add("seal altered", "open seal", flip)
-	add("identity readable by others", "lets others at it", identity(chmod))
-	add("identity of another user", "it belongs to user 65534", identity(chown))
+	add("expiry in the result altered", "it was altered", edit(`"expires_at":"20`, `"expires_at":"21`))
+	add("encrypted token altered", "open seal", flip)
+	add("private key readable by others", "lets others at it", identity(chmod))
+	add("private key of another user", "it belongs to user 65534", identity(chown))
 	return all
 }
 
@@ -61,7 +61,7 @@ func edit(old, new string) func(string) error {
 	}
 }
 
-// flip changes one character in the middle of the seal.
+// flip changes one character in the middle of the encrypted token.
 func flip(path string) error {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -78,8 +78,8 @@ func flip(path string) error {
 
 // disks are places that take no file.
 func disks() (all []row) {
-	add := func(fault string, exit int, says string, inject, also func(*setting)) {
-		all = append(all, row{peer: "files", fault: fault, exit: exit, says: says, inject: inject, also: also,
+	add := func(fault string, exit int, message string, inject, also func(*setting)) {
+		all = append(all, row{peer: "files", fault: fault, exit: exit, error: message, inject: inject, also: also,
 			root: onDisk(fault)})
 	}
 	args := func(s *setting, args ...string) { s.args = append([]string{"extract-ecr-token"}, args...) }
@@ -98,7 +98,7 @@ func disks() (all []row) {
 	})
 	add("disk is full", 2, `write "full/x.json": no space left on device`,
 		func(s *setting) { s.full(); args(s, "--out", "full/x.json") }, (*setting).wantOnlyFiller)
-	add("disk of the identity is full", 2, "no space left on device",
+	add("disk of the private key is full", 2, "no space left on device",
 		func(s *setting) { s.setenv("XDG_STATE_HOME", s.full()); args(s) }, nil)
 	add("disk of --metrics-file is full", 0, "", func(s *setting) { s.full(); args(s, "--metrics-file", "full/x.prom") },
 		(*setting).wantOnlyFiller)
@@ -110,12 +110,12 @@ func disks() (all []row) {
 	}, nil)
 	add("folder is read-only", 2, `write "fixed/x.json": read-only file system`,
 		func(s *setting) { s.mount("fixed", "ro"); args(s, "--out", "fixed/x.json") }, nil)
-	add("folder of the identity is read-only", 2, "read-only file system",
+	add("folder of the private key is read-only", 2, "read-only file system",
 		func(s *setting) { s.setenv("XDG_STATE_HOME", s.mount("fixed", "ro")); args(s) }, nil)
 	return all
 }
 
-// onDisk tells the faults that take a disk of their own.
+// onDisk reports whether a fault needs a disk of its own.
 func onDisk(fault string) bool {
 	return strings.HasPrefix(fault, "disk ") || strings.HasSuffix(fault, "is read-only")
 }
@@ -131,7 +131,7 @@ func (s *setting) mount(name, options string) string {
 	return dir
 }
 
-// full gives a disk that has room for names, and none for a text.
+// full mounts a disk that has room for names and none for content.
 func (s *setting) full() string {
 	dir := s.mount("full", "size=64k,mode=700")
 	if err := os.WriteFile(dir+"/filler", make([]byte, 128<<10), 0o600); !errors.Is(err, syscall.ENOSPC) {
@@ -160,7 +160,7 @@ func atOnce() []row {
 		}}
 	}
 	extract := second("extract-ecr-token", "--out", "both.json")
-	extract.fault = "two at once, neither finds an identity: extract-ecr-token"
+	extract.fault = "two at once, neither finds a private key: extract-ecr-token"
 	both := extract.also
 	extract.also = func(s *setting) { both(s); s.good("update-docker-connection", "--in", "both.json") }
 	return []row{second("run", "--out", "both.json"), extract,
@@ -212,7 +212,8 @@ func (s *setting) killedWhileWriting() outcome {
 	s.good("update-docker-connection", "--in", "one.json")
 	s.wantAlone()
 	s.wantNoSecret()
-	s.t.Logf("%d kills: %d before the new document stood, %d after; %d drafts are left", kills, kills-replaced, replaced,
+	s.t.Logf("%d kills: %d before the new result was in place, %d after; %d temporary files are left", kills,
+		kills-replaced, replaced,
 		len(left))
 	return outcome{exit: 137, error: fmt.Sprintf("%d kills, some before and some after the new document stood: it was "+
 		"whole each time, and the next run good", kills)}
@@ -232,14 +233,14 @@ func clocks() (all []row) {
 			}})
 	}
 	return append(all,
-		row{peer: "clock", fault: "document too old", exit: 2, says: "a newer run may have published since",
+		row{peer: "clock", fault: "result too old", exit: 2, error: "a newer run may have published since",
 			inject: func(s *setting) {
 				s.extracted()
 				s.args = append(s.args, "--max-age", "1ns")
 			}},
-		row{peer: "clock", fault: "token that has expired", exit: 1, says: "it answered 403",
+		row{peer: "clock", fault: "token that has expired", exit: 1, error: "it answered 403",
 			inject: func(s *setting) { s.ECR.SetLife(-time.Hour) }},
-		row{peer: "clock", fault: "token that expires between the steps", exit: 1, says: "it answered 403",
+		row{peer: "clock", fault: "token that expires between the steps", exit: 1, error: "it answered 403",
 			inject: func(s *setting) {
 				s.extracted()
 				s.ECR.ExpireTokens()

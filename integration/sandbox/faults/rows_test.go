@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/Shopify/toxiproxy/v2"
@@ -13,7 +14,7 @@ import (
 	"ecr-refresh/integration/sandbox"
 )
 
-// named gives how an error line names a peer and the object.
+// named returns how an error line names a peer and the object.
 func named(peer string) string {
 	return map[string]string{
 		"ecr":      "extract token of account 123456789012 in us-east-1: ",
@@ -23,14 +24,14 @@ func named(peer string) string {
 	}[peer]
 }
 
-// answers are faults in what a peer says over HTTP. Exit codes that are not 1 are given by peer.
+// answers returns faults in what a peer answers over HTTP. exits has the exit codes that are not 1, by peer.
 func answers(peer string) (all []row) {
 	add := func(name string, exits map[string]int, because, advises string, f sandbox.Fault) {
 		exit, other := exits[peer]
 		if !other {
 			exit = 1
 		}
-		all = append(all, row{peer: peer, fault: name, exit: exit, says: named(peer), because: because, advises: advises,
+		all = append(all, row{peer: peer, fault: name, exit: exit, error: named(peer), because: because, advises: advises,
 			inject: func(s *setting) {
 				if f.Header.Get("Location") != "" {
 					f.Header.Set("Location", s.Trap.url+"/v2/")
@@ -80,7 +81,7 @@ func answers(peer string) (all []row) {
 	return all
 }
 
-// stranger gives what the hint asks when another program answers in the place of a peer.
+// stranger returns what the hint asks when another program answers in the place of a peer.
 func stranger(peer string) string {
 	return map[string]string{"ecr": "is AWS_ENDPOINT_URL or a proxy answering in ECR's place?",
 		"airflow": "host, port and base path", "engine": "is this a Docker Engine?"}[peer]
@@ -109,11 +110,11 @@ func header(pairs ...string) http.Header {
 	return h
 }
 
-// network are faults of the way to a peer, most of them made by toxiproxy. ECR and the registries are reached through
-// the HTTPS proxy.
+// network returns faults of the network before a peer, most of them made by toxiproxy. ECR and the registries are
+// reached through the HTTPS proxy.
 func network(peer string) (all []row) {
 	add := func(name, because string, inject func(*setting)) {
-		all = append(all, row{peer: peer, fault: name, exit: 1, says: named(peer), because: because, inject: inject})
+		all = append(all, row{peer: peer, fault: name, exit: 1, error: named(peer), because: because, inject: inject})
 	}
 	toxic := func(toxic string) func(*setting) { return func(s *setting) { s.leadTo(peer, s.toxic(peer, toxic)) } }
 	add("connection refused", "", toxic(""))
@@ -130,8 +131,11 @@ func network(peer string) (all []row) {
 	return all
 }
 
-// toxic puts toxiproxy between the program and a peer, and gives its address. Without a toxic nobody listens.
+// toxic puts toxiproxy between the program and a peer, and returns its address. Without a toxic nobody listens.
 func (s *setting) toxic(peer, toxic string) string {
+	if toxic == "" {
+		return s.closedPort()
+	}
 	upstream := s.Proxy.URL().Host
 	switch peer {
 	case "airflow":
@@ -142,14 +146,22 @@ func (s *setting) toxic(peer, toxic string) string {
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
 	proxy := toxiproxy.NewProxy(server, peer, "127.0.0.1:0", upstream)
 	must(s.t, proxy.Start())
-	if toxic == "" {
-		proxy.Stop()
-		return proxy.Listen
-	}
 	s.t.Cleanup(proxy.Stop)
 	_, err := proxy.Toxics.AddToxicJson(strings.NewReader(toxic))
 	must(s.t, err)
 	return proxy.Listen
+}
+
+// closedPort returns an address at which nobody listens, and no other row can: the port is bound.
+func (s *setting) closedPort() string {
+	socket, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+	must(s.t, err)
+	syscall.CloseOnExec(socket)
+	s.t.Cleanup(func() { _ = syscall.Close(socket) })
+	must(s.t, syscall.Bind(socket, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
+	address, err := syscall.Getsockname(socket)
+	must(s.t, err)
+	return fmt.Sprintf("127.0.0.1:%d", address.(*syscall.SockaddrInet4).Port)
 }
 
 // leadTo makes the program look for a peer at address. The registry is asked by step 2 first: ECR is well.
@@ -179,7 +191,7 @@ func withoutProxy() (all []row) {
 	for peer, more := range map[string]string{
 		"ecr": "", "registry": `,"endpoint":"https://api.ecr.us-east-1.amazonaws.com"`,
 	} {
-		all = append(all, row{peer: peer, from: "ecr", fault: "NO_PROXY, and no such host", exit: 1, says: named(peer),
+		all = append(all, row{peer: peer, from: "ecr", fault: "NO_PROXY, and no such host", exit: 1, error: named(peer),
 			inject: func(s *setting) {
 				s.setenv("NO_PROXY", "127.0.0.1,localhost,."+suffix)
 				s.setenv("AIRFLOW_VAR_ECR_TARGETS", fmt.Sprintf(target, more))

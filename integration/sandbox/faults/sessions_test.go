@@ -13,10 +13,10 @@ import (
 	"ecr-refresh/integration/sandbox"
 )
 
-// sessions are JWTs that Airflow takes no more: one new login, and no loop.
+// sessions are JWTs that Airflow no longer accepts: one new login, and no loop.
 func sessions() (all []row) {
 	add := func(fault string, exit int, status int, detail string, times int) {
-		r := row{peer: "airflow", fault: fault, exit: exit, says: "a new login changes nothing: ", inject: func(s *setting) {
+		r := row{peer: "airflow", fault: fault, exit: exit, error: "a new login changes nothing: ", inject: func(s *setting) {
 			s.Airflow.Inject(sandbox.Fault{Method: "PATCH", Path: "/api/v2/connections", Times: times, Status: status,
 				Header: header("Content-Type", "application/json"), Body: fmt.Sprintf(`{"detail":%q}`, detail)})
 		}}
@@ -56,7 +56,7 @@ func waits(t *testing.T) (all []row) {
 func hanging(peer, request string, f sandbox.Fault) row {
 	f.Method, f.Path, _ = strings.Cut(request, " ")
 	return row{peer: peer, from: "ecr", fault: "SIGTERM while it waits for " + strings.TrimSpace(request),
-		exit: terminated, says: "ended by terminated",
+		exit: terminated, error: "ended by terminated",
 		inject: func(s *setting) {
 			s.args, s.limit = []string{"run", "--out", "r.json"}, 30*time.Second
 			s.peer(peer).Inject(f)
@@ -67,7 +67,7 @@ func hanging(peer, request string, f sandbox.Fault) row {
 
 // atStdin is SIGTERM while the program reads a document that does not end.
 func atStdin() row {
-	return row{peer: "files", fault: "SIGTERM while it reads stdin", exit: terminated, says: "ended by terminated",
+	return row{peer: "files", fault: "SIGTERM while it reads stdin", exit: terminated, error: "ended by terminated",
 		inject: func(s *setting) {
 			reader, writer, err := os.Pipe()
 			must(s.t, err)
@@ -85,7 +85,7 @@ func atStdin() row {
 
 // beforeAnswer is SIGTERM while a peer has taken the connection and says nothing at all.
 func beforeAnswer(peer string) row {
-	return row{peer: peer, fault: "SIGTERM while the connection is silent", exit: terminated, says: "ended by terminated",
+	return row{peer: peer, fault: "SIGTERM while the connection is silent", exit: terminated, error: "ended by terminated",
 		inject: func(s *setting) {
 			listener, err := net.Listen("tcp", "127.0.0.1:0")
 			must(s.t, err)

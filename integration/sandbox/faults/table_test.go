@@ -38,6 +38,7 @@ func masked(text string) string {
 		{`unix:///[^\s":]+`, "unix:///…"},
 		{`"?/tmp/[^\s":]+"?`, "…"},
 		{` on [0-9.:]+:53: `, ": "},
+		{`\b\d+s old`, "…s old"},
 		{`\d{4}-\d\d-\d\dT[0-9:]+Z`, "…"},
 	} {
 		text = regexp.MustCompile(changing.pattern).ReplaceAllString(text, changing.as)

@@ -48,7 +48,7 @@ func Read(t *testing.T, path string) (blocks []Block) {
 	return blocks
 }
 
-// clean is this environment without what a make around this test tells those below it.
+// CleanEnviron returns the environment of this process without what a make around it sets for those below it.
 func CleanEnviron() []string {
 	return slices.DeleteFunc(os.Environ(), func(entry string) bool {
 		return strings.HasPrefix(entry, "MAKE") || strings.HasPrefix(entry, "MFLAGS=")
