@@ -21,23 +21,23 @@ man: build ## make the manual page, bin/ecr-refresh.1
 
 demo: build ## run the three steps against stand-ins: needs Go, and neither AWS, Airflow nor Docker
 	@$(BUILD) -o $(BIN)/ ./cmd/ecr-sandbox
-	@PATH="$(abspath $(BIN)):$$PATH" ecr-sandbox -- sh integration/demo.sh
+	@PATH="$(abspath $(BIN)):$$PATH" ecr-sandbox -- sh integration/sandbox/demo.sh
 
 test: ## run all that needs only Go: units, command line scripts, the suite on stand-ins
 	@CGO_ENABLED=0 go test -tags urfave_cli_no_docs ./...
 
 integration: build ## install and start the real peers, run the suite on them and the DAG in Airflow, stop them
-	@integration/run.sh
+	@integration/real/run.sh
 
-compat: build ## the same on all releases of Airflow and both auth managers; writes the README's table of what passed
-	@go run ./integration/compat
+compat: build ## the same on all releases of Airflow and both auth managers; writes docs/compatibility.md
+	@go run ./integration/real/compat
 
 lab: build ## leave real Airflow, Docker Engine and registry running, with the DAG deployed; prints the login
-	@integration/peers/install.sh
-	@go run ./integration/lab up
+	@integration/real/peers/install.sh
+	@go run ./integration/real/lab up
 
 lab-down: ## stop what `make lab` started
-	@go run ./integration/lab down
+	@go run ./integration/real/lab down
 
 generate: ## make the API client anew from airflowclient/openapi.yaml
 	@go generate ./airflowclient
@@ -47,7 +47,8 @@ generate-openapi: ## cut airflowclient/openapi.yaml anew out of Airflow's wheel 
 	@$(MAKE) --no-print-directory generate
 
 readme-test: build ## run the README's commands: among the stand-ins, and the DAG in a lab of real peers
-	@integration/run.sh -run '^Test(Real)?Readme$$'
+	@go test -count=1 -run '^TestReadme$$' ./integration/sandbox/readme
+	@integration/real/run.sh -run '^TestRealReadme$$'
 
 FUZZTIME := 10s
 # A seal differs each time it is made, so that an input that is "interesting" is not so again: without a bound, making it
@@ -60,8 +61,8 @@ fuzz: ## run each fuzz target for FUZZTIME; what it finds is kept below testdata
 	done
 
 faults: ## run all faults of peers, network and files; writes the table of docs/reliability.md
-	@FAULTS="$(CURDIR)/docs/reliability.md" go test -count=1 ./integration/faults
-	@FAULTS_RACE=1 go test -count=1 -run '^Test(Secrets|PanicShowsNoSecret)$$' ./integration/faults
+	@FAULTS="$(CURDIR)/docs/reliability.md" go test -count=1 ./integration/sandbox/faults
+	@FAULTS_RACE=1 go test -count=1 -run '^Test(Secrets|PanicShowsNoSecret)$$' ./integration/sandbox/faults
 
 vuln: ## look for known vulnerabilities; needs the way to vuln.go.dev, so it is no part of CI
 	@GOBIN="$(CURDIR)/$(BIN)" go install golang.org/x/vuln/cmd/govulncheck@v1.9.0
@@ -81,10 +82,10 @@ SBOM := go run -trimpath github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomo
 GOSEC := go run github.com/securego/gosec/v2/cmd/gosec@v2.30.0 -quiet -exclude-generated -exclude=G101,G104,G117,G304 -exclude-dir=integration -exclude-dir=cmd/ecr-sandbox
 
 check: lint ## lint, the race detector, gosec, licences, and whether the generated code is up to date
-	@go test -race $$(go list ./... | grep -v /integration/faults) # that one runs the program as it is built: with the detector, next
-	@FAULTS_RACE=1 go test -run '^Test(Secrets|PanicShowsNoSecret)$$/^airflow' ./integration/faults
+	@go test -race $$(go list ./... | grep -v /integration/sandbox/faults) # that one runs the program as it is built: with the detector, next
+	@FAULTS_RACE=1 go test -run '^Test(Secrets|PanicShowsNoSecret)$$/^airflow' ./integration/sandbox/faults
 	@$(GOSEC) ./...
-	@CGO_ENABLED=0 GOFLAGS=-tags=urfave_cli_no_docs $(SBOM) 2>/dev/null | python3 integration/licences.py
+	@CGO_ENABLED=0 GOFLAGS=-tags=urfave_cli_no_docs $(SBOM) 2>/dev/null | python3 .ci/licences.py
 	@mkdir -p $(BIN)
 	@cp airflowclient/client.gen.go $(BIN)/client.gen.go.now && $(MAKE) --no-print-directory generate && \
 	  cmp airflowclient/client.gen.go $(BIN)/client.gen.go.now || { echo "generated code is not up to date: commit what 'make generate' made"; exit 1; }
@@ -99,10 +100,10 @@ bench-check: build ## the same, and fail when a figure misses its bar
 
 pictures: build ## make docs/pictures/ anew: a browser at the UI of a real Airflow
 	@mkdir -p docs/pictures
-	@PICTURES="$(CURDIR)/docs/pictures" integration/run.sh -run '^TestRealUI$$'
+	@PICTURES="$(CURDIR)/docs/pictures" integration/real/run.sh -run '^TestRealUI$$'
 
 release: man ## make bin/release: binaries and images for each platform, SBOM, checksums
 	@cmd/release.sh
 
 reproduce: ## make the release twice, each time in a new clone of this commit, and compare all bytes
-	@integration/reproduce.sh
+	@.ci/reproduce.sh

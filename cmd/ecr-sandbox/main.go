@@ -134,7 +134,7 @@ func lookup(environ []string, name string) string {
 	return ""
 }
 
-// execute runs the command, passes signals on to it, and gives its exit code: 128 + n when signal n ended it.
+// execute runs the command, passes signals on to it, and returns its exit code: 128 + n when signal n ended it.
 func execute(command, environ []string, stderr io.Writer) int {
 	process := exec.Command(command[0], command[1:]...)
 	process.Env, process.Stdin, process.Stdout, process.Stderr = environ, os.Stdin, os.Stdout, os.Stderr

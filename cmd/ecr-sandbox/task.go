@@ -17,7 +17,8 @@ import (
 
 func runTask(args, environ []string, stderr io.Writer) int {
 	if len(args) < 2 || (args[1] == "--" && len(args) < 3) {
-		return fail(stderr, exitUsage, errors.New("ecr-sandbox task needs a connection and a command: ecr-sandbox task docker_default -- COMMAND"))
+		return fail(stderr, exitUsage, errors.New("ecr-sandbox task needs a connection and a command: ecr-sandbox task "+
+			"docker_default -- COMMAND"))
 	}
 	connection, command := args[0], args[1:]
 	if command[0] == "--" {
@@ -35,7 +36,8 @@ func runTask(args, environ []string, stderr io.Writer) int {
 
 // withoutOurs takes away what a task never sees: the way to the supervisor's API.
 func withoutOurs(environ []string) []string {
-	return slices.DeleteFunc(slices.Clone(environ), func(entry string) bool { return strings.HasPrefix(entry, "ECR_SANDBOX_") })
+	return slices.DeleteFunc(slices.Clone(environ),
+		func(entry string) bool { return strings.HasPrefix(entry, "ECR_SANDBOX_") })
 }
 
 // taskEnviron asks for the connection as Airflow's supervisor does, and renders it as the DAG does.

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"ecr-refresh/dags"
-	"ecr-refresh/integration/peers"
+	"ecr-refresh/integration/real/peers"
 )
 
 // onAirflow is what was measured on real Airflow.
@@ -32,7 +32,7 @@ type parses struct{ Processor, Task [2][]float64 }
 
 // The runs of each DAG on real Airflow, and the most connections.
 const (
-	airflowRuns     = 7
+	airflowRuns     = 9
 	mostConnections = 1_000
 )
 
@@ -49,7 +49,8 @@ func (b bench) measureAirflow(ctx context.Context, venv string) (m onAirflow, er
 		return m, err
 	}
 	p, err := peers.Start(ctx, peers.Options{Dir: dir, Binary: b.refresh, Env: []string{
-		"BENCH_FOLDER=" + b.here, "AIRFLOW_VAR_ECR_AWS_ACCOUNT=" + peers.SandboxAccount, "AIRFLOW_VAR_ECR_AWS_REGION_NAME=" + peers.Region,
+		"BENCH_FOLDER=" + b.here, "AIRFLOW_VAR_ECR_AWS_ACCOUNT=" + peers.SandboxAccount,
+		"AIRFLOW_VAR_ECR_AWS_REGION_NAME=" + peers.Region,
 		"AWS_CA_BUNDLE=" + filepath.Join(dir, "ca.pem"), "REQUESTS_CA_BUNDLE=" + filepath.Join(dir, "ca.pem"),
 	}})
 	if err != nil {
@@ -72,8 +73,10 @@ func (b bench) parseTimes(venv, dir string) (times parses, err error) {
 	if err := os.WriteFile(stub, []byte(dags.RefreshDockerToken), 0o600); err != nil {
 		return times, err
 	}
-	parse := exec.Command(filepath.Join(venv, "bin", "python"), filepath.Join(b.here, "parse.py"), strconv.Itoa(b.pairs), stub, filepath.Join(b.here, "baseline_dag.py"))
-	parse.Env, parse.Stderr = append(os.Environ(), "AIRFLOW_HOME="+filepath.Join(dir, "parse"), "BENCH_FOLDER="+b.here), os.Stderr
+	parse := exec.Command(filepath.Join(venv, "bin", "python"), filepath.Join(b.here, "parse.py"), strconv.Itoa(b.pairs),
+		stub, filepath.Join(b.here, "baseline_dag.py"))
+	parse.Env, parse.Stderr = append(os.Environ(), "AIRFLOW_HOME="+filepath.Join(dir, "parse"), "BENCH_FOLDER="+b.here),
+		os.Stderr
 	text, err := parse.Output()
 	if err != nil {
 		return times, fmt.Errorf("parse DAGs: %w", err)
@@ -90,18 +93,22 @@ func setUp(ctx context.Context, p *peers.Peers) error {
 		return err
 	}
 	op := p.Airflow.Users["op"]
-	for key, value := range map[string]string{"ecr_aws_account": peers.SandboxAccount, "ecr_aws_region_name": peers.Region} {
+	for key, value := range map[string]string{
+		"ecr_aws_account": peers.SandboxAccount, "ecr_aws_region_name": peers.Region,
+	} {
 		if err := p.Airflow.SetVariable(ctx, key, value); err != nil {
 			return err
 		}
 	}
 	host := peers.SandboxHost
 	all := []peers.Connection{
-		{ID: "airflow-api", Type: "http", Schema: new("http"), Host: new("127.0.0.1"), Port: &p.Airflow.Port, Login: &op.User, Password: &op.Password},
+		{ID: "airflow-api", Type: "http", Schema: new("http"), Host: new("127.0.0.1"), Port: &p.Airflow.Port, Login: &op.User,
+			Password: &op.Password},
 		{ID: "docker_default", Type: "docker", Host: &host, Login: new("AWS"), Password: new("old")},
 	}
 	for i := range mostConnections {
-		all = append(all, peers.Connection{ID: fmt.Sprintf("bench_%04d", i), Type: "docker", Host: &host, Login: new("AWS"), Password: new("old")})
+		all = append(all, peers.Connection{ID: fmt.Sprintf("bench_%04d", i), Type: "docker", Host: &host, Login: new("AWS"),
+			Password: new("old")})
 	}
 	return p.Airflow.SetConnections(ctx, all)
 }
@@ -123,7 +130,9 @@ func (b bench) timeRuns(ctx context.Context, p *peers.Peers, m *onAirflow) error
 		}
 	}
 	for i := range airflowRuns + 1 {
-		for id, times := range map[string]*[]float64{"bench_floor": &m.floor, "refresh_docker_token_v4": &m.run, "bench_python": &m.pyRun} {
+		for id, times := range map[string]*[]float64{
+			"bench_floor": &m.floor, "refresh_docker_token_v4": &m.run, "bench_python": &m.pyRun,
+		} {
 			took, err := runOnce(ctx, p, id)
 			if err != nil {
 				return err
@@ -141,7 +150,7 @@ func (b bench) file(name string) (string, error) {
 	return string(text), err
 }
 
-// runOnce gives how long a run took, from the start of its first task to the end of its last.
+// runOnce returns how long a run took, from the start of its first task to the end of its last.
 func runOnce(ctx context.Context, p *peers.Peers, id string) (time.Duration, error) {
 	run, err := p.Airflow.Trigger(ctx, id)
 	if err != nil {

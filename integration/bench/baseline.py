@@ -9,7 +9,7 @@ keeps Airflow's connection open, and documents are written as ours are (private,
 
 Both trust the system's certificates, and the sandbox's among them, as both do in use (certifi's bundle is as long).
 
-Not equal, each time to Python's advantage: the token is not sealed but stands in clear in OUT; nothing is retried; the
+Not equal, each time to Python's advantage: the token is not encrypted but stands in clear in OUT; nothing is retried; the
 answers and the document are hardly checked. To ours: HTTP/2, which these libraries do not speak.
 """
 

@@ -12,9 +12,9 @@ type helperRatio struct {
 	helper, unchecked, checked []usage
 }
 
-// againstHelper runs the three in turn: the helper, step 1 without the registry check, and with it. environ says whom both
-// trust.
-func (b bench) againstHelper(environ []string) (r helperRatio, err error) {
+// againstHelper runs the three in turn: the helper, step 1 without the registry check, and with it. Each trusts the
+// system's certificates.
+func (b bench) againstHelper() (r helperRatio, err error) {
 	home := filepath.Join(b.dir, "helper")
 	if err := os.MkdirAll(home, 0o700); err != nil {
 		return r, err
@@ -29,9 +29,10 @@ func (b bench) againstHelper(environ []string) (r helperRatio, err error) {
 		return r, err
 	}
 	step := func(args ...string) (usage, error) {
-		return b.measure(environ, append([]string{shell, "-c", `out="$1"; shift; exec "$@" >"$out"`, "sh", out, b.refresh, "extract-ecr-token"}, args...)...)
+		return b.measure(b.peers.Environ(), append([]string{shell, "-c", `out="$1"; shift; exec "$@" >"$out"`, "sh", out, b.refresh,
+			"extract-ecr-token"}, args...)...)
 	}
-	env := append(environ, "HOME="+home, "AWS_ECR_DISABLE_CACHE=true")
+	env := append(b.trusting(), "HOME="+home, "AWS_ECR_DISABLE_CACHE=true")
 	for i := range b.pairs + 1 {
 		theirs, err1 := b.measure(env, shell, "-c", `exec "$1" get <"$2" >"$3"`, "sh", b.helper, host, out)
 		without, err2 := step("--skip-registry-check")
@@ -46,7 +47,7 @@ func (b bench) againstHelper(environ []string) (r helperRatio, err error) {
 	return r, nil
 }
 
-// ratios gives ours over the helper's wall time, without and with the check.
+// ratios returns ours over the helper's wall time, without and with the check.
 func (r helperRatio) ratios() (unchecked, checked float64) {
 	of := func(ours []usage) float64 {
 		all := make([]float64, len(ours))

@@ -1,10 +1,11 @@
 // Command bench times the three steps beside their Python baseline on the sandbox's peers, in alternating runs, and
-// prints medians and ratios; integration/bench/run.sh builds and runs it. With -check it fails under the project's bars.
+// prints medians and ratios; integration/bench/run.sh builds and runs it. With -check it fails under the project's
+// bars.
 //
-// Each step is a process of its own, as in Airflow, started by the small program in rusage, which measures it: wall time
-// by the monotonic clock from start to exit, CPU time and peak memory by wait4. The stand-ins' work (the other end of each
-// TLS handshake) happens in this process: it is in both sides' wall time and in nobody's CPU time. An idle machine gives
-// the best figures; on a busy one trust the ratio of the fastest runs, and CPU time.
+// Each step is a process of its own, as in Airflow, started by the small program in rusage, which measures it: wall
+// time by the monotonic clock from start to exit, CPU time and peak memory by wait4. The stand-ins' work (the other end
+// of each TLS handshake) happens in this process: it is in both sides' wall time and in nobody's CPU time. An idle
+// machine gives the best figures; on a busy one trust the ratio of the fastest runs, and CPU time.
 package main
 
 import (
@@ -119,11 +120,7 @@ func (b bench) report() (r report, err error) {
 	if r.version, r.empty, err = b.starts(); err != nil {
 		return r, err
 	}
-	if r.helper, err = b.againstHelper(b.trusting(b.trusted)); err != nil {
-		return r, err
-	}
-	one := append(b.trusting(b.peers.Proxy.CAFile()), "SSL_CERT_DIR=/nonexistent")
-	if r.helperOne, err = b.againstHelper(one); err != nil || b.venv == "" {
+	if r.helper, err = b.againstHelper(); err != nil || b.venv == "" {
 		return r, err
 	}
 	r.airflow, err = b.measureAirflow(context.Background(), b.venv)
@@ -137,6 +134,8 @@ func (b bench) heading() (string, error) {
 		return "", err
 	}
 	python, err := b.output(b.python, "-c", `import platform, boto3, requests, docker
-print(f"Python {platform.python_version()} (boto3 {boto3.__version__}, requests {requests.__version__}, docker {docker.__version__})")`)
-	return fmt.Sprintf("%s beside %s\nmedians of %d alternating runs on the same stand-ins, %d CPUs\n", ours, python, b.pairs, runtime.NumCPU()), err
+print(f"Python {platform.python_version()} (boto3 {boto3.__version__}, "
+      f"requests {requests.__version__}, docker {docker.__version__})")`)
+	return fmt.Sprintf("%s beside %s\nmedians of %d alternating runs on the same stand-ins, %d CPUs\n", ours, python,
+		b.pairs, runtime.NumCPU()), err
 }

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"ecr-refresh/integration/sandbox"
-	"ecr-refresh/steps/trust"
 )
 
 // usage is what one process took.
@@ -46,32 +45,32 @@ type bench struct {
 	interrupted chan os.Signal
 }
 
-// trust makes the file of certificates that a worker in use trusts. The sandbox's stands where Amazon's first one stands on
-// Debian: it is the tenth.
+// systemBundle is where Debian keeps the system's certificates.
+const systemBundle = "/etc/ssl/certs/ca-certificates.crt"
+
+// trust makes a file of the system's certificates and the sandbox's, for the programs that have no --ca-file. The sandbox's
+// stands where Amazon's first one stands on Debian: it is the tenth.
 func (b *bench) trust() error {
-	for _, file := range trust.SystemBundles() {
-		system, err := os.ReadFile(file)
-		if err != nil {
-			continue
-		}
-		sandbox, err := os.ReadFile(b.peers.Proxy.CAFile())
-		all := bytes.SplitAfterN(system, []byte("-----END CERTIFICATE-----\n"), 10)
-		all = slices.Insert(all, len(all)-1, sandbox)
-		b.trusted = filepath.Join(b.dir, "ca-certificates.crt")
-		return errors.Join(err, os.WriteFile(b.trusted, bytes.Join(all, nil), 0o600))
+	system, err := os.ReadFile(systemBundle)
+	if err != nil {
+		return fmt.Errorf("install ca-certificates: %w", err)
 	}
-	return errors.New("this system has no file of certificates: install ca-certificates")
+	sandbox, err := os.ReadFile(b.peers.Proxy.CAFile())
+	all := bytes.SplitAfterN(system, []byte("-----END CERTIFICATE-----\n"), 10)
+	all = slices.Insert(all, len(all)-1, sandbox)
+	b.trusted = filepath.Join(b.dir, "ca-certificates.crt")
+	return errors.Join(err, os.WriteFile(b.trusted, bytes.Join(all, nil), 0o600))
 }
 
-// trusting gives the environment of a process that trusts a file of certificates, in the words of Go and of Python.
-func (b bench) trusting(file string) []string {
-	return append(b.peers.Environ(), "ECR_REFRESH_CA_FILE=", "SSL_CERT_FILE="+file, "REQUESTS_CA_BUNDLE="+file)
+// trusting returns the environment of a Python or Go program that trusts the system's certificates and the sandbox's.
+func (b bench) trusting() []string {
+	return append(b.peers.Environ(), "SSL_CERT_FILE="+b.trusted, "REQUESTS_CA_BUNDLE="+b.trusted)
 }
 
-// ours gives the commands of the three steps.
+// ours returns the commands of the three steps.
 func (b bench) ours() (round, error) {
 	token, published := filepath.Join(b.dir, "token.json"), filepath.Join(b.dir, "published.json")
-	return b.round(b.trusting(b.trusted), [3][]string{
+	return b.round(b.peers.Environ(), [3][]string{
 		{b.refresh, "extract-ecr-token", "--out", token},
 		{b.refresh, "update-docker-connection", "--in", token, "--out", published},
 		{b.refresh, "test-docker-connection", "--in", published},
@@ -80,7 +79,7 @@ func (b bench) ours() (round, error) {
 
 func (b bench) theirs() (round, error) {
 	token, published := filepath.Join(b.dir, "python-token.json"), filepath.Join(b.dir, "python-published.json")
-	return b.round(append(b.trusting(b.trusted), "AWS_CA_BUNDLE="+b.trusted), [3][]string{
+	return b.round(append(b.trusting(), "AWS_CA_BUNDLE="+b.trusted), [3][]string{
 		{b.python, b.baseline, "extract", token},
 		{b.python, b.baseline, "update", token, published},
 		{b.python, b.baseline, "test", published},
@@ -162,7 +161,7 @@ func (b bench) measure(environ []string, command ...string) (u usage, err error)
 	return u, nil
 }
 
-// output gives what a command prints.
+// output returns what a command prints.
 func (b bench) output(command ...string) (string, error) {
 	c := exec.Command(command[0], command[1:]...)
 	c.Env, c.Stderr = b.peers.Environ(), os.Stderr

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// made gives n rounds of which each step takes ms of wall and of CPU time.
+// made returns n rounds of which each step takes ms of wall and of CPU time.
 func made(n int, ms time.Duration, memory int64) (rounds []round) {
 	for range n {
 		u := usage{Wall: ms * time.Millisecond, CPU: ms * time.Millisecond, Memory: memory}
@@ -56,7 +56,7 @@ func TestCheckNamesEachMiss(t *testing.T) {
 		r := good()
 		c.make(&r)
 		if err := r.check(); err == nil || !strings.Contains(err.Error(), c.missed) {
-			t.Errorf("check says %v, want %q", err, c.missed)
+			t.Errorf("check reports %v, want %q", err, c.missed)
 		}
 	}
 }
@@ -64,7 +64,9 @@ func TestCheckNamesEachMiss(t *testing.T) {
 func TestTableHasALineForEachStep(t *testing.T) {
 	t.Parallel()
 	table := good().table()
-	for _, want := range []string{"extract_ecr_token         10.0 ms", "all three                 30.0 ms", "20.0×", "start-up 4.0 ms", "size 15.0 MiB"} {
+	for _, want := range []string{
+		"extract_ecr_token         10.0 ms", "all three                 30.0 ms", "20.0×", "start-up 4.0 ms", "size 15.0 MiB",
+	} {
 		if !strings.Contains(table, want) {
 			t.Errorf("no %q in\n%s", want, table)
 		}

@@ -24,7 +24,7 @@ main() {
   cd "$here"
   CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o "$work/" . ./rusage
   helper
-  ../peers/install.sh 3.3.2
+  ../real/peers/install.sh 3.3.2
   "$work/bench" -airflow "${XDG_CACHE_HOME:-$HOME/.cache}/ecr-refresh/airflow-3.3.2" -helper "$cache/bin/docker-credential-ecr-login" \
     -ecr-refresh ../../bin/ecr-refresh -python "$venv/bin/python" -baseline "$work/baseline.pyc" \
     -rusage "$work/rusage" -empty "$work/empty" "$@"

@@ -16,14 +16,14 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"ecr-refresh/integration/peers"
+	"ecr-refresh/integration/real/peers"
 )
 
 // updateRuns is how often step 2 runs for each number of connections.
 const updateRuns = 6
 
-// timeUpdates times step 2 over fewer and fewer connections, and the same one by one. The most come first: Airflow's masker
-// keeps each password that it has seen, and every new one takes it longer.
+// timeUpdates times step 2 over fewer and fewer connections, and the same one by one. The most come first: Airflow's
+// masker keeps each password that it has seen, and every new one takes it longer.
 func (b bench) timeUpdates(ctx context.Context, p *peers.Peers, venv string, m *onAirflow) error {
 	for _, n := range slices.Backward(sizes()) {
 		if err := b.timeUpdate(ctx, p, venv, n, m); err != nil {
@@ -83,10 +83,12 @@ func (b bench) timeUpdate(ctx context.Context, p *peers.Peers, venv string, n in
 // update measures step 2, with a new token of step 1.
 func (b bench) update(airflow *peers.Airflow, ids []string) (u usage, err error) {
 	op := airflow.Users["op"]
-	env := append(airflow.Environ(), "ECR_REFRESH_AIRFLOW_HOST=127.0.0.1", "ECR_REFRESH_AIRFLOW_SCHEMA=http", "ECR_REFRESH_AIRFLOW_PORT="+strconv.Itoa(airflow.Port),
+	env := append(airflow.Environ(), "ECR_REFRESH_AIRFLOW_HOST=127.0.0.1", "ECR_REFRESH_AIRFLOW_SCHEMA=http",
+		"ECR_REFRESH_AIRFLOW_PORT="+strconv.Itoa(airflow.Port),
 		"ECR_REFRESH_AIRFLOW_LOGIN="+op.User, "ECR_REFRESH_AIRFLOW_PASSWORD="+op.Password, "XDG_STATE_HOME="+b.dir)
 	document := filepath.Join(b.dir, "many.json")
-	if _, err := b.measure(env, b.refresh, "extract-ecr-token", "--connection-ids", strings.Join(ids, ","), "--out", document); err != nil {
+	if _, err := b.measure(env, b.refresh, "extract-ecr-token", "--connection-ids", strings.Join(ids, ","), "--out",
+		document); err != nil {
 		return u, err
 	}
 	return b.measure(env, b.refresh, "update-docker-connection", "--in", document)
@@ -94,7 +96,8 @@ func (b bench) update(airflow *peers.Airflow, ids []string) (u usage, err error)
 
 func oneByOne(ctx context.Context, venv, script string, p *peers.Peers, n int) (float64, error) {
 	op := p.Airflow.Users["op"]
-	cmd := exec.CommandContext(ctx, filepath.Join(venv, "bin", "python"), script, p.Airflow.URL, op.User, "bench_", strconv.Itoa(n))
+	cmd := exec.CommandContext(ctx, filepath.Join(venv, "bin", "python"), script, p.Airflow.URL, op.User, "bench_",
+		strconv.Itoa(n))
 	cmd.Stdin, cmd.Stderr = strings.NewReader(op.Password+"\n"+strings.Repeat(rand.Text(), 92)), os.Stderr
 	text, err := cmd.Output()
 	if err != nil {
@@ -106,7 +109,8 @@ func oneByOne(ctx context.Context, venv, script string, p *peers.Peers, n int) (
 // What step 2 has under way at once, and how many connections a page or an update holds (airflowclient).
 const readsAtOnce, updatesAtOnce, perCall = 4, 2, 100
 
-// callsAlone makes the calls of an update and nothing else: login, all pages, bulk updates. What they take is Airflow's.
+// callsAlone makes the calls of an update and nothing else: login, all pages, bulk updates. What they take is
+// Airflow's.
 func callsAlone(ctx context.Context, airflow *peers.Airflow, ids []string) (time.Duration, error) {
 	call, updates := airflow.As("op"), bulkUpdates(ids)
 	begin := time.Now()
@@ -114,7 +118,8 @@ func callsAlone(ctx context.Context, airflow *peers.Airflow, ids []string) (time
 	pages.SetLimit(readsAtOnce)
 	for i := range updates {
 		pages.Go(func() error {
-			return call(ctx1, http.MethodGet, fmt.Sprintf("/api/v2/connections?limit=%d&offset=%d", perCall, i*perCall), nil, nil)
+			return call(ctx1, http.MethodGet, fmt.Sprintf("/api/v2/connections?limit=%d&offset=%d", perCall, i*perCall), nil,
+				nil)
 		})
 	}
 	if err := pages.Wait(); err != nil {
@@ -136,7 +141,8 @@ func bulkUpdates(ids []string) (bodies []json.RawMessage) {
 		for _, id := range some {
 			entities = append(entities, map[string]string{"connection_id": id, "conn_type": "docker", "password": password})
 		}
-		body, _ := json.Marshal(map[string]any{"actions": []any{map[string]any{"action": "update", "entities": entities, "action_on_non_existence": "skip"}}})
+		body, _ := json.Marshal(map[string]any{"actions": []any{map[string]any{"action": "update", "entities": entities,
+			"action_on_non_existence": "skip"}}})
 		bodies = append(bodies, body)
 	}
 	return bodies

@@ -75,7 +75,7 @@ func newAirflow(now func() time.Time) *Airflow {
 	return a
 }
 
-// URL gives the API's base URL.
+// URL returns the API's base URL.
 func (a *Airflow) URL() string {
 	return locked(&a.state, func() string { return "http://" + a.address + a.basePath })
 }
@@ -86,7 +86,7 @@ func (a *Airflow) SetBasePath(path string) {
 	a.set(func() { a.basePath = strings.TrimSuffix(path, "/") })
 }
 
-// User gives a user.
+// User returns a user.
 func (a *Airflow) User(name string) (User, bool) {
 	a.state.Lock()
 	defer a.state.Unlock()
@@ -100,7 +100,7 @@ func (a *Airflow) SetUser(name string, user User) { a.set(func() { a.users[name]
 // SetWorker sets the user that Environ logs in as: refresher at first, who is op.
 func (a *Airflow) SetWorker(name string) { a.set(func() { a.worker = name }) }
 
-// Connection gives a stored connection, in clear.
+// Connection returns a stored connection, in clear.
 func (a *Airflow) Connection(id string) (Connection, bool) {
 	a.state.Lock()
 	defer a.state.Unlock()
@@ -114,21 +114,21 @@ func (a *Airflow) SetConnection(c Connection) { a.set(func() { a.connections[c.I
 // DeleteConnection removes a connection.
 func (a *Airflow) DeleteConnection(id string) { a.set(func() { delete(a.connections, id) }) }
 
-// SetTokenLife sets how long tokens live from now on: 24 hours at first.
+// SetTokenLife sets how long tokens are valid from now on: 24 hours at first.
 func (a *Airflow) SetTokenLife(life time.Duration) { a.set(func() { a.life = life }) }
 
 // RevokeAll makes every token issued so far invalid, as a new secret key does.
 func (a *Airflow) RevokeAll() { a.set(func() { a.key = []byte(rand.Text()) }) }
 
-// Logins gives how many tokens were issued.
+// Logins returns how many tokens were issued.
 func (a *Airflow) Logins() int { return len(a.JWTs()) }
 
-// JWTs gives the tokens that were issued so far.
+// JWTs returns the tokens that were issued so far.
 func (a *Airflow) JWTs() []string {
 	return locked(&a.state, func() []string { return slices.Clone(a.issued) })
 }
 
-// Revoked gives how many tokens were revoked by a logout.
+// Revoked returns how many tokens were revoked by a logout.
 func (a *Airflow) Revoked() int { return locked(&a.state, func() int { return len(a.revoked) }) }
 
 // FailNext answers the next n requests with status and, unless it is empty, a Retry-After header.
@@ -142,7 +142,7 @@ func (a *Airflow) FailNext(n, status int, retryAfter string) {
 
 func (a *Airflow) set(set func()) { change(&a.state, set) }
 
-// environ gives the connection airflow-api, field by field as the DAG renders it.
+// environ returns the connection airflow-api, field by field as the DAG renders it.
 func (a *Airflow) environ() []string {
 	a.state.Lock()
 	defer a.state.Unlock()
@@ -201,7 +201,8 @@ func version(w http.ResponseWriter, _ *http.Request) {
 
 func health(w http.ResponseWriter, _ *http.Request) {
 	healthy := map[string]string{"status": "healthy"}
-	writeJSON(w, http.StatusOK, map[string]any{"metadatabase": healthy, "scheduler": healthy, "triggerer": healthy, "dag_processor": healthy})
+	writeJSON(w, http.StatusOK, map[string]any{"metadatabase": healthy, "scheduler": healthy, "triggerer": healthy,
+		"dag_processor": healthy})
 }
 
 func noAPIRoute(w http.ResponseWriter, _ *http.Request) {
@@ -215,21 +216,22 @@ func singlePage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	_, _ = io.WriteString(w, "<!doctype html>\n<html lang=\"en\"><head><title>Airflow</title></head><body><div id=\"root\"></div></body></html>\n")
+	_, _ = io.WriteString(w, "<!doctype html>\n<html lang=\"en\"><head><title>Airflow</title></head><body><div "+
+		"id=\"root\"></div></body></html>\n")
 }
 
 func methodNotAllowed(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Allow", "GET")
-	refuse(w, http.StatusMethodNotAllowed, "Method Not Allowed")
+	reject(w, http.StatusMethodNotAllowed, "Method Not Allowed")
 }
 
-// refuse answers with a detail, which is a string, a list or an object.
-func refuse(w http.ResponseWriter, status int, detail any) {
+// reject answers with a detail, which is a string, a list or an object.
+func reject(w http.ResponseWriter, status int, detail any) {
 	writeJSON(w, status, map[string]any{"detail": detail})
 }
 
 func noTokenForAll(w http.ResponseWriter, _ *http.Request) {
-	refuse(w, http.StatusForbidden, "This method is only allowed if ``[core] simple_auth_manager_all_admins`` is True")
+	reject(w, http.StatusForbidden, "This method is only allowed if ``[core] simple_auth_manager_all_admins`` is True")
 }
 
 func (a *Airflow) createToken(w http.ResponseWriter, r *http.Request) {
@@ -238,7 +240,7 @@ func (a *Airflow) createToken(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if media := mediaType(r); media != "application/json" {
-		refuse(w, http.StatusUnprocessableEntity, notAnObject(string(body), "body"))
+		reject(w, http.StatusUnprocessableEntity, notAnObject(string(body), "body"))
 		return
 	}
 	var form map[string]any
@@ -247,26 +249,29 @@ func (a *Airflow) createToken(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if invalid := checkLogin(form); invalid != "" {
-		refuse(w, http.StatusUnprocessableEntity, invalid)
+		reject(w, http.StatusUnprocessableEntity, invalid)
 		return
 	}
 	a.login(w, form["username"].(string), form["password"].(string))
 }
 
-// checkLogin gives what Airflow says of a body that is not a login: a text, which repeats the input.
+// checkLogin returns what Airflow says of a body that is not a login: a text, which repeats the input.
 func checkLogin(form map[string]any) string {
 	for _, field := range []string{"username", "password"} {
 		value, found := form[field]
 		if !found {
-			return fmt.Sprintf("1 validation error for LoginBody\n%s\n  Field required [type=missing, input_value=%v, input_type=dict]", field, form)
+			return fmt.Sprintf("1 validation error for LoginBody\n%s\n  Field required [type=missing, input_value=%v, "+
+				"input_type=dict]", field, form)
 		}
 		if _, ok := value.(string); !ok {
-			return fmt.Sprintf("1 validation error for LoginBody\n%s\n  Input should be a valid string [type=string_type, input_value=%v]", field, value)
+			return fmt.Sprintf("1 validation error for LoginBody\n%s\n  Input should be a valid string [type=string_type, "+
+				"input_value=%v]", field, value)
 		}
 	}
 	for field, value := range form {
 		if field != "username" && field != "password" {
-			return fmt.Sprintf("1 validation error for LoginBody\n%s\n  Extra inputs are not permitted [type=extra_forbidden, input_value=%v]", field, value)
+			return fmt.Sprintf("1 validation error for LoginBody\n%s\n  Extra inputs are not permitted "+
+				"[type=extra_forbidden, input_value=%v]", field, value)
 		}
 	}
 	return ""
@@ -276,9 +281,9 @@ func (a *Airflow) login(w http.ResponseWriter, username, password string) {
 	user, found := a.User(username)
 	switch {
 	case username == "" || password == "":
-		refuse(w, http.StatusBadRequest, "Username and password must be provided")
+		reject(w, http.StatusBadRequest, "Username and password must be provided")
 	case !found || user.Password != password:
-		refuse(w, http.StatusUnauthorized, "Invalid credentials")
+		reject(w, http.StatusUnauthorized, "Invalid credentials")
 	case user.Permissions != nil: // FAB's tokens say nothing of roles
 		writeJSON(w, http.StatusCreated, map[string]string{"access_token": a.issue(username, "")})
 	default:
@@ -322,19 +327,19 @@ func (a *Airflow) mac(signed string) []byte {
 
 func encodeSegment(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
-// authenticate gives the claims of the request's token, or refuses it in Airflow's words.
+// authenticate returns the claims of the request's token, or rejects it in Airflow's words.
 func (a *Airflow) authenticate(w http.ResponseWriter, r *http.Request) (claims, bool) {
 	token, found := bearer(r)
 	if !found {
-		refuse(w, http.StatusUnauthorized, "Not authenticated")
+		reject(w, http.StatusUnauthorized, "Not authenticated")
 		return claims{}, false
 	}
 	got, valid := a.open(token)
 	switch {
 	case !valid:
-		refuse(w, http.StatusForbidden, "Invalid JWT token")
+		reject(w, http.StatusForbidden, "Invalid JWT token")
 	case a.now().Unix() > got.Expires+10: // Airflow's leeway
-		refuse(w, http.StatusUnauthorized, "Token Expired")
+		reject(w, http.StatusUnauthorized, "Token Expired")
 		valid = false
 	}
 	return got, valid
@@ -360,11 +365,11 @@ func (a *Airflow) open(token string) (got claims, valid bool) {
 	return got, !a.revoked[got.ID]
 }
 
-// authorize authenticates, and refuses those who lack a right on a resource, both as FAB names them.
+// authorize authenticates, and rejects those who lack a right on a resource, both as FAB names them.
 func (a *Airflow) authorize(w http.ResponseWriter, r *http.Request, right, resource string) bool {
 	got, ok := a.authenticate(w, r)
 	if ok && !got.may(right, resource) {
-		refuse(w, http.StatusForbidden, "Forbidden")
+		reject(w, http.StatusForbidden, "Forbidden")
 		return false
 	}
 	return ok
@@ -402,7 +407,7 @@ func (a *Airflow) getConnection(w http.ResponseWriter, r *http.Request) {
 	}
 	c, found := a.Connection(id)
 	if !found {
-		refuse(w, http.StatusNotFound, "The Connection with connection_id: `"+id+"` was not found")
+		reject(w, http.StatusNotFound, "The Connection with connection_id: `"+id+"` was not found")
 		return
 	}
 	writeJSON(w, http.StatusOK, c.redacted())
@@ -447,9 +452,13 @@ func queryInt(w http.ResponseWriter, r *http.Request, name string, missing int) 
 	n, err := strconv.Atoi(text)
 	switch {
 	case err != nil:
-		refuse(w, http.StatusUnprocessableEntity, []invalid{{"int_parsing", []any{"query", name}, "Input should be a valid integer, unable to parse string as an integer", text, nil}})
+		reject(w, http.StatusUnprocessableEntity,
+			[]invalid{{"int_parsing", []any{"query", name},
+				"Input should be a valid integer, unable to parse string as an integer", text, nil}})
 	case n < 0:
-		refuse(w, http.StatusUnprocessableEntity, []invalid{{"greater_than_equal", []any{"query", name}, "Input should be greater than or equal to 0", text, map[string]any{"ge": 0}}})
+		reject(w, http.StatusUnprocessableEntity,
+			[]invalid{{"greater_than_equal", []any{"query", name}, "Input should be greater than or equal to 0", text,
+				map[string]any{"ge": 0}}})
 	}
 	return n, err == nil && n >= 0
 }
@@ -459,15 +468,16 @@ func (a *Airflow) taskConnection(w http.ResponseWriter, r *http.Request) {
 	token, found := bearer(r)
 	switch {
 	case !found:
-		refuse(w, http.StatusUnauthorized, "Missing auth token")
+		reject(w, http.StatusUnauthorized, "Missing auth token")
 		return
 	case token != a.taskToken:
-		refuse(w, http.StatusForbidden, "Invalid auth token")
+		reject(w, http.StatusForbidden, "Invalid auth token")
 		return
 	}
 	c, found := a.Connection(r.PathValue("id"))
 	if !found {
-		refuse(w, http.StatusNotFound, map[string]string{"reason": "not_found", "message": "Connection with ID " + r.PathValue("id") + " not found"})
+		reject(w, http.StatusNotFound, map[string]string{"reason": "not_found",
+			"message": "Connection with ID " + r.PathValue("id") + " not found"})
 		return
 	}
 	fields := c.fields()
@@ -493,15 +503,15 @@ func (a *Airflow) patchConnections(w http.ResponseWriter, r *http.Request) {
 	case !known:
 		http.Error(w, "Internal Server Error", http.StatusInternalServerError) // Airflow does not catch it either
 	case len(problems) > 0: // the body is parsed by two dependencies, and each reports
-		refuse(w, http.StatusUnprocessableEntity, append(problems, problems...))
+		reject(w, http.StatusUnprocessableEntity, append(problems, problems...))
 	case len(slices.Concat(actions...)) > 0 && !got.may("can_edit", "Connections"):
-		refuse(w, http.StatusForbidden, "Forbidden")
+		reject(w, http.StatusForbidden, "Forbidden")
 	default:
 		writeJSON(w, http.StatusOK, a.update(body, actions))
 	}
 }
 
-// readBody gives the decoded JSON, or the text of a body that is not declared as JSON.
+// readBody returns the decoded JSON, or the text of a body that is not declared as JSON.
 func readBody(w http.ResponseWriter, r *http.Request) (body any, refused bool) {
 	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 16<<20))
 	if err != nil {
@@ -513,7 +523,9 @@ func readBody(w http.ResponseWriter, r *http.Request) (body any, refused bool) {
 	decoder := json.NewDecoder(strings.NewReader(string(raw)))
 	decoder.UseNumber()
 	if err := decoder.Decode(&body); err != nil {
-		refuse(w, http.StatusUnprocessableEntity, []invalid{{"json_invalid", []any{"body", decoder.InputOffset()}, "JSON decode error", map[string]any{}, map[string]any{"error": err.Error()}}})
+		reject(w, http.StatusUnprocessableEntity,
+			[]invalid{{"json_invalid", []any{"body", decoder.InputOffset()}, "JSON decode error", map[string]any{},
+				map[string]any{"error": err.Error()}}})
 		return nil, true
 	}
 	return body, false

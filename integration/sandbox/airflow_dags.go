@@ -17,7 +17,8 @@ type DAG struct {
 	Runs                           []DAGRun
 }
 
-// DAGRun is one run. XComs are what its tasks returned, by task, or by task and map index ("update_docker_connection[2]").
+// DAGRun is one run. XComs are what its tasks returned, by task, or by task and map index
+// ("update_docker_connection[2]").
 type DAGRun struct {
 	ID, State  string
 	Start, End time.Time
@@ -32,7 +33,7 @@ type ImportError struct{ File, StackTrace string }
 // SetDAG adds or replaces a DAG.
 func (a *Airflow) SetDAG(d DAG) { a.set(func() { a.dags[d.ID] = &d }) }
 
-// DAG gives a DAG.
+// DAG returns a DAG.
 func (a *Airflow) DAG(id string) (DAG, bool) {
 	d := locked(&a.state, func() *DAG { return a.dags[id] })
 	if d == nil {
@@ -52,7 +53,7 @@ func (a *Airflow) routeDAGs(mux *http.ServeMux) {
 	mux.HandleFunc("GET /api/v2/importErrors", a.getImportErrors)
 }
 
-// dag authorizes a call about the DAG in its path, and gives a copy.
+// dag authorizes a call about the DAG in its path, and returns a copy.
 func (a *Airflow) dag(w http.ResponseWriter, r *http.Request, resource string) (DAG, bool) {
 	if !a.authorize(w, r, "can_read", resource) {
 		return DAG{}, false
@@ -60,7 +61,7 @@ func (a *Airflow) dag(w http.ResponseWriter, r *http.Request, resource string) (
 	id := r.PathValue("dag")
 	d := locked(&a.state, func() *DAG { return a.dags[id] })
 	if d == nil {
-		refuse(w, http.StatusNotFound, "Dag with id: "+id+" was not found")
+		reject(w, http.StatusNotFound, "Dag with id: "+id+" was not found")
 		return DAG{}, false
 	}
 	return *d, true
@@ -75,7 +76,7 @@ func (a *Airflow) getDAG(w http.ResponseWriter, r *http.Request) {
 		"has_import_errors": d.HasImportErrors, "fileloc": d.File, "last_parsed_time": moment(d.LastParsed)})
 }
 
-// moment gives a time as Airflow writes it.
+// moment returns a time as Airflow writes it.
 func moment(t time.Time) any {
 	if t.IsZero() {
 		return nil
@@ -94,7 +95,8 @@ func (a *Airflow) getDAGRuns(w http.ResponseWriter, r *http.Request) {
 	case "-id":
 		slices.Reverse(runs)
 	default:
-		refuse(w, http.StatusBadRequest, "Ordering with '"+order+"' is disallowed or the attribute does not exist on the model")
+		reject(w, http.StatusBadRequest,
+			"Ordering with '"+order+"' is disallowed or the attribute does not exist on the model")
 		return
 	}
 	list := []map[string]any{}
@@ -105,7 +107,7 @@ func (a *Airflow) getDAGRuns(w http.ResponseWriter, r *http.Request) {
 	writePage(w, r, "dag_runs", list)
 }
 
-// find gives the run in the path of a call.
+// find returns the run in the path of a call.
 func (d DAG) find(r *http.Request) (DAGRun, bool) {
 	i := slices.IndexFunc(d.Runs, func(run DAGRun) bool { return run.ID == r.PathValue("run") })
 	if i < 0 {
@@ -121,7 +123,7 @@ func (a *Airflow) getTaskInstances(w http.ResponseWriter, r *http.Request) {
 	}
 	run, found := d.find(r)
 	if !found {
-		refuse(w, http.StatusNotFound, fmt.Sprintf("DagRun with run_id: `%s` was not found", r.PathValue("run")))
+		reject(w, http.StatusNotFound, fmt.Sprintf("DagRun with run_id: `%s` was not found", r.PathValue("run")))
 		return
 	}
 	list := []map[string]any{}
@@ -131,7 +133,8 @@ func (a *Airflow) getTaskInstances(w http.ResponseWriter, r *http.Request) {
 			task = name[:at]
 			_, _ = fmt.Sscanf(name[at:], "[%d]", &index)
 		}
-		list = append(list, map[string]any{"task_id": task, "map_index": index, "state": nullable(state), "dag_run_id": run.ID})
+		list = append(list, map[string]any{"task_id": task, "map_index": index, "state": nullable(state),
+			"dag_run_id": run.ID})
 	}
 	writePage(w, r, "task_instances", list)
 }
@@ -144,7 +147,7 @@ func (a *Airflow) getXCom(w http.ResponseWriter, r *http.Request) {
 	name, key := r.PathValue("task"), r.PathValue("key")
 	if index := r.URL.Query().Get("map_index"); index != "" && index != "-1" {
 		if _, err := strconv.Atoi(index); err != nil {
-			_, _ = queryInt(w, r, "map_index", -1) // refuses
+			_, _ = queryInt(w, r, "map_index", -1) // rejects
 			return
 		}
 		name += "[" + index + "]"
@@ -152,10 +155,11 @@ func (a *Airflow) getXCom(w http.ResponseWriter, r *http.Request) {
 	run, _ := d.find(r)
 	value, found := run.XComs[name]
 	if !found || key != "return_value" {
-		refuse(w, http.StatusNotFound, "XCom entry with key: `"+key+"` not found")
+		reject(w, http.StatusNotFound, "XCom entry with key: `"+key+"` not found")
 		return
 	}
-	writeJSON(w, http.StatusOK, map[string]any{"key": key, "dag_id": d.ID, "run_id": run.ID, "task_id": r.PathValue("task"), "value": value})
+	writeJSON(w, http.StatusOK, map[string]any{"key": key, "dag_id": d.ID, "run_id": run.ID,
+		"task_id": r.PathValue("task"), "value": value})
 }
 
 func (a *Airflow) getImportErrors(w http.ResponseWriter, r *http.Request) {

@@ -28,7 +28,7 @@ func newObjects() objects {
 	return objects{pools: map[string]Pool{}, variables: map[string]Variable{}, dags: map[string]*DAG{}}
 }
 
-// Pool gives a stored pool.
+// Pool returns a stored pool.
 func (a *Airflow) Pool(name string) (Pool, bool) {
 	a.state.Lock()
 	defer a.state.Unlock()
@@ -42,7 +42,7 @@ func (a *Airflow) SetPool(p Pool) { a.set(func() { a.pools[p.Name] = p }) }
 // DeletePool removes a pool.
 func (a *Airflow) DeletePool(name string) { a.set(func() { delete(a.pools, name) }) }
 
-// Variable gives a stored Variable, in clear.
+// Variable returns a stored Variable, in clear.
 func (a *Airflow) Variable(key string) (Variable, bool) {
 	a.state.Lock()
 	defer a.state.Unlock()
@@ -75,8 +75,10 @@ func nullable(text string) any {
 }
 
 func (p Pool) fields() map[string]any {
-	return map[string]any{"name": p.Name, "slots": p.Slots, "description": nullable(p.Description), "include_deferred": false,
-		"occupied_slots": 0, "running_slots": 0, "queued_slots": 0, "scheduled_slots": 0, "deferred_slots": 0, "open_slots": p.Slots, "team_name": nil}
+	return map[string]any{"name": p.Name, "slots": p.Slots, "description": nullable(p.Description),
+		"include_deferred": false,
+		"occupied_slots":   0, "running_slots": 0, "queued_slots": 0, "scheduled_slots": 0, "deferred_slots": 0,
+		"open_slots": p.Slots, "team_name": nil}
 }
 
 func (a *Airflow) getPool(w http.ResponseWriter, r *http.Request) {
@@ -85,14 +87,15 @@ func (a *Airflow) getPool(w http.ResponseWriter, r *http.Request) {
 	}
 	p, found := a.Pool(r.PathValue("name"))
 	if !found {
-		refuse(w, http.StatusNotFound, "The Pool with name: `"+r.PathValue("name")+"` was not found")
+		reject(w, http.StatusNotFound, "The Pool with name: `"+r.PathValue("name")+"` was not found")
 		return
 	}
 	writeJSON(w, http.StatusOK, p.fields())
 }
 
 func (a *Airflow) postPool(w http.ResponseWriter, r *http.Request) {
-	body, ok := a.body(w, r, "can_create", "Pools", []string{"name", "slots"}, "description", "include_deferred", "team_name")
+	body, ok := a.body(w, r, "can_create", "Pools", []string{"name", "slots"}, "description", "include_deferred",
+		"team_name")
 	if !ok {
 		return
 	}
@@ -107,16 +110,17 @@ func (a *Airflow) postPool(w http.ResponseWriter, r *http.Request) {
 
 // patchPool demands what Airflow demands, which is more than its document says; the description up to 3.0.
 func (a *Airflow) patchPool(w http.ResponseWriter, r *http.Request) {
-	body, ok := a.body(w, r, "can_edit", "Pools", []string{"pool", "include_deferred", "description"}, "slots", "team_name")
+	body, ok := a.body(w, r, "can_edit", "Pools", []string{"pool", "include_deferred", "description"}, "slots",
+		"team_name")
 	if !ok {
 		return
 	}
 	p, found := a.Pool(r.PathValue("name"))
 	switch {
 	case !found:
-		refuse(w, http.StatusNotFound, "The Pool with name: `"+r.PathValue("name")+"` was not found")
+		reject(w, http.StatusNotFound, "The Pool with name: `"+r.PathValue("name")+"` was not found")
 	case body["pool"] != p.Name:
-		refuse(w, http.StatusBadRequest, "Invalid body, pool name from request body doesn't match uri parameter")
+		reject(w, http.StatusBadRequest, "Invalid body, pool name from request body doesn't match uri parameter")
 	default:
 		a.SetPool(p.updated(body))
 		writeJSON(w, http.StatusOK, p.updated(body).fields())
@@ -133,13 +137,14 @@ func (p Pool) updated(body map[string]any) Pool {
 	return p
 }
 
-// fields gives the Variable as Airflow shows it: a sensitive key hides its value.
+// fields returns the Variable as Airflow shows it: a sensitive key hides its value.
 func (v Variable) fields() map[string]any {
 	shown := v.Value
 	if sensitive(v.Key) {
 		shown = redactedValue
 	}
-	return map[string]any{"key": v.Key, "value": shown, "description": nullable(v.Description), "is_encrypted": true, "team_name": nil}
+	return map[string]any{"key": v.Key, "value": shown, "description": nullable(v.Description), "is_encrypted": true,
+		"team_name": nil}
 }
 
 func (a *Airflow) getVariable(w http.ResponseWriter, r *http.Request) {
@@ -148,7 +153,7 @@ func (a *Airflow) getVariable(w http.ResponseWriter, r *http.Request) {
 	}
 	v, found := a.Variable(r.PathValue("name"))
 	if !found {
-		refuse(w, http.StatusNotFound, "The Variable with key: `"+r.PathValue("name")+"` was not found")
+		reject(w, http.StatusNotFound, "The Variable with key: `"+r.PathValue("name")+"` was not found")
 		return
 	}
 	writeJSON(w, http.StatusOK, v.fields())
@@ -161,7 +166,7 @@ func (a *Airflow) postVariable(w http.ResponseWriter, r *http.Request) {
 	}
 	v := Variable{Key: body["key"].(string)}.updated(body)
 	if _, found := a.Variable(v.Key); found {
-		refuse(w, http.StatusConflict, "The Variable with key: `"+v.Key+"` already exists")
+		reject(w, http.StatusConflict, "The Variable with key: `"+v.Key+"` already exists")
 		return
 	}
 	a.SetVariable(v)
@@ -176,9 +181,9 @@ func (a *Airflow) patchVariable(w http.ResponseWriter, r *http.Request) {
 	v, found := a.Variable(r.PathValue("name"))
 	switch {
 	case body["key"] != r.PathValue("name"):
-		refuse(w, http.StatusBadRequest, "Invalid body, key from request body doesn't match uri parameter")
+		reject(w, http.StatusBadRequest, "Invalid body, key from request body doesn't match uri parameter")
 	case !found:
-		refuse(w, http.StatusNotFound, "The Variable with key: `"+r.PathValue("name")+"` was not found")
+		reject(w, http.StatusNotFound, "The Variable with key: `"+r.PathValue("name")+"` was not found")
 	default:
 		a.SetVariable(v.updated(body))
 		writeJSON(w, http.StatusOK, v.updated(body).fields())
@@ -221,9 +226,9 @@ func (a *Airflow) patchConnection(w http.ResponseWriter, r *http.Request) {
 	c, found := a.Connection(r.PathValue("name"))
 	switch {
 	case e.id() != r.PathValue("name"):
-		refuse(w, http.StatusBadRequest, "The connection_id in the request body does not match the URL parameter")
+		reject(w, http.StatusBadRequest, "The connection_id in the request body does not match the URL parameter")
 	case !found:
-		refuse(w, http.StatusNotFound, "The Connection with connection_id: `"+e.id()+"` was not found")
+		reject(w, http.StatusNotFound, "The Connection with connection_id: `"+e.id()+"` was not found")
 	default:
 		a.SetConnection(c.updated(e))
 		writeJSON(w, http.StatusOK, c.updated(e).redacted())
@@ -242,21 +247,22 @@ func (a *Airflow) entity(w http.ResponseWriter, r *http.Request, right string) (
 		problems = validateEntity(fields, []any{"body"})
 	}
 	if len(problems) > 0 {
-		refuse(w, http.StatusUnprocessableEntity, problems)
+		reject(w, http.StatusUnprocessableEntity, problems)
 	}
 	return fields, len(problems) == 0
 }
 
 // body reads the body of a call that needs a right. It must have the needed fields, the first of them a text, and may
 // have the others.
-func (a *Airflow) body(w http.ResponseWriter, r *http.Request, right, resource string, needed []string, others ...string) (map[string]any, bool) {
+func (a *Airflow) body(w http.ResponseWriter, r *http.Request, right, resource string, needed []string,
+	others ...string) (map[string]any, bool) {
 	body, refused := readBody(w, r)
 	if refused || !a.authorize(w, r, right, resource) {
 		return nil, false
 	}
 	fields, ok := body.(map[string]any)
 	if !ok {
-		refuse(w, http.StatusUnprocessableEntity, notAnObject(body, "body"))
+		reject(w, http.StatusUnprocessableEntity, notAnObject(body, "body"))
 		return nil, false
 	}
 	problems := forbidExtra(fields, slices.Concat(needed, others), "body")
@@ -266,16 +272,18 @@ func (a *Airflow) body(w http.ResponseWriter, r *http.Request, right, resource s
 		}
 	}
 	if _, isText := fields[needed[0]].(string); len(problems) == 0 && !isText {
-		problems = append(problems, invalid{"string_type", []any{"body", needed[0]}, "Input should be a valid string", fields[needed[0]], nil})
+		problems = append(problems, invalid{"string_type", []any{"body", needed[0]}, "Input should be a valid string",
+			fields[needed[0]], nil})
 	}
 	if len(problems) > 0 {
-		refuse(w, http.StatusUnprocessableEntity, problems)
+		reject(w, http.StatusUnprocessableEntity, problems)
 	}
 	return fields, len(problems) == 0
 }
 
 // alreadyThere is what Airflow makes of the database's error.
 func alreadyThere(w http.ResponseWriter) {
-	refuse(w, http.StatusConflict, map[string]string{"reason": "Unique constraint violation", "statement": "hidden", "orig_error": "hidden",
-		"message": "This error may be caused by a duplicate"})
+	reject(w, http.StatusConflict, map[string]string{"reason": "Unique constraint violation", "statement": "hidden",
+		"orig_error": "hidden",
+		"message":    "This error may be caused by a duplicate"})
 }

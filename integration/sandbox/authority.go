@@ -37,18 +37,18 @@ func NewAuthority() (*Authority, error) {
 	return &Authority{certificate: certificate, key: key}, err
 }
 
-// PEM gives the authority's certificate.
+// PEM returns the authority's certificate.
 func (a *Authority) PEM() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.certificate.Raw})
 }
 
-// KeyPEM gives the authority's private key.
+// KeyPEM returns the authority's private key.
 func (a *Authority) KeyPEM() ([]byte, error) {
 	der, err := x509.MarshalECPrivateKey(a.key)
 	return pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der}), err
 }
 
-// Issue gives a server's certificate for names.
+// Issue returns a server's certificate for names.
 func (a *Authority) Issue(begins, ends time.Time, names ...string) (*tls.Certificate, error) {
 	template := certificateTemplate(names[0], begins, ends)
 	template.DNSNames = names

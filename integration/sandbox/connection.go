@@ -11,7 +11,7 @@ import (
 // redactedValue is what Airflow shows instead of a secret, and takes as "keep what is stored".
 const redactedValue = "***"
 
-// fields gives the connection as the API spells it, in clear.
+// fields returns the connection as the API spells it, in clear.
 func (c Connection) fields() map[string]any {
 	fields := map[string]any{"connection_id": c.ID, "conn_type": c.Type, "port": nil, "team_name": nil}
 	for name, value := range map[string]string{"description": c.Description, "host": c.Host, "login": c.Login,
@@ -27,7 +27,7 @@ func (c Connection) fields() map[string]any {
 	return fields
 }
 
-// redacted gives the connection as Airflow shows it: no password, and an extra without secrets.
+// redacted returns the connection as Airflow shows it: no password, and an extra without secrets.
 func (c Connection) redacted() map[string]any {
 	fields := c.fields()
 	if c.Password != "" {
@@ -65,7 +65,7 @@ func (c Connection) redact(key string, value any) any {
 	return value
 }
 
-// hiding gives the key that decides over a value: everything below a sensitive key is hidden.
+// hiding returns the key that decides over a value: everything below a sensitive key is hidden.
 func hiding(outer, inner string) string {
 	if sensitive(outer) {
 		return outer
@@ -73,12 +73,14 @@ func hiding(outer, inner string) string {
 	return inner
 }
 
-// sensitive tells whether Airflow hides the value of a key of this name.
+// sensitive reports whether Airflow hides the value of a key of this name.
 func sensitive(key string) bool {
 	key = regexp.MustCompile(`\W+`).ReplaceAllString(strings.ToLower(key), "_")
 	return slices.ContainsFunc([]string{
-		"access_key", "access_token", "api_key", "apikey", "auth_header", "authorization", "bearer", "connection_string", "dsn",
-		"passphrase", "passwd", "password", "private_key", "proxy", "proxies", "secret", "service_account", "service_key", "token",
+		"access_key", "access_token", "api_key", "apikey", "auth_header", "authorization", "bearer", "connection_string",
+		"dsn",
+		"passphrase", "passwd", "password", "private_key", "proxy", "proxies", "secret", "service_account", "service_key",
+		"token",
 		"keyfile_dict", "webhook_url",
 	}, func(name string) bool { return strings.Contains(key, name) })
 }
@@ -88,8 +90,8 @@ type entity map[string]any
 
 func (e entity) id() string { return e["connection_id"].(string) }
 
-// updated gives c with the fields that were sent. A null wipes a field, but not the password: Airflow takes null and ""
-// as nothing to do, and reports success.
+// updated returns c with the fields that were sent. A null wipes a field, but not the password: Airflow takes null and
+// "" as nothing to do, and reports success.
 func (c Connection) updated(e entity) Connection {
 	for name, field := range map[string]*string{"conn_type": &c.Type, "description": &c.Description, "host": &c.Host,
 		"login": &c.Login, "schema": &c.Schema, "extra": &c.Extra} {
@@ -150,11 +152,12 @@ type invalid struct {
 }
 
 func notAnObject(input any, loc ...any) []invalid {
-	return []invalid{{"model_attributes_type", loc, "Input should be a valid dictionary or object to extract fields from", input, nil}}
+	return []invalid{{"model_attributes_type", loc, "Input should be a valid dictionary or object to extract fields from",
+		input, nil}}
 }
 
-// validateBulk gives the entities of each action, or the problems in Airflow's words. An action that the stand-in does
-// not know is not known: it plays updates alone.
+// validateBulk returns the entities of each action, or the problems in Airflow's words. An action that the stand-in
+// does not know is not known: it plays updates alone.
 func validateBulk(body any) (actions [][]entity, problems []invalid, known bool) {
 	top, ok := body.(map[string]any)
 	if !ok {
@@ -191,10 +194,11 @@ func validateUpdate(action map[string]any, loc ...any) (entities []entity, probl
 		problems = append(problems, invalid{"enum", slices.Concat(loc, []any{"action_on_non_existence"}),
 			"Input should be 'fail' or 'skip'", policy, map[string]any{"expected": "'fail' or 'skip'"}})
 	}
-	return entities, append(problems, forbidExtra(action, []string{"action", "entities", "update_mask", "action_on_non_existence"}, loc...)...)
+	return entities, append(problems, forbidExtra(action,
+		[]string{"action", "entities", "update_mask", "action_on_non_existence"}, loc...)...)
 }
 
-// skips tells whether action i of a valid body skips what is missing.
+// skips reports whether action i of a valid body skips what is missing.
 func skips(body any, i int) bool {
 	action := body.(map[string]any)["actions"].([]any)[i].(map[string]any)
 	return action["action_on_non_existence"] == "skip"
@@ -216,7 +220,8 @@ func listField(object map[string]any, name string, loc ...any) ([]any, []invalid
 func forbidExtra(object map[string]any, allowed []string, loc ...any) (problems []invalid) {
 	for name, value := range object {
 		if !slices.Contains(allowed, name) {
-			problems = append(problems, invalid{"extra_forbidden", slices.Concat(loc, []any{name}), "Extra inputs are not permitted", value, nil})
+			problems = append(problems, invalid{"extra_forbidden", slices.Concat(loc, []any{name}),
+				"Extra inputs are not permitted", value, nil})
 		}
 	}
 	return problems
@@ -240,7 +245,8 @@ func validateEntity(fields map[string]any, loc []any) (problems []invalid) {
 	}
 	if port, sent := fields["port"]; sent && port != nil {
 		if _, ok := intOf(port); !ok {
-			problems = append(problems, invalid{"int_parsing", slices.Concat(loc, []any{"port"}), "Input should be a valid integer, unable to parse string as an integer", port, nil})
+			problems = append(problems, invalid{"int_parsing", slices.Concat(loc, []any{"port"}),
+				"Input should be a valid integer, unable to parse string as an integer", port, nil})
 		}
 	}
 	return append(problems, forbidExtra(fields, append(nullable, "connection_id", "conn_type", "port"), loc...)...)
@@ -251,13 +257,18 @@ func validateText(name, text string, at []any) []invalid {
 	var object map[string]any
 	switch {
 	case name == "connection_id" && len(text) > 200:
-		return []invalid{{"string_too_long", at, "String should have at most 200 characters", text, map[string]any{"max_length": 200}}}
+		return []invalid{{"string_too_long", at, "String should have at most 200 characters", text,
+			map[string]any{"max_length": 200}}}
 	case name == "connection_id" && !regexp.MustCompile(pattern).MatchString(text):
-		return []invalid{{"string_pattern_mismatch", at, "String should match pattern '" + pattern + "'", text, map[string]any{"pattern": pattern}}}
+		return []invalid{{"string_pattern_mismatch", at, "String should match pattern '" + pattern + "'", text,
+			map[string]any{"pattern": pattern}}}
 	case name == "extra" && text != "" && json.Unmarshal([]byte(text), &object) != nil:
-		return []invalid{{"value_error", at, "Value error, The `extra` field must be a valid JSON object (e.g., {'key': 'value'}), but encountered non-JSON in `extra` field", text, map[string]any{"error": map[string]any{}}}}
+		return []invalid{{"value_error", at, "Value error, The `extra` field must be a valid JSON object (e.g., {'key': " +
+			"'value'}), but encountered non-JSON in `extra` field", text, map[string]any{"error": map[string]any{}}}}
 	case name == "team_name":
-		return []invalid{{"value_error", at[:len(at)-1], "Value error, team_name cannot be set when multi_team mode is disabled. Please contact your administrator.", text, map[string]any{"error": map[string]any{}}}}
+		return []invalid{{"value_error", at[:len(at)-1],
+			"Value error, team_name cannot be set when multi_team mode is disabled. Please contact your administrator.", text,
+			map[string]any{"error": map[string]any{}}}}
 	}
 	return nil
 }

@@ -62,12 +62,13 @@ type ECR struct {
 
 func newECR(opts Options) *ECR {
 	return &ECR{
-		account: opts.Account, now: opts.Now, life: tokenLife, username: "AWS", issued: map[string]Token{}, sessions: map[string]aws.Credentials{},
+		account: opts.Account, now: opts.Now, life: tokenLife, username: "AWS", issued: map[string]Token{},
+		sessions:    map[string]aws.Credentials{},
 		credentials: aws.Credentials{AccessKeyID: "AKIAIOSFODNN7EXAMPLE", SecretAccessKey: rand.Text() + rand.Text()[:14]},
 	}
 }
 
-// Credentials gives the one identity that may call.
+// Credentials returns the one identity that may call.
 func (e *ECR) Credentials() aws.Credentials {
 	return locked(&e.state, func() aws.Credentials { return e.credentials })
 }
@@ -81,13 +82,13 @@ func (e *ECR) Deny(denied bool) { e.set(func() { e.denied = denied }) }
 // DenyBearerToken makes the identity lack the right to sts:GetServiceBearerToken, which ECR Public wants too.
 func (e *ECR) DenyBearerToken(denied bool) { e.set(func() { e.noBearer = denied }) }
 
-// ExpireSession makes the identity's session a thing of the past.
+// ExpireSession expires the identity's session.
 func (e *ECR) ExpireSession(expired bool) { e.set(func() { e.sessionExpired = expired }) }
 
-// Throttle refuses the next n calls for their rate.
+// Throttle rejects the next n calls for their rate.
 func (e *ECR) Throttle(n int) { e.set(func() { e.throttled = n }) }
 
-// SetLife sets how long tokens live from now on: 12 hours at first. A negative one issues tokens that are expired.
+// SetLife sets how long tokens are valid from now on: 12 hours at first. A negative one issues tokens that are expired.
 func (e *ECR) SetLife(life time.Duration) { e.set(func() { e.life = life }) }
 
 // SetUsername sets the user of the tokens issued from now on: "AWS" at first.
@@ -96,7 +97,7 @@ func (e *ECR) SetUsername(name string) { e.set(func() { e.username = name }) }
 // SetPassword sets the password of the tokens issued from now on. "" goes back to a new one each time.
 func (e *ECR) SetPassword(password string) { e.set(func() { e.password = password }) }
 
-// ExpireTokens ends the life of every token issued so far.
+// ExpireTokens expires every token issued so far.
 func (e *ECR) ExpireTokens() {
 	e.set(func() {
 		for password, token := range e.issued {
@@ -106,10 +107,10 @@ func (e *ECR) ExpireTokens() {
 	})
 }
 
-// Calls gives how many calls arrived, refused ones too.
+// Calls returns how many calls arrived, rejected ones too.
 func (e *ECR) Calls() int { return locked(&e.state, func() int { return e.calls }) }
 
-// LastToken gives the newest token, or the zero Token.
+// LastToken returns the newest token, or the zero Token.
 func (e *ECR) LastToken() Token { return locked(&e.state, func() Token { return e.last }) }
 
 func (e *ECR) set(set func()) { change(&e.state, set) }
@@ -119,6 +120,11 @@ func (e *ECR) lookup(password string) (Token, bool) {
 	defer e.state.Unlock()
 	token, found := e.issued[password]
 	return token, found
+}
+
+// Accept makes a token good that another sandbox has issued, as the newest one.
+func (e *ECR) Accept(token Token) {
+	e.set(func() { e.issued[token.Password], e.last = token, token })
 }
 
 // ServeHTTP answers one call.
@@ -141,16 +147,16 @@ func (e *ECR) getAuthorizationToken(w http.ResponseWriter, r *http.Request) {
 	if region == "" {
 		region, operation, service = publicHost(r.Host), getPublicToken, "ecr-public"
 	}
-	refusal := checkOperation(r, operation)
-	if refusal == nil {
-		_, refusal = e.checkSignature(r, body, region, service)
+	rejection := checkOperation(r, operation)
+	if rejection == nil {
+		_, rejection = e.checkSignature(r, body, region, service)
 	}
-	if refusal == nil {
-		refusal = locked(&e.state, func() *awsError { return e.checkRight(service) })
+	if rejection == nil {
+		rejection = locked(&e.state, func() *awsError { return e.checkRight(service) })
 	}
 	switch {
-	case refusal != nil:
-		refusal.write(w)
+	case rejection != nil:
+		rejection.write(w)
 	case service == "ecr":
 		e.respond(w, body, region, suffix)
 	default:
@@ -165,8 +171,10 @@ func (e *ECR) respondPublic(w http.ResponseWriter, region string) {
 		return
 	}
 	if locked(&e.state, func() bool { return e.noBearer }) {
-		awsErrorf("AccessDeniedException", "User: arn:aws:iam::%s:user/ecr-refresh is not authorized to perform: sts:GetServiceBearerToken "+
-			"on resource: arn:aws:iam::%[1]s:user/ecr-refresh because no identity-based policy allows the sts:GetServiceBearerToken action", e.account).write(w)
+		awsErrorf("AccessDeniedException", "User: arn:aws:iam::%s:user/ecr-refresh is not authorized to perform: "+
+			"sts:GetServiceBearerToken "+
+			"on resource: arn:aws:iam::%[1]s:user/ecr-refresh because no identity-based policy allows the "+
+			"sts:GetServiceBearerToken action", e.account).write(w)
 		return
 	}
 	token := e.issue(publicRegistry)
@@ -233,7 +241,7 @@ func requestID() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
-// awsError is a refusal in the words of AWS. All of them have status 400.
+// awsError is a rejection in the words of AWS. All of them have status 400.
 type awsError struct {
 	Type    string `json:"__type"`
 	Message string `json:"message"`
@@ -266,7 +274,8 @@ func (e *ECR) checkRight(service string) *awsError {
 		return awsErrorf("ThrottlingException", "Rate exceeded")
 	case e.denied:
 		return awsErrorf("AccessDeniedException", "User: arn:aws:iam::%s:user/ecr-refresh is not authorized to perform: "+
-			"%[2]s:GetAuthorizationToken on resource: * because no identity-based policy allows the %[2]s:GetAuthorizationToken action", e.account, service)
+			"%[2]s:GetAuthorizationToken on resource: * because no identity-based policy allows the "+
+			"%[2]s:GetAuthorizationToken action", e.account, service)
 	}
 	return nil
 }
@@ -282,35 +291,38 @@ func parseSignature(header string) (signature, *awsError) {
 	if header == "" {
 		return signature{}, awsErrorf("MissingAuthenticationTokenException", "Missing Authentication Token")
 	}
-	parts := authorizationPattern().FindStringSubmatch(header)
+	parts := authorization.FindStringSubmatch(header)
 	if parts == nil {
-		return signature{}, awsErrorf("IncompleteSignatureException", "Authorization header is not a complete SigV4 signature.")
+		return signature{}, awsErrorf("IncompleteSignatureException",
+			"Authorization header is not a complete SigV4 signature.")
 	}
 	return signature{parts[1], parts[2], parts[3], parts[4], strings.Split(parts[5], ";"), parts[6]}, nil
 }
 
 // checkSignature signs the request again with the secret that the caller must know, and compares.
 func (e *ECR) checkSignature(r *http.Request, body []byte, region, service string) (aws.Credentials, *awsError) {
-	got, refusal := parseSignature(r.Header.Get("Authorization"))
-	if refusal != nil {
-		return aws.Credentials{}, refusal
+	got, rejection := parseSignature(r.Header.Get("Authorization"))
+	if rejection != nil {
+		return aws.Credentials{}, rejection
 	}
-	if refusal := got.checkScope(r.Header, region, service, e.now().UTC()); refusal != nil {
-		return aws.Credentials{}, refusal
+	if rejection := got.checkScope(r.Header, region, service, e.now().UTC()); rejection != nil {
+		return aws.Credentials{}, rejection
 	}
 	credentials := e.identity(got.accessKeyID)
 	if credentials.AccessKeyID == "" || r.Header.Get("X-Amz-Security-Token") != credentials.SessionToken {
-		return aws.Credentials{}, awsErrorf("UnrecognizedClientException", "The security token included in the request is invalid.")
+		return aws.Credentials{}, awsErrorf("UnrecognizedClientException",
+			"The security token included in the request is invalid.")
 	}
 	want, err := got.sign(r, body, credentials)
 	if err != nil || !hmac.Equal([]byte(want), []byte(got.value)) {
-		return aws.Credentials{}, awsErrorf("InvalidSignatureException", "The request signature we calculated does not match the signature you provided. "+
-			"Check your AWS Secret Access Key and signing method. Consult the service documentation for details.")
+		return aws.Credentials{}, awsErrorf("InvalidSignatureException",
+			"The request signature we calculated does not match the signature you provided. "+
+				"Check your AWS Secret Access Key and signing method. Consult the service documentation for details.")
 	}
 	return credentials, nil
 }
 
-// identity gives the credentials of an access key: the one identity's, or those of a role that it assumed.
+// identity returns the credentials of an access key: the one identity's, or those of a role that it assumed.
 func (e *ECR) identity(accessKeyID string) aws.Credentials {
 	e.state.Lock()
 	defer e.state.Unlock()
@@ -327,7 +339,8 @@ func (s signature) checkScope(header http.Header, region, service string, now ti
 	at, err := time.Parse(amzDate, header.Get("X-Amz-Date"))
 	switch {
 	case err != nil:
-		return awsErrorf("IncompleteSignatureException", "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.")
+		return awsErrorf("IncompleteSignatureException",
+			"Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.")
 	case s.day != at.Format("20060102"):
 		return awsErrorf(invalid, "Credential should be scoped to a valid date.")
 	case s.region != region:
@@ -353,7 +366,7 @@ func (s signature) checkScope(header http.Header, region, service string, now ti
 	return nil
 }
 
-// sign gives the signature that the request should carry, over the headers that the caller said it signed.
+// sign returns the signature that the request should carry, over the headers that the caller said it signed.
 func (s signature) sign(r *http.Request, body []byte, credentials aws.Credentials) (string, error) {
 	at, err := time.Parse(amzDate, r.Header.Get("X-Amz-Date"))
 	if err != nil {
@@ -369,13 +382,15 @@ func (s signature) sign(r *http.Request, body []byte, credentials aws.Credential
 		again.ContentLength = int64(len(body))
 	}
 	sum := sha256.Sum256(body)
-	if err := v4.NewSigner().SignHTTP(context.Background(), credentials, again, hex.EncodeToString(sum[:]), s.service, s.region, at); err != nil {
+	if err := v4.NewSigner().SignHTTP(context.Background(), credentials, again, hex.EncodeToString(sum[:]), s.service,
+		s.region, at); err != nil {
 		return "", err
 	}
 	want, _ := parseSignature(again.Header.Get("Authorization"))
 	return want.value, nil
 }
 
-func authorizationPattern() *regexp.Regexp {
-	return regexp.MustCompile(`^AWS4-HMAC-SHA256 Credential=([^/,\s]+)/(\d{8})/([^/,\s]+)/([^/,\s]+)/aws4_request,\s*SignedHeaders=([^,\s]+),\s*Signature=([0-9a-f]{64})$`)
-}
+// authorization is the header of a signed call.
+var authorization = regexp.MustCompile(`^AWS4-HMAC-SHA256 ` +
+	`Credential=([^/,\s]+)/(\d{8})/([^/,\s]+)/([^/,\s]+)/aws4_request,` +
+	`\s*SignedHeaders=([^,\s]+),\s*Signature=([0-9a-f]{64})$`)

@@ -43,7 +43,7 @@ func TestECRGivesATokenThatTheRegistryTakes(t *testing.T) {
 		t.Error(got)
 	}
 	if got := data.ExpiresAt.Sub(now); got.Round(time.Second) != 12*time.Hour {
-		t.Errorf("lives %v", got)
+		t.Errorf("valid for %v", got)
 	}
 	pair, err := base64.StdEncoding.DecodeString(*data.AuthorizationToken)
 	username, password, _ := strings.Cut(string(pair), ":")
@@ -88,7 +88,8 @@ func TestECRThrottlesSoManyTimes(t *testing.T) {
 	s := start(t, sandbox.Options{})
 	s.ECR.Throttle(1)
 	client := ecrClient(t, s, s.ECR.Credentials())
-	if _, err := client.GetAuthorizationToken(t.Context(), nil, func(o *ecr.Options) { o.RetryMaxAttempts = 2 }); err != nil {
+	if _, err := client.GetAuthorizationToken(t.Context(), nil,
+		func(o *ecr.Options) { o.RetryMaxAttempts = 2 }); err != nil {
 		t.Error(err)
 	}
 	if got := s.ECR.Calls(); got != 2 {
@@ -126,13 +127,21 @@ func TestECRHandMadeRequests(t *testing.T) {
 		{"early", "us-east-1", "ecr", 16 * time.Minute, nil, "Signature not yet current"},
 		{"region", "eu-west-1", "ecr", 0, nil, "scoped to a valid region"},
 		{"service", "us-east-1", "sts", 0, nil, "scoped to correct service"},
-		{"header", "us-east-1", "ecr", 0, func(r *http.Request) { r.Header.Set("X-Amz-Meta", "added later") }, "authorizationData"},
+		{"header", "us-east-1", "ecr", 0, func(r *http.Request) { r.Header.Set("X-Amz-Meta", "added later") },
+			"authorizationData"},
 		{"date", "us-east-1", "ecr", 0, func(r *http.Request) { r.Header.Del("X-Amz-Date") }, "IncompleteSignatureException"},
-		{"unsigned", "us-east-1", "ecr", 0, func(r *http.Request) { r.Header.Del("Authorization") }, "MissingAuthenticationTokenException"},
-		{"half", "us-east-1", "ecr", 0, func(r *http.Request) { r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=x") }, "IncompleteSignatureException"},
-		{"target", "us-east-1", "ecr", 0, func(r *http.Request) { r.Header.Set("X-Amz-Target", "ListImages") }, "UnknownOperationException"},
-		{"protocol", "us-east-1", "ecr", 0, func(r *http.Request) { r.Header.Set("Content-Type", "application/cbor") }, "UnknownOperationException"},
-		{"body", "us-east-1", "ecr", 0, func(r *http.Request) { r.Body = http.NoBody; r.ContentLength = 0 }, "InvalidSignatureException"},
+		{"unsigned", "us-east-1", "ecr", 0, func(r *http.Request) { r.Header.Del("Authorization") },
+			"MissingAuthenticationTokenException"},
+		{"half", "us-east-1", "ecr", 0, func(r *http.Request) {
+			r.Header.Set("Authorization",
+				"AWS4-HMAC-SHA256 Credential=x")
+		}, "IncompleteSignatureException"},
+		{"target", "us-east-1", "ecr", 0, func(r *http.Request) { r.Header.Set("X-Amz-Target", "ListImages") },
+			"UnknownOperationException"},
+		{"protocol", "us-east-1", "ecr", 0, func(r *http.Request) { r.Header.Set("Content-Type", "application/cbor") },
+			"UnknownOperationException"},
+		{"body", "us-east-1", "ecr", 0, func(r *http.Request) { r.Body = http.NoBody; r.ContentLength = 0 },
+			"InvalidSignatureException"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			request := signed(t, s, test.region, test.service, time.Now().Add(test.skew))
@@ -151,14 +160,16 @@ func TestECRHandMadeRequests(t *testing.T) {
 func signed(t *testing.T, s *sandbox.Sandbox, region, service string, at time.Time) *http.Request {
 	t.Helper()
 	body := []byte("{}")
-	request, err := http.NewRequestWithContext(t.Context(), "POST", "https://api.ecr.us-east-1.amazonaws.com/", bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(t.Context(), "POST", "https://api.ecr.us-east-1.amazonaws.com/",
+		bytes.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
 	request.Header.Set("Content-Type", "application/x-amz-json-1.1")
 	request.Header.Set("X-Amz-Target", "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken")
 	sum := sha256.Sum256(body)
-	if err := v4.NewSigner().SignHTTP(t.Context(), s.ECR.Credentials(), request, hex.EncodeToString(sum[:]), service, region, at); err != nil {
+	if err := v4.NewSigner().SignHTTP(t.Context(), s.ECR.Credentials(), request, hex.EncodeToString(sum[:]), service,
+		region, at); err != nil {
 		t.Fatal(err)
 	}
 	return request

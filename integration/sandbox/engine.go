@@ -46,7 +46,7 @@ func newEngine(socket string, client *http.Client) *Engine {
 	return &Engine{socket: socket, client: client, version: "28.5.2", api: "1.51", minAPI: "1.24"}
 }
 
-// Host gives the Engine's address, as DOCKER_HOST wants it.
+// Host returns the Engine's address, as DOCKER_HOST wants it.
 func (e *Engine) Host() string { return "unix://" + e.socket }
 
 // SetVersion sets the Engine's version and the API versions that it speaks.
@@ -64,7 +64,7 @@ func (e *Engine) SetDown(down bool) error {
 	return e.listen()
 }
 
-// Logins gives the requests to /auth so far.
+// Logins returns the requests to /auth so far.
 func (e *Engine) Logins() []Login {
 	return locked(&e.state, func() []Login { return slices.Clone(e.logins) })
 }
@@ -111,9 +111,11 @@ func (e *Engine) route(w http.ResponseWriter, r *http.Request) {
 	case !slices.Contains([]string{"HEAD /_ping", "GET /_ping", "GET /version", "POST /auth"}, call):
 		engineError(w, http.StatusNotFound, "page not found")
 	case olderAPI(asked, minAPI):
-		engineError(w, http.StatusBadRequest, fmt.Sprintf("client version %s is too old. Minimum supported API version is %s, please upgrade your client to a newer version", asked, minAPI))
+		engineError(w, http.StatusBadRequest, fmt.Sprintf("client version %s is too old. Minimum supported API version is "+
+			"%s, please upgrade your client to a newer version", asked, minAPI))
 	case olderAPI(api, asked):
-		engineError(w, http.StatusBadRequest, fmt.Sprintf("client version %s is too new. Maximum supported API version is %s", asked, api))
+		engineError(w, http.StatusBadRequest, fmt.Sprintf("client version %s is too new. Maximum supported API version is %s",
+			asked, api))
 	case path == "/_ping":
 		e.ping(w)
 	case path == "/version":
@@ -144,7 +146,8 @@ func (e *Engine) serveVersion(w http.ResponseWriter) {
 		"Version":  version, "ApiVersion": api, "MinAPIVersion": minAPI,
 		"Os": "linux", "Arch": runtime.GOARCH, "GoVersion": runtime.Version(), "GitCommit": "0000000",
 		"KernelVersion": "6.1.0", "BuildTime": "2026-01-01T00:00:00.000000000+00:00",
-		"Components": []map[string]any{{"Name": "Engine", "Version": version, "Details": map[string]string{"ApiVersion": api, "MinAPIVersion": minAPI}}},
+		"Components": []map[string]any{{"Name": "Engine", "Version": version,
+			"Details": map[string]string{"ApiVersion": api, "MinAPIVersion": minAPI}}},
 	})
 }
 
@@ -167,7 +170,7 @@ func (e *Engine) auth(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, status, map[string]string{"IdentityToken": "", "Status": "Login Succeeded"})
 }
 
-// registryOf gives the host that an Engine asks for a server address: it ignores a path, and "" is Docker Hub.
+// registryOf returns the host that an Engine asks for a server address: it ignores a path, and "" is Docker Hub.
 func registryOf(address string) string {
 	if address == "" {
 		return dockerHub
@@ -222,9 +225,12 @@ func writeJSON(w http.ResponseWriter, status int, value any) {
 	_ = json.NewEncoder(w).Encode(value)
 }
 
+// versioned is a path with the version of the API before it.
+var versioned = regexp.MustCompile(`^/v([0-9]+\.[0-9]+)(/.*)$`)
+
 // splitVersion cuts "/v1.51" off a path.
 func splitVersion(path string) (version, rest string) {
-	if m := regexp.MustCompile(`^/v([0-9]+\.[0-9]+)(/.*)$`).FindStringSubmatch(path); m != nil {
+	if m := versioned.FindStringSubmatch(path); m != nil {
 		return m[1], m[2]
 	}
 	return "", path

@@ -43,13 +43,15 @@ func TestEngineLogin(t *testing.T) {
 	c := engineClient(t, s)
 	password := newToken(t, s).Password
 	for address, want := range map[string]string{
-		s.RegistryHost():                               "",
-		"https://" + s.RegistryHost():                  "",
-		"123456789012.dkr.ecr.eu-west-1.amazonaws.com": "login attempt to https://123456789012.dkr.ecr.eu-west-1.amazonaws.com/v2/ failed with status: 400 Bad Request",
+		s.RegistryHost():              "",
+		"https://" + s.RegistryHost(): "",
+		"123456789012.dkr.ecr.eu-west-1.amazonaws.com": "login attempt to " +
+			"https://123456789012.dkr.ecr.eu-west-1.amazonaws.com/v2/ failed with status: 400 Bad Request",
 		"":            `Get "https://registry-1.docker.io/v2/": Forbidden`,
 		"example.com": `Get "https://example.com/v2/": Forbidden`,
 	} {
-		body, err := c.RegistryLogin(t.Context(), registry.AuthConfig{Username: "AWS", Password: password, ServerAddress: address})
+		body, err := c.RegistryLogin(t.Context(),
+			registry.AuthConfig{Username: "AWS", Password: password, ServerAddress: address})
 		switch {
 		case want == "" && (err != nil || body.Status != "Login Succeeded" || body.IdentityToken != ""):
 			t.Errorf("%q: %+v, %v", address, body, err)
@@ -66,14 +68,16 @@ func TestEngineLoginWithABadPassword(t *testing.T) {
 	s := start(t, sandbox.Options{})
 	token := newToken(t, s)
 	login := func() string {
-		_, err := engineClient(t, s).RegistryLogin(t.Context(), registry.AuthConfig{Username: "AWS", Password: token.Password, ServerAddress: s.RegistryHost()})
+		_, err := engineClient(t, s).RegistryLogin(t.Context(),
+			registry.AuthConfig{Username: "AWS", Password: token.Password, ServerAddress: s.RegistryHost()})
 		if err == nil {
 			return ""
 		}
 		return err.Error()
 	}
 	s.ECR.ExpireTokens()
-	want := "Error response from daemon: login attempt to https://" + s.RegistryHost() + "/v2/ failed with status: 403 Forbidden"
+	want := "Error response from daemon: login attempt to https://" + s.RegistryHost() +
+		"/v2/ failed with status: 403 Forbidden"
 	if got := login(); got != want {
 		t.Errorf("expired: %s", got)
 	}
@@ -91,9 +95,11 @@ func TestEngineVersions(t *testing.T) {
 	s := start(t, sandbox.Options{})
 	for version, want := range map[string]string{
 		"1.99": "client version 1.99 is too new. Maximum supported API version is 1.51",
-		"1.9":  "client version 1.9 is too old. Minimum supported API version is 1.24, please upgrade your client to a newer version",
+		"1.9": "client version 1.9 is too old. Minimum supported API version is 1.24, please upgrade your client to a " +
+			"newer version",
 	} {
-		if _, err := engineClient(t, s, client.WithVersion(version)).ServerVersion(t.Context()); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := engineClient(t, s, client.WithVersion(version)).ServerVersion(t.Context()); err == nil ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", version, err)
 		}
 	}
@@ -107,7 +113,8 @@ func TestEngineVersions(t *testing.T) {
 
 func TestEnginePaths(t *testing.T) {
 	s := start(t, sandbox.Options{})
-	plain := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+	plain := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn,
+		error) {
 		return new(net.Dialer).DialContext(ctx, "unix", strings.TrimPrefix(s.Engine.Host(), "unix://"))
 	}}}
 	defer plain.CloseIdleConnections()

@@ -41,14 +41,14 @@ func (f *Faults) Clear() { change(&f.mu, func() { f.faults = nil }) }
 // SetDown makes the stand-in unreachable, or reachable again.
 func (f *Faults) SetDown(down bool) { change(&f.mu, func() { f.down = down }) }
 
-// Requests gives the method and path of each request so far. No header or body is ever kept.
+// Requests returns the method and path of each request so far. No header or body is ever kept.
 func (f *Faults) Requests() []string {
 	return locked(&f.mu, func() []string { return slices.Clone(f.requests) })
 }
 
 func (f *Faults) isDown() bool { return locked(&f.mu, func() bool { return f.down }) }
 
-// take records the request and gives the fault for it, if any.
+// take records the request and returns the fault for it, if any.
 func (f *Faults) take(r *http.Request) (Fault, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -74,7 +74,7 @@ func (x Fault) fits(r *http.Request) bool {
 	return (x.Method == "" || x.Method == r.Method) && strings.HasPrefix(r.URL.Path, x.Path)
 }
 
-// answer gives next's answer, or a fault's.
+// answer returns next's answer, or a fault's.
 func (f *Faults) answer(w http.ResponseWriter, r *http.Request, next http.HandlerFunc) {
 	fault, found := f.take(r)
 	if !found {
@@ -108,7 +108,7 @@ func (x Fault) write(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// locked gives a value that mu guards.
+// locked returns a value that mu guards.
 func locked[T any](mu *sync.Mutex, get func() T) T {
 	mu.Lock()
 	defer mu.Unlock()
@@ -122,7 +122,7 @@ func change(mu *sync.Mutex, set func()) {
 	set()
 }
 
-// serve serves h on listener and gives the function that stops it and waits for its end.
+// serve serves h on listener and returns the function that stops it and waits for its end.
 func serve(listener net.Listener, h http.Handler) func() error {
 	server := &http.Server{Handler: h, ErrorLog: log.New(io.Discard, "", 0), ReadHeaderTimeout: 10 * time.Second}
 	done := make(chan struct{})

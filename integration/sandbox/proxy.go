@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// Proxy is an HTTPS proxy that answers for ECR and its registries itself, over TLS and with their names, and refuses
+// Proxy is an HTTPS proxy that answers for ECR and its registries itself, over TLS and with their names, and rejects
 // every other host.
 type Proxy struct {
 	Faults
@@ -54,13 +54,13 @@ func newProxy(caFile string, ecr *ECR, sts *STS, registry *Registry) (*Proxy, er
 	return p, nil
 }
 
-// URL gives the proxy's address, as HTTPS_PROXY wants it.
+// URL returns the proxy's address, as HTTPS_PROXY wants it.
 func (p *Proxy) URL() *url.URL { return p.url }
 
-// CAFile gives the file with the certificate of the proxy's authority, as PEM.
+// CAFile returns the file with the certificate of the proxy's authority, as PEM.
 func (p *Proxy) CAFile() string { return p.caFile }
 
-// Refused gives the hosts that were asked for and refused.
+// Refused returns the hosts that were asked for and rejected.
 func (p *Proxy) Refused() []string {
 	return locked(&p.state, func() []string { return slices.Clone(p.refused) })
 }
@@ -80,14 +80,15 @@ func (p *Proxy) clientTLS() *tls.Config {
 	return &tls.Config{RootCAs: pool}
 }
 
-// ServeHTTP takes CONNECT for the hosts it answers for, and refuses everything else.
+// ServeHTTP takes CONNECT for the hosts it answers for, and rejects everything else.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) { p.answer(w, r, p.connect) }
 
 func (p *Proxy) connect(w http.ResponseWriter, r *http.Request) {
 	peer := p.peer(r.Host)
 	if _, port, _ := net.SplitHostPort(r.Host); r.Method != http.MethodConnect || port != "443" || peer == nil {
 		change(&p.state, func() { p.refused = append(p.refused, r.Host) })
-		http.Error(w, fmt.Sprintf("ecr-sandbox: %s %s refused: nothing leaves the sandbox", r.Method, r.Host), http.StatusForbidden)
+		http.Error(w, fmt.Sprintf("ecr-sandbox: %s %s refused: nothing leaves the sandbox", r.Method, r.Host),
+			http.StatusForbidden)
 		return
 	}
 	if peer.isDown() {
@@ -205,7 +206,7 @@ func (t *tunnels) Accept() (net.Conn, error) {
 // Close ends Accept.
 func (t *tunnels) Close() error { t.once.Do(func() { close(t.closed) }); return nil }
 
-// Addr gives the proxy's address.
+// Addr returns the proxy's address.
 func (t *tunnels) Addr() net.Addr { return t.address }
 
 // BufferedConn is a connection of which something was read already, such as a CONNECT request with what came behind it.

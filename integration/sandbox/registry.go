@@ -32,10 +32,10 @@ type Registry struct {
 // Refuse answers every request that carries credentials with 403.
 func (g *Registry) Refuse(refused bool) { change(&g.state, func() { g.refused = refused }) }
 
-// SetStatus answers every request that carries credentials with status. 0 goes back to judging them.
+// SetStatus answers every request that carries credentials with status. 0 goes back to checking them.
 func (g *Registry) SetStatus(status int) { change(&g.state, func() { g.status = status }) }
 
-// Checks gives the requests to /v2/ so far.
+// Checks returns the requests to /v2/ so far.
 func (g *Registry) Checks() []Check {
 	return locked(&g.state, func() []Check { return slices.Clone(g.checks) })
 }
@@ -55,7 +55,7 @@ func (g *Registry) check(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	username, _, _ := r.BasicAuth()
-	status, text := g.judge(r)
+	status, text := g.verify(r)
 	change(&g.state, func() { g.checks = append(g.checks, Check{hostname(r.Host), username, status}) })
 	switch status {
 	case http.StatusUnauthorized:
@@ -67,8 +67,8 @@ func (g *Registry) check(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, text)
 }
 
-// judge gives the registry's verdict on the credentials.
-func (g *Registry) judge(r *http.Request) (int, string) {
+// verify returns the status and text with which the registry answers the credentials.
+func (g *Registry) verify(r *http.Request) (int, string) {
 	username, password, ok := r.BasicAuth()
 	if !ok {
 		return http.StatusUnauthorized, "Not Authorized\n"
@@ -97,7 +97,7 @@ func (g *Registry) override() int {
 	return g.status
 }
 
-// tokenShaped tells whether password could be a token of somebody else's: base64 of a JSON object.
+// tokenShaped reports whether password could be a token of somebody else's: base64 of a JSON object.
 func tokenShaped(password string) bool {
 	document, err := base64.StdEncoding.DecodeString(password)
 	return err == nil && json.Unmarshal(document, &struct{}{}) == nil

@@ -36,7 +36,7 @@ func newToken(t *testing.T, s *sandbox.Sandbox) sandbox.Token {
 	return s.ECR.LastToken()
 }
 
-func TestRegistryJudgesTheToken(t *testing.T) {
+func TestRegistryVerifiesTheToken(t *testing.T) {
 	s := start(t, sandbox.Options{})
 	token := newToken(t, s)
 	foreign := base64.StdEncoding.EncodeToString([]byte(`{"payload":"x"}`))
@@ -61,7 +61,8 @@ func TestRegistryJudgesTheToken(t *testing.T) {
 			}
 		})
 	}
-	if got := s.Registry.Checks(); len(got) != 8 || got[3] != (sandbox.Check{Host: "123456789012.dkr.ecr.eu-west-1.amazonaws.com", Username: "AWS", Status: 400}) {
+	if got := s.Registry.Checks(); len(got) != 8 ||
+		got[3] != (sandbox.Check{Host: "123456789012.dkr.ecr.eu-west-1.amazonaws.com", Username: "AWS", Status: 400}) {
 		t.Errorf("checks: %v", got)
 	}
 }
@@ -76,7 +77,8 @@ func TestRegistryChallenge(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 	for path, status := range map[string]int{"/v2": 404, "/": 404, "/v2/repo/tags/list": 404} {
-		if response, _ := do(t, client, newRequest(t, "GET", "https://"+s.RegistryHost()+path, "")); response.StatusCode != status {
+		if response, _ := do(t, client, newRequest(t, "GET", "https://"+s.RegistryHost()+path,
+			"")); response.StatusCode != status {
 			t.Errorf("%s: %d", path, response.StatusCode)
 		}
 	}

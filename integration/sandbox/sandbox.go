@@ -3,7 +3,7 @@
 // api.ecr.<region>.amazonaws.com and every *.dkr.ecr.* host, so that a program runs here exactly as in production, with
 // no switch of its own, and nothing leaves the machine.
 //
-// The stand-ins are strict: a client that the real peer refuses is refused here, with the same status and words. Each
+// The stand-ins are strict: a client that the real peer rejects is rejected here, with the same status and words. Each
 // one embeds Faults, and has methods for the faults that its real peer is known for.
 package sandbox
 
@@ -29,7 +29,7 @@ const (
 const maxSocketPath = 103
 
 // Options are what a sandbox is made of. The zero value is a good sandbox: account 123456789012 in us-east-1, one
-// connection docker_default with a password that has grown old.
+// connection docker_default with an old password.
 type Options struct {
 	Dir     string           // folder of the socket, the certificate and the home; "" makes one that Close removes
 	Now     func() time.Time // the peers' clock; nil is time.Now
@@ -127,7 +127,7 @@ func (s *Sandbox) startEngine() error {
 	return s.Engine.listen()
 }
 
-// socketPath gives a path in the sandbox's folder, or in a shorter one when that does not fit.
+// socketPath returns a path in the sandbox's folder, or in a shorter one when that does not fit.
 func (s *Sandbox) socketPath() (string, error) {
 	path := filepath.Join(s.opts.Dir, "docker.sock")
 	if len(path) <= maxSocketPath {
@@ -153,20 +153,21 @@ func (s *Sandbox) Close() error {
 	return errors.Join(errs...)
 }
 
-// RegistryHost gives the host of the sandbox's own registry, as a connection of type docker names it.
+// RegistryHost returns the host of the sandbox's own registry, as a connection of type docker names it.
 func (s *Sandbox) RegistryHost() string { return registryHost(s.opts.Account, s.opts.Region) }
 
-// HTTPClient gives a client that reaches ECR and the registry as a program in Environ does: through the proxy, trusting
-// its authority.
+// HTTPClient returns a client that reaches ECR and the registry as a program in Environ does: through the proxy,
+// trusting its authority.
 func (s *Sandbox) HTTPClient() *http.Client {
 	return &http.Client{
-		Transport:     &http.Transport{Proxy: http.ProxyURL(s.Proxy.URL()), TLSClientConfig: s.Proxy.clientTLS(), ForceAttemptHTTP2: true},
+		Transport: &http.Transport{Proxy: http.ProxyURL(s.Proxy.URL()), TLSClientConfig: s.Proxy.clientTLS(),
+			ForceAttemptHTTP2: true},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
 
-// Environ gives the complete environment of a worker in which all peers are the sandbox's. Only PATH and TERM are taken
-// from the caller's.
+// Environ returns the complete environment of a worker in which all peers are the sandbox's. Only PATH and TERM are
+// taken from the caller's.
 func (s *Sandbox) Environ() []string {
 	proxy, credentials := s.Proxy.URL().String(), s.ECR.Credentials()
 	env := []string{
@@ -192,14 +193,14 @@ func (s *Sandbox) Environ() []string {
 	return append(env, s.Airflow.environ()...)
 }
 
-// TaskEnviron gives what Airflow renders into the environment of the task test_docker_connection: the fields of the
+// TaskEnviron returns what Airflow renders into the environment of the task test_docker_connection: the fields of the
 // stored connection, in clear, and nothing else. A missing connection renders as empty fields.
 func (s *Sandbox) TaskEnviron(connectionID string) []string {
 	c, _ := s.Airflow.Connection(connectionID)
 	return c.TaskEnviron()
 }
 
-// TaskEnviron gives the connection as ECR_REFRESH_DOCKER_*. A null port renders as nothing.
+// TaskEnviron returns the connection as ECR_REFRESH_DOCKER_*. A null port renders as nothing.
 func (c Connection) TaskEnviron() []string {
 	port := ""
 	if c.Port != 0 {

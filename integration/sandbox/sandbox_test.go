@@ -30,7 +30,7 @@ func start(t *testing.T, opts sandbox.Options) *sandbox.Sandbox {
 	return s
 }
 
-// do sends one request and gives status and body.
+// do sends one request and returns status and body.
 func do(t *testing.T, client *http.Client, request *http.Request) (*http.Response, string) {
 	t.Helper()
 	response, err := client.Do(request)
@@ -67,7 +67,9 @@ func environ(list []string, name string) string {
 }
 
 func TestEnvironIsCompleteAndClean(t *testing.T) {
-	for _, name := range []string{"AWS_PROFILE", "AWS_SESSION_TOKEN", "DOCKER_CERT_PATH", "https_proxy", "AIRFLOW_CONN_DOCKER_DEFAULT"} {
+	for _, name := range []string{
+		"AWS_PROFILE", "AWS_SESSION_TOKEN", "DOCKER_CERT_PATH", "https_proxy", "AIRFLOW_CONN_DOCKER_DEFAULT",
+	} {
 		t.Setenv(name, "of the caller")
 	}
 	s := start(t, sandbox.Options{})
@@ -80,8 +82,10 @@ func TestEnvironIsCompleteAndClean(t *testing.T) {
 		}
 	}
 	for _, name := range []string{
-		"PATH", "TERM", "HOME", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "ECR_REFRESH_CA_FILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY",
-		"AWS_EC2_METADATA_DISABLED", "AIRFLOW_VAR_ECR_AWS_ACCOUNT", "AIRFLOW_VAR_ECR_AWS_REGION_NAME", "ECR_REFRESH_AIRFLOW_CONN_TYPE",
+		"PATH", "TERM", "HOME", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "ECR_REFRESH_CA_FILE", "AWS_ACCESS_KEY_ID",
+		"AWS_SECRET_ACCESS_KEY",
+		"AWS_EC2_METADATA_DISABLED", "AIRFLOW_VAR_ECR_AWS_ACCOUNT", "AIRFLOW_VAR_ECR_AWS_REGION_NAME",
+		"ECR_REFRESH_AIRFLOW_CONN_TYPE",
 		"ECR_REFRESH_AIRFLOW_SCHEMA", "ECR_REFRESH_AIRFLOW_HOST", "ECR_REFRESH_AIRFLOW_PORT", "ECR_REFRESH_AIRFLOW_LOGIN",
 		"ECR_REFRESH_AIRFLOW_PASSWORD", "DOCKER_HOST", sandbox.ExecutionAPI, sandbox.TaskToken,
 	} {
@@ -95,7 +99,8 @@ func TestTaskEnvironIsTheStoredConnection(t *testing.T) {
 	s := start(t, sandbox.Options{})
 	c, _ := s.Airflow.Connection("docker_default")
 	got := s.TaskEnviron("docker_default")
-	want := []string{"ECR_REFRESH_DOCKER_HOST=" + s.RegistryHost(), "ECR_REFRESH_DOCKER_PORT=", "ECR_REFRESH_DOCKER_LOGIN=AWS", "ECR_REFRESH_DOCKER_PASSWORD=" + c.Password}
+	want := []string{"ECR_REFRESH_DOCKER_HOST=" + s.RegistryHost(), "ECR_REFRESH_DOCKER_PORT=",
+		"ECR_REFRESH_DOCKER_LOGIN=AWS", "ECR_REFRESH_DOCKER_PASSWORD=" + c.Password}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
@@ -155,7 +160,8 @@ func TestProxyRefusesOtherHosts(t *testing.T) {
 	defer client.CloseIdleConnections()
 	for _, address := range []string{
 		"https://example.com/", "https://iam.amazonaws.com/", "https://registry-1.docker.io/v2/",
-		"https://" + s.RegistryHost() + ":8443/v2/", "https://12345.dkr.ecr.us-east-1.amazonaws.com/v2/", "https://evil" + s.RegistryHost() + "/v2/",
+		"https://" + s.RegistryHost() + ":8443/v2/", "https://12345.dkr.ecr.us-east-1.amazonaws.com/v2/",
+		"https://evil" + s.RegistryHost() + "/v2/",
 	} {
 		if response, err := client.Do(newRequest(t, "GET", address, "")); err == nil {
 			response.Body.Close()
@@ -206,7 +212,8 @@ func TestManyAtOnce(t *testing.T) {
 			newToken(t, s)
 			checkV2(t, s, s.RegistryHost(), "AWS", s.ECR.LastToken().Password)
 			body := update(fmt.Sprintf(`{"connection_id":"docker_default","conn_type":"docker","password":"new-%d"}`, i))
-			do(t, http.DefaultClient, newRequest(t, "PATCH", s.Airflow.URL()+"/api/v2/connections", body, "Authorization", op, "Content-Type", jsonType))
+			do(t, http.DefaultClient, newRequest(t, "PATCH", s.Airflow.URL()+"/api/v2/connections", body, "Authorization", op,
+				"Content-Type", jsonType))
 			s.Registry.Refuse(i%2 == 0)
 			s.Airflow.FailNext(1, 503, "")
 			_, _, _ = s.Environ(), s.TaskEnviron("docker_default"), s.Airflow.Requests()

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestTable(t *testing.T) {
+	t.Parallel()
+	versions := map[string]string{"standard": "1.6.0", "docker": "4.4.2", "fab": "2.4.1", "celery": "3.12.2"}
+	rows := rowsOf(map[string]bool{
+		"TestReal/deployed":                           true,
+		"TestReal/copies/stale_docker_config":         true,
+		"TestReal/copies/docker_operator":             true,
+		"TestReal/copies/docker,_no_identity":         false,
+		"TestRealCelery/each_task_on_another_worker":  true,
+		"TestRealCelery/docker_operator/another_part": true,
+	}, row{release: "3.0.6", authManager: "fab", versions: versions, day: "2026-11-23"})
+	want := `| Airflow | auth manager | operator | executor | providers | result | day |
+|---|---|---|---|---|---|---|
+| 3.0.6 | fab | BashOperator | Local | standard 1.6.0, fab 2.4.1 | green (2 tests) | 2026-11-23 |
+| 3.0.6 | fab | DockerOperator | Local | docker 4.4.2, fab 2.4.1 | **red**: ` +
+		`TestReal/copies/docker,_no_identity | 2026-11-23 |
+| 3.0.6 | fab | BashOperator | Celery | standard 1.6.0, fab 2.4.1, celery 3.12.2 | green (1 test) | 2026-11-23 |
+| 3.0.6 | fab | DockerOperator | Celery | docker 4.4.2, fab 2.4.1, celery 3.12.2 | green (1 test) | 2026-11-23 |
+`
+	if got := table(rows); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	if err := red(rows); err == nil || err.Error() != "airflow 3.0.6, fab: TestReal/copies/docker,_no_identity failed" {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestRead(t *testing.T) {
+	t.Parallel()
+	lines := `{"Action":"output","Test":"A/b","Output":"it broke\n"}
+{"Action":"fail","Test":"A/b"}
+{"Action":"pass","Test":"A/c/d"}
+{"Action":"pass","Test":"A/c"}
+{"Action":"fail","Test":"A"}
+{"Action":"fail"}
+`
+	got, err := read(lines, true)
+	if err != nil || len(got) != 2 || got["A/b"] || !got["A/c/d"] {
+		t.Errorf("got %v, %v", got, err)
+	}
+	got, err = read(`{"Action":"pass","Test":"A"}`, true)
+	if err != nil || len(got) != 2 || !got["A"] || got["the run itself"] {
+		t.Errorf("got %v, %v: want that the run itself failed", got, err)
+	}
+	if _, err = read("no JSON\n", false); err == nil {
+		t.Error("no error for what is no JSON")
+	}
+}
+
+func TestRewrite(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "compatibility.md")
+	write := func(text string) {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const head = "| Airflow | auth manager | day |\n|---|---|---|\n"
+	write("before\n<!-- compat -->\n" + head +
+		"| 3.0.6 | simple | 1 |\n| 3.0.6 | fab | 1 |\n| 3.1.8 | simple | 1 |\n<!-- /compat -->\nafter\n")
+	for range 2 {
+		rows := "| 3.2.2 | fab | 2 |\n| 3.2.2 | simple | 2 |\n| 3.0.6 | fab | 2 |\n| 3.0.6 | fab | 3 |\n"
+		if err := rewrite(file, head+rows); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := "before\n<!-- compat -->\n" + head +
+		"| 3.0.6 | simple | 1 |\n| 3.0.6 | fab | 2 |\n| 3.0.6 | fab | 3 |\n| 3.1.8 | simple | 1 |\n" +
+		"| 3.2.2 | simple | 2 |\n| 3.2.2 | fab | 2 |\n<!-- /compat -->\nafter\n"
+	if got, _ := os.ReadFile(file); string(got) != want {
+		t.Errorf("got %q", got)
+	}
+	write("no marks\n")
+	if err := rewrite(file, "new\n"); err == nil || !strings.Contains(err.Error(), "<!-- compat -->") {
+		t.Errorf("got %v", err)
+	}
+}

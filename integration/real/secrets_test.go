@@ -1,0 +1,133 @@
+package real
+
+import (
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"ecr-refresh/integration/sandbox/leaks"
+)
+
+// wantNoPiece fails when text holds a piece of one of the secrets. It does not show it.
+func wantNoPiece(t *testing.T, where, text string, secrets ...string) {
+	t.Helper()
+	reportPiece(t, where, text, leaks.Of(secrets...))
+}
+
+func reportPiece(t *testing.T, where, text string, pieces leaks.Pieces) {
+	t.Helper()
+	if at := pieces.In(text); at >= 0 {
+		t.Errorf("%s shows a piece of a secret, at byte %d behind %q", where, at, text[max(0, at-60):at])
+	}
+}
+
+// wantNoPiece looks at all that Airflow shows of a run.
+func (r run) wantNoPiece(t *testing.T, secrets ...string) {
+	t.Helper()
+	pieces := leaks.Of(secrets...)
+	for task, ti := range r.tasks(t) {
+		xcom, err := r.Airflow.XCom(t.Context(), r.dag, r.id, task)
+		must(t, err)
+		if len(xcom) == 0 || len(ti.Rendered) == 0 {
+			t.Errorf("Airflow shows no XCom or no rendered fields of %s", task)
+		}
+		reportPiece(t, "the XCom of "+task, string(xcom), pieces)
+		reportPiece(t, "the rendered fields of "+task, string(ti.Rendered), pieces)
+		reportPiece(t, "the log of "+task, r.log(t, task), pieces)
+	}
+}
+
+// secretSet collects every secret of a test run.
+type secretSet struct {
+	mu  sync.Mutex
+	all map[string]bool
+}
+
+func (s *secretSet) add(secret string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.all == nil {
+		s.all = map[string]bool{}
+	}
+	s.all[secret] = true
+}
+
+// noSecretLeft reads every file that any peer has written (logs, Airflow's database, temporary and exchange files) for
+// pieces of every secret of all runs, green and red.
+//
+// Airflow 3.0 fails this by its own default: with the LocalExecutor its scheduler writes the rendered env of every
+// task, not yet masked, into its own log at DEBUG, whatever [logging] logging_level says. Package peers gives it the
+// airflow_local_settings.py of the README, with which it is clean.
+func (w *world) noSecretLeft(t *testing.T) {
+	all := leaks.Of(slices.Collect(maps.Keys(w.secrets.all))...)
+	files := 0
+	must(t, filepath.WalkDir(w.Dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() || keepsSecrets(path) {
+			return nil // files come and go; dockerd's and the users' passwords are not ours
+		}
+		files++
+		text, err := os.ReadFile(path)
+		if err == nil {
+			reportPiece(t, path, string(text), all)
+		}
+		return nil
+	}))
+	dump, err := w.Airflow.Dump(t.Context())
+	must(t, err)
+	reportPiece(t, "Airflow's database", dump, all)
+	if files < 50 {
+		t.Errorf("only %d files were found", files)
+	}
+}
+
+// keepsSecrets reports whether a file's purpose is to hold a secret. containerd's database is one of them: a
+// container's environment stands in it, in pages that it frees and does not overwrite. wantEngineClosed says who can
+// read it.
+func keepsSecrets(path string) bool {
+	return filepath.Base(path) == "passwords.json" || strings.HasSuffix(path, "/io.containerd.metadata.v1.bolt/meta.db")
+}
+
+// watchArgv reads the command lines of all processes again and again. The function that it returns ends that, and
+// returns those of ecr-refresh.
+func watchArgv() func() string {
+	stop, done := make(chan struct{}), make(chan struct{})
+	seen := map[string]bool{}
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(10 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-stop:
+				return
+			case <-tick.C:
+				readArgv(seen)
+			}
+		}
+	}()
+	return func() string {
+		close(stop)
+		<-done
+		var lines []string
+		for line := range seen {
+			if strings.Contains(line, "ecr-refresh") {
+				lines = append(lines, line)
+			}
+		}
+		return strings.Join(lines, "\n")
+	}
+}
+
+func readArgv(seen map[string]bool) {
+	files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, file := range files {
+		text, _ := os.ReadFile(file)
+		seen[string(text)] = true
+	}
+}

@@ -1,0 +1,225 @@
+package real
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+
+	"ecr-refresh/integration/sandbox/leaks"
+)
+
+// pageLimit bounds the wait for what a page is to show, while others use the machine as well.
+const pageLimit = 90 * time.Second
+
+// The browser's window: wide enough for Airflow to name its tabs.
+const windowWidth, windowHeight = 1280, 700
+
+// largestPicture keeps the README light.
+const largestPicture = 120_000
+
+// browser is a Chromium without a window, with one page open. It reaches Airflow and nothing else.
+type browser struct {
+	*recorder
+	ctx    context.Context
+	url    string
+	hidden hidden
+}
+
+// hidden is what no page may show: every piece of every secret that is known by now.
+type hidden struct {
+	*secretSet
+	done   map[string]bool
+	pieces *leaks.Pieces
+}
+
+func (h hidden) update() leaks.Pieces {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for secret := range h.all {
+		if !h.done[secret] {
+			h.done[secret] = true
+			h.pieces.Add(secret)
+		}
+	}
+	return *h.pieces
+}
+
+func startBrowser(t *testing.T, airflow string, secrets *secretSet) *browser {
+	t.Helper()
+	install, err := exec.CommandContext(t.Context(), "peers/install-chromium.sh").CombinedOutput()
+	if err != nil {
+		t.Fatalf("install chromium: %v\n%s", err, install)
+	}
+	b := &browser{
+		recorder: startRecorder(t, airflow), url: airflow,
+		hidden: hidden{secrets, map[string]bool{}, new(leaks.Pieces)},
+	}
+	parent, stop := chromedp.NewExecAllocator(context.WithoutCancel(t.Context()), chromiumOptions(t.TempDir(), b.URL)...)
+	b.ctx, _ = chromedp.NewContext(parent)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(b.ctx, 20*time.Second)
+		defer cancel()
+		_ = chromedp.Cancel(ctx)
+		stop()
+	})
+	must(t, chromedp.Do(b.ctx, chromedp.EmulateViewport(windowWidth, windowHeight)))
+	return b
+}
+
+// chromiumOptions start Chromium as root, with a profile of its own, and with every call going through proxy.
+func chromiumOptions(dir, proxy string) []chromedp.ExecAllocatorOption {
+	options := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath("chromium"), chromedp.NoSandbox, chromedp.DisableGPU,
+		chromedp.UserDataDir(filepath.Join(dir, "profile")), chromedp.WindowSize(windowWidth, windowHeight),
+		chromedp.ProxyServer(proxy), chromedp.Flag("proxy-bypass-list", "<-loopback>"), // loopback too
+		chromedp.NoInheritEnv, chromedp.Env("PATH="+os.Getenv("PATH"), "HOME="+dir, "TZ=UTC", "LANG=C.UTF-8"),
+		chromedp.Flag("lang", "en-US"), chromedp.Flag("hide-scrollbars", true),
+	)
+	for _, off := range []string{"disable-quic", "disable-component-update"} {
+		options = append(options, chromedp.Flag(off, true))
+	}
+	return options
+}
+
+// do runs one action with a deadline; a failure logs what the page shows.
+func do[T any](t *testing.T, b *browser, what string, action chromedp.Action[T]) T {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, pageLimit)
+	defer cancel()
+	value, err := chromedp.Run(ctx, action)
+	if err != nil {
+		b.keepEvidence(t)
+		t.Fatalf("%s: %v", what, err)
+	}
+	return value
+}
+
+// keepEvidence logs the page's address and text, and leaves a picture among the test's artifacts.
+func (b *browser) keepEvidence(t *testing.T) {
+	ctx, cancel := context.WithTimeout(b.ctx, 10*time.Second)
+	defer cancel()
+	text, _ := chromedp.Run(ctx, chromedp.Evaluate[string](`location.href + "\n" + document.body.innerText`))
+	t.Logf("the page is %.3000s", text)
+	if picture, err := chromedp.Run(ctx, chromedp.CaptureScreenshot()); err == nil {
+		_ = os.WriteFile(filepath.Join(t.ArtifactDir(), "page.png"), picture, 0o600)
+	}
+}
+
+// wait waits until a JavaScript expression is true, on whatever page Airflow leads to meanwhile.
+func (b *browser) wait(t *testing.T, what, expression string) {
+	t.Helper()
+	do(t, b, "wait for "+what, func(ctx context.Context, page *chromedp.Target) (bool, error) {
+		tick := time.NewTicker(100 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			done, err := chromedp.Evaluate[bool](expression)(ctx, page)
+			if done {
+				return true, nil
+			}
+			select {
+			case <-ctx.Done():
+				return false, errors.Join(ctx.Err(), err)
+			case <-tick.C:
+			}
+		}
+	})
+}
+
+// click clicks the first visible element that an XPath finds.
+func (b *browser) click(t *testing.T, xpath string) {
+	t.Helper()
+	do(t, b, "click "+xpath, chromedp.Click(xpath))
+}
+
+// fill types into a field.
+func (b *browser) fill(t *testing.T, name, value string) {
+	t.Helper()
+	do(t, b, "fill in "+name, chromedp.SendKeys(fmt.Sprintf(`//input[@name=%q]`, name), value))
+}
+
+// open loads a page anew and waits until it shows all words.
+func (b *browser) open(t *testing.T, path string, words ...string) {
+	t.Helper()
+	do(t, b, "open "+path, chromedp.Navigate(b.url+path))
+	b.wantWords(t, path, words...)
+}
+
+// squeezed is the page's text in small letters, without the white space that marks lines and the colours of code.
+const squeezed = `document.body.innerText.replace(/\s+/g, "").toLowerCase()`
+
+func (b *browser) wantWords(t *testing.T, page string, words ...string) {
+	t.Helper()
+	close := []string{}
+	for _, word := range words {
+		close = append(close, strings.ToLower(strings.Join(strings.Fields(word), "")))
+	}
+	list, err := json.Marshal(close)
+	must(t, err)
+	b.wait(t, fmt.Sprintf("%s on page %s", list, page), fmt.Sprintf(`%s.every(word => %s.includes(word))`, list, squeezed))
+}
+
+// everything is all that a page holds: its HTML, its text without any break, and what stands in its fields.
+const everything = `[
+	document.documentElement.outerHTML,
+	document.body.textContent.replace(/\s+/g, ""),
+	...[...document.querySelectorAll("input, textarea")].map(field => field.value),
+].join("\n")`
+
+// complaints are the errors that a page shows.
+const complaints = `[
+	...document.querySelectorAll("[data-status=error], [data-type=error], [aria-label*='warnings/errors']"),
+].map(e => e.innerText || e.ariaLabel).concat(
+	document.body.innerText.match(/.*(Import Error|Page Not Found|Something went wrong|Unexpected).*/g) ?? [],
+).join("\n")`
+
+// look searches the open page for pieces of secrets and for errors.
+func (b *browser) look(t *testing.T, page string) {
+	t.Helper()
+	reportPiece(t, "page "+page, do(t, b, "read "+page, chromedp.Evaluate[string](everything)), b.hidden.update())
+	if shown := do(t, b, "read "+page, chromedp.Evaluate[string](complaints)); shown != "" {
+		t.Errorf("page %s shows an error: %s", page, shown)
+	}
+}
+
+// visit opens a page and looks at it.
+func (b *browser) visit(t *testing.T, path string, words ...string) {
+	t.Helper()
+	b.open(t, path, words...)
+	b.look(t, path)
+}
+
+// settled is when nothing on the page moves: nothing is loading, and no message fades.
+const settled = `[
+	...document.querySelectorAll("[role=progressbar], [class*=skeleton], [data-scope=toast][data-part=root]"),
+	...document.getAnimations().filter(a => a.playState == "running").map(a => a.effect.target),
+].every(e => !e.checkVisibility({visibilityProperty: true}))`
+
+// picture saves what an XPath finds on the page, if pictures are asked for: PICTURES names the folder.
+func (b *browser) picture(t *testing.T, name, xpath string) {
+	t.Helper()
+	folder := os.Getenv("PICTURES")
+	if folder == "" {
+		return
+	}
+	b.wait(t, "a still page", settled)
+	shot := do(t, b, "take "+name, chromedp.Screenshot(xpath))
+	if len(shot) > largestPicture {
+		t.Errorf("%s has %d bytes, more than %d", name, len(shot), largestPicture)
+	}
+	must(t, os.WriteFile(filepath.Join(folder, name), shot, 0o644))
+}
+
+// resize sets the height of the window.
+func (b *browser) resize(t *testing.T, height int64) {
+	t.Helper()
+	do(t, b, "resize the window", chromedp.EmulateViewport(windowWidth, height))
+}

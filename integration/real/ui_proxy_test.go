@@ -1,0 +1,140 @@
+package real
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"path"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// recorder is the proxy through which the browser reaches Airflow. It keeps all that Airflow answers, streams too, and
+// lets no call go anywhere else.
+type recorder struct {
+	*httptest.Server
+	airflow string // host and port
+	forward *httputil.ReverseProxy
+
+	mu      sync.Mutex
+	answers []*answer
+}
+
+// answer is one answer of Airflow, as far as it has come.
+type answer struct {
+	method, path string
+	status       int
+	body         bytes.Buffer
+}
+
+func startRecorder(t *testing.T, airflow string) *recorder {
+	t.Helper()
+	address, err := url.Parse(airflow)
+	must(t, err)
+	r := &recorder{airflow: address.Host}
+	r.forward = &httputil.ReverseProxy{
+		Rewrite:        func(p *httputil.ProxyRequest) { p.Out.Header.Del("Accept-Encoding") }, // bodies are read as they are
+		Transport:      &http.Transport{DisableCompression: true},
+		ModifyResponse: r.record,
+		FlushInterval:  -1,
+		ErrorLog:       log.New(io.Discard, "", 0), // a page that is left cuts its calls off
+	}
+	r.Server = httptest.NewServer(r)
+	t.Cleanup(r.Close)
+	return r
+}
+
+// ServeHTTP passes a call to Airflow on, and rejects any other.
+func (r *recorder) ServeHTTP(w http.ResponseWriter, call *http.Request) {
+	if call.Method == http.MethodConnect || call.URL.Host != r.airflow {
+		http.Error(w, "only Airflow is reached from here", http.StatusForbidden)
+		return
+	}
+	r.forward.ServeHTTP(w, call)
+}
+
+// record notes an answer. Its body follows as the browser reads it.
+func (r *recorder) record(response *http.Response) error {
+	a := &answer{method: response.Request.Method, path: response.Request.URL.RequestURI(), status: response.StatusCode}
+	if strings.HasPrefix(a.path, "/static/") || strings.HasPrefix(a.path, "/auth/static/") {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.answers = append(r.answers, a)
+	response.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.TeeReader(response.Body, lockedWriter{r, a}), response.Body}
+	return nil
+}
+
+type lockedWriter struct {
+	*recorder
+	answer *answer
+}
+
+func (w lockedWriter) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.answer.body.Write(p)
+}
+
+// each calls visit with every answer so far.
+func (r *recorder) each(visit func(a *answer, body string)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, a := range r.answers {
+		visit(a, a.body.String())
+	}
+}
+
+// triggered returns the id of the newest run that was triggered in the browser, and how many were.
+func (r *recorder) triggered() (id string, n int) {
+	r.each(func(a *answer, body string) {
+		var run struct {
+			ID string `json:"dag_run_id"`
+		}
+		if a.method == "POST" && path.Base(a.path) == "dagRuns" && json.Unmarshal([]byte(body), &run) == nil && run.ID != "" {
+			id, n = run.ID, n+1
+		}
+	})
+	return id, n
+}
+
+// wantNoError fails when Airflow rejected a call, or failed at one. Before the login it rejects them all.
+func (r *recorder) wantNoError(t *testing.T) {
+	t.Helper()
+	r.each(func(a *answer, body string) {
+		if a.status >= 400 && a.status != http.StatusUnauthorized {
+			t.Errorf("%s %s: Airflow answers %d: %.300s", a.method, a.path, a.status, body)
+		}
+	})
+}
+
+// wantNone fails unless the pages asked for these, and Airflow knew of none.
+func (r *recorder) wantNone(t *testing.T, kind string) {
+	t.Helper()
+	asked := false
+	r.each(func(a *answer, body string) {
+		if !strings.HasPrefix(a.path, "/api/v2/"+kind) || a.status != http.StatusOK || body == "" {
+			return
+		}
+		asked = true
+		var list struct {
+			Total *int `json:"total_entries"`
+		}
+		if err := json.Unmarshal([]byte(body), &list); err == nil && (list.Total == nil || *list.Total != 0) {
+			t.Errorf("%s: %s", a.path, body)
+		}
+	})
+	if !asked {
+		t.Errorf("no page asked for %s", kind)
+	}
+}

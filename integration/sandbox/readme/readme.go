@@ -1,0 +1,165 @@
+// Package readme runs the commands of the README as they stand there, but for addresses and passwords, and compares
+// what they print with what the README shows. The tests of this package run those that need only Go, and package real
+// the others.
+package readme
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// waitLimit bounds the wait for a command that is to be repeated.
+const waitLimit = 5 * time.Minute
+
+// Block is a block of commands in the README. A comment above it says where it is run: <!-- test: KIND -->.
+//
+//	demo     in the clone: one command, and all that it prints
+//	empty    in the sandbox, with an Airflow that holds nothing but docker_default
+//	sandbox  in the sandbox, where the DAG has run once
+//	lab      in the clone, one block after another, with real peers: TestRealReadme in package real
+//	fab      with the command line of a real Airflow that runs FAB: TestReal in package real
+type Block struct {
+	Kind, Text string
+	Line       int // of the fence
+}
+
+// Read returns all blocks of commands in a README. One without a comment fails the test.
+func Read(t *testing.T, path string) (blocks []Block) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	must(t, err)
+	fence := regexp.MustCompile("(?m)^( *)(?:<!-- test: (\\w+) -->\n *)?```(?:sh|console)\n((?s:.*?))^ *```$")
+	for _, m := range fence.FindAllSubmatchIndex(text, -1) {
+		b := Block{Line: strings.Count(string(text[:m[6]]), "\n")}
+		if m[4] < 0 {
+			t.Errorf("README.md:%d: no comment names the kind of this block", b.Line)
+			continue
+		}
+		b.Kind = string(text[m[4]:m[5]])
+		b.Text = strings.ReplaceAll("\n"+string(text[m[6]:m[7]]), "\n"+string(text[m[2]:m[3]]), "\n")
+		blocks = append(blocks, b)
+	}
+	return blocks
+}
+
+// CleanEnviron returns the environment of this process without what a make around it sets for those below it.
+func CleanEnviron() []string {
+	return slices.DeleteFunc(os.Environ(), func(entry string) bool {
+		return strings.HasPrefix(entry, "MAKE") || strings.HasPrefix(entry, "MFLAGS=")
+	})
+}
+
+// Script returns a Bash script whose first failing command ends it.
+func Script(text, dir string, env []string) *exec.Cmd {
+	cmd := exec.Command("bash", "-euo", "pipefail", "-c", text)
+	cmd.Dir, cmd.Env = dir, env
+	return cmd
+}
+
+// Session runs a block's commands, with pairs of what stands in the README and what replaces it.
+func (b Block) Session(t *testing.T, dir string, env []string, replacements ...string) {
+	t.Helper()
+	replace := strings.NewReplacer(replacements...).Replace
+	before := "" // what earlier commands exported or read in
+	for _, c := range b.commands() {
+		if strings.HasPrefix(c.text, "export ") || strings.HasPrefix(c.text, ". ") {
+			before += replace(c.text) + "\n"
+			continue
+		}
+		if err := c.run(before+replace(c.text), dir, env); err != nil {
+			t.Errorf("README.md:%d: %s\n%v", c.line, c.text, err)
+			return // those below need this one
+		}
+	}
+}
+
+// shown is one command, and what the README shows below it.
+type shown struct {
+	text, output string
+	line         int
+}
+
+// commands splits a block at its prompts. One without prompts is a script, whose output the README does not show.
+func (b Block) commands() (all []shown) {
+	prompts := -1
+	if b.Kind == "demo" {
+		prompts = 2 // it prints prompts of its own
+	}
+	parts := strings.SplitN(b.Text, "\n$ ", prompts)
+	if len(parts) == 1 {
+		return []shown{{b.Text, "…", b.Line}}
+	}
+	line := b.Line + 1
+	for _, part := range parts[1:] {
+		text, output, _ := strings.Cut(part, "\n")
+		all = append(all, shown{text, output, line})
+		line += 1 + strings.Count(part, "\n")
+	}
+	return all
+}
+
+// run fails unless the script ends well and prints what is shown. A command whose comment says "again" waits for that.
+func (c shown) run(text, dir string, env []string) error {
+	deadline := time.After(waitLimit)
+	for tick := time.Tick(time.Second); ; {
+		out, err := Script(text, dir, env).CombinedOutput()
+		if err == nil {
+			err = c.compare(string(out))
+		}
+		if err == nil || !strings.Contains(c.text, "# again") {
+			return withOutput(err, out)
+		}
+		select {
+		case <-deadline:
+			return withOutput(err, out)
+		case <-tick:
+		}
+	}
+}
+
+func withOutput(err error, out []byte) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w; it printed:\n%s", err, out)
+}
+
+// compare holds an output to the one shown. "…" stands for anything: alone on a line, for any number of lines.
+func (c shown) compare(out string) error {
+	pattern := regexp.QuoteMeta("\n" + shape(c.output))
+	pattern = strings.ReplaceAll(pattern, "\n…", "(?:\n.*)*")
+	pattern = strings.ReplaceAll(pattern, "…", ".*")
+	if !regexp.MustCompile(`^` + pattern + `$`).MatchString("\n" + shape(out)) {
+		return fmt.Errorf("the README shows something else")
+	}
+	return nil
+}
+
+// shape replaces what differs from run to run: one of a kind is as good as another.
+func shape(text string) string {
+	for _, kind := range []struct{ pattern, name string }{
+		{`\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`, "TIME"},
+		{`\b127\.0\.0\.1:\d+`, "ADDRESS"},
+		{`\b(\d+h)?(\d+m)?\d+(\.\d+)?s\b`, "DURATION"},
+		{`\b\d+\.\d+(\.\d+)?([+~]\w+)?\b`, "VERSION"},
+		{`\b[A-Z2-7]{26}\b`, "PASSWORD"},
+		{`\bage1\w+`, "RECIPIENT"},
+		{` +`, " "},
+	} {
+		text = regexp.MustCompile(kind.pattern).ReplaceAllString(text, kind.name)
+	}
+	return strings.TrimSpace(text)
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
