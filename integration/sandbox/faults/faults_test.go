@@ -230,8 +230,9 @@ type process struct {
 // start runs the program with args.
 func (s *setting) start(args ...string) *process {
 	s.t.Helper()
+	path := built(s.t) // the first time this takes longer than any limit
 	ctx, cancel := context.WithTimeout(s.t.Context(), s.limit+2*grace)
-	p := &process{setting: s, cmd: exec.CommandContext(ctx, built(s.t), args...), began: time.Now(), ctx: ctx,
+	p := &process{setting: s, cmd: exec.CommandContext(ctx, path, args...), began: time.Now(), ctx: ctx,
 		cancel: cancel}
 	p.cmd.Dir, p.cmd.Env, p.cmd.Stdin = s.dir, s.env, s.stdin
 	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
