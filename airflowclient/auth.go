@@ -7,153 +7,108 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-
-	"ecr-refresh/steps/failure"
-	"ecr-refresh/steps/secret"
 )
 
-// authorized sends with the JWT. When Airflow does not take the JWT (it expired, was revoked, or the server has a new
-// key), it logs in once more and sends once more.
-func (c *Client) authorized(ctx context.Context, s send) (answer, error) {
-	if !c.given.Empty() {
-		return c.withGiven(ctx, s)
-	}
-	var jwt secret.Secret
-	var a answer
-	for range 2 {
-		var err error
-		if jwt, err = c.login(ctx, jwt); err != nil {
-			return answer{}, err
+// authorized sends with a bearer token. When Airflow rejects the JWT of a login (it expired, was revoked, or the server
+// has a new key), it logs in once more and sends once more.
+func (c *Client) authorized(ctx context.Context, req *http.Request, err error) (answer, error) {
+	for stale := ""; ; {
+		bearer, failed := c.login(ctx, stale)
+		if failed != nil {
+			return answer{}, failed
 		}
-		if a, err = c.exchange(ctx, s, bearer(jwt)); err != nil || !a.rejectsJWT() {
-			return a, err
+		a, failed := c.exchange(ctx, bearer)(req, err)
+		switch {
+		case failed != nil || !a.rejectsJWT():
+			return a, failed
+		case !c.config.Token.Empty():
+			return a, failf(TokenRejected, a.StatusCode, c.config.Account, "the bearer token is rejected: %s", c.message(a))
+		case stale != "":
+			return a, failf(JWTRejected, a.StatusCode, "", "the JWT of a new login is rejected: %s", c.message(a))
 		}
+		stale = bearer
 	}
-	return answer{}, failure.Permanent(hintJWT, "a new login changes nothing: %s", c.said(a))
 }
 
-// withGiven sends with the token that Config gave.
-func (c *Client) withGiven(ctx context.Context, s send) (answer, error) {
-	a, err := c.exchange(ctx, s, bearer(c.given))
-	if err == nil && a.rejectsJWT() {
-		err = failure.Permanent(hintToken, "the token in %sTOKEN is not taken: %s", c.env, c.said(a))
-	}
-	return a, err
-}
-
-// checkToken refuses what cannot stand in a header: a line break above all, which net/http would report as a failure of
-// the network.
-func (c *Client) checkToken() error {
-	if strings.ContainsFunc(c.given.Reveal(), func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return failure.Permanent(hintToken, "the token in %sTOKEN holds a space, a line break or another character that no token has", c.env)
-	}
-	return nil
-}
-
-// rejectsJWT tells a JWT that is not taken from a right that is missing. Airflow answers 401 "Token Expired" or
+// rejectsJWT tells a JWT that is rejected from a right that is missing. Airflow answers 401 "Token Expired" or
 // "Not authenticated" and 403 "Invalid JWT token" for the first, 403 "Forbidden" for the second
 // (resolve_user_from_token in airflow/api_fastapi/core_api/security.py).
 func (a answer) rejectsJWT() bool {
-	return a.status == http.StatusUnauthorized || a.status == http.StatusForbidden && a.words() == "Invalid JWT token"
+	return a.StatusCode == http.StatusUnauthorized ||
+		a.StatusCode == http.StatusForbidden && a.message() == "Invalid JWT token"
 }
 
-// login gives a JWT other than stale: the one at hand, or a new one. The first call gives the zero Secret as stale.
-func (c *Client) login(ctx context.Context, stale secret.Secret) (secret.Secret, error) {
+// login returns Config's token, or a JWT other than stale: the one at hand, or that of a new login.
+func (c *Client) login(ctx context.Context, stale string) (string, error) {
+	if token := c.config.Token.Reveal(); token != "" {
+		return token, nil
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.jwt.Empty() && !c.jwt.Equal(stale) {
-		return c.jwt, nil
+	if jwt := c.jwt.Reveal(); jwt != "" && jwt != stale {
+		return jwt, nil
 	}
 	jwt, err := c.createToken(ctx)
 	if err != nil {
-		return secret.Secret{}, fmt.Errorf("log in as %q: %w", c.user, err)
+		return "", fmt.Errorf("log in as %q: %w", c.config.Login, err)
 	}
-	c.hidden.add(jwt)
-	c.jwt = jwt
+	c.jwt = hide(jwt)
+	c.scrubber.add(c.jwt)
 	return jwt, nil
 }
 
 // createToken sends the password. 201 is what Airflow answers today, 200 what older auth managers may.
-func (c *Client) createToken(ctx context.Context) (secret.Secret, error) {
-	a, err := c.exchange(ctx, func(edit ...RequestEditorFn) (*http.Response, error) {
-		return c.api.CreateToken(ctx, LoginBody{Username: c.user, Password: c.password.Reveal()}, edit...)
-	})
+func (c *Client) createToken(ctx context.Context) (string, error) {
+	body := LoginBody{Username: c.config.Login, Password: c.config.Password.Reveal()}
+	a, err := c.exchange(ctx, "")(NewCreateTokenRequest(c.server, body))
 	if err != nil {
-		return secret.Secret{}, err
+		return "", err
 	}
-	switch s := a.status; {
+	switch s := a.StatusCode; {
 	case a.isJSON() && (s == http.StatusBadRequest || s == http.StatusUnauthorized || s == http.StatusForbidden):
-		return secret.Secret{}, failure.Permanent(c.hintLogin(), "%s", c.said(a)) // 403: the Keycloak auth manager
+		return "", failf(LoginRejected, a.StatusCode, c.config.Account, "%s", c.message(a)) // 403: the Keycloak auth manager
 	case s == http.StatusNotFound || s == http.StatusMethodNotAllowed:
-		return secret.Secret{}, failure.Permanent(hintNoLogin, "%s", c.said(a))
+		return "", failf(NoLoginEndpoint, a.StatusCode, "", "%s", c.message(a))
 	}
-	var body LoginResponse
-	if err := c.decode(a, &body); err != nil {
-		return secret.Secret{}, err
+	var created LoginResponse
+	if err := c.decode(a, &created); err != nil {
+		return "", err
 	}
-	if body.AccessToken == "" {
-		return secret.Secret{}, failure.Permanent(hintBaseURL, "airflow answered %d without a token", a.status)
+	if created.AccessToken == "" {
+		return "", failf(NotAirflow, a.StatusCode, "", "airflow answered %d without a token", a.StatusCode)
 	}
-	return secret.New(body.AccessToken), nil
+	return created.AccessToken, nil
 }
 
-// hintLogin names where login and password come from.
-func (c *Client) hintLogin() failure.Kind {
-	if c.env == airflowEnv {
-		return hintLogin
-	}
-	return failure.Kind("check " + c.env + "LOGIN and " + c.env + "PASSWORD")
-}
-
-// SimpleRole logs in and gives the role that the SimpleAuthManager wrote into the JWT: viewer, user, op or admin. The
-// JWTs of other auth managers name no role: "".
+// SimpleRole logs in and returns the role that the SimpleAuthManager wrote into the JWT: viewer, user, op or admin. The
+// JWTs of other auth managers name no role: it returns "".
 func (c *Client) SimpleRole(ctx context.Context) (string, error) {
-	jwt := c.given
-	if jwt.Empty() {
-		var err error
-		if jwt, err = c.login(ctx, secret.Secret{}); err != nil {
-			return "", err
-		}
-	}
+	jwt, err := c.login(ctx, "")
 	var claims struct{ Role string }
-	if parts := strings.Split(jwt.Reveal(), "."); len(parts) == 3 {
+	if parts := strings.Split(jwt, "."); len(parts) == 3 {
 		payload, _ := base64.RawURLEncoding.DecodeString(parts[1])
 		_ = json.Unmarshal(payload, &claims) // what is no JWT names no role
 	}
-	return tidy(claims.Role), nil
+	return line(claims.Role), err
 }
 
-func bearer(jwt secret.Secret) RequestEditorFn {
-	return func(_ context.Context, req *http.Request) error {
-		req.Header.Set("Authorization", "Bearer "+jwt.Reveal())
-		return nil
-	}
-}
-
-// cookie sends the JWT as a browser does: Airflow 3.2 revokes only what comes so (logout in
-// airflow/api_fastapi/core_api/routes/public/auth.py).
-func cookie(jwt secret.Secret) RequestEditorFn {
-	return func(_ context.Context, req *http.Request) error {
-		req.AddCookie(&http.Cookie{Name: "_token", Value: jwt.Reveal()}) // #nosec G124 -- a request carries no attributes
-		return nil
-	}
-}
-
-// Logout revokes the JWT, best effort, and forgets it. It does nothing when nobody is logged in: a token that Config gave
-// is its owner's to revoke. Airflow answers with a redirect to its login page, which is not followed.
+// Logout revokes the JWT, best effort, and forgets it. It does nothing when nobody is logged in: a token of Config is its
+// owner's to revoke. Airflow answers with a redirect to its login page, which is not followed.
 func (c *Client) Logout(ctx context.Context) error {
 	c.mu.Lock()
-	jwt := c.jwt
-	c.jwt = secret.Secret{}
+	jwt := c.jwt.Reveal()
+	c.jwt = hide("")
 	c.mu.Unlock()
-	if jwt.Empty() {
+	if jwt == "" {
 		return nil
 	}
-	a, err := c.exchange(ctx, func(edit ...RequestEditorFn) (*http.Response, error) {
-		return c.api.Logout(ctx, edit...)
-	}, bearer(jwt), cookie(jwt))
-	if err == nil && a.status >= http.StatusBadRequest && !a.rejectsJWT() { // a JWT that is not taken is revoked enough
-		err = c.refused(a)
+	req, err := NewLogoutRequest(c.server)
+	if err == nil { // Airflow 3.2 revokes only the JWT of a cookie (logout in core_api/routes/public/auth.py)
+		req.AddCookie(&http.Cookie{Name: "_token", Value: jwt}) // #nosec G124 -- a request carries no attributes
+	}
+	a, err := c.exchange(ctx, jwt)(req, err)
+	if err == nil && a.StatusCode >= http.StatusBadRequest && !a.rejectsJWT() { // a JWT that is rejected is revoked enough
+		err = c.failed(a)
 	}
 	if err != nil {
 		return fmt.Errorf("log out: %w", err)

@@ -9,7 +9,6 @@ import (
 	"sync"
 	"testing"
 
-	"ecr-refresh/steps/secret"
 )
 
 func TestLogin(t *testing.T) {
@@ -113,7 +112,7 @@ func TestForbiddenToEdit(t *testing.T) {
 const givenToken = "given-0123456789"
 
 func withToken(cfg *Config) {
-	cfg.Token, cfg.Login, cfg.Password = secret.New(givenToken), "", secret.Secret{}
+	cfg.Token, cfg.Login, cfg.Password = hide(givenToken), "", nil
 }
 
 func TestGivenToken(t *testing.T) {
@@ -157,7 +156,7 @@ func TestGivenTokenIsNotTaken(t *testing.T) {
 func TestNewRefusesToken(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{givenToken + "\n", "Bearer " + givenToken, givenToken + "\u00e9"} {
-		_, err := New(Config{BaseURL: "http://airflow", Token: secret.New(text)})
+		_, err := New(Config{BaseURL: "http://airflow", Token: hide(text)})
 		wantError(t, err, true, "the token in ECR_REFRESH_AIRFLOW_TOKEN holds a space", hintToken)
 	}
 }
@@ -259,7 +258,7 @@ func TestSimpleRole(t *testing.T) {
 		if got, err := newClient(t, a.URL).SimpleRole(t.Context()); err != nil || got != want {
 			t.Errorf("%s: role %q, %v, want %q", claims, got, err, want)
 		}
-		given := newClient(t, newAirflow(t, routes{}).URL, func(cfg *Config) { cfg.Token = secret.New(jwt) })
+		given := newClient(t, newAirflow(t, routes{}).URL, func(cfg *Config) { cfg.Token = hide(jwt) })
 		if got, err := given.SimpleRole(t.Context()); err != nil || got != want {
 			t.Errorf("%s, given: role %q, %v, want %q", claims, got, err, want)
 		}
@@ -277,6 +276,6 @@ func TestEnvPrefix(t *testing.T) {
 	_, err := newClient(t, a.URL, admin).Connection(t.Context(), "docker_default")
 	wantError(t, err, true, "airflow answered 401", "check ECR_REFRESH_ADMIN_LOGIN and ECR_REFRESH_ADMIN_PASSWORD")
 	a = newAirflow(t, routes{one: says(403, `{"detail":"Invalid JWT token"}`)})
-	_, err = newClient(t, a.URL, admin, func(cfg *Config) { cfg.Token = secret.New("given") }).Connection(t.Context(), "docker_default")
+	_, err = newClient(t, a.URL, admin, func(cfg *Config) { cfg.Token = hide("given") }).Connection(t.Context(), "docker_default")
 	wantError(t, err, true, "the token in ECR_REFRESH_ADMIN_TOKEN is not taken", hintToken)
 }

@@ -11,8 +11,6 @@ import (
 	"sync"
 	"testing"
 
-	"ecr-refresh/steps/failure"
-	"ecr-refresh/steps/secret"
 )
 
 const (
@@ -103,7 +101,7 @@ func first(handlers ...http.HandlerFunc) http.HandlerFunc {
 
 func newClient(t *testing.T, base string, edit ...func(*Config)) *Client {
 	t.Helper()
-	cfg := Config{BaseURL: base, Login: "refresher", Password: secret.New(apiPassword)}
+	cfg := Config{BaseURL: base, Login: "refresher", Password: hide(apiPassword)}
 	for _, e := range edit {
 		e(&cfg)
 	}

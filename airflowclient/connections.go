@@ -6,17 +6,12 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/sync/errgroup"
-
-	"ecr-refresh/steps/failure"
-	"ecr-refresh/steps/secret"
 )
-
-// pageSize is Airflow's own limit of a page ([api] maximum_page_limit), whatever is asked for.
-const pageSize = 100
 
 // masked is what Airflow shows instead of a password. Sent back, it means "keep what is stored", and is a success.
 const masked = "***"
@@ -26,89 +21,19 @@ type Connection struct {
 	ID, Type, Host             string
 	Port                       int
 	Login, Schema, Description string
-	HasPassword                bool   // Airflow never gives the password itself
+	HasPassword                bool   // Airflow never returns the password itself
 	Extra                      string // redacted by Airflow: never send it back
 }
 
-// Connection reads one connection of the metadata database. A connection that comes from an environment variable or a
+// Connection returns one connection of the metadata database. A connection that comes from an environment variable or a
 // secrets backend is not there: ErrNotFound.
 func (c *Client) Connection(ctx context.Context, id string) (Connection, error) {
 	if err := checkID(id); err != nil {
 		return Connection{}, err
 	}
-	a, err := c.authorized(ctx, func(edit ...RequestEditorFn) (*http.Response, error) {
-		return c.api.GetConnection(ctx, id, edit...)
-	})
-	if err != nil {
-		return Connection{}, err
-	}
-	// An unknown route is 404 too, but does not name the connection.
-	if a.status == http.StatusNotFound && named(a.words(), []string{id}) != nil {
-		return Connection{}, notFound(id)
-	}
 	var row ConnectionResponse
-	if err := c.decode(a, &row); err != nil {
-		return Connection{}, err
-	}
-	return row.connection(), nil
-}
-
-// How many calls a client has under way where one does not need the other's answer. Updates are the longer ones: on an
-// Airflow that answers slowly, with one process, more of them would only make each other late.
-const (
-	atOnce        = 4
-	updatesAtOnce = 2
-)
-
-// Connections reads all connections of the metadata database, in pages: the first tells how many there are.
-func (c *Client) Connections(ctx context.Context) ([]Connection, error) {
-	first, err := c.page(ctx, 0)
-	if err != nil {
-		return nil, err
-	}
-	return c.pagesFrom(ctx, first)
-}
-
-// pagesFrom gives the first page's connections and those of all others.
-func (c *Client) pagesFrom(ctx context.Context, first ConnectionCollectionResponse) ([]Connection, error) {
-	size := len(first.Connections) // an Airflow may be set to shorter pages than were asked for
-	if size == 0 {
-		return nil, nil
-	}
-	pages := make([]ConnectionCollectionResponse, max(1, (first.TotalEntries+size-1)/size))
-	pages[0] = first
-	calls, ctx := errgroup.WithContext(ctx)
-	calls.SetLimit(atOnce)
-	for i := 1; i < len(pages); i++ {
-		calls.Go(func() (err error) {
-			pages[i], err = c.page(ctx, i*size)
-			return err
-		})
-	}
-	if err := calls.Wait(); err != nil {
-		return nil, err
-	}
-	var all []Connection
-	for _, page := range pages {
-		all = append(all, page.rows()...)
-	}
-	return all, nil
-}
-
-func (r ConnectionCollectionResponse) rows() (all []Connection) {
-	for _, row := range r.Connections {
-		all = append(all, row.connection())
-	}
-	return all
-}
-
-func (c *Client) page(ctx context.Context, offset int) (ConnectionCollectionResponse, error) {
-	var page ConnectionCollectionResponse
-	limit := pageSize
-	err := c.call(ctx, &page, func(edit ...RequestEditorFn) (*http.Response, error) {
-		return c.api.GetConnections(ctx, &GetConnectionsParams{Limit: &limit, Offset: &offset}, edit...)
-	})
-	return page, err
+	err := c.find(ctx, &row, NoConnection, id)(NewGetConnectionRequest(c.server, id))
+	return row.connection(), err
 }
 
 func (r ConnectionResponse) connection() Connection {
@@ -118,13 +43,7 @@ func (r ConnectionResponse) connection() Connection {
 	}
 }
 
-func unlessEmpty(text string) *string {
-	if text == "" {
-		return nil
-	}
-	return &text
-}
-
+// value returns what p points to, or zero.
 func value[T any](p *T) T {
 	if p == nil {
 		return *new(T)
@@ -132,54 +51,60 @@ func value[T any](p *T) T {
 	return *p
 }
 
-// Update is a new password for a connection, and what has to go with it.
+// Update is what to write of a connection. A field that is empty is not sent: Airflow leaves it as it is, where it would
+// wipe one that is sent as null.
 type Update struct {
-	ID       string
-	Type     string // Airflow wants it in every update: give the one that Connection told
-	Login    string // "": leave it as it is
-	Password secret.Secret
+	ID, Type, Host             string // Airflow wants the type in every update: that of Connection
+	Port                       int
+	Login, Schema, Description string
+	Password                   Secret
 }
 
-// bulkSize is how many connections one call updates: a token has 2.4 kB.
-const bulkSize = 100
+func (u Update) body() ConnectionBody {
+	return ConnectionBody{
+		ConnectionId: u.ID, ConnType: u.Type, Host: unlessZero(u.Host), Port: unlessZero(u.Port), Login: unlessZero(u.Login),
+		Schema: unlessZero(u.Schema), Description: unlessZero(u.Description), Password: unlessZero(orEmpty(u.Password).Reveal()),
+	}
+}
 
-// UpdateConnections writes the updates, in calls of up to 100. The map holds an error for each connection that was not
-// updated, and nothing for the others. An update that would do nothing, or something else than it says, is not sent.
-// Sending the same updates twice does no harm.
+func unlessZero[T comparable](v T) *T {
+	if v == *new(T) {
+		return nil
+	}
+	return &v
+}
+
+// One call updates up to bulkSize connections: a token has 2.4 kB. More than two calls at once would only delay one
+// another on an Airflow that answers slowly, with one process.
+const (
+	bulkSize      = 100
+	updatesAtOnce = 2
+)
+
+// UpdateConnections writes the updates, in calls of up to 100; name each connection once. The map holds an error for each
+// connection that was not updated. An update that would do nothing, or something else than it says, is not sent. Sending
+// the same updates twice does no harm.
 func (c *Client) UpdateConnections(ctx context.Context, updates []Update) map[string]error {
 	failed := map[string]error{}
-	var entities []ConnectionBody
-	times := map[string]int{}
+	var good []Update
 	for _, u := range updates {
-		times[u.ID]++
-	}
-	for _, u := range updates {
-		err := u.check()
-		if err == nil && times[u.ID] > 1 {
-			err = failure.Permanent("name each connection once", "it is to be updated twice")
-		}
-		if err != nil {
+		if err := c.check(u); err != nil {
 			failed[u.ID] = err
-			continue
+		} else if orEmpty(u.Password).Empty() {
+			failed[u.ID] = badPassword(u.ID)
+		} else {
+			good = append(good, u)
 		}
-		c.hidden.add(u.Password)
-		entities = append(entities, u.body())
 	}
-	for _, part := range c.updateAll(ctx, slices.Collect(slices.Chunk(entities, bulkSize))) {
-		maps.Copy(failed, part)
-	}
-	return failed
-}
-
-// updateAll makes a call for each chunk, and gives what failed of each.
-func (c *Client) updateAll(ctx context.Context, chunks [][]ConnectionBody) []map[string]error {
-	failed := make([]map[string]error, len(chunks))
+	var mu sync.Mutex
 	var calls errgroup.Group
 	calls.SetLimit(updatesAtOnce)
-	for i, chunk := range chunks {
-		failed[i] = map[string]error{}
+	for part := range slices.Chunk(good, bulkSize) {
 		calls.Go(func() error {
-			c.update(ctx, chunk, failed[i])
+			errs := c.update(ctx, part)
+			mu.Lock()
+			defer mu.Unlock()
+			maps.Copy(failed, errs)
 			return nil
 		})
 	}
@@ -187,135 +112,122 @@ func (c *Client) updateAll(ctx context.Context, chunks [][]ConnectionBody) []map
 	return failed
 }
 
-// update is one call. Where it fails as a whole, it fails for each connection.
-func (c *Client) update(ctx context.Context, entities []ConnectionBody, failed map[string]error) {
-	var answer BulkResponse
-	err := c.call(ctx, &answer, func(edit ...RequestEditorFn) (*http.Response, error) {
-		return c.api.BulkConnections(ctx, updateOf(entities), edit...)
-	})
+// update is one call. It sends what is to change and nothing else: Airflow leaves a field alone that is not sent, and
+// wipes one that is sent as null. By default one missing connection keeps all the others from being written: hence skip.
+func (c *Client) update(ctx context.Context, updates []Update) map[string]error {
+	var ids []string
+	action := BulkUpdateActionConnectionBody{
+		Action: BulkUpdateActionConnectionBodyActionUpdate, ActionOnNonExistence: new(BulkActionNotOnExistenceSkip),
+	}
+	for _, u := range updates {
+		ids = append(ids, u.ID)
+		action.Entities = append(action.Entities, u.body())
+	}
+	body := BulkBodyConnectionBody{Actions: []BulkUpdateActionConnectionBody{action}}
+	var response BulkResponse
+	err := c.call(ctx, &response)(NewBulkConnectionsRequest(c.server, body))
 	if err == nil {
-		c.judge(answer.Update, entities, failed)
-		return
+		return c.bulkFailures(value(response.Update), ids)
 	}
-	for _, e := range entities {
-		failed[e.ConnectionId] = err
+	failed := map[string]error{}
+	for _, id := range ids {
+		failed[id] = err
 	}
+	return failed
 }
 
-func (u Update) check() error {
-	if err := checkID(u.ID); err != nil {
-		return err
-	}
-	password := u.Password.Reveal()
-	switch {
-	case u.Type == "":
-		return failure.Permanent("", "the connection's type is not given")
-	case password == "" || password == masked:
-		return failure.Permanent("this is a fault of the document or of its producer: run extract_ecr_token again",
-			"the new password is empty or %s, which Airflow would take for \"keep the old one\"", masked)
-	case !utf8.ValidString(password):
-		return failure.Permanent("", "the new password is not UTF-8 and would be changed on its way")
-	}
-	return nil
-}
-
-// body holds what is to change and nothing else: Airflow leaves a field alone that is not sent, and wipes one that is
-// sent as null.
-func (u Update) body() ConnectionBody {
-	password := u.Password.Reveal()
-	body := ConnectionBody{ConnectionId: u.ID, ConnType: u.Type, Password: &password}
-	if u.Login != "" {
-		body.Login = &u.Login
-	}
-	return body
-}
-
-// updateOf asks to skip missing connections: by default one of them keeps all the others from being written.
-func updateOf(entities []ConnectionBody) BulkBodyConnectionBody {
-	skip := BulkActionNotOnExistenceSkip
-	return BulkBodyConnectionBody{Actions: []BulkUpdateActionConnectionBody{{
-		Action: BulkUpdateActionConnectionBodyActionUpdate, ActionOnNonExistence: &skip, Entities: entities,
-	}}}
-}
-
-// judge adds an error to failed for each connection that is not in the list of successes or is named by an error. An
-// error that names none goes to all that did not succeed, or to all. (A bulk update answers 200 whatever happened, and
-// a skipped connection stands in neither list.)
-func (c *Client) judge(result *BulkActionResponse, sent []ConnectionBody, failed map[string]error) {
-	if result == nil {
-		result = &BulkActionResponse{}
-	}
-	var missing, all []string
-	done := map[string]bool{}
-	for _, id := range value(result.Success) {
-		done[id] = true
-	}
-	for _, s := range sent {
-		all = append(all, s.ConnectionId)
-		if !done[s.ConnectionId] {
-			missing = append(missing, s.ConnectionId)
-		}
-	}
+// bulkFailures returns an error for each id that is not in the list of successes or is named by an error. An error that
+// names none goes to all that did not succeed, or to all. (A bulk update answers 200 whatever happened, and a skipped
+// connection is in neither list.)
+func (c *Client) bulkFailures(result BulkActionResponse, ids []string) map[string]error {
+	failed := map[string]error{}
+	done := value(result.Success)
+	missing := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return slices.Contains(done, id) })
 	for _, id := range missing {
-		failed[id] = notFound(id)
+		failed[id] = notFound(NoConnection, id)
 	}
 	for _, e := range value(result.Errors) {
 		text, _ := e["error"].(string)
-		for _, id := range firstNotEmpty(named(text, all), missing, all) {
+		blamed := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !mentions(text, id) })
+		if len(blamed) == 0 {
+			blamed = missing
+		}
+		if len(blamed) == 0 {
+			blamed = ids
+		}
+		for _, id := range blamed {
 			failed[id] = c.bulkError(id, e)
 		}
 	}
+	return failed
 }
 
-// bulkError judges one entry of update.errors. One without a status is a validation error: Python's repr of the input,
-// password included, so that nothing of it is repeated.
+// bulkError returns the error of one entry of update.errors. One without a status is a validation error: Python's repr of
+// the input, password included, so that nothing of it is repeated.
 func (c *Client) bulkError(id string, entry map[string]any) error {
 	status, _ := entry["status_code"].(float64)
 	text, _ := entry["error"].(string)
 	switch {
 	case status == http.StatusNotFound:
-		return notFound(id)
+		return notFound(NoConnection, id)
 	case status == 0:
-		return failure.Permanent("", "airflow did not update it: %s", invalid)
+		return failf(Invalid, 0, id, "airflow did not update it: %s", invalid)
 	}
-	return classified(int(status), "", answered(int(status), c.scrub(text)))
+	return failf(kindOf(int(status)), int(status), id, "%s", answered(int(status), c.scrubber.scrub(text)))
 }
 
-// named gives those ids that stand in text as a whole word.
-func named(text string, ids []string) []string {
-	words := map[string]bool{}
-	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return !idRune(r) }) {
-		words[word] = true
+// CreateConnection creates a connection that does not exist yet.
+func (c *Client) CreateConnection(ctx context.Context, u Update) error {
+	if err := c.check(u); err != nil {
+		return err
 	}
-	var found []string
-	for _, id := range ids {
-		if words[id] {
-			found = append(found, id)
-		}
-	}
-	return found
+	return c.call(ctx, new(ConnectionResponse))(NewPostConnectionRequest(c.server, u.body()))
 }
 
-func firstNotEmpty(lists ...[]string) []string {
-	for _, list := range lists {
-		if len(list) > 0 {
-			return list
-		}
+// PatchConnection changes the fields that u has, and sets port and schema to those of u, be they empty. Airflow wants the
+// type in every update.
+func (c *Client) PatchConnection(ctx context.Context, u Update) error {
+	if err := c.check(u); err != nil {
+		return err
+	}
+	body := u.body()
+	body.Port, body.Schema = &u.Port, &u.Schema
+	return c.find(ctx, new(ConnectionResponse), NoConnection, u.ID)(NewPatchConnectionRequest(c.server, u.ID, body))
+}
+
+// check checks what is to be written, and adds the password to the scrubber.
+func (c *Client) check(u Update) error {
+	if err := checkID(u.ID); err != nil {
+		return err
+	}
+	password := orEmpty(u.Password)
+	c.scrubber.add(password)
+	switch text := password.Reveal(); {
+	case u.Type == "":
+		return failf(Invalid, 0, u.ID, "the connection's type is not given")
+	case text == masked:
+		return badPassword(u.ID)
+	case !utf8.ValidString(text):
+		return failf(BadPassword, 0, u.ID, "the new password is not UTF-8 and would be changed on its way")
 	}
 	return nil
+}
+
+func badPassword(id string) error {
+	return failf(BadPassword, 0, id,
+		"the new password is empty or %s, which Airflow would take for \"keep the old one\"", masked)
 }
 
 // checkID holds ids to Airflow's own pattern, ^[\w.-]+$ and at most 200 characters. "." and ".." fit the pattern too,
 // but in a path they name another resource.
 func checkID(id string) error {
 	n := utf8.RuneCountInString(id)
-	if n == 0 || n > 200 || id == "." || id == ".." || strings.ContainsFunc(id, func(r rune) bool { return !idRune(r) }) {
-		return failure.Permanent("a connection id has letters, digits, \"_\", \"-\" and \".\", at most 200 of them",
-			"%q is not a connection id", failure.Cut(id))
+	if n == 0 || n > 200 || id == "." || id == ".." || strings.ContainsFunc(id, notInID) {
+		return failf(BadName, 0, cut(id), "%q is not a connection id", cut(id))
 	}
 	return nil
 }
 
-func idRune(r rune) bool {
-	return r == '.' || r == '-' || r != utf8.RuneError && unicode.In(r, unicode.L, unicode.M, unicode.Nd, unicode.Pc)
+func notInID(r rune) bool {
+	return r != '.' && r != '-' && (r == utf8.RuneError || !unicode.In(r, unicode.L, unicode.M, unicode.Nd, unicode.Pc))
 }

@@ -2,84 +2,98 @@ package airflowclient
 
 import (
 	"context"
-	"maps"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 )
 
-// fewConnections are read one by one: more of them, page by page, cost fewer calls.
-const fewConnections = 3
+const (
+	pageSize       = 100 // Airflow's own limit ([api] maximum_page_limit), whatever is asked for
+	fewConnections = 3   // are read one by one: more of them cost fewer calls in pages
+	atOnce         = 4   // calls under way where one does not need the other's answer
+)
 
 // ConnectionsByID reads connections of the metadata database. Each id is in the first map, or in the second with the
-// error: ErrNotFound, or why Airflow could not be asked.
+// error: ErrNotFound, or why Airflow could not be asked. The first map may hold other connections, too.
 func (c *Client) ConnectionsByID(ctx context.Context, ids []string) (map[string]Connection, map[string]error) {
-	if len(ids) <= fewConnections {
-		return c.oneByOne(ctx, ids)
+	found, failed := map[string]Connection{}, map[string]error{}
+	var all bool
+	var err error
+	if len(ids) > fewConnections {
+		all, err = c.readPages(ctx, ids, found)
 	}
-	first, err := c.page(ctx, 0)
-	found, rest := pick(first.rows(), ids)
-	if err != nil {
-		return found, failedAll(rest, err)
-	}
-	if size := len(first.Connections); size > 0 && len(rest)*size > first.TotalEntries-size {
-		all, err := c.pagesFrom(ctx, first)
-		more, rest := pick(all, rest)
-		maps.Copy(found, more)
-		return found, failedAll(rest, err)
-	}
-	more, failed := c.oneByOne(ctx, rest) // in fewer calls than the other pages take
-	maps.Copy(found, more)
-	return found, failed
-}
-
-// pick parts ids into those of all, and the rest.
-func pick(all []Connection, ids []string) (found map[string]Connection, rest []string) {
-	byID := make(map[string]Connection, len(all))
-	for _, conn := range all {
-		byID[conn.ID] = conn
-	}
-	found = map[string]Connection{}
-	for _, id := range ids {
-		if conn, ok := byID[id]; ok {
-			found[id] = conn
-		} else {
-			rest = append(rest, id)
-		}
-	}
-	return found, rest
-}
-
-// failedAll gives each id an error: that it was not found where there is no other.
-func failedAll(ids []string, err error) map[string]error {
-	failed := map[string]error{}
-	for _, id := range ids {
-		failed[id] = err
-		if err == nil {
-			failed[id] = notFound(id)
-		}
-	}
-	return failed
-}
-
-func (c *Client) oneByOne(ctx context.Context, ids []string) (map[string]Connection, map[string]error) {
-	read := make([]Connection, len(ids))
-	errs := make([]error, len(ids))
+	var mu sync.Mutex
 	var calls errgroup.Group
 	calls.SetLimit(atOnce)
-	for i, id := range ids {
+	for _, id := range missing(ids, found) {
+		if err != nil || all {
+			failed[id] = err
+			if err == nil {
+				failed[id] = notFound(NoConnection, id)
+			}
+			continue
+		}
 		calls.Go(func() error {
-			read[i], errs[i] = c.Connection(ctx, id)
+			conn, err := c.Connection(ctx, id)
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				failed[id] = err
+			} else {
+				found[id] = conn
+			}
 			return nil
 		})
 	}
 	_ = calls.Wait()
-	found, failed := map[string]Connection{}, map[string]error{}
-	for i, id := range ids {
-		if errs[i] != nil {
-			failed[id] = errs[i]
-			continue
-		}
-		found[id] = read[i]
-	}
 	return found, failed
+}
+
+func missing(ids []string, found map[string]Connection) (rest []string) {
+	for _, id := range ids {
+		if _, ok := found[id]; !ok {
+			rest = append(rest, id)
+		}
+	}
+	return rest
+}
+
+// readPages adds the first page of all connections to found, and the others too where these are fewer calls than one for
+// each of ids that is left. It reports whether it has read them all.
+func (c *Client) readPages(ctx context.Context, ids []string, found map[string]Connection) (all bool, err error) {
+	first, err := c.page(ctx, 0)
+	size := len(first.Connections) // an Airflow may be set to shorter pages than were asked for
+	if err != nil || size == 0 {
+		return err == nil, err
+	}
+	first.addTo(found)
+	pages := make([]ConnectionCollectionResponse, (max(size, first.TotalEntries)-1)/size) // behind the first
+	if len(missing(ids, found)) < len(pages) {
+		return false, nil
+	}
+	calls, ctx := errgroup.WithContext(ctx)
+	calls.SetLimit(atOnce)
+	for i := range pages {
+		calls.Go(func() (err error) {
+			pages[i], err = c.page(ctx, (i+1)*size)
+			return err
+		})
+	}
+	err = calls.Wait()
+	for _, page := range pages {
+		page.addTo(found)
+	}
+	return err == nil, err
+}
+
+func (c *Client) page(ctx context.Context, offset int) (page ConnectionCollectionResponse, err error) {
+	params := GetConnectionsParams{Limit: new(pageSize), Offset: &offset}
+	err = c.call(ctx, &page)(NewGetConnectionsRequest(c.server, &params))
+	return page, err
+}
+
+func (r ConnectionCollectionResponse) addTo(found map[string]Connection) {
+	for _, row := range r.Connections {
+		found[row.ConnectionId] = row.connection()
+	}
 }

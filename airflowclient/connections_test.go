@@ -8,14 +8,12 @@ import (
 	"strings"
 	"testing"
 
-	"ecr-refresh/steps/failure"
-	"ecr-refresh/steps/secret"
 )
 
 func someUpdates(ids ...string) []Update {
 	var updates []Update
 	for _, id := range ids {
-		updates = append(updates, Update{ID: id, Type: "docker", Password: secret.New(newPassword)})
+		updates = append(updates, Update{ID: id, Type: "docker", Password: hide(newPassword)})
 	}
 	return updates
 }
@@ -122,9 +120,9 @@ func TestUpdateRefuses(t *testing.T) {
 	a := newAirflow(t, routes{bulk: says(200, `{"update":{"success":["good"],"errors":[]}}`)})
 	updates := append(someUpdates("good"),
 		Update{ID: "empty", Type: "docker"},
-		Update{ID: "stars", Type: "docker", Password: secret.New("***")},
-		Update{ID: "bytes", Type: "docker", Password: secret.New("a\xffb")},
-		Update{ID: "type", Password: secret.New(newPassword)})
+		Update{ID: "stars", Type: "docker", Password: hide("***")},
+		Update{ID: "bytes", Type: "docker", Password: hide("a\xffb")},
+		Update{ID: "type", Password: hide(newPassword)})
 	failed := newClient(t, a.URL).UpdateConnections(t.Context(), updates)
 	if len(failed) != 4 {
 		t.Fatalf("got %v, want four failures", failed)

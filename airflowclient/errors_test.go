@@ -11,8 +11,6 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"ecr-refresh/steps/failure"
-	"ecr-refresh/steps/secret"
 )
 
 // quoted gives text as a JSON string.
@@ -101,9 +99,9 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 func TestScrub(t *testing.T) {
 	t.Parallel()
 	c := &Client{}
-	c.hidden.add(secret.New(apiPassword))
-	c.hidden.add(secret.New(newPassword))
-	c.hidden.add(secret.New("p%/1"))
+	c.scrubber.add(hide(apiPassword))
+	c.scrubber.add(hide(newPassword))
+	c.scrubber.add(hide("p%/1"))
 	for in, want := range map[string]string{
 		"plain words":                                          "plain words",
 		"got " + newPassword + "!":                             "got [redacted]!",
@@ -120,7 +118,7 @@ func TestScrub(t *testing.T) {
 		"bad \xff utf8":                                        "bad ? utf8",
 		strings.Repeat("é", 300):                               strings.Repeat("é", 200) + "…",
 	} {
-		if got := c.scrub(in); got != want {
+		if got := c.scrubber.scrub(in); got != want {
 			t.Errorf("scrub(%q) = %q, want %q", in, got, want)
 		}
 	}
@@ -129,13 +127,13 @@ func TestScrub(t *testing.T) {
 func TestScrubBase64(t *testing.T) {
 	t.Parallel()
 	c := &Client{}
-	c.hidden.add(secret.New(newPassword))
+	c.scrubber.add(hide(newPassword))
 	for _, before := range []string{"", "u", "AWS:", "refresher:", "xy:"} {
 		for _, after := range []string{"", "\n", "}}"} {
 			for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding, base64.URLEncoding, base64.RawURLEncoding} {
 				text := encoding.EncodeToString([]byte(before + newPassword + after))
 				// What is left are the bytes around it, and up to three characters that hold bits of both.
-				if got := strings.Replace(c.scrub(text), "[redacted]", "", 1); len(got) > len(text)-len(newPassword) {
+				if got := strings.Replace(c.scrubber.scrub(text), "[redacted]", "", 1); len(got) > len(text)-len(newPassword) {
 					t.Errorf("%q stays of %q", got, text)
 				}
 			}
@@ -148,8 +146,8 @@ func FuzzScrub(f *testing.F) {
 	f.Add("::group::", "\x1b[31mabcdefgh", "\x1b[0m")
 	f.Fuzz(func(t *testing.T, before, secret, after string) {
 		c := &Client{}
-		c.hidden.add(secret.New(secret))
-		got := c.scrub(before + secret + after)
+		c.scrubber.add(hide(secret))
+		got := c.scrubber.scrub(before + secret + after)
 		if len(secret) >= 8 && !strings.Contains("[redacted]", secret) && strings.Contains(got, secret) {
 			t.Errorf("%q holds %q", got, secret)
 		}
@@ -169,7 +167,7 @@ func FuzzDetail(f *testing.F) {
 	asked, _ := url.Parse("http://airflow/api/v2/connections")
 	f.Fuzz(func(t *testing.T, status int, body string) {
 		c := &Client{}
-		c.hidden.add(secret.New(newPassword))
+		c.scrubber.add(hide(newPassword))
 		a := answer{method: http.MethodPatch, asked: asked, status: status, header: http.Header{"Content-Type": {"application/json"}},
 			body: []byte(strings.ReplaceAll(body, "PASSWORD", newPassword))}
 		err := c.refused(a)

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"ecr-refresh/steps/secret"
 )
 
 func TestVersion(t *testing.T) {
@@ -126,8 +125,8 @@ func TestVariableMasked(t *testing.T) {
 // What is sent holds the fields that were given and no other.
 func TestWrites(t *testing.T) {
 	t.Parallel()
-	secret := secret.New(newPassword)
-	whole := NewConnection{ID: "c", Type: "http", Host: "h", Port: 8080, Login: "l", Schema: "s", Description: "d", Password: secret}
+	secret := hide(newPassword)
+	whole := Update{ID: "c", Type: "http", Host: "h", Port: 8080, Login: "l", Schema: "s", Description: "d", Password: secret}
 	variable := Variable{Key: "k", Value: secret}
 	for name, test := range map[string]struct {
 		line  string
@@ -149,7 +148,7 @@ func TestWrites(t *testing.T) {
 			`{"conn_type":"http","connection_id":"c","description":"d","host":"h","login":"l","password":"` + newPassword + `","port":8080,"schema":"s"}`,
 			"creating a connection needs can_create on Connections: airflow roles add-perms ROLE -r Connections -a can_create (FAB), or"},
 		"patch connection": {"PATCH /api/v2/connections/c", func(c *Client) error {
-			return c.PatchConnection(t.Context(), NewConnection{ID: "c", Type: "docker", Clear: []string{"port"}})
+			return c.PatchConnection(t.Context(), Update{ID: "c", Type: "docker", Clear: []string{"port"}})
 		}, `{"conn_type":"docker","connection_id":"c","port":null}`, "updating a connection needs can_edit on Connections"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -176,7 +175,7 @@ func TestWrites(t *testing.T) {
 func TestWritesRefuse(t *testing.T) {
 	t.Parallel()
 	c := newClient(t, newAirflow(t, routes{}).URL)
-	for _, n := range []NewConnection{{ID: "a/b", Type: "http"}, {ID: "a"}, {ID: "a", Type: "http", Password: secret.New("***")}} {
+	for _, n := range []Update{{ID: "a/b", Type: "http"}, {ID: "a"}, {ID: "a", Type: "http", Password: hide("***")}} {
 		if c.CreateConnection(t.Context(), n) == nil || c.PatchConnection(t.Context(), n) == nil {
 			t.Errorf("%+v was sent", n)
 		}

@@ -1,9 +1,6 @@
 package airflowclient
 
-import (
-	"context"
-	"net/http"
-)
+import "context"
 
 // Pool is a pool of slots, in which tasks wait for their turn. A task whose pool is missing waits for ever.
 type Pool struct {
@@ -13,35 +10,24 @@ type Pool struct {
 	IncludeDeferred bool // deferred tasks take slots too
 }
 
-// Pool reads one pool, or gives ErrNotFound.
+// Pool returns one pool, or ErrNotFound.
 func (c *Client) Pool(ctx context.Context, name string) (Pool, error) {
-	if err := checkName(name); err != nil {
-		return Pool{}, err
-	}
 	var row PoolResponse
-	err := c.find(ctx, missing("pool"), name, &row, func(edit ...RequestEditorFn) (*http.Response, error) {
-		return c.api.GetPool(ctx, name, edit...)
-	})
-	return Pool{Name: row.Name, Slots: row.Slots, Description: value(row.Description), IncludeDeferred: row.IncludeDeferred}, err
+	err := c.find(ctx, &row, NoPool, name)(NewGetPoolRequest(c.server, name))
+	return Pool{row.Name, row.Slots, value(row.Description), row.IncludeDeferred}, err
 }
 
-// CreatePool makes a pool that is not there yet.
+// CreatePool creates a pool that does not exist yet.
 func (c *Client) CreatePool(ctx context.Context, p Pool) error {
-	return c.call(ctx, new(PoolResponse), func(edit ...RequestEditorFn) (*http.Response, error) {
-		return c.api.PostPool(ctx, PoolBody{
-			Name: p.Name, Slots: p.Slots, Description: unlessEmpty(p.Description), IncludeDeferred: &p.IncludeDeferred,
-		}, edit...)
-	})
+	body := PoolBody{
+		Name: p.Name, Slots: p.Slots, Description: unlessZero(p.Description), IncludeDeferred: &p.IncludeDeferred,
+	}
+	return c.call(ctx, new(PoolResponse))(NewPostPoolRequest(c.server, body))
 }
 
-// UpdatePool makes a pool what p says: change what Pool gave. Airflow wants all fields in every update, whatever its
-// document says; up to 3.0 the description, too.
+// UpdatePool makes a pool what p says: change what Pool returned. Airflow wants all fields in every update, whatever its
+// OpenAPI document says; up to 3.0 the description, too.
 func (c *Client) UpdatePool(ctx context.Context, p Pool) error {
-	if err := checkName(p.Name); err != nil {
-		return err
-	}
 	body := PoolPatchBody{Pool: &p.Name, Slots: &p.Slots, Description: &p.Description, IncludeDeferred: &p.IncludeDeferred}
-	return c.find(ctx, missing("pool"), p.Name, new(PoolResponse), func(edit ...RequestEditorFn) (*http.Response, error) {
-		return c.api.PatchPool(ctx, p.Name, body, edit...)
-	})
+	return c.find(ctx, new(PoolResponse), NoPool, p.Name)(NewPatchPoolRequest(c.server, p.Name, body))
 }

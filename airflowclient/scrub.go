@@ -9,49 +9,67 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-
-	"ecr-refresh/steps/failure"
-	"ecr-refresh/steps/secret"
+	"unicode"
 )
 
-// scrub makes words of the server fit for a log: no secret, no control characters, one line, not long. It looks for
-// secrets twice, since control characters may stand between two halves of one.
-func (c *Client) scrub(words string) string {
-	const enough = 16 << 10
-	words = words[:min(len(words), enough)]
-	return failure.Cut(c.hidden.redact(tidy(c.hidden.redact(words))))
-}
-
-// tidy is failure.Line, without the user information of URLs.
-func tidy(words string) string {
-	words = failure.Line(words)
-	if strings.Contains(words, "//") {
-		words = regexp.MustCompile(`//[^/@\s]*@`).ReplaceAllString(words, "//")
-	}
-	return words
-}
-
-// hidden is what must not be repeated: the passwords and JWTs that a client has held.
-type hidden struct {
+// scrubber knows the secrets that a client has held.
+type scrubber struct {
 	mu      sync.Mutex
-	secrets []secret.Secret
+	secrets []Secret
 }
 
-func (h *hidden) add(s secret.Secret) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if !s.Empty() && !slices.ContainsFunc(h.secrets, s.Equal) {
-		h.secrets = append(h.secrets, s)
+func (s *scrubber) add(secret Secret) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	known := func(other Secret) bool { return other.Reveal() == secret.Reveal() }
+	if !secret.Empty() && !slices.ContainsFunc(s.secrets, known) {
+		s.secrets = append(s.secrets, secret)
 	}
+}
+
+// scrub makes a server's message fit for a log: no secret, no control characters, one line, not long. It looks for
+// secrets twice, since control characters may stand between two halves of one.
+func (s *scrubber) scrub(message string) string {
+	const enough = 16 << 10
+	message = message[:min(len(message), enough)]
+	return cut(s.redact(line(s.redact(message))))
+}
+
+// line returns text on one line, without terminal escapes, invisible characters and the user information of URLs.
+func line(text string) string {
+	if strings.Contains(text, "\x1b") {
+		text = regexp.MustCompile(`\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(\x07|\x1b\\)?`).ReplaceAllString(text, "")
+	}
+	text = strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r) || unicode.IsControl(r):
+			return ' '
+		case !unicode.IsPrint(r):
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(text, "?"))
+	if strings.Contains(text, "//") {
+		text = regexp.MustCompile(`//[^/@\s]*@`).ReplaceAllString(text, "//")
+	}
+	return strings.Join(strings.Fields(text), " ")
+}
+
+// cut returns the first 200 characters of text.
+func cut(text string) string {
+	if runes := []rune(text); len(runes) > 200 {
+		return string(runes[:200]) + "…"
+	}
+	return text
 }
 
 // redact replaces every piece of eight bytes or more of every form of every secret: servers cut what they quote.
-func (h *hidden) redact(text string) string {
-	h.mu.Lock()
-	defer h.mu.Unlock()
+func (s *scrubber) redact(text string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	covered := make([]bool, len(text))
-	for _, s := range h.secrets {
-		for _, form := range forms(s.Reveal()) {
+	for _, secret := range s.secrets {
+		for _, form := range forms(secret.Reveal()) {
 			cover(covered, text, form)
 		}
 	}
@@ -83,8 +101,8 @@ func cover(covered []bool, text, form string) {
 	}
 }
 
-// forms gives a secret as it may come back: clear, escaped for JSON or a URL, and in base64 at each of the three places
-// that it may have in a longer text ("user:password").
+// forms returns a secret as a server may repeat it: in clear, escaped for JSON or a URL, and in base64 at each of the
+// three places that it may have in a longer text ("user:password").
 func forms(secret string) []string {
 	quoted, _ := json.Marshal(secret)
 	all := []string{secret, strings.Trim(string(quoted), `"`), strings.Trim(strconv.QuoteToASCII(secret), `"`),

@@ -1,54 +1,35 @@
 package airflowclient
 
-import (
-	"context"
-	"net/http"
-
-	"ecr-refresh/steps/secret"
-)
+import "context"
 
 // Variable is a Variable of the metadata database.
 type Variable struct {
-	Key         string
-	Value       secret.Secret // may hold a secret
-	Description string
+	Key   string
+	Value Secret
 }
 
-// Masked tells that Airflow hides the value, as it does where the key holds a word such as password or private_key.
-func (v Variable) Masked() bool { return v.Value.Equal(secret.New(masked)) }
+// Masked reports whether Airflow hides the value, as it does where the key holds a word such as password or private_key.
+func (v Variable) Masked() bool { return v.Value.Reveal() == masked }
 
-// Variable reads one Variable, or gives ErrNotFound. One that comes from an environment variable or a secrets backend is
-// not there.
+// Variable returns one Variable, or ErrNotFound. One that comes from an environment variable or a secrets backend is not
+// there.
 func (c *Client) Variable(ctx context.Context, key string) (Variable, error) {
-	if err := checkName(key); err != nil {
-		return Variable{}, err
-	}
 	var row VariableResponse
-	err := c.find(ctx, missing("Variable"), key, &row, func(edit ...RequestEditorFn) (*http.Response, error) {
-		return c.api.GetVariable(ctx, key, edit...)
-	})
-	return Variable{Key: row.Key, Value: secret.New(value(row.Value)), Description: value(row.Description)}, err
+	err := c.find(ctx, &row, NoVariable, key)(NewGetVariableRequest(c.server, key))
+	return Variable{Key: row.Key, Value: hide(value(row.Value))}, err
 }
 
-// CreateVariable makes a Variable that is not there yet.
+// CreateVariable creates a Variable that does not exist yet.
 func (c *Client) CreateVariable(ctx context.Context, v Variable) error {
-	c.hidden.add(v.Value)
-	return c.call(ctx, new(VariableResponse), func(edit ...RequestEditorFn) (*http.Response, error) {
-		return c.api.PostVariable(ctx, v.body(), edit...)
-	})
+	return c.call(ctx, new(VariableResponse))(NewPostVariableRequest(c.server, c.variable(v)))
 }
 
-// UpdateVariable changes the value, and the description where one is given.
+// UpdateVariable changes the value.
 func (c *Client) UpdateVariable(ctx context.Context, v Variable) error {
-	if err := checkName(v.Key); err != nil {
-		return err
-	}
-	c.hidden.add(v.Value)
-	return c.find(ctx, missing("Variable"), v.Key, new(VariableResponse), func(edit ...RequestEditorFn) (*http.Response, error) {
-		return c.api.PatchVariable(ctx, v.Key, v.body(), edit...)
-	})
+	return c.find(ctx, new(VariableResponse), NoVariable, v.Key)(NewPatchVariableRequest(c.server, v.Key, c.variable(v)))
 }
 
-func (v Variable) body() VariableBody {
-	return VariableBody{Key: v.Key, Value: v.Value.Reveal(), Description: unlessEmpty(v.Description)}
+func (c *Client) variable(v Variable) VariableBody {
+	c.scrubber.add(v.Value)
+	return VariableBody{Key: v.Key, Value: v.Value.Reveal()}
 }

@@ -12,11 +12,9 @@ type Version struct {
 	Date    time.Time // when Airflow answered, by its own clock; zero where it did not say
 }
 
-// Version asks for the release, without a login.
+// Version returns the release, without a login.
 func (c *Client) Version(ctx context.Context) (Version, error) {
-	a, err := c.exchange(ctx, func(edit ...RequestEditorFn) (*http.Response, error) {
-		return c.api.GetVersion(ctx, edit...)
-	})
+	a, err := c.exchange(ctx, "")(NewGetVersionRequest(c.server))
 	if err != nil {
 		return Version{}, err
 	}
@@ -24,6 +22,6 @@ func (c *Client) Version(ctx context.Context) (Version, error) {
 	if err := c.decode(a, &info); err != nil {
 		return Version{}, err
 	}
-	date, _ := http.ParseTime(a.header.Get("Date")) // gives zero for none
-	return Version{Version: tidy(info.Version), Date: date}, nil
+	date, _ := http.ParseTime(a.Header.Get("Date")) // zero for none
+	return Version{Version: line(info.Version), Date: date}, nil
 }

@@ -17,6 +17,7 @@ const (
 	airflowConnectionID = "airflow-api"
 	airflowPrefix       = "ECR_REFRESH_AIRFLOW_"
 	airflowTokenEnv     = airflowPrefix + "TOKEN"
+	airflowAccount      = "login and password of connection " + airflowConnectionID // as the hint of a rejected login names it
 	airflowEnvHelp      = `The connection airflow-api comes from the environment: ECR_REFRESH_AIRFLOW_{CONN_TYPE,SCHEMA,HOST,PORT,
 LOGIN,PASSWORD}, or AIRFLOW_CONN_AIRFLOW_API (a URI, or JSON). ECR_REFRESH_AIRFLOW_TOKEN, a bearer token of
 that API, takes the place of login and password.`
@@ -32,9 +33,11 @@ const (
 func (c *call) airflow(roots certificates) *airflowclient.Client {
 	conn, how := c.airflowConnection()
 	config := airflowclient.Config{
-		BaseURL: c.airflowBase(conn, how), Login: conn.login, Password: conn.password, Token: secretFromEnv(airflowTokenEnv), Log: c.log,
+		BaseURL: c.airflowBase(conn, how), Login: conn.login, Password: conn.password, Token: secretFromEnv(airflowTokenEnv),
+		Account: airflowTokenEnv, Log: c.log,
 	}
 	if config.Token.Empty() {
+		config.Account = airflowAccount
 		c.airflowLogin(config, how)
 	}
 	return c.airflowClient(config, roots)
@@ -66,9 +69,13 @@ func adminGiven() bool {
 // admin reads the admin's account.
 func (c *call) admin(base string) airflowclient.Config {
 	conn, _ := connectionFields(adminPrefix)
-	config := airflowclient.Config{BaseURL: base, Login: conn.login, Password: conn.password, Token: secretFromEnv(adminPrefix + "TOKEN"), EnvPrefix: adminPrefix, Log: c.log}
+	config := airflowclient.Config{
+		BaseURL: base, Login: conn.login, Password: conn.password, Token: secretFromEnv(adminPrefix + "TOKEN"),
+		Account: adminPrefix + "TOKEN", Log: c.log,
+	}
 	c.askAccount("Airflow admin login", &config)
 	if config.Token.Empty() {
+		config.Account = adminPrefix + "LOGIN and " + adminPrefix + "PASSWORD"
 		c.airflowLogin(config, func(field string) string { return adminPrefix + field })
 	}
 	return config

@@ -198,13 +198,13 @@ func (d *doctor) checkDAG(ctx context.Context) (f findings) {
 
 // readable tells what is missing from what may not be read.
 func (f *findings) readable(name string, err error, missing string) bool {
-	var refused *failure.Error
+	var refused *airflowclient.Error
 	switch {
 	case err == nil:
 		return true
 	case errors.Is(err, airflowclient.ErrNotFound):
 		f.fail(name, failure.Permanent(failure.Kind(missing), "Airflow has none"))
-	case errors.As(err, &refused) && strings.Contains(err.Error(), "answered 403"):
+	case errors.As(err, &refused) && refused.Kind == airflowclient.Forbidden:
 		f.skip(name, hintReader, "this account may not read it")
 	default:
 		f.fail(name, err)

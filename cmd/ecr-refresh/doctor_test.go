@@ -1,22 +1,19 @@
 package main
 
 import (
+	"errors"
 	"testing"
 
-	"ecr-refresh/steps/failure"
+	"ecr-refresh/airflowclient"
 )
 
-// An address may hold the digits of a status.
 func TestDoctorTellsARightFromANetwork(t *testing.T) {
 	t.Parallel()
-	for text, state := range map[string]string{
-		"airflow answered 403: Forbidden":                             "skip",
-		"no answer in time from airflow at https://airflow.test:8403": "fail",
-	} {
+	for kind, state := range map[airflowclient.Kind]string{airflowclient.Forbidden: "skip", airflowclient.Timeout: "fail"} {
 		var f findings
-		f.readable("pool", failure.Transient("", "%s", text), "")
+		f.readable("pool", &airflowclient.Error{Kind: kind, Err: errors.New("at https://airflow.test:8403")}, "")
 		if f[0].State != state {
-			t.Errorf("%s: %s", text, f[0].State)
+			t.Errorf("%s: %s", kind, f[0].State)
 		}
 	}
 }

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"errors"
 	"maps"
 	"os"
 	"strconv"
 	"strings"
 
+	"ecr-refresh/airflowclient"
+	"ecr-refresh/cmd/ecr-refresh/names"
 	"ecr-refresh/steps/failure"
 )
 
@@ -22,7 +25,7 @@ const operatorEnv = "ECR_REFRESH_OPERATOR"
 
 // hintOf returns the hint for err, or "".
 func hintOf(err error) string {
-	kind, facts := failure.Describe(err)
+	kind, facts := kindOf(err)
 	h, known := hints()[kind]
 	if !known {
 		return string(kind) // being replaced: a kind that is a hint
@@ -66,9 +69,95 @@ func registryHints() map[failure.Kind]hint {
 	return map[failure.Kind]hint{}
 }
 
+// kindOf returns the kind and facts of an error, be it of the steps or of Airflow's client.
+func kindOf(err error) (failure.Kind, failure.Facts) {
+	kind, facts := failure.Describe(err)
+	var e *airflowclient.Error
+	if kind != "" || !errors.As(err, &e) {
+		return kind, facts
+	}
+	facts = failure.Facts{Object: e.Object, Service: "Airflow", Want: e.Right, Status: e.Status}
+	return airflowKind(e.Kind), facts
+}
+
+func airflowKind(kind airflowclient.Kind) failure.Kind { return failure.Kind("airflow " + kind) }
+
 // airflowHints are of airflowclient.
 func airflowHints() map[failure.Kind]hint {
-	return map[failure.Kind]hint{}
+	const (
+		connection = "connection " + names.AirflowConnection
+		urlFlag    = "--airflow-url (ECR_REFRESH_AIRFLOW_URL)"
+		address    = "schema, host, port and base path of " + connection
+		reach      = "check that Airflow's API server runs and can be reached from here: schema, host and port of " +
+			connection + ", HTTPS_PROXY, NO_PROXY"
+		again = "look into the log of Airflow's API server, then try again"
+	)
+	all := map[failure.Kind]hint{}
+	for kind, h := range map[airflowclient.Kind]hint{
+		airflowclient.BadBaseURL: {
+			task: "set host, port and schema (http or https) of " + connection +
+				", without a user name or a password: these go to its login and password",
+			shell: "set " + urlFlag + ", or host, port and schema of " + connection + ", to http[s]://HOST[:PORT][/BASE/PATH]",
+		},
+		airflowclient.BadName: {task: "use letters, digits, \"_\", \"-\" and \".\" in a connection's id, at most 200 of them"},
+		airflowclient.BadPassword: {
+			task:  "clear extract_ecr_token with Downstream: it gets a new token and goes on from there",
+			shell: "run extract-ecr-token again; where you chose the password yourself, choose another",
+		},
+		airflowclient.LoginRejected: {task: "check {object}"},
+		airflowclient.TokenRejected: {
+			task: "put a new token into Variable " + names.TokenVariable + " (this one may have expired, or be of another " +
+				"Airflow), or delete the Variable to log in with login and password",
+			shell: "put a new token into {object} (this one may have expired, or be of another Airflow), or unset it to " +
+				"log in with login and password",
+		},
+		airflowclient.JWTRejected: {
+			task: "give all API servers the same [api_auth] jwt_secret, and check the clocks of their machines",
+		},
+		airflowclient.NoLoginEndpoint: {
+			task: "check " + address + "; the auth manager must offer POST /auth/token (Amazon's does not)",
+		},
+		airflowclient.NotAirflow: {
+			task: "check " + address + ": below it, /api/v2/version must answer JSON (Airflow 3)",
+		},
+		airflowclient.Redirect: {
+			task:  "give the final address as host of " + connection,
+			shell: "give the final address as host of " + connection + ", or in " + urlFlag,
+		},
+		airflowclient.Forbidden: {
+			task: "the account needs {want} on {object}: airflow roles add-perms ROLE -r '{object}' -a {want} (FAB; " +
+				"can_read and can_edit on Connections are enough to refresh them), or the role Op (SimpleAuthManager; " +
+				"Viewer may read pools, DAGs and runs)",
+		},
+		airflowclient.Invalid: {
+			task: "this Airflow may be older or newer than ecr-refresh knows: look for its version in docs/compatibility.md",
+		},
+		airflowclient.ProxyAuth: {task: "check user name and password of the proxy in HTTPS_PROXY and HTTP_PROXY"},
+		airflowclient.WrongScheme: {
+			task:  "set the schema of " + connection + " to what its port speaks: http or https",
+			shell: "set the schema of " + connection + ", or of " + urlFlag + ", to what its port speaks: http or https",
+		},
+		airflowclient.TLSAlert: {
+			task: "let Airflow's API server, or the proxy before it, speak TLS 1.2 or newer and ask for no client certificate",
+		},
+		airflowclient.Untrusted: {
+			task: "set ECR_REFRESH_CA_FILE in the worker's environment to the certificate of its authority, " +
+				"use a host name that its certificate holds, or replace the certificate",
+			shell: "give the certificate of its authority with --ca-file (ECR_REFRESH_CA_FILE), " +
+				"use a host name that its certificate holds, or replace the certificate",
+		},
+		airflowclient.NoConnection: {
+			task: "create it: airflow connections add {object} --conn-type docker --conn-host REGISTRY --conn-login AWS " +
+				"(one from an environment variable or a secrets backend cannot be updated)",
+		},
+		airflowclient.Conflict:    {task: "try again: it exists already, or somebody else changes it at the same time"},
+		airflowclient.Unavailable: {task: again},
+		airflowclient.Timeout:     {task: reach},
+		airflowclient.Unreachable: {task: reach},
+	} {
+		all[airflowKind(kind)] = h
+	}
+	return all
 }
 
 // dockerHints are of steps/docker.

@@ -13,6 +13,7 @@ import (
 	"ecr-refresh/airflowclient"
 	"ecr-refresh/steps/ecr"
 	"ecr-refresh/steps/failure"
+	"ecr-refresh/steps/secret"
 	"ecr-refresh/steps/target"
 )
 
@@ -58,7 +59,7 @@ type wanted struct {
 	account, region string
 	targets         string // the value of Variable ecr_targets, in place of account and region
 	host            string
-	airflow         airflowclient.NewConnection // airflow-api
+	airflow         airflowclient.Update // airflow-api
 	base            string                      // the URL that airflow-api leads to
 	identity        bool
 }
@@ -106,8 +107,8 @@ func (c *call) contradicts(s setting, want, host string) {
 }
 
 // apiConnection gives the connection that leads to base. A base path has no other place than the host.
-func apiConnection(base string) airflowclient.NewConnection {
-	conn := airflowclient.NewConnection{ID: airflowConnectionID, Type: "http", Description: "Airflow's REST API, for ecr-refresh"}
+func apiConnection(base string) airflowclient.Update {
+	conn := airflowclient.Update{ID: airflowConnectionID, Type: "http", Description: "Airflow's REST API, for ecr-refresh"}
 	u, err := url.Parse(base)
 	if err != nil || u.Path != "" {
 		conn.Host = base
@@ -130,7 +131,8 @@ type setup struct {
 func (c *call) setup(want wanted) *setup {
 	roots := c.certificates()
 	admin := c.admin(want.base)
-	config := airflowclient.Config{BaseURL: want.base, Login: want.airflow.Login, Password: want.airflow.Password, Log: c.log}
+	config := airflowclient.Config{BaseURL: want.base, Login: want.airflow.Login, Password: want.airflow.Password,
+		Token: secret.Secret{}, Account: airflowAccount, Log: c.log}
 	c.askAccount("Airflow login to store in airflow-api", &config)
 	c.airflowLogin(config, func(field string) string { return airflowPrefix + field })
 	want.airflow.Login, want.airflow.Password = config.Login, config.Password

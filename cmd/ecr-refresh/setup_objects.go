@@ -73,7 +73,7 @@ func (s *setup) objects() []object {
 	}
 	all = append(all,
 		s.connection(s.want.airflow, s.apiDiffers),
-		s.connection(airflowclient.NewConnection{
+		s.connection(airflowclient.Update{
 			ID: dockerID, Type: "docker", Host: s.want.host, Login: "AWS", Description: "Amazon ECR, renewed by ecr-refresh",
 		}, s.dockerDiffers))
 	if s.want.identity {
@@ -175,12 +175,14 @@ func (s *setup) variable(key, value string) object {
 		look: func(ctx context.Context) ([]string, string, error) {
 			v, err := s.admin.Variable(ctx, key)
 			switch {
+			case err != nil:
+				return nil, "", err
 			case v.Masked():
-				return nil, fmt.Sprintf(notCompared, "value"), err
-			case v.Value.Equal(want.Value):
-				return nil, s.overruled(ctx, key), err
+				return nil, fmt.Sprintf(notCompared, "value"), nil
+			case v.Value.Reveal() == value:
+				return nil, s.overruled(ctx, key), nil
 			}
-			return []string{"its value is another than " + value}, s.overruled(ctx, key), err
+			return []string{"its value is another than " + value}, s.overruled(ctx, key), nil
 		},
 		create: func(ctx context.Context) error { return s.admin.CreateVariable(ctx, want) },
 		update: func(ctx context.Context) error { return s.admin.UpdateVariable(ctx, want) },
@@ -198,14 +200,14 @@ func (s *setup) overruled(ctx context.Context, key string) string {
 	return "Variable " + targetsKey + " is there, and the DAG takes that"
 }
 
-func (s *setup) connection(want airflowclient.NewConnection, differs func(airflowclient.Connection) []string) object {
+func (s *setup) connection(want airflowclient.Update, differs func(airflowclient.Connection) []string) object {
 	return object{
 		kind: "connection", id: want.ID,
 		look: func(ctx context.Context) ([]string, string, error) {
 			is, err := s.admin.Connection(ctx, want.ID)
 			all, note := differs(is), ""
 			switch {
-			case want.Password.Empty():
+			case want.Password == nil:
 			case err == nil && !is.HasPassword:
 				all = append(all, "it has no password")
 			case err == nil && s.force:
@@ -218,21 +220,10 @@ func (s *setup) connection(want airflowclient.NewConnection, differs func(airflo
 		create: func(ctx context.Context) error { return s.admin.CreateConnection(ctx, want) },
 		update: func(ctx context.Context) error {
 			n := want
-			n.Description, n.Clear = "", unwanted(want)
+			n.Description = ""
 			return s.admin.PatchConnection(ctx, n)
 		},
 	}
-}
-
-// unwanted are the fields that an update has to empty.
-func unwanted(want airflowclient.NewConnection) (fields []string) {
-	if want.Port == 0 {
-		fields = append(fields, "port")
-	}
-	if want.Schema == "" {
-		fields = append(fields, "schema")
-	}
-	return fields
 }
 
 // apiDiffers compares where airflow-api leads to: host, port and schema may say it in several ways. The type may be any:

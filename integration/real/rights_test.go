@@ -23,8 +23,8 @@ func (w *world) lacks(t *testing.T, user, right string) {
 	w.setAPIConnection(t, "airflow-"+user, login.User, login.Password)
 	d := w.copy(t, user, peers.SandboxHost, `"airflow-api"`, `"airflow-`+user+`"`)
 	r := d.run(t)
-	r.wantRed(t, update, "2", "airflow answered 403", "a connection needs "+right,
-		"airflow roles add-perms ROLE -r Connections -a "+right)
+	r.wantRed(t, update, "2", "airflow answered 403", "the account needs "+right,
+		"airflow roles add-perms ROLE -r 'Connections' -a "+right)
 	d.wantOld(t)
 
 	_, err := w.Airflow.CLI(t.Context(), "roles", "add-perms", "ecr_"+user, "-r", "Connections", "-a", right)
@@ -51,7 +51,7 @@ func (w *world) readyMadeToken(t *testing.T) {
 		r.wantNoPiece(t, given, w.newestToken(t))
 	}
 	w.wantNoEntry(t, d.connection, given+"x",
-		"the token in ECR_REFRESH_AIRFLOW_TOKEN is not taken: airflow answered 403: Invalid JWT token")
+		"the bearer token is rejected: airflow answered 403: Invalid JWT token")
 	w.wantNoEntry(t, d.connection, w.token(t, "viewer"), "airflow answered 403: Forbidden")
 }
 

@@ -66,7 +66,7 @@ func (w *world) strangers(t *testing.T) {
 		return w.Airflow.URL
 	})
 	h.Update(t, "ECR_REFRESH_AIRFLOW_URL="+door.URL).Want(t, 2,
-		"a new login changes nothing: airflow answered 403: Invalid JWT token", "jwt_secret")
+		"the JWT of a new login is rejected: airflow answered 403: Invalid JWT token", "jwt_secret")
 	h.WantOld(t)
 	door.wantLogins(t, 2)
 }

@@ -16,7 +16,7 @@ import (
 // sessions are JWTs that Airflow no longer accepts: one new login, and no loop.
 func sessions() (all []row) {
 	add := func(fault string, exit int, status int, detail string, times int) {
-		r := row{peer: "airflow", fault: fault, exit: exit, error: "a new login changes nothing: ", inject: func(s *setting) {
+		r := row{peer: "airflow", fault: fault, exit: exit, error: "the JWT of a new login is rejected: ", inject: func(s *setting) {
 			s.Airflow.Inject(sandbox.Fault{Method: "PATCH", Path: "/api/v2/connections", Times: times, Status: status,
 				Header: header("Content-Type", "application/json"), Body: fmt.Sprintf(`{"detail":%q}`, detail)})
 		}}
