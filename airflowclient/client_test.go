@@ -2,15 +2,16 @@ package airflowclient
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
-
 )
 
 const (
@@ -18,14 +19,14 @@ const (
 	newPassword = "eyJwYXlsb2FkIjoiQUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVoi/+=="
 )
 
-// asked is one request that reached the stand-in.
-type asked struct{ line, bearer, body string }
+// request is one that reached the stand-in.
+type request struct{ line, bearer, body string }
 
 // airflow is a server that speaks like Airflow on the routes it is given. Any other request fails the test.
 type airflow struct {
 	*httptest.Server
 	mu   sync.Mutex
-	seen []asked
+	seen []request
 }
 
 type routes map[string]http.HandlerFunc
@@ -34,7 +35,9 @@ type routes map[string]http.HandlerFunc
 func newAirflow(t *testing.T, r routes) *airflow {
 	t.Helper()
 	a := &airflow{}
-	a.Server = httptest.NewServer(a.handler(t, r))
+	a.Server = httptest.NewUnstartedServer(a.handler(t, r))
+	a.Config.ErrorLog = log.New(io.Discard, "", 0)
+	a.Start()
 	t.Cleanup(a.Close)
 	return a
 }
@@ -45,8 +48,8 @@ func (a *airflow) handler(t *testing.T, r routes) http.Handler {
 		body, _ := io.ReadAll(req.Body)
 		line := req.Method + " " + req.URL.RequestURI()
 		a.mu.Lock()
-		a.seen = append(a.seen, asked{line, strings.TrimPrefix(req.Header.Get("Authorization"), "Bearer "), string(body)})
-		if line == "POST /auth/token" {
+		a.seen = append(a.seen, request{line, strings.TrimPrefix(req.Header.Get("Authorization"), "Bearer "), string(body)})
+		if line == login {
 			logins++
 		}
 		n := logins
@@ -54,8 +57,8 @@ func (a *airflow) handler(t *testing.T, r routes) http.Handler {
 		switch handle := r[line]; {
 		case handle != nil:
 			handle(w, req)
-		case line == "POST /auth/token":
-			answerJSON(w, 201, fmt.Sprintf(`{"access_token":"token-%d-0123456789"}`, n))
+		case line == login:
+			writeJSON(w, 201, fmt.Sprintf(`{"access_token":"token-%d-0123456789"}`, n))
 		default:
 			t.Errorf("unexpected request %s", line)
 			w.WriteHeader(500)
@@ -63,31 +66,26 @@ func (a *airflow) handler(t *testing.T, r routes) http.Handler {
 	})
 }
 
-// asked gives the requests so far that are line.
-func (a *airflow) asked(line string) []asked {
-	return slices.DeleteFunc(a.all(), func(s asked) bool { return s.line != line })
-}
-
-// all gives all requests so far.
-func (a *airflow) all() []asked {
+// received returns the requests so far, of one line if that is given.
+func (a *airflow) received(line ...string) []request {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return slices.Clone(a.seen)
+	return slices.DeleteFunc(slices.Clone(a.seen), func(r request) bool { return len(line) > 0 && r.line != line[0] })
 }
 
-func answerJSON(w http.ResponseWriter, status int, body string) {
+func writeJSON(w http.ResponseWriter, status int, body string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_, _ = io.WriteString(w, body)
 }
 
-// says gives a handler that always answers the same.
-func says(status int, body string) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) { answerJSON(w, status, body) }
+// answers returns a handler that always answers the same.
+func answers(status int, body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, status, body) }
 }
 
-// first gives a handler that answers by the first handlers in turn, and from then on by the last.
-func first(handlers ...http.HandlerFunc) http.HandlerFunc {
+// inTurn returns a handler that answers by the handlers in turn, and from then on by the last.
+func inTurn(handlers ...http.HandlerFunc) http.HandlerFunc {
 	var mu sync.Mutex
 	n := -1
 	return func(w http.ResponseWriter, req *http.Request) {
@@ -101,7 +99,7 @@ func first(handlers ...http.HandlerFunc) http.HandlerFunc {
 
 func newClient(t *testing.T, base string, edit ...func(*Config)) *Client {
 	t.Helper()
-	cfg := Config{BaseURL: base, Login: "refresher", Password: hide(apiPassword)}
+	cfg := Config{BaseURL: base, Login: "refresher", Password: hide(apiPassword), Account: "the account"}
 	for _, e := range edit {
 		e(&cfg)
 	}
@@ -109,9 +107,14 @@ func newClient(t *testing.T, base string, edit ...func(*Config)) *Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := c.api.Client.(*doer)
-	d.shortest, d.longest = 0, 0
+	c.shortest, c.longest = 0, 0
 	return c
+}
+
+// clientOf returns a client of a new server.
+func clientOf(t *testing.T, r routes) *Client {
+	t.Helper()
+	return newClient(t, newAirflow(t, r).URL)
 }
 
 const (
@@ -123,22 +126,29 @@ const (
 		"schema":null,"port":5000,"password":"***","extra":"{\"reauth\": true}","team_name":null}`
 )
 
-// wantError checks text, kind and hint of err, and that it has none of the secrets.
-func wantError(t *testing.T, err error, permanent bool, text, hint string) {
+func readOne(t *testing.T, c *Client) error {
 	t.Helper()
-	if err == nil {
-		t.Fatalf("no error, want %q", text)
+	_, err := c.Connection(t.Context(), "docker_default")
+	return err
+}
+
+func updateOne(t *testing.T, c *Client) error {
+	t.Helper()
+	return c.UpdateConnections(t.Context(), someUpdates("docker_default"))["docker_default"]
+}
+
+// wantError checks kind and text of err, and that it has none of the secrets.
+func wantError(t *testing.T, err error, kind Kind, text string) *Error {
+	t.Helper()
+	var e *Error
+	if !errors.As(err, &e) {
+		t.Fatalf("error %v, want %q", err, text)
 	}
-	if !strings.Contains(err.Error(), text) {
-		t.Errorf("error %q, want one with %q", err, text)
+	if e.Kind != kind || !strings.Contains(err.Error(), text) {
+		t.Errorf("error %q (%s), want %q in it (%s)", err, e.Kind, text, kind)
 	}
-	if failure.IsPermanent(err) != permanent {
-		t.Errorf("error %q: permanent is %v", err, !permanent)
-	}
-	if got := failure.Hint(err); !strings.Contains(got, hint) || hint == "" && got != "" {
-		t.Errorf("error %q: hint %q, want one with %q", err, got, hint)
-	}
-	noSecret(t, err.Error()+failure.Hint(err)+fmt.Sprintf("%+v %#v", err, err))
+	noSecret(t, err.Error()+fmt.Sprintf("%+v %#v", err, err))
+	return e
 }
 
 func noSecret(t *testing.T, text string) {
@@ -154,7 +164,7 @@ func noSecret(t *testing.T, text string) {
 	}
 }
 
-func TestNewRefusesURL(t *testing.T) {
+func TestBaseURL(t *testing.T) {
 	t.Parallel()
 	for raw, text := range map[string]string{
 		"":                          `has scheme ""`,
@@ -166,69 +176,65 @@ func TestNewRefusesURL(t *testing.T) {
 		"http://u:s3cretword@h":     "user name or a password",
 		"http://u:s3cretword@h:bad": "cannot be read as a URL",
 		"http://h?x=1":              "query or a fragment",
+		"http://h?":                 "query or a fragment",
 		"http://h#x":                "query or a fragment",
 	} {
 		_, err := New(Config{BaseURL: raw})
-		wantError(t, err, true, text, "connection airflow-api")
+		wantError(t, err, BadBaseURL, text)
 		if strings.Contains(err.Error(), "s3cretword") {
 			t.Errorf("%q stands in %q", "s3cretword", err)
 		}
 	}
-}
-
-func TestBasePathIsKept(t *testing.T) {
-	t.Parallel()
 	for _, slash := range []string{"", "/", "//"} {
 		a := newAirflow(t, routes{
-			"POST /deploy/x/auth/token":                       says(201, `{"access_token":"t"}`),
-			"GET /deploy/x/api/v2/connections/docker_default": says(200, dockerDB),
+			"POST /deploy/x/auth/token":                       answers(201, `{"access_token":"t"}`),
+			"GET /deploy/x/api/v2/connections/docker_default": answers(200, dockerDB),
 		})
 		c := newClient(t, a.URL+"/deploy/x"+slash)
-		if _, err := c.Connection(t.Context(), "docker_default"); err != nil {
-			t.Fatal(err)
-		}
-		if want := a.URL + "/deploy/x"; c.BaseURL() != want {
-			t.Errorf("base URL %q, want %q", c.BaseURL(), want)
+		if err := readOne(t, c); err != nil || c.BaseURL() != a.URL+"/deploy/x" {
+			t.Errorf("base URL %q, %v", c.BaseURL(), err)
 		}
 	}
 }
 
-func TestNotJSON(t *testing.T) {
+func TestNotAirflow(t *testing.T) {
 	t.Parallel()
-	html := func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		_, _ = io.WriteString(w, "<html>")
-	}
-	bare := func(w http.ResponseWriter, _ *http.Request) {
-		w.Header()["Content-Type"] = nil
-		_, _ = io.WriteString(w, dockerDB)
+	answer := func(status int, contentType, body string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			w.Header()["Content-Type"] = nil
+			if contentType != "" {
+				w.Header().Set("Content-Type", contentType)
+			}
+			w.WriteHeader(status)
+			_, _ = io.WriteString(w, body)
+		}
 	}
 	for name, test := range map[string]struct {
 		handle http.HandlerFunc
 		text   string
 	}{
-		"the web page":    {html, "airflow answered 200 with text/html instead of JSON"},
-		"no content type": {bare, "airflow answered 200 with no content type instead of JSON"},
-		"another shape":   {says(200, `["`+newPassword+`"]`), "airflow answered 200 with JSON of another shape than Airflow 3's"},
-		"half of it":      {says(200, dockerDB[:40]), "airflow answered 200 with JSON of another shape"},
-		"nothing":         {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }, "airflow answered 204 No Content"},
+		"the web page":      {answer(200, "text/html; charset=utf-8", "<html>"), "200 with text/html instead of JSON"},
+		"no content type":   {answer(200, "", dockerDB), "200 with no content type instead of JSON"},
+		"another shape":     {answers(200, `["`+newPassword+`"]`), "200 with JSON of another shape than Airflow 3's"},
+		"half of it":        {answers(200, dockerDB[:40]), "200 with JSON of another shape"},
+		"nothing":           {answer(204, "", ""), "204 No Content"},
+		"403 of a gateway":  {answer(403, "text/html", "<html>"), "403 Forbidden"},
+		"409 of a gateway":  {answer(409, "text/html", "<html>"), "409 Conflict"},
+		"an unknown status": {answers(418, `{}`), "418 I'm a teapot"},
+		"a page of a fault": {answer(400, "text/plain", newPassword), "400 Bad Request"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			a := newAirflow(t, routes{one: test.handle, bulk: test.handle})
-			_, err := newClient(t, a.URL).Connection(t.Context(), "docker_default")
-			wantError(t, err, true, test.text, hintBaseURL)
-			err = newClient(t, a.URL).UpdateConnections(t.Context(), someUpdates("docker_default"))["docker_default"]
-			wantError(t, err, true, test.text, hintBaseURL)
-
-			a = newAirflow(t, routes{login: test.handle})
-			_, err = newClient(t, a.URL).Connection(t.Context(), "docker_default")
-			wantError(t, err, true, `log in as "refresher": `+test.text, hintBaseURL)
+			c := clientOf(t, routes{one: test.handle, bulk: test.handle})
+			wantError(t, readOne(t, c), NotAirflow, "airflow answered "+test.text)
+			wantError(t, updateOne(t, c), NotAirflow, "airflow answered "+test.text)
+			c = clientOf(t, routes{login: test.handle})
+			wantError(t, readOne(t, c), NotAirflow, `log in as "refresher": airflow answered `+test.text)
 		})
 	}
 }
 
-// keys gives the names in a JSON object, sorted.
+// keys returns the names in a JSON object, sorted.
 func keys(t *testing.T, body string) []string {
 	t.Helper()
 	var object map[string]any

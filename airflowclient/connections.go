@@ -149,11 +149,10 @@ func (c *Client) bulkFailures(result BulkActionResponse, ids []string) map[strin
 	for _, e := range value(result.Errors) {
 		text, _ := e["error"].(string)
 		blamed := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !mentions(text, id) })
-		if len(blamed) == 0 {
-			blamed = missing
-		}
-		if len(blamed) == 0 {
-			blamed = ids
+		for _, others := range [][]string{missing, ids} {
+			if len(blamed) == 0 {
+				blamed = others
+			}
 		}
 		for _, id := range blamed {
 			failed[id] = c.bulkError(id, e)

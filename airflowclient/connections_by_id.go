@@ -1,6 +1,7 @@
 package airflowclient
 
 import (
+	"cmp"
 	"context"
 	"sync"
 
@@ -17,22 +18,20 @@ const (
 // error: ErrNotFound, or why Airflow could not be asked. The first map may hold other connections, too.
 func (c *Client) ConnectionsByID(ctx context.Context, ids []string) (map[string]Connection, map[string]error) {
 	found, failed := map[string]Connection{}, map[string]error{}
-	var all bool
-	var err error
 	if len(ids) > fewConnections {
-		all, err = c.readPages(ctx, ids, found)
+		all, err := c.readPages(ctx, ids, found)
+		ids = missing(ids, found)
+		if all || err != nil {
+			for _, id := range ids {
+				failed[id] = cmp.Or(err, error(notFound(NoConnection, id)))
+			}
+			return found, failed
+		}
 	}
 	var mu sync.Mutex
 	var calls errgroup.Group
 	calls.SetLimit(atOnce)
-	for _, id := range missing(ids, found) {
-		if err != nil || all {
-			failed[id] = err
-			if err == nil {
-				failed[id] = notFound(NoConnection, id)
-			}
-			continue
-		}
+	for _, id := range ids {
 		calls.Go(func() error {
 			conn, err := c.Connection(ctx, id)
 			mu.Lock()

@@ -4,10 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
-
 )
 
 func someUpdates(ids ...string) []Update {
@@ -18,177 +18,192 @@ func someUpdates(ids ...string) []Update {
 	return updates
 }
 
-func TestConnection(t *testing.T) {
-	t.Parallel()
-	a := newAirflow(t, routes{one: says(200, dockerDB)})
-	got, err := newClient(t, a.URL).Connection(t.Context(), "docker_default")
-	want := Connection{ID: "docker_default", Type: "docker", Host: "h", Port: 5000, Login: "AWS", Description: "d",
-		HasPassword: true, Extra: `{"reauth": true}`}
-	if err != nil || got != want {
-		t.Errorf("got %+v, %v, want %+v", got, err, want)
-	}
-}
-
-func TestConnectionNotFound(t *testing.T) {
-	t.Parallel()
-	for body, found := range map[string]bool{
-		"{\"detail\":\"The Connection with connection_id: `docker_default` was not found\"}": true,
-		`{"error":"API route not found"}`: false,
-		`{"detail":"Not Found"}`:          false,
-	} {
-		a := newAirflow(t, routes{one: says(404, body)})
-		_, err := newClient(t, a.URL).Connection(t.Context(), "docker_default")
-		if found {
-			wantError(t, err, true, "airflow has no such connection", "airflow connections add docker_default --conn-type docker")
-		} else {
-			wantError(t, err, true, "airflow answered 404: ", hintBaseURL)
-		}
-		if errors.Is(err, ErrNotFound) != found {
-			t.Errorf("%s: errors.Is(%v, ErrNotFound) is %v", body, err, !found)
-		}
-	}
-}
-
 func TestConnectionID(t *testing.T) {
 	t.Parallel()
-	c := newClient(t, newAirflow(t, routes{}).URL)
-	for _, id := range []string{"", ".", "..", "a/b", "a b", "a%2Fb", "a\nb", "a?b", "a\xff", "a`b", strings.Repeat("x", 201)} {
+	c := clientOf(t, routes{})
+	for _, id := range []string{
+		"", ".", "..", "a/b", "a b", "a%2Fb", "a\nb", "a?b", "a\xff", "a`b", strings.Repeat("x", 201),
+	} {
 		_, err := c.Connection(t.Context(), id)
-		wantError(t, err, true, "is not a connection id", "at most 200")
-		wantError(t, c.UpdateConnections(t.Context(), someUpdates(id))[id], true, "is not a connection id", "at most 200")
+		wantError(t, err, BadName, "is not a connection id")
+		wantError(t, c.UpdateConnections(t.Context(), someUpdates(id))[id], BadName, "is not a connection id")
+		wantError(t, c.CreateConnection(t.Context(), someUpdates(id)[0]), BadName, "is not a connection id")
+		wantError(t, c.PatchConnection(t.Context(), someUpdates(id)[0]), BadName, "is not a connection id")
 	}
 	for _, id := range []string{"a", "a-b_c.d", "...", "é日本", strings.Repeat("é", 200)} {
 		if err := checkID(id); err != nil {
 			t.Error(err)
 		}
 	}
-	a := newAirflow(t, routes{"GET /api/v2/connections/d%C3%A9p%C3%B4t": says(200, dockerDB)})
-	if _, err := newClient(t, a.URL).Connection(t.Context(), "dépôt"); err != nil {
+	c = clientOf(t, routes{"GET /api/v2/connections/d%C3%A9p%C3%B4t": answers(200, dockerDB)})
+	if _, err := c.Connection(t.Context(), "dépôt"); err != nil {
 		t.Error(err)
 	}
 }
 
-func TestConnectionsPages(t *testing.T) {
-	t.Parallel()
-	for total, pages := range map[int]int{0: 1, 99: 1, 100: 1, 101: 2, 250: 3} {
-		handle := func(w http.ResponseWriter, req *http.Request) {
-			offset, _ := strconv.Atoi(req.URL.Query().Get("offset"))
-			var rows []string
-			for i := offset; i < min(offset+100, total); i++ {
-				rows = append(rows, fmt.Sprintf(`{"connection_id":"c%d","conn_type":"docker"}`, i))
+// connectionsOf returns the routes of an Airflow that has c0, c1 and so on, in pages, and each alone.
+func connectionsOf(total, pageSize int) routes {
+	row := func(i int) string { return fmt.Sprintf(`{"connection_id":"c%d","conn_type":"docker"}`, i) }
+	r := routes{}
+	for i := range total {
+		r[fmt.Sprintf("GET /api/v2/connections/c%d", i)] = answers(200, row(i))
+	}
+	for offset := 0; offset <= total; offset += pageSize {
+		r[fmt.Sprintf("GET /api/v2/connections?limit=100&offset=%d", offset)] =
+			func(w http.ResponseWriter, req *http.Request) {
+				offset, _ := strconv.Atoi(req.URL.Query().Get("offset"))
+				var rows []string
+				for i := offset; i < min(offset+pageSize, total); i++ {
+					rows = append(rows, row(i))
+				}
+				writeJSON(w, 200, fmt.Sprintf(`{"connections":[%s],"total_entries":%d}`, strings.Join(rows, ","), total))
 			}
-			answerJSON(w, 200, fmt.Sprintf(`{"connections":[%s],"total_entries":%d}`, strings.Join(rows, ","), total))
+	}
+	return r
+}
+
+func TestConnectionsByID(t *testing.T) {
+	t.Parallel()
+	absent := answers(404, "{\"detail\":\"The Connection with connection_id: `absent` was not found\"}")
+	for name, test := range map[string]struct {
+		total, pageSize int
+		ids             string
+		calls           int
+	}{
+		"none of none":                   {0, 100, "absent", 1},
+		"few, one by one":                {250, 100, "c0 c249 absent", 3},
+		"of the first page":              {99, 100, "c0 c1 c2 c98", 1},
+		"of none":                        {0, 100, "absent absent absent absent", 1},
+		"a full page":                    {100, 100, "c0 c1 c2 absent", 1},
+		"the second page has one":        {101, 100, "c0 c1 c2 c100", 2},
+		"all pages":                      {250, 100, "c0 c1 c2 c100 c249 absent", 3},
+		"the rest one by one":            {350, 100, "c0 c1 c2 c300 absent", 3},
+		"a setting makes pages shorter":  {50, 20, "c0 c20 c40 c49", 3},
+		"as many one by one as of pages": {300, 100, "c0 c1 c2 c100 c200", 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := connectionsOf(test.total, test.pageSize)
+			r["GET /api/v2/connections/absent"] = absent
+			a := newAirflow(t, r)
+			ids := strings.Fields(test.ids)
+			found, failed := newClient(t, a.URL).ConnectionsByID(t.Context(), ids)
+			for _, id := range ids {
+				if id == "absent" && !errors.Is(failed[id], ErrNotFound) || id != "absent" && found[id].ID != id {
+					t.Errorf("%s: %v, %v", id, found[id], failed[id])
+				}
+			}
+			if len(failed) > 1 || len(failed) > 0 != slices.Contains(ids, "absent") || len(a.received())-1 != test.calls {
+				t.Errorf("failed %v with %d calls, want %d", failed, len(a.received())-1, test.calls)
+			}
+		})
+	}
+}
+
+// A page that cannot be read fails what only it could have.
+func TestConnectionsByIDFail(t *testing.T) {
+	t.Parallel()
+	for offset, want := range map[int]int{0: 5, 100: 2} {
+		r := connectionsOf(150, 100)
+		r[fmt.Sprintf("GET /api/v2/connections?limit=100&offset=%d", offset)] = answers(403, `{"detail":"Forbidden"}`)
+		c := clientOf(t, r)
+		found, failed := c.ConnectionsByID(t.Context(), []string{"c0", "c1", "c2", "c100", "c101"})
+		if len(failed) != want || want == 2 && found["c2"].ID != "c2" {
+			t.Errorf("found %v, failed %v", found, failed)
 		}
-		r := routes{}
-		for offset := 0; offset <= total; offset += 100 {
-			r[fmt.Sprintf("GET /api/v2/connections?limit=100&offset=%d", offset)] = handle
-		}
-		a := newAirflow(t, r)
-		all, err := newClient(t, a.URL).Connections(t.Context())
-		if err != nil || len(all) != total || total > 0 && all[total-1].ID != fmt.Sprintf("c%d", total-1) {
-			t.Errorf("%d connections, %v, want %d", len(all), err, total)
-		}
-		if got := len(a.all()) - 1; got != pages {
-			t.Errorf("%d connections in %d pages, want %d", total, got, pages)
+		if e := wantError(t, failed["c101"], Forbidden, "403"); e.Object != "Connections" || e.Right != "can_read" {
+			t.Errorf("facts are %+v", e)
 		}
 	}
 }
 
 func TestUpdateBody(t *testing.T) {
 	t.Parallel()
-	a := newAirflow(t, routes{bulk: says(200, `{"create":null,"update":{"success":["a","b"],"errors":[]},"delete":null}`)})
+	answer := `{"create":null,"update":{"success":["a","b"],"errors":[]},"delete":null}`
+	a := newAirflow(t, routes{bulk: answers(200, answer)})
 	updates := someUpdates("a", "b")
 	updates[1].Login = "AWS"
 	failed := newClient(t, a.URL).UpdateConnections(t.Context(), updates)
-	if len(failed) != 0 {
-		t.Fatalf("got %v", failed)
-	}
-	got := a.asked(bulk)
-	if len(got) != 1 {
-		t.Fatalf("%d calls, want 1", len(got))
-	}
 	want := `{"actions":[{"action":"update","action_on_non_existence":"skip","entities":[` +
 		`{"conn_type":"docker","connection_id":"a","password":"` + newPassword + `"},` +
 		`{"conn_type":"docker","connection_id":"b","login":"AWS","password":"` + newPassword + `"}]}]}`
-	if got[0].body != want {
-		t.Errorf("sent %s, want %s", got[0].body, want)
+	if got := a.received(bulk); len(failed) != 0 || len(got) != 1 || got[0].body != want {
+		t.Errorf("sent %v, failed %v, want %s", got, failed, want)
 	}
 }
 
-func TestUpdateRefuses(t *testing.T) {
+func TestUpdateIsNotSent(t *testing.T) {
 	t.Parallel()
-	a := newAirflow(t, routes{bulk: says(200, `{"update":{"success":["good"],"errors":[]}}`)})
-	updates := append(someUpdates("good"),
-		Update{ID: "empty", Type: "docker"},
-		Update{ID: "stars", Type: "docker", Password: hide("***")},
-		Update{ID: "bytes", Type: "docker", Password: hide("a\xffb")},
-		Update{ID: "type", Password: hide(newPassword)})
-	failed := newClient(t, a.URL).UpdateConnections(t.Context(), updates)
-	if len(failed) != 4 {
-		t.Fatalf("got %v, want four failures", failed)
-	}
-	wantError(t, failed["empty"], true, `keep the old one`, "extract_ecr_token")
-	wantError(t, failed["stars"], true, `keep the old one`, "extract_ecr_token")
-	wantError(t, failed["bytes"], true, "not UTF-8", "")
-	wantError(t, failed["type"], true, "type is not given", "")
-	if sent := a.asked(bulk); len(sent) != 1 || strings.Count(sent[0].body, "connection_id") != 1 {
-		t.Errorf("sent %v, want the good one alone", sent)
-	}
-
-	a = newAirflow(t, routes{})
+	a := newAirflow(t, routes{bulk: answers(200, `{"update":{"success":["good"],"errors":[]}}`)})
 	c := newClient(t, a.URL)
-	if failed := c.UpdateConnections(t.Context(), updates[1:]); len(failed) != 4 || len(a.all()) != 0 {
-		t.Errorf("got %v, asked %v, want nothing asked", failed, a.all())
+	bad := []Update{
+		{ID: "empty", Type: "docker"},
+		{ID: "stars", Type: "docker", Password: hide("***")},
+		{ID: "bytes", Type: "docker", Password: hide("a\xffb")},
+		{ID: "type", Password: hide(newPassword)},
 	}
-	if failed := c.UpdateConnections(t.Context(), nil); len(failed) != 0 || len(a.all()) != 0 {
-		t.Errorf("got %v, asked %v, want nothing asked", failed, a.all())
+	failed := c.UpdateConnections(t.Context(), append(someUpdates("good"), bad...))
+	if sent := a.received(bulk); len(failed) != 4 || len(sent) != 1 || strings.Count(sent[0].body, "connection_id") != 1 {
+		t.Errorf("sent %v, failed %v, want the good one alone", sent, failed)
 	}
-	wantError(t, c.UpdateConnections(t.Context(), someUpdates("a", "a"))["a"], true, "it is to be updated twice", "once")
+	wantError(t, failed["empty"], BadPassword, `keep the old one`)
+	wantError(t, failed["stars"], BadPassword, `keep the old one`)
+	wantError(t, failed["bytes"], BadPassword, "not UTF-8")
+	wantError(t, failed["type"], Invalid, "type is not given")
+
+	c = clientOf(t, routes{})
+	if failed := c.UpdateConnections(t.Context(), bad); len(failed) != 4 {
+		t.Errorf("failed %v, want four", failed)
+	}
+	if failed := c.UpdateConnections(t.Context(), nil); len(failed) != 0 {
+		t.Errorf("failed %v, want none", failed)
+	}
+	for _, u := range bad[1:] {
+		if c.CreateConnection(t.Context(), u) == nil || c.PatchConnection(t.Context(), u) == nil {
+			t.Errorf("%+v was sent", u)
+		}
+	}
 }
 
-func TestUpdateOutcome(t *testing.T) {
+func TestBulkFailures(t *testing.T) {
 	t.Parallel()
-	const notFoundText = "airflow has no such connection"
+	const absent = "airflow has no such connection"
 	for name, test := range map[string]struct {
 		update string
 		want   map[string]string
+		kind   Kind
 	}{
-		"all":          {`{"success":["a","b.c"],"errors":[]}`, nil},
-		"one skipped":  {`{"success":["a"],"errors":[]}`, map[string]string{"b.c": notFoundText}},
-		"nothing said": {`null`, map[string]string{"a": notFoundText, "b.c": notFoundText}},
-		"not found": {`{"success":[],"errors":[{"error":"The connections with these connection_ids: {'b.c'} were not found.","status_code":404}]}`,
-			map[string]string{"a": notFoundText, "b.c": notFoundText}},
+		"all":         {`{"success":["a","b.c"],"errors":[]}`, nil, ""},
+		"one skipped": {`{"success":["a"],"errors":[]}`, map[string]string{"b.c": absent}, NoConnection},
+		"no answer":   {`null`, map[string]string{"a": absent, "b.c": absent}, NoConnection},
+		"not found": {`{"success":[],"errors":[{"error":"The connections with these connection_ids: {'b.c'} were not ` +
+			`found.","status_code":404}]}`, map[string]string{"a": absent, "b.c": absent}, NoConnection},
 		"one named": {`{"success":["a"],"errors":[{"error":"cannot write 'b.c'","status_code":409}]}`,
-			map[string]string{"b.c": "airflow answered 409: cannot write 'b.c'"}},
+			map[string]string{"b.c": "airflow answered 409: cannot write 'b.c'"}, Conflict},
 		"named beside success": {`{"success":["a","b.c"],"errors":[{"error":"b.c: no","status_code":400}]}`,
-			map[string]string{"b.c": "airflow answered 400: b.c: no"}},
+			map[string]string{"b.c": "airflow answered 400: b.c: no"}, Invalid},
+		"named within a word": {`{"success":["a"],"errors":[{"error":"ab.c, b.cd","status_code":400}]}`,
+			map[string]string{"b.c": "airflow answered 400: ab.c, b.cd"}, Invalid},
 		"none named": {`{"success":["a"],"errors":[{"error":"database is locked","status_code":500}]}`,
-			map[string]string{"b.c": "airflow answered 500: database is locked"}},
+			map[string]string{"b.c": "airflow answered 500: database is locked"}, Unavailable},
 		"none named, none missing": {`{"success":["a","b.c"],"errors":[{"error":"database is locked","status_code":500}]}`,
-			map[string]string{"a": "airflow answered 500", "b.c": "airflow answered 500"}},
+			map[string]string{"a": "airflow answered 500", "b.c": "airflow answered 500"}, Unavailable},
 		"validation": {`{"success":["a"],"errors":[{"error":"[{'input': '` + newPassword + `'}]"}]}`,
-			map[string]string{"b.c": "airflow did not update it: the request did not pass validation"}},
+			map[string]string{"b.c": "airflow did not update it: the request did not pass validation"}, Invalid},
 		"odd entry": {`{"success":["a"],"errors":[{"error":{"x":1},"status_code":400}]}`,
-			map[string]string{"b.c": "airflow answered 400 Bad Request"}},
+			map[string]string{"b.c": "airflow answered 400 Bad Request"}, Invalid},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			a := newAirflow(t, routes{bulk: says(200, `{"update":`+test.update+`}`)})
-			failed := newClient(t, a.URL).UpdateConnections(t.Context(), someUpdates("a", "b.c"))
+			c := clientOf(t, routes{bulk: answers(200, `{"update":`+test.update+`}`)})
+			failed := c.UpdateConnections(t.Context(), someUpdates("a", "b.c"))
 			if len(failed) != len(test.want) {
 				t.Fatalf("got %v, want %v", failed, test.want)
 			}
 			for id, text := range test.want {
-				if failed[id] == nil || !strings.Contains(failed[id].Error(), text) {
-					t.Errorf("%s: got %v, want %q", id, failed[id], text)
+				if e := wantError(t, failed[id], test.kind, text); e.Object != id {
+					t.Errorf("it is about %q, want %q", e.Object, id)
 				}
-				if errors.Is(failed[id], ErrNotFound) != (text == notFoundText) {
-					t.Errorf("%s: errors.Is(%v, ErrNotFound)", id, failed[id])
-				}
-				if transient := strings.Contains(text, "409") || strings.Contains(text, "500"); failure.IsPermanent(failed[id]) == transient {
-					t.Errorf("%s: transient is %v", failed[id], !transient)
-				}
-				noSecret(t, failed[id].Error())
 			}
 		})
 	}
@@ -200,12 +215,12 @@ func TestUpdateOfMany(t *testing.T) {
 	for i := range 1000 {
 		ids = append(ids, fmt.Sprintf("c%d", i))
 	}
-	a := newAirflow(t, routes{bulk: says(200, `{"update":{"success":["`+strings.Join(ids[1:], `","`)+`"],"errors":[]}}`)})
+	a := newAirflow(t, routes{bulk: answers(200, `{"update":{"success":["`+strings.Join(ids[1:], `","`)+`"],"errors":[]}}`)})
 	failed := newClient(t, a.URL).UpdateConnections(t.Context(), someUpdates(ids...))
 	if len(failed) != 1 || !errors.Is(failed["c0"], ErrNotFound) {
 		t.Errorf("got %v, want c0 not found", failed)
 	}
-	if calls := len(a.asked(bulk)); calls != 10 {
+	if calls := len(a.received(bulk)); calls != 10 {
 		t.Errorf("%d calls for 1,000 connections, want 10", calls)
 	}
 }

@@ -1,8 +1,9 @@
 package airflowclient
 
 import (
-	"encoding/base64"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -10,68 +11,96 @@ import (
 	"testing"
 	"unicode"
 	"unicode/utf8"
-
 )
 
-// quoted gives text as a JSON string.
+// quoted returns text as a JSON string.
 func quoted(text string) string {
 	b, _ := json.Marshal(text)
 	return string(b)
 }
 
-func TestRefusals(t *testing.T) {
+func TestKinds(t *testing.T) {
 	t.Parallel()
-	input := fmt.Sprintf(`{"type":"missing","loc":["body","actions",0,"update","entities",0,"conn_type"],"msg":"Field required",
-		"input":{"password":%s},"ctx":{"p":%s}}`, quoted(newPassword), quoted(apiPassword))
-	for _, test := range []struct {
-		status    int
-		body      string
-		permanent bool
-		text      string
-		hint      string
-	}{
-		{400, `{"detail":"Invalid value"}`, true, "airflow answered 400: Invalid value", "older or newer"},
-		{404, `{"error":"API route not found"}`, true, "airflow answered 404: API route not found", hintBaseURL},
-		{405, `{"detail":"Method Not Allowed"}`, true, "airflow answered 405: Method Not Allowed", hintBaseURL},
-		{407, `{}`, true, "airflow answered 407 Proxy Authentication Required", "HTTP_PROXY"},
-		{409, `{"detail":{"reason":"Unique constraint violation","statement":"hidden","message":"look for ID x"}}`, false,
-			"airflow answered 409: Unique constraint violation: look for ID x", hintTwice},
-		{422, `{"detail":[` + input + "," + input + `]}`, true,
-			"airflow answered 422: body.actions.0.update.entities.0.conn_type: Field required", "older or newer"},
-		{422, `{"detail":` + quoted("input_value={'password': '"+newPassword+"'}") + `}`, true,
-			"airflow answered 422: the request did not pass validation", "older or newer"},
-		{422, `{"detail":[{"loc":["body"],"msg":` + quoted("got "+newPassword+" and "+apiPassword) + `}]}`, true,
-			"airflow answered 422: body: got [redacted] and [redacted]", "older or newer"},
-		{500, `{"detail":[7]}`, false, "airflow answered 500 Internal Server Error", hintServer},
-		{507, `"` + newPassword + `"`, false, "airflow answered 507 Insufficient Storage", hintServer},
-		{599, `{"detail":null,"error":{}}`, false, "airflow answered 599", hintServer},
+	transient := map[Kind]bool{Conflict: true, Unavailable: true, Timeout: true, Unreachable: true}
+	for _, kind := range []Kind{
+		BadBaseURL, BadName, BadPassword, LoginRejected, TokenRejected, JWTRejected, NoLoginEndpoint, NotAirflow, Redirect,
+		Forbidden, Invalid, ProxyAuth, WrongScheme, TLSAlert, Untrusted, Conflict, Unavailable, Timeout, Unreachable,
+		NoConnection, NoPool, NoVariable, NoDAG, NoDAGRun, NoXCom,
 	} {
-		a := newAirflow(t, routes{bulk: says(test.status, test.body)})
-		err := newClient(t, a.URL).UpdateConnections(t.Context(), someUpdates("a"))["a"]
-		wantError(t, err, test.permanent, test.text, test.hint)
-		if strings.Count(err.Error(), "conn_type") > 1 {
-			t.Errorf("said twice: %v", err)
-		}
-		want := 1
-		if test.status == 500 {
-			want = attempts
-		}
-		if n := len(a.asked(bulk)); n != want {
-			t.Errorf("%d: %d attempts, want %d", test.status, n, want)
+		e := &Error{Kind: kind, Err: context.Canceled}
+		if e.Permanent() == transient[kind] || errors.Is(e, ErrNotFound) != strings.HasPrefix(string(kind), "no such") ||
+			errors.Is(e, context.DeadlineExceeded) != (kind == Timeout) || !errors.Is(e, context.Canceled) {
+			t.Errorf("%s: permanent is %v", kind, e.Permanent())
 		}
 	}
 }
 
-func TestPlainTextIsNotRepeated(t *testing.T) {
+func TestFailures(t *testing.T) {
 	t.Parallel()
-	a := newAirflow(t, routes{bulk: func(w http.ResponseWriter, _ *http.Request) {
-		http.Error(w, "Internal Server Error: "+newPassword, http.StatusInternalServerError)
-	}})
-	err := newClient(t, a.URL).UpdateConnections(t.Context(), someUpdates("a"))["a"]
-	wantError(t, err, false, "airflow answered 500 Internal Server Error", hintServer)
-	if strings.Contains(err.Error(), "Error:") {
-		t.Errorf("the body stands in %v", err)
+	input := fmt.Sprintf(`{"type":"missing","loc":["body","actions",0,"conn_type"],"msg":"Field required",
+		"input":{"password":%s},"ctx":{"p":%s}}`, quoted(newPassword), quoted(apiPassword))
+	for _, test := range []struct {
+		status     int
+		body, text string
+		kind       Kind
+	}{
+		{400, `{"detail":"Invalid value"}`, "400: Invalid value", Invalid},
+		{403, `{"detail":"Forbidden"}`, "403: Forbidden", Forbidden},
+		{404, `{"error":"API route not found"}`, "404: API route not found", NotAirflow},
+		{405, `{"detail":"Method Not Allowed"}`, "405: Method Not Allowed", NotAirflow},
+		{407, `{}`, "407 Proxy Authentication Required", ProxyAuth},
+		{408, `{}`, "408 Request Timeout", Unavailable},
+		{423, `{}`, "423 Locked", Unavailable},
+		{425, `{}`, "425 Too Early", Unavailable},
+		{409, `{"detail":{"reason":"Unique constraint violation","statement":"hidden","message":"look for ID x"}}`,
+			"409: Unique constraint violation: look for ID x", Conflict},
+		{422, `{"detail":[` + input + "," + input + `]}`, "422: [body actions 0 conn_type]: Field required", Invalid},
+		{422, `{"detail":[]}`, "422 Unprocessable Entity", Invalid},
+		{422, `{"detail":"got ` + newPassword + `"}`, "422: the request did not pass validation", Invalid},
+		{400, `{"detail":"input_value={}"}`, "400: the request did not pass validation", Invalid},
+		{400, `{"detail":"{'input': 1}"}`, "400: the request did not pass validation", Invalid},
+		{422, `{"detail":[{"loc":["body"],"msg":` + quoted("got "+newPassword+" and "+apiPassword) + `}]}`,
+			"422: [body]: got [redacted] and [redacted]", Invalid},
+		{501, `{"detail":[7]}`, "501 Not Implemented", Unavailable},
+		{507, `"` + newPassword + `"`, "507 Insufficient Storage", Unavailable},
+		{599, `{"detail":null,"error":{}}`, "599", Unavailable},
+	} {
+		err := updateOne(t, clientOf(t, routes{bulk: answers(test.status, test.body)}))
+		e := wantError(t, err, test.kind, "airflow answered "+test.text)
+		if e.Status != test.status || strings.Count(err.Error(), "conn_type") > 1 {
+			t.Errorf("facts are %+v", e)
+		}
 	}
+}
+
+// A missing right is named as the FAB auth manager does.
+func TestRights(t *testing.T) {
+	t.Parallel()
+	for asked, want := range map[string]string{
+		"GET /x/api/v2/dags/d/details":                               "DAGs can_read",
+		"GET /connections/api/v2/dags/d/dagRuns":                     "DAG Runs can_read",
+		"GET /api/v2/dags/d/dagRuns/r/taskInstances":                 "Task Instances can_read",
+		"GET /api/v2/dags/d/dagRuns/r/taskInstances/t/xcomEntries/k": "XComs can_read",
+		"GET /api/v2/importErrors":                                   "ImportError can_read",
+		"POST /api/v2/pools":                                         "Pools can_create",
+		"PATCH /api/v2/variables/k":                                  "Variables can_edit",
+		"GET /api/v2/connections/c":                                  "Connections can_read",
+	} {
+		method, path, _ := strings.Cut(asked, " ")
+		c := &Client{}
+		e := wantError(t, c.failed(answerTo(method, path, 403, `{"detail":"Forbidden"}`)), Forbidden, "403: Forbidden")
+		if got := e.Object + " " + e.Right; got != want {
+			t.Errorf("%s needs %s, want %s", asked, got, want)
+		}
+	}
+}
+
+// answerTo returns an answer with JSON.
+func answerTo(method, path string, status int, body string) answer {
+	return answer{&http.Response{
+		StatusCode: status, Request: &http.Request{Method: method, URL: &url.URL{Path: path}},
+		Header: http.Header{"Content-Type": {"application/json"}},
+	}, []byte(body)}
 }
 
 func TestRedirectIsNotFollowed(t *testing.T) {
@@ -82,100 +111,31 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 			http.Redirect(w, req, elsewhere.URL+"/login?next=s3cret", status)
 		}
 		for _, r := range []routes{{login: redirect}, {bulk: redirect}} {
-			a := newAirflow(t, r)
-			err := newClient(t, a.URL).UpdateConnections(t.Context(), someUpdates("a"))["a"]
-			wantError(t, err, true, fmt.Sprintf("airflow answered %d, a redirect to %s: no redirect is followed", status, elsewhere.URL),
-				"final address")
+			wantError(t, updateOne(t, clientOf(t, r)), Redirect,
+				fmt.Sprintf("airflow answered %d, a redirect to %s: no redirect is followed", status, elsewhere.URL))
 		}
 	}
-	if len(elsewhere.all()) != 0 {
-		t.Errorf("reached the other host: %v", elsewhere.all())
+	if len(elsewhere.received()) != 0 {
+		t.Errorf("reached the other host: %v", elsewhere.received())
 	}
-	a := newAirflow(t, routes{bulk: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(304) }})
-	err := newClient(t, a.URL).UpdateConnections(t.Context(), someUpdates("a"))["a"]
-	wantError(t, err, true, "airflow answered 304, a redirect to nowhere", "final address")
+	err := updateOne(t, clientOf(t, routes{bulk: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(304) }}))
+	wantError(t, err, Redirect, "airflow answered 304, a redirect to nowhere")
 }
 
-func TestScrub(t *testing.T) {
-	t.Parallel()
-	c := &Client{}
-	c.scrubber.add(hide(apiPassword))
-	c.scrubber.add(hide(newPassword))
-	c.scrubber.add(hide("p%/1"))
-	for in, want := range map[string]string{
-		"plain words":                                          "plain words",
-		"got " + newPassword + "!":                             "got [redacted]!",
-		"cut " + newPassword[5:20] + "...":                     "cut [redacted]...",
-		"short p%/1 too":                                       "short [redacted] too",
-		"short p%25%2F1 too":                                   "short [redacted] too",
-		"json " + quoted(apiPassword) + " x":                   `json "[redacted]" x`,
-		"url " + url.QueryEscape(apiPassword) + "&":            "url [redacted]&",
-		"esc " + apiPassword[:9] + "\x1b[0m" + apiPassword[9:]: "esc [redacted][redacted]",
-		"a\x1b[31mred\x1b[0m b\r\nc\td\x00e\x07":               "ared b c d e",
-		"\x1b]0;title\x07x\u202ey\u200bz":                      "xyz",
-		"::group::fold ::endgroup:: ::::group:::: a::b":        "group fold endgroup group a::b",
-		"at http://user:pw@host/x":                             "at http://host/x",
-		"bad \xff utf8":                                        "bad ? utf8",
-		strings.Repeat("é", 300):                               strings.Repeat("é", 200) + "…",
-	} {
-		if got := c.scrubber.scrub(in); got != want {
-			t.Errorf("scrub(%q) = %q, want %q", in, got, want)
-		}
-	}
-}
-
-func TestScrubBase64(t *testing.T) {
-	t.Parallel()
-	c := &Client{}
-	c.scrubber.add(hide(newPassword))
-	for _, before := range []string{"", "u", "AWS:", "refresher:", "xy:"} {
-		for _, after := range []string{"", "\n", "}}"} {
-			for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding, base64.URLEncoding, base64.RawURLEncoding} {
-				text := encoding.EncodeToString([]byte(before + newPassword + after))
-				// What is left are the bytes around it, and up to three characters that hold bits of both.
-				if got := strings.Replace(c.scrubber.scrub(text), "[redacted]", "", 1); len(got) > len(text)-len(newPassword) {
-					t.Errorf("%q stays of %q", got, text)
-				}
-			}
-		}
-	}
-}
-
-func FuzzScrub(f *testing.F) {
-	f.Add("detail ", newPassword, " behind")
-	f.Add("::group::", "\x1b[31mabcdefgh", "\x1b[0m")
-	f.Fuzz(func(t *testing.T, before, secret, after string) {
-		c := &Client{}
-		c.scrubber.add(hide(secret))
-		got := c.scrubber.scrub(before + secret + after)
-		if len(secret) >= 8 && !strings.Contains("[redacted]", secret) && strings.Contains(got, secret) {
-			t.Errorf("%q holds %q", got, secret)
-		}
-		if strings.ContainsFunc(got, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-			t.Errorf("%q holds a control character", got)
-		}
-	})
-}
-
-// FuzzDetail: whatever an Airflow says of what it was sent, one short line without a secret comes of it. In body, PASSWORD
-// stands for one.
-func FuzzDetail(f *testing.F) {
+// FuzzMessage: whatever an Airflow says of what it was sent, one short line without a secret comes of it. In body,
+// PASSWORD stands for one.
+func FuzzMessage(f *testing.F) {
 	f.Add(400, `{"detail":"got PASSWORD"}`)
 	f.Add(404, `{"error":"API route not found"}`)
 	f.Add(409, `{"detail":{"reason":"Unique constraint violation","message":"PASSWORD"}}`)
 	f.Add(422, `{"detail":[{"loc":["body",0,"PASSWORD"],"msg":"got PASSWORD","input":"PASSWORD"}]}`)
-	asked, _ := url.Parse("http://airflow/api/v2/connections")
 	f.Fuzz(func(t *testing.T, status int, body string) {
 		c := &Client{}
 		c.scrubber.add(hide(newPassword))
-		a := answer{method: http.MethodPatch, asked: asked, status: status, header: http.Header{"Content-Type": {"application/json"}},
-			body: []byte(strings.ReplaceAll(body, "PASSWORD", newPassword))}
-		err := c.refused(a)
-		if said := err.Error(); strings.Contains(said, newPassword) || utf8.RuneCountInString(said) > 260 || strings.ContainsFunc(said, unicode.IsControl) {
-			t.Errorf("%q comes of %q", said, body)
-		}
-		if failure.Hint(err) == "" {
-			t.Errorf("no hint for %d, %q", status, body)
+		body = strings.ReplaceAll(body, "PASSWORD", newPassword)
+		err := c.failed(answerTo(http.MethodPatch, "/api/v2/connections", status, body)).Error()
+		if strings.Contains(err, newPassword) || utf8.RuneCountInString(err) > 260 || strings.ContainsFunc(err, unicode.IsControl) {
+			t.Errorf("%q comes of %q", err, body)
 		}
 	})
 }
