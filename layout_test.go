@@ -21,17 +21,19 @@ var steps = []string{"extract_ecr_token", "update_docker_connection", "test_dock
 
 // revealers are the only files in which a secret is revealed, each because it leaves for its service there.
 var revealers = []string{
-	"airflowclient/auth.go",        // Airflow's login, and the JWT in a header
-	"airflowclient/connections.go", // the connection's password
-	"airflowclient/scrub.go",       // what must not be repeated of a server's message
-	"airflowclient/variables.go",   // the Variable's value
-	"cmd/ecr-refresh/keygen.go",    // what keygen is for
-	"steps/docker/login.go",        // Docker's login
-	"steps/registry/registry.go",   // the registry's login
-	"steps/secret/encryption.go",   // the encrypted tokens
-	"steps/secret/identity.go",     // the private key and its file
-	"steps/secret/secret.go",       // Reveal itself
-	"steps/secret/token.go",        // the fingerprint
+	"airflowclient/auth.go",            // Airflow's login, and the JWT in a header
+	"airflowclient/client.go",          // a bearer token is checked for what no header holds
+	"airflowclient/connections.go",     // the connection's password
+	"airflowclient/scrub.go",           // what must not be repeated of a server's message
+	"airflowclient/variables.go",       // the Variable's value
+	"cmd/ecr-refresh/keygen.go",        // what keygen is for
+	"cmd/ecr-refresh/setup_objects.go", // a Variable's value is compared
+	"steps/docker/login.go",            // Docker's login
+	"steps/registry/registry.go",       // the registry's login
+	"steps/secret/encryption.go",       // the encrypted tokens
+	"steps/secret/identity.go",         // the private key and its file
+	"steps/secret/secret.go",           // Reveal itself
+	"steps/secret/token.go",            // the fingerprint
 }
 
 // arrows lists what each package of the product may import of this module: always downwards. A folder stands for what

@@ -22,9 +22,9 @@ func (c *Client) authorized(ctx context.Context, req *http.Request, err error) (
 		case failed != nil || !a.rejectsJWT():
 			return a, failed
 		case !c.config.Token.Empty():
-			return a, failf(TokenRejected, a.StatusCode, c.config.Account, "the bearer token is rejected: %s", c.message(a))
+			return a, c.fault(TokenRejected, a, "the bearer token is rejected: ")
 		case stale != "":
-			return a, failf(JWTRejected, a.StatusCode, "", "the JWT of a new login is rejected: %s", c.message(a))
+			return a, c.fault(JWTRejected, a, "the JWT of a new login is rejected: ")
 		}
 		stale = bearer
 	}
@@ -66,9 +66,9 @@ func (c *Client) createToken(ctx context.Context) (string, error) {
 	}
 	switch s := a.StatusCode; {
 	case a.isJSON() && (s == http.StatusBadRequest || s == http.StatusUnauthorized || s == http.StatusForbidden):
-		return "", failf(LoginRejected, a.StatusCode, c.config.Account, "%s", c.message(a)) // 403: the Keycloak auth manager
+		return "", c.fault(LoginRejected, a, "") // 403: the Keycloak auth manager
 	case s == http.StatusNotFound || s == http.StatusMethodNotAllowed:
-		return "", failf(NoLoginEndpoint, a.StatusCode, "", "%s", c.message(a))
+		return "", c.fault(NoLoginEndpoint, a, "")
 	}
 	var created LoginResponse
 	if err := c.decode(a, &created); err != nil {
@@ -92,8 +92,8 @@ func (c *Client) SimpleRole(ctx context.Context) (string, error) {
 	return line(claims.Role), err
 }
 
-// Logout revokes the JWT, best effort, and forgets it. It does nothing when nobody is logged in: a token of Config is its
-// owner's to revoke. Airflow answers with a redirect to its login page, which is not followed.
+// Logout revokes the JWT, best effort, and forgets it. It does nothing when nobody is logged in: a token of Config is
+// its owner's to revoke. Airflow answers with a redirect to its login page, which is not followed.
 func (c *Client) Logout(ctx context.Context) error {
 	c.mu.Lock()
 	jwt := c.jwt.Reveal()
@@ -107,7 +107,7 @@ func (c *Client) Logout(ctx context.Context) error {
 		req.AddCookie(&http.Cookie{Name: "_token", Value: jwt}) // #nosec G124 -- a request carries no attributes
 	}
 	a, err := c.exchange(ctx, jwt)(req, err)
-	if err == nil && a.StatusCode >= http.StatusBadRequest && !a.rejectsJWT() { // a JWT that is rejected is revoked enough
+	if err == nil && a.StatusCode >= http.StatusBadRequest && !a.rejectsJWT() { // a rejected JWT is revoked enough
 		err = c.failed(a)
 	}
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"log/slog"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -14,14 +13,16 @@ import (
 func TestLogin(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{200, 201} {
-		a := newAirflow(t, routes{login: answers(status, `{"access_token":"jwt-0123456789"}`), one: answers(200, dockerDB)})
+		granted := answers(status, `{"access_token":"jwt-0123456789"}`)
+		a := newAirflow(t, routes{login: granted, one: answers(200, dockerDB)})
 		c := newClient(t, a.URL)
 		for range 2 {
 			if err := readOne(t, c); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if got := a.received(login); len(got) != 1 || !slices.Equal(keys(t, got[0].body), []string{"password", "username"}) {
+		if got := a.received(login); len(got) != 1 ||
+			got[0].body != `{"password":`+quoted(apiPassword)+`,"username":"refresher"}` {
 			t.Errorf("logins %v, want one with a password and a user name", got)
 		}
 		for _, r := range a.received(one) {
@@ -50,8 +51,9 @@ func TestLoginFails(t *testing.T) {
 		{201, `{}`, "201 without a token", NotAirflow},
 	} {
 		a := newAirflow(t, routes{login: answers(test.status, test.body)})
-		e := wantError(t, readOne(t, newClient(t, a.URL)), test.kind, `log in as "refresher": airflow answered `+test.text)
-		if e.Status != test.status || (e.Object == "the account") != (test.kind == LoginRejected) {
+		err := readOne(t, newClient(t, a.URL))
+		e := wantError(t, err, test.kind, `log in as "refresher": airflow answered `+test.text)
+		if e.Status != test.status || test.kind == LoginRejected && e.Object != "the account" {
 			t.Errorf("facts are %+v", e)
 		}
 		want := 1
@@ -72,8 +74,7 @@ func TestLoginOnceMore(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			good := answers(200, `{"update":{"success":["docker_default"]}}`)
-			a := newAirflow(t, routes{bulk: inTurn(rejection, good)})
+			a := newAirflow(t, routes{bulk: inTurn(rejection, answers(200, updated))})
 			if err := updateOne(t, newClient(t, a.URL)); err != nil {
 				t.Fatal(err)
 			}
@@ -100,7 +101,7 @@ func withToken(cfg *Config) { cfg.Token, cfg.Login, cfg.Password = hide(givenTok
 
 func TestBearerToken(t *testing.T) {
 	t.Parallel()
-	a := newAirflow(t, routes{one: answers(200, dockerDB), bulk: answers(200, `{"update":{"success":["docker_default"]}}`)})
+	a := newAirflow(t, routes{one: answers(200, dockerDB), bulk: answers(200, updated)})
 	c := newClient(t, a.URL, withToken)
 	for _, err := range []error{readOne(t, c), updateOne(t, c), c.Logout(t.Context())} {
 		if err != nil {
@@ -128,8 +129,8 @@ func TestBearerToken(t *testing.T) {
 			t.Errorf("received %v, facts are %+v", a.received(), e)
 		}
 	}
-	for _, text := range []string{givenToken + "\n", "Bearer " + givenToken, givenToken + "\u00e9", givenToken + "\x7f"} {
-		_, err := New(Config{BaseURL: "http://airflow", Token: hide(text), Account: "x"})
+	for _, odd := range []string{"\n", " ", "\u00e9", "\x7f"} {
+		_, err := New(Config{BaseURL: "http://airflow", Token: hide(givenToken + odd), Account: "x"})
 		if e := wantError(t, err, TokenRejected, "the bearer token holds a space"); e.Object != "x" {
 			t.Errorf("it is about %q", e.Object)
 		}
@@ -164,7 +165,8 @@ func TestLogout(t *testing.T) {
 	t.Parallel()
 	elsewhere := newAirflow(t, routes{})
 	a := newAirflow(t, routes{one: answers(200, dockerDB), logout: func(w http.ResponseWriter, req *http.Request) {
-		if cookie, err := req.Cookie("_token"); err != nil || "Bearer "+cookie.Value != req.Header.Get("Authorization") {
+		cookie, err := req.Cookie("_token")
+		if err != nil || "Bearer "+cookie.Value != req.Header.Get("Authorization") {
 			t.Errorf("Airflow 3.2 does not see the JWT: %v", err)
 		}
 		http.Redirect(w, req, elsewhere.URL+"/auth/login", http.StatusTemporaryRedirect)
@@ -178,7 +180,8 @@ func TestLogout(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := a.received(logout); len(got) != 1 || got[0].bearer != "token-1-0123456789" || len(elsewhere.received()) != 0 {
+	got := a.received(logout)
+	if len(got) != 1 || got[0].bearer != "token-1-0123456789" || len(elsewhere.received()) != 0 {
 		t.Errorf("logouts %v, want one with the JWT; and the other host received %v", got, elsewhere.received())
 	}
 
@@ -198,7 +201,7 @@ func TestLogout(t *testing.T) {
 func TestLogHasNoSecret(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
-	a := newAirflow(t, routes{one: answers(200, dockerDB), bulk: answers(200, `{"update":{"success":["docker_default"]}}`)})
+	a := newAirflow(t, routes{one: answers(200, dockerDB), bulk: answers(200, updated)})
 	c := newClient(t, a.URL, func(cfg *Config) {
 		cfg.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	})

@@ -1,10 +1,10 @@
 // Package airflowclient calls the REST API of Airflow 3: it logs in, reads and writes connections (in bulk, too), pools
-// and Variables, and reads DAGs and their runs. openapi.yaml is the part of Airflow's OpenAPI document that it uses;
-// client.gen.go, generated from it, has the models and a function for each request.
+// and Variables, and reads DAGs and their runs. client.gen.go, generated from openapi.yaml, the part of Airflow's
+// OpenAPI document that is used, has the models and a function for each request.
 //
-// Every error is an *Error in the end: it has a kind and facts, and no advice. No error and no log line holds a password,
-// a JWT or a body: Airflow repeats the input of a request that fails validation, so that its message is picked out of the
-// answer and scrubbed.
+// Every error is an *Error in the end: it has a kind and facts, and no advice. No error and no log line holds a
+// password, a JWT or a body: Airflow repeats the input of a request that fails validation, so its message is picked out
+// and scrubbed.
 package airflowclient
 
 //go:generate go tool oapi-codegen -config oapi-codegen.yaml openapi.yaml
@@ -58,8 +58,9 @@ func New(cfg Config) (*Client, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
+	// net/http would report a line break as a failure of the network.
 	if strings.ContainsFunc(cfg.Token.Reveal(), func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return nil, failf(TokenRejected, 0, cfg.Account, // net/http would report a line break as a failure of the network
+		return nil, failf(TokenRejected, 0, cfg.Account,
 			"the bearer token holds a space, a line break or another character that no token has")
 	}
 	c := &Client{
@@ -92,8 +93,28 @@ func baseURL(raw string) (string, error) {
 	return strings.TrimRight(u.String(), "/"), nil
 }
 
-// call returns a function that takes what a generated function returns: a request. It sends that with a bearer token and
-// decodes the answer, which must be 200 or 201 and JSON, into out.
+// Version is Airflow's release, and its clock.
+type Version struct {
+	Version string
+	Date    time.Time // when Airflow answered, by its own clock; zero where it did not say
+}
+
+// Version returns the release, without a login.
+func (c *Client) Version(ctx context.Context) (Version, error) {
+	a, err := c.exchange(ctx, "")(NewGetVersionRequest(c.server))
+	if err != nil {
+		return Version{}, err
+	}
+	var info VersionInfo
+	if err := c.decode(a, &info); err != nil {
+		return Version{}, err
+	}
+	date, _ := http.ParseTime(a.Header.Get("Date")) // zero for none
+	return Version{Version: line(info.Version), Date: date}, nil
+}
+
+// call returns a function that takes what a generated function returns: a request. It sends that with a bearer token
+// and decodes the answer, which must be 200 or 201 and JSON, into out.
 func (c *Client) call(ctx context.Context, out any) func(*http.Request, error) error {
 	return c.find(ctx, out, "")
 }
@@ -126,8 +147,8 @@ type answer struct {
 	body []byte
 }
 
-// exchange returns a function that sends a request, with bearer where that is not empty. A status that reports a failure
-// is an answer, not an error.
+// exchange returns a function that sends a request, with bearer where that is not empty. A status that reports a
+// failure is an answer, not an error.
 func (c *Client) exchange(ctx context.Context, bearer string) func(*http.Request, error) (answer, error) {
 	return func(req *http.Request, err error) (answer, error) {
 		var resp *http.Response
@@ -146,13 +167,14 @@ func (c *Client) exchange(ctx context.Context, bearer string) func(*http.Request
 // decode reads a good answer. 200 alone proves nothing: below a wrong base path Airflow answers 200 with its web page.
 // The message of encoding/json is dropped, since it may quote the body.
 func (c *Client) decode(a answer, out any) error {
+	status := a.StatusCode
 	switch {
-	case a.StatusCode != http.StatusOK && a.StatusCode != http.StatusCreated:
+	case status != http.StatusOK && status != http.StatusCreated:
 		return c.failed(a)
 	case !a.isJSON():
-		return failf(NotAirflow, a.StatusCode, "", "airflow answered %d with %s instead of JSON", a.StatusCode, line(a.mediaType()))
+		return failf(NotAirflow, status, "", "airflow answered %d with %s instead of JSON", status, line(a.mediaType()))
 	case json.Unmarshal(a.body, out) != nil:
-		return failf(NotAirflow, a.StatusCode, "", "airflow answered %d with JSON of another shape than Airflow 3's", a.StatusCode)
+		return failf(NotAirflow, status, "", "airflow answered %d with JSON of another shape than Airflow 3's", status)
 	}
 	return nil
 }

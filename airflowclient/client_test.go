@@ -1,7 +1,6 @@
 package airflowclient
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -48,7 +47,8 @@ func (a *airflow) handler(t *testing.T, r routes) http.Handler {
 		body, _ := io.ReadAll(req.Body)
 		line := req.Method + " " + req.URL.RequestURI()
 		a.mu.Lock()
-		a.seen = append(a.seen, request{line, strings.TrimPrefix(req.Header.Get("Authorization"), "Bearer "), string(body)})
+		bearer := strings.TrimPrefix(req.Header.Get("Authorization"), "Bearer ")
+		a.seen = append(a.seen, request{line, bearer, string(body)})
 		if line == login {
 			logins++
 		}
@@ -124,6 +124,7 @@ const (
 	logout   = "GET /api/v2/auth/logout"
 	dockerDB = `{"connection_id":"docker_default","conn_type":"docker","description":"d","host":"h","login":"AWS",
 		"schema":null,"port":5000,"password":"***","extra":"{\"reauth\": true}","team_name":null}`
+	updated = `{"update":{"success":["docker_default"],"errors":[]}}`
 )
 
 func readOne(t *testing.T, c *Client) error {
@@ -232,19 +233,4 @@ func TestNotAirflow(t *testing.T) {
 			wantError(t, readOne(t, c), NotAirflow, `log in as "refresher": airflow answered `+test.text)
 		})
 	}
-}
-
-// keys returns the names in a JSON object, sorted.
-func keys(t *testing.T, body string) []string {
-	t.Helper()
-	var object map[string]any
-	if err := json.Unmarshal([]byte(body), &object); err != nil {
-		t.Fatal(err)
-	}
-	var names []string
-	for name := range object {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
 }

@@ -5,9 +5,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
-	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/sync/errgroup"
@@ -18,19 +16,16 @@ const masked = "***"
 
 // Connection is a connection as Airflow shows it: a field that is null there is zero here.
 type Connection struct {
-	ID, Type, Host             string
-	Port                       int
-	Login, Schema, Description string
-	HasPassword                bool   // Airflow never returns the password itself
-	Extra                      string // redacted by Airflow: never send it back
+	ID, Type, Host string
+	Port           int
+	Login, Schema  string
+	HasPassword    bool   // Airflow never returns the password itself
+	Extra          string // redacted by Airflow: never send it back
 }
 
 // Connection returns one connection of the metadata database. A connection that comes from an environment variable or a
 // secrets backend is not there: ErrNotFound.
 func (c *Client) Connection(ctx context.Context, id string) (Connection, error) {
-	if err := checkID(id); err != nil {
-		return Connection{}, err
-	}
 	var row ConnectionResponse
 	err := c.find(ctx, &row, NoConnection, id)(NewGetConnectionRequest(c.server, id))
 	return row.connection(), err
@@ -39,7 +34,7 @@ func (c *Client) Connection(ctx context.Context, id string) (Connection, error) 
 func (r ConnectionResponse) connection() Connection {
 	return Connection{
 		ID: r.ConnectionId, Type: r.ConnType, Host: value(r.Host), Port: value(r.Port), Login: value(r.Login),
-		Schema: value(r.Schema), Description: value(r.Description), HasPassword: r.Password != nil, Extra: value(r.Extra),
+		Schema: value(r.Schema), HasPassword: r.Password != nil, Extra: value(r.Extra),
 	}
 }
 
@@ -51,8 +46,8 @@ func value[T any](p *T) T {
 	return *p
 }
 
-// Update is what to write of a connection. A field that is empty is not sent: Airflow leaves it as it is, where it would
-// wipe one that is sent as null.
+// Update is what to write of a connection. A field that is empty is not sent: Airflow leaves it as it is, where it
+// would wipe one that is sent as null.
 type Update struct {
 	ID, Type, Host             string // Airflow wants the type in every update: that of Connection
 	Port                       int
@@ -62,8 +57,9 @@ type Update struct {
 
 func (u Update) body() ConnectionBody {
 	return ConnectionBody{
-		ConnectionId: u.ID, ConnType: u.Type, Host: unlessZero(u.Host), Port: unlessZero(u.Port), Login: unlessZero(u.Login),
-		Schema: unlessZero(u.Schema), Description: unlessZero(u.Description), Password: unlessZero(orEmpty(u.Password).Reveal()),
+		ConnectionId: u.ID, ConnType: u.Type, Host: unlessZero(u.Host), Port: unlessZero(u.Port),
+		Login: unlessZero(u.Login), Schema: unlessZero(u.Schema), Description: unlessZero(u.Description),
+		Password: unlessZero(orEmpty(u.Password).Reveal()),
 	}
 }
 
@@ -81,9 +77,9 @@ const (
 	updatesAtOnce = 2
 )
 
-// UpdateConnections writes the updates, in calls of up to 100; name each connection once. The map holds an error for each
-// connection that was not updated. An update that would do nothing, or something else than it says, is not sent. Sending
-// the same updates twice does no harm.
+// UpdateConnections writes the updates, in calls of up to 100; name each connection once. The map holds an error for
+// each connection that was not updated. An update that would do nothing, or something else than it says, is not sent.
+// Sending the same updates twice does no harm.
 func (c *Client) UpdateConnections(ctx context.Context, updates []Update) map[string]error {
 	failed := map[string]error{}
 	var good []Update
@@ -112,8 +108,7 @@ func (c *Client) UpdateConnections(ctx context.Context, updates []Update) map[st
 	return failed
 }
 
-// update is one call. It sends what is to change and nothing else: Airflow leaves a field alone that is not sent, and
-// wipes one that is sent as null. By default one missing connection keeps all the others from being written: hence skip.
+// update is one call. By default one missing connection keeps all the others from being written: hence skip.
 func (c *Client) update(ctx context.Context, updates []Update) map[string]error {
 	var ids []string
 	action := BulkUpdateActionConnectionBody{
@@ -148,6 +143,7 @@ func (c *Client) bulkFailures(result BulkActionResponse, ids []string) map[strin
 	}
 	for _, e := range value(result.Errors) {
 		text, _ := e["error"].(string)
+		status, _ := e["status_code"].(float64)
 		blamed := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !mentions(text, id) })
 		for _, others := range [][]string{missing, ids} {
 			if len(blamed) == 0 {
@@ -155,24 +151,22 @@ func (c *Client) bulkFailures(result BulkActionResponse, ids []string) map[strin
 			}
 		}
 		for _, id := range blamed {
-			failed[id] = c.bulkError(id, e)
+			failed[id] = c.bulkError(id, int(status), text)
 		}
 	}
 	return failed
 }
 
-// bulkError returns the error of one entry of update.errors. One without a status is a validation error: Python's repr of
-// the input, password included, so that nothing of it is repeated.
-func (c *Client) bulkError(id string, entry map[string]any) error {
-	status, _ := entry["status_code"].(float64)
-	text, _ := entry["error"].(string)
-	switch {
-	case status == http.StatusNotFound:
-		return notFound(NoConnection, id)
-	case status == 0:
+// bulkError returns the error of one entry of update.errors. One without a status is a validation error: Python's repr
+// of the input, password included, so that nothing of it is repeated.
+func (c *Client) bulkError(id string, status int, text string) error {
+	switch status {
+	case 0:
 		return failf(Invalid, 0, id, "airflow did not update it: %s", invalid)
+	case http.StatusNotFound:
+		return notFound(NoConnection, id)
 	}
-	return failf(kindOf(int(status)), int(status), id, "%s", answered(int(status), c.scrubber.scrub(text)))
+	return failf(kindOf(status), status, id, "%s", answered(status, c.scrubber.scrub(text)))
 }
 
 // CreateConnection creates a connection that does not exist yet.
@@ -183,8 +177,8 @@ func (c *Client) CreateConnection(ctx context.Context, u Update) error {
 	return c.call(ctx, new(ConnectionResponse))(NewPostConnectionRequest(c.server, u.body()))
 }
 
-// PatchConnection changes the fields that u has, and sets port and schema to those of u, be they empty. Airflow wants the
-// type in every update.
+// PatchConnection changes the fields that u has, and sets port and schema to those of u, be they empty. Airflow wants
+// the type in every update.
 func (c *Client) PatchConnection(ctx context.Context, u Update) error {
 	if err := c.check(u); err != nil {
 		return err
@@ -196,17 +190,14 @@ func (c *Client) PatchConnection(ctx context.Context, u Update) error {
 
 // check checks what is to be written, and adds the password to the scrubber.
 func (c *Client) check(u Update) error {
-	if err := checkID(u.ID); err != nil {
-		return err
-	}
 	password := orEmpty(u.Password)
 	c.scrubber.add(password)
-	switch text := password.Reveal(); {
+	switch {
 	case u.Type == "":
 		return failf(Invalid, 0, u.ID, "the connection's type is not given")
-	case text == masked:
+	case password.Reveal() == masked:
 		return badPassword(u.ID)
-	case !utf8.ValidString(text):
+	case !utf8.ValidString(password.Reveal()):
 		return failf(BadPassword, 0, u.ID, "the new password is not UTF-8 and would be changed on its way")
 	}
 	return nil
@@ -215,18 +206,4 @@ func (c *Client) check(u Update) error {
 func badPassword(id string) error {
 	return failf(BadPassword, 0, id,
 		"the new password is empty or %s, which Airflow would take for \"keep the old one\"", masked)
-}
-
-// checkID holds ids to Airflow's own pattern, ^[\w.-]+$ and at most 200 characters. "." and ".." fit the pattern too,
-// but in a path they name another resource.
-func checkID(id string) error {
-	n := utf8.RuneCountInString(id)
-	if n == 0 || n > 200 || id == "." || id == ".." || strings.ContainsFunc(id, notInID) {
-		return failf(BadName, 0, cut(id), "%q is not a connection id", cut(id))
-	}
-	return nil
-}
-
-func notInID(r rune) bool {
-	return r != '.' && r != '-' && (r == utf8.RuneError || !unicode.In(r, unicode.L, unicode.M, unicode.Nd, unicode.Pc))
 }

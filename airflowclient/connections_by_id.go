@@ -3,7 +3,6 @@ package airflowclient
 import (
 	"cmp"
 	"context"
-	"sync"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -28,23 +27,13 @@ func (c *Client) ConnectionsByID(ctx context.Context, ids []string) (map[string]
 			return found, failed
 		}
 	}
-	var mu sync.Mutex
-	var calls errgroup.Group
-	calls.SetLimit(atOnce)
 	for _, id := range ids {
-		calls.Go(func() error {
-			conn, err := c.Connection(ctx, id)
-			mu.Lock()
-			defer mu.Unlock()
-			if err != nil {
-				failed[id] = err
-			} else {
-				found[id] = conn
-			}
-			return nil
-		})
+		if conn, err := c.Connection(ctx, id); err != nil {
+			failed[id] = err
+		} else {
+			found[id] = conn
+		}
 	}
-	_ = calls.Wait()
 	return found, failed
 }
 
@@ -57,8 +46,8 @@ func missing(ids []string, found map[string]Connection) (rest []string) {
 	return rest
 }
 
-// readPages adds the first page of all connections to found, and the others too where these are fewer calls than one for
-// each of ids that is left. It reports whether it has read them all.
+// readPages adds the first page of all connections to found, and the others too where these are fewer calls than one
+// for each of ids that is left. It reports whether it has read them all.
 func (c *Client) readPages(ctx context.Context, ids []string, found map[string]Connection) (all bool, err error) {
 	first, err := c.page(ctx, 0)
 	size := len(first.Connections) // an Airflow may be set to shorter pages than were asked for

@@ -18,29 +18,6 @@ func someUpdates(ids ...string) []Update {
 	return updates
 }
 
-func TestConnectionID(t *testing.T) {
-	t.Parallel()
-	c := clientOf(t, routes{})
-	for _, id := range []string{
-		"", ".", "..", "a/b", "a b", "a%2Fb", "a\nb", "a?b", "a\xff", "a`b", strings.Repeat("x", 201),
-	} {
-		_, err := c.Connection(t.Context(), id)
-		wantError(t, err, BadName, "is not a connection id")
-		wantError(t, c.UpdateConnections(t.Context(), someUpdates(id))[id], BadName, "is not a connection id")
-		wantError(t, c.CreateConnection(t.Context(), someUpdates(id)[0]), BadName, "is not a connection id")
-		wantError(t, c.PatchConnection(t.Context(), someUpdates(id)[0]), BadName, "is not a connection id")
-	}
-	for _, id := range []string{"a", "a-b_c.d", "...", "é日本", strings.Repeat("é", 200)} {
-		if err := checkID(id); err != nil {
-			t.Error(err)
-		}
-	}
-	c = clientOf(t, routes{"GET /api/v2/connections/d%C3%A9p%C3%B4t": answers(200, dockerDB)})
-	if _, err := c.Connection(t.Context(), "dépôt"); err != nil {
-		t.Error(err)
-	}
-}
-
 // connectionsOf returns the routes of an Airflow that has c0, c1 and so on, in pages, and each alone.
 func connectionsOf(total, pageSize int) routes {
 	row := func(i int) string { return fmt.Sprintf(`{"connection_id":"c%d","conn_type":"docker"}`, i) }
@@ -56,7 +33,8 @@ func connectionsOf(total, pageSize int) routes {
 				for i := offset; i < min(offset+pageSize, total); i++ {
 					rows = append(rows, row(i))
 				}
-				writeJSON(w, 200, fmt.Sprintf(`{"connections":[%s],"total_entries":%d}`, strings.Join(rows, ","), total))
+				list := strings.Join(rows, ",")
+				writeJSON(w, 200, fmt.Sprintf(`{"connections":[%s],"total_entries":%d}`, list, total))
 			}
 	}
 	return r
@@ -93,8 +71,9 @@ func TestConnectionsByID(t *testing.T) {
 					t.Errorf("%s: %v, %v", id, found[id], failed[id])
 				}
 			}
-			if len(failed) > 1 || len(failed) > 0 != slices.Contains(ids, "absent") || len(a.received())-1 != test.calls {
-				t.Errorf("failed %v with %d calls, want %d", failed, len(a.received())-1, test.calls)
+			calls := len(a.received()) - 1 // without the login
+			if len(failed) > 1 || len(failed) > 0 != slices.Contains(ids, "absent") || calls != test.calls {
+				t.Errorf("failed %v with %d calls, want %d", failed, calls, test.calls)
 			}
 		})
 	}
@@ -143,7 +122,8 @@ func TestUpdateIsNotSent(t *testing.T) {
 		{ID: "type", Password: hide(newPassword)},
 	}
 	failed := c.UpdateConnections(t.Context(), append(someUpdates("good"), bad...))
-	if sent := a.received(bulk); len(failed) != 4 || len(sent) != 1 || strings.Count(sent[0].body, "connection_id") != 1 {
+	sent := a.received(bulk)
+	if len(failed) != 4 || len(sent) != 1 || strings.Count(sent[0].body, "connection_id") != 1 {
 		t.Errorf("sent %v, failed %v, want the good one alone", sent, failed)
 	}
 	wantError(t, failed["empty"], BadPassword, `keep the old one`)
@@ -186,7 +166,7 @@ func TestBulkFailures(t *testing.T) {
 			map[string]string{"b.c": "airflow answered 400: ab.c, b.cd"}, Invalid},
 		"none named": {`{"success":["a"],"errors":[{"error":"database is locked","status_code":500}]}`,
 			map[string]string{"b.c": "airflow answered 500: database is locked"}, Unavailable},
-		"none named, none missing": {`{"success":["a","b.c"],"errors":[{"error":"database is locked","status_code":500}]}`,
+		"none named, none missing": {`{"success":["a","b.c"],"errors":[{"error":"locked","status_code":500}]}`,
 			map[string]string{"a": "airflow answered 500", "b.c": "airflow answered 500"}, Unavailable},
 		"validation": {`{"success":["a"],"errors":[{"error":"[{'input': '` + newPassword + `'}]"}]}`,
 			map[string]string{"b.c": "airflow did not update it: the request did not pass validation"}, Invalid},
@@ -215,7 +195,8 @@ func TestUpdateOfMany(t *testing.T) {
 	for i := range 1000 {
 		ids = append(ids, fmt.Sprintf("c%d", i))
 	}
-	a := newAirflow(t, routes{bulk: answers(200, `{"update":{"success":["`+strings.Join(ids[1:], `","`)+`"],"errors":[]}}`)})
+	success := `["` + strings.Join(ids[1:], `","`) + `"]`
+	a := newAirflow(t, routes{bulk: answers(200, `{"update":{"success":`+success+`,"errors":[]}}`)})
 	failed := newClient(t, a.URL).UpdateConnections(t.Context(), someUpdates(ids...))
 	if len(failed) != 1 || !errors.Is(failed["c0"], ErrNotFound) {
 		t.Errorf("got %v, want c0 not found", failed)

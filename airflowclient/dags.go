@@ -59,8 +59,8 @@ func (c *Client) TaskInstances(ctx context.Context, dagID, runID string) ([]Task
 // ImportError says why a DAG file cannot be read.
 type ImportError struct{ File, Text string }
 
-// ImportErrors returns the errors of all DAG files that the user may see, at most 100. Text is the end of the trace, where
-// Python says what is wrong.
+// ImportErrors returns the errors of all DAG files that the user may see, at most 100. Text is the end of the trace,
+// where Python says what is wrong.
 func (c *Client) ImportErrors(ctx context.Context) ([]ImportError, error) {
 	params := GetImportErrorsParams{Limit: new(pageSize)}
 	var page ImportErrorCollectionResponse
@@ -73,8 +73,8 @@ func (c *Client) ImportErrors(ctx context.Context) ([]ImportError, error) {
 	return all, err
 }
 
-// XCom returns what a task returned, as JSON text; mapIndex is -1 for a task that is not mapped. A result that is text is
-// returned as it is: Airflow stores JSON in one way or the other, by release and operator, and an old DockerOperator
+// XCom returns what a task returned, as JSON text; mapIndex is -1 for a task that is not mapped. A result that is text
+// is returned as it is: Airflow stores JSON in one way or the other, by release and operator, and an old DockerOperator
 // leaves lines of its log before it. ErrNotFound says that the task returned nothing, or that there is no such task.
 func (c *Client) XCom(ctx context.Context, dagID, runID, taskID string, mapIndex int) (string, error) {
 	const key = "return_value"

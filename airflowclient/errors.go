@@ -89,6 +89,12 @@ func failf(kind Kind, status int, object, format string, args ...any) *Error {
 	return &Error{Kind: kind, Status: status, Object: object, Err: fmt.Errorf(format, args...)}
 }
 
+// fault returns an error with an answer's message behind a prefix. Whoever was rejected, it was Config.Account.
+func (c *Client) fault(kind Kind, a answer, prefix string) *Error {
+	message := answered(a.StatusCode, c.scrubber.scrub(a.message()))
+	return failf(kind, a.StatusCode, c.config.Account, "%s%s", prefix, message)
+}
+
 func notFound(kind Kind, name string) *Error {
 	return failf(kind, http.StatusNotFound, name, "airflow has %s", kind)
 }
@@ -97,17 +103,18 @@ func notFound(kind Kind, name string) *Error {
 func (c *Client) failed(a answer) error {
 	kind := kindOf(a.StatusCode)
 	if kind == Redirect {
-		return failf(kind, a.StatusCode, "", "airflow answered %d, a redirect to %s: no redirect is followed", a.StatusCode, a.target())
+		return failf(kind, a.StatusCode, "",
+			"airflow answered %d, a redirect to %s: no redirect is followed", a.StatusCode, a.target())
 	}
 	resource, right := a.right()
 	if !a.isJSON() && kind != ProxyAuth && kind != Unavailable || kind == Forbidden && resource == "" {
 		kind = NotAirflow
 	}
-	if kind != Forbidden {
-		return failf(kind, a.StatusCode, "", "%s", c.message(a))
+	err := c.fault(kind, a, "")
+	err.Object = ""
+	if kind == Forbidden {
+		err.Object, err.Right = resource, right
 	}
-	err := failf(kind, a.StatusCode, resource, "%s", c.message(a))
-	err.Right = right
 	return err
 }
 
@@ -123,13 +130,14 @@ func kindOf(status int) Kind {
 	return cmp.Or(kinds[status], NotAirflow)
 }
 
-// right returns what was asked for, as the FAB auth manager names it, and the right that this takes. The deepest part of
-// the path decides.
+// right returns what was asked for, as the FAB auth manager names it, and the right that this takes. The deepest part
+// of the path decides.
 func (a answer) right() (resource, right string) {
 	_, below, _ := strings.Cut(a.Request.URL.Path, "/api/v2")
 	for _, r := range [][2]string{
 		{"/xcomEntries", "XComs"}, {"/taskInstances", "Task Instances"}, {"/dagRuns", "DAG Runs"}, {"/dags", "DAGs"},
-		{"/importErrors", "ImportError"}, {"/pools", "Pools"}, {"/variables", "Variables"}, {"/connections", "Connections"},
+		{"/importErrors", "ImportError"}, {"/pools", "Pools"}, {"/variables", "Variables"},
+		{"/connections", "Connections"},
 	} {
 		if strings.Contains(below, r[0]) {
 			resource = r[1]
@@ -149,7 +157,7 @@ func (a answer) target() string {
 }
 
 // unanswered returns the error of a call that got no answer, or none that could be read.
-func (c *Client) unanswered(ctx context.Context, err error) error {
+func (c *Client) unanswered(ctx context.Context, err error) *Error {
 	var own *Error
 	if errors.As(err, &own) {
 		return own
@@ -159,30 +167,19 @@ func (c *Client) unanswered(ctx context.Context, err error) error {
 		err = wrapped.Err
 	}
 	var timeout net.Error
+	var op *net.OpError
 	base, cause := c.config.BaseURL, c.scrubber.scrub(err.Error())
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
 		return failf(Unreachable, 0, "", "no answer from airflow at %s: %w", base, ctx.Err())
 	case ctx.Err() != nil || errors.As(err, &timeout) && timeout.Timeout():
 		return failf(Timeout, 0, "", "no answer in time from airflow at %s", base)
-	case isScheme(err):
+	case errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, new(tls.RecordHeaderError)):
 		return failf(WrongScheme, 0, "", "reach airflow at %s: %s", base, cause)
-	case isAlert(err):
+	case errors.As(err, &op) && op.Op == "remote error": // crypto/tls has no exported type for an alert
 		return failf(TLSAlert, 0, "", "agree on TLS with airflow at %s: %s", base, cause)
 	case errors.As(err, new(*tls.CertificateVerificationError)):
 		return failf(Untrusted, 0, "", "trust airflow at %s: %s", base, cause)
 	}
 	return failf(Unreachable, 0, "", "reach airflow at %s: %s", base, cause)
-}
-
-// isScheme reports whether the server does not speak TLS.
-func isScheme(err error) bool {
-	return errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, new(tls.RecordHeaderError))
-}
-
-// isAlert reports whether the server rejected the TLS handshake: it speaks another version, or wants a client
-// certificate. crypto/tls has no exported type for it.
-func isAlert(err error) bool {
-	var op *net.OpError
-	return errors.As(err, &op) && op.Op == "remote error"
 }

@@ -23,12 +23,14 @@ func TestKinds(t *testing.T) {
 	t.Parallel()
 	transient := map[Kind]bool{Conflict: true, Unavailable: true, Timeout: true, Unreachable: true}
 	for _, kind := range []Kind{
-		BadBaseURL, BadName, BadPassword, LoginRejected, TokenRejected, JWTRejected, NoLoginEndpoint, NotAirflow, Redirect,
-		Forbidden, Invalid, ProxyAuth, WrongScheme, TLSAlert, Untrusted, Conflict, Unavailable, Timeout, Unreachable,
+		BadBaseURL, BadName, BadPassword, LoginRejected, TokenRejected, JWTRejected, NoLoginEndpoint, NotAirflow,
+		Redirect, Forbidden, Invalid, ProxyAuth, WrongScheme, TLSAlert, Untrusted, Conflict, Unavailable, Timeout,
+		Unreachable,
 		NoConnection, NoPool, NoVariable, NoDAG, NoDAGRun, NoXCom,
 	} {
 		e := &Error{Kind: kind, Err: context.Canceled}
-		if e.Permanent() == transient[kind] || errors.Is(e, ErrNotFound) != strings.HasPrefix(string(kind), "no such") ||
+		missing := strings.HasPrefix(string(kind), "no such")
+		if e.Permanent() == transient[kind] || errors.Is(e, ErrNotFound) != missing ||
 			errors.Is(e, context.DeadlineExceeded) != (kind == Timeout) || !errors.Is(e, context.Canceled) {
 			t.Errorf("%s: permanent is %v", kind, e.Permanent())
 		}
@@ -134,7 +136,8 @@ func FuzzMessage(f *testing.F) {
 		c.scrubber.add(hide(newPassword))
 		body = strings.ReplaceAll(body, "PASSWORD", newPassword)
 		err := c.failed(answerTo(http.MethodPatch, "/api/v2/connections", status, body)).Error()
-		if strings.Contains(err, newPassword) || utf8.RuneCountInString(err) > 260 || strings.ContainsFunc(err, unicode.IsControl) {
+		if strings.Contains(err, newPassword) || utf8.RuneCountInString(err) > 260 ||
+			strings.ContainsFunc(err, unicode.IsControl) {
 			t.Errorf("%q comes of %q", err, body)
 		}
 	})

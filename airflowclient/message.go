@@ -11,11 +11,7 @@ import (
 // invalid stands for a message that may quote the request, password included.
 const invalid = "the request did not pass validation"
 
-// message returns status and message of an answer. What stands behind the colon is the server's.
-func (c *Client) message(a answer) string {
-	return answered(a.StatusCode, c.scrubber.scrub(a.message()))
-}
-
+// answered words an answer. What stands behind the colon is the server's.
 func answered(status int, message string) string {
 	if message == "" {
 		return strings.TrimSpace(fmt.Sprintf("airflow answered %d %s", status, http.StatusText(status)))
@@ -23,10 +19,10 @@ func answered(status int, message string) string {
 	return fmt.Sprintf("airflow answered %d: %s", status, message)
 }
 
-// message picks what a person can use out of an answer that reports a failure. Airflow's `detail` is a string, a list of
-// validation errors or an object; an unknown route has `error` instead; a 500 is plain text, of which nothing is
-// repeated. Input and context of a validation error are left out, and so is the Simple auth manager's 422, a string that
-// holds the request.
+// message picks what a person can use out of an answer that reports a failure. Airflow's `detail` is a string, a list
+// of validation errors or an object; an unknown route has `error` instead; a 500 is plain text, of which nothing is
+// repeated. Input and context of a validation error are left out, and so is the Simple auth manager's 422, a string
+// that holds the request.
 func (a answer) message() string {
 	var body struct{ Detail, Error json.RawMessage }
 	if !a.isJSON() || json.Unmarshal(a.body, &body) != nil {

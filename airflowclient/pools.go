@@ -19,15 +19,13 @@ func (c *Client) Pool(ctx context.Context, name string) (Pool, error) {
 
 // CreatePool creates a pool that does not exist yet.
 func (c *Client) CreatePool(ctx context.Context, p Pool) error {
-	body := PoolBody{
-		Name: p.Name, Slots: p.Slots, Description: unlessZero(p.Description), IncludeDeferred: &p.IncludeDeferred,
-	}
+	body := PoolBody{unlessZero(p.Description), &p.IncludeDeferred, p.Name, p.Slots}
 	return c.call(ctx, new(PoolResponse))(NewPostPoolRequest(c.server, body))
 }
 
-// UpdatePool makes a pool what p says: change what Pool returned. Airflow wants all fields in every update, whatever its
-// OpenAPI document says; up to 3.0 the description, too.
+// UpdatePool makes a pool what p says: change what Pool returned. Airflow wants all fields in every update, whatever
+// its OpenAPI document says; up to 3.0 the description, too.
 func (c *Client) UpdatePool(ctx context.Context, p Pool) error {
-	body := PoolPatchBody{Pool: &p.Name, Slots: &p.Slots, Description: &p.Description, IncludeDeferred: &p.IncludeDeferred}
+	body := PoolPatchBody{&p.Description, &p.IncludeDeferred, &p.Name, &p.Slots}
 	return c.find(ctx, new(PoolResponse), NoPool, p.Name)(NewPatchPoolRequest(c.server, p.Name, body))
 }

@@ -114,7 +114,9 @@ func forms(secret string) []string {
 		}
 		text := append(make([]byte, shift), secret[:whole]...)
 		skip := (shift*8 + 5) / 6 // characters shared with what stands before
-		all = append(all, base64.StdEncoding.EncodeToString(text)[skip:], base64.URLEncoding.EncodeToString(text)[skip:])
+		for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding} {
+			all = append(all, encoding.EncodeToString(text)[skip:])
+		}
 	}
 	return slices.DeleteFunc(all, func(s string) bool { return s == "" })
 }

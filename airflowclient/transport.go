@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -86,7 +85,7 @@ func (c *Client) retrying() *retryablehttp.Client {
 		RetryWaitMin: c.shortest,
 		RetryWaitMax: c.longest,
 		CheckRetry: func(ctx context.Context, resp *http.Response, err error) (bool, error) {
-			again, err := checkRetry(ctx, resp, err)
+			again, err := c.checkRetry(ctx, resp, err)
 			return again && attempt < mostAttempts(resp), err
 		},
 		Backoff:      retryablehttp.RateLimitLinearJitterBackoff,
@@ -100,19 +99,20 @@ func (c *Client) retrying() *retryablehttp.Client {
 }
 
 // checkRetry reports whether another attempt may help: against a network that failed, 429 and most of 5xx.
-func checkRetry(ctx context.Context, resp *http.Response, err error) (bool, error) {
-	if errors.As(err, new(*Error)) || isScheme(err) || isAlert(err) {
+func (c *Client) checkRetry(ctx context.Context, resp *http.Response, err error) (bool, error) {
+	if err != nil && c.unanswered(ctx, err).Permanent() {
 		return false, nil
 	}
-	again, err := retryablehttp.DefaultRetryPolicy(ctx, resp, err) // it knows certificates
+	again, err := retryablehttp.DefaultRetryPolicy(ctx, resp, err)
 	if again && resp != nil {
 		err = waitFits(ctx, resp)
 	}
 	return again && err == nil, err
 }
 
-// mostAttempts of one call. For each login FAB 3.5, the auth manager that Airflow 3.1.8 comes with, builds all of itself
-// anew; until that is done, it answers 500 to every call of everybody, and two logins at once can undo one another.
+// mostAttempts of one call. For each login FAB 3.5, the auth manager that Airflow 3.1.8 comes with, builds all of
+// itself anew; until that is done, it answers 500 to every call of everybody, and two logins at once can undo one
+// another.
 func mostAttempts(resp *http.Response) int {
 	if resp != nil && resp.StatusCode == http.StatusInternalServerError &&
 		resp.Request.Method == http.MethodPost && strings.HasSuffix(resp.Request.URL.Path, "/auth/token") {

@@ -8,11 +8,12 @@ type Variable struct {
 	Value Secret
 }
 
-// Masked reports whether Airflow hides the value, as it does where the key holds a word such as password or private_key.
+// Masked reports whether Airflow hides the value, as it does where the key holds a word such as password or
+// private_key.
 func (v Variable) Masked() bool { return v.Value.Reveal() == masked }
 
-// Variable returns one Variable, or ErrNotFound. One that comes from an environment variable or a secrets backend is not
-// there.
+// Variable returns one Variable, or ErrNotFound. One that comes from an environment variable or a secrets backend is
+// not there.
 func (c *Client) Variable(ctx context.Context, key string) (Variable, error) {
 	var row VariableResponse
 	err := c.find(ctx, &row, NoVariable, key)(NewGetVariableRequest(c.server, key))
@@ -26,7 +27,8 @@ func (c *Client) CreateVariable(ctx context.Context, v Variable) error {
 
 // UpdateVariable changes the value.
 func (c *Client) UpdateVariable(ctx context.Context, v Variable) error {
-	return c.find(ctx, new(VariableResponse), NoVariable, v.Key)(NewPatchVariableRequest(c.server, v.Key, c.variable(v)))
+	body := c.variable(v)
+	return c.find(ctx, new(VariableResponse), NoVariable, v.Key)(NewPatchVariableRequest(c.server, v.Key, body))
 }
 
 func (c *Client) variable(v Variable) VariableBody {
