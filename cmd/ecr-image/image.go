@@ -14,14 +14,14 @@ import (
 	"golang.org/x/crypto/x509roots/fallback/bundle"
 )
 
-// Where things lie in the image. The certificates lie where Go looks first on Linux.
+// Paths in the image. Go looks for certificates at this one first on Linux.
 const (
 	binaryPath      = "usr/bin/ecr-refresh"
 	certificatePath = "etc/ssl/certs/ca-certificates.crt"
-	user            = "65532:65532" // nobody's: the image has no /etc/passwd
+	user            = "65532:65532" // without privileges; the image has no /etc/passwd
 )
 
-// content is what an image is made of.
+// content describes an image.
 type content struct {
 	binary   []byte
 	platform v1.Platform
@@ -61,7 +61,7 @@ func (c content) config() v1.Config {
 		WorkingDir: "/",
 		Labels: map[string]string{
 			"org.opencontainers.image.title":       "ecr-refresh",
-			"org.opencontainers.image.description": "Keeps Airflow's Docker connections to Amazon ECR alive",
+			"org.opencontainers.image.description": "Refreshes Airflow's Docker connections to Amazon ECR",
 			"org.opencontainers.image.licenses":    "Apache-2.0",
 			"org.opencontainers.image.version":     c.version,
 		},
@@ -100,8 +100,8 @@ func (c content) add(w *tar.Writer, header tar.Header, text []byte) error {
 	return err
 }
 
-// certificates gives the roots as PEM, but for those that are trusted only until some day: a file of certificates
-// cannot say that.
+// certificates returns the root certificates as PEM, without those that Mozilla trusts with constraints, such as only
+// until a date: a PEM file cannot express them.
 func certificates() []byte {
 	var text []byte
 	for root := range bundle.Roots() {

@@ -1,6 +1,6 @@
-// Command ecr-image packs ecr-refresh into a container image, as an archive for `docker load`: the binary, the roots of
-// Mozilla's certificate program, and nothing else. The same binary, tag and SOURCE_DATE_EPOCH give the same bytes on
-// every machine.
+// Command ecr-image builds a container image of ecr-refresh, as an archive for `docker load`. The image contains only
+// the binary and Mozilla's root certificates. Archives of the same binary, tag and SOURCE_DATE_EPOCH are equal byte for
+// byte, on every machine.
 package main
 
 import (
@@ -30,14 +30,17 @@ func main() {
 func run(args []string, stdout io.Writer) error {
 	app := &cli.App{
 		Name:            "ecr-image",
-		Usage:           "pack ecr-refresh into an archive for docker load",
+		Usage:           "build a container image of ecr-refresh, for docker load",
 		HideHelpCommand: true,
 		Writer:          stdout,
 		Flags: []cli.Flag{
 			&cli.PathFlag{Name: "binary", Value: "bin/ecr-refresh", Usage: "static binary for Linux"},
 			&cli.PathFlag{Name: "output", Value: "bin/ecr-refresh-image.tar", Usage: "archive to write"},
 			&cli.StringFlag{Name: "tag", Value: "ecr-refresh:latest", Usage: "name of the image"},
-			&cli.StringFlag{Name: "time", Value: "0", EnvVars: []string{"SOURCE_DATE_EPOCH"}, Usage: "seconds since 1970, for all dates in the image"},
+			&cli.StringFlag{
+				Name: "time", Value: "0", EnvVars: []string{"SOURCE_DATE_EPOCH"},
+				Usage: "seconds since 1970, for all dates in the image",
+			},
 		},
 		Action: pack,
 	}
@@ -50,7 +53,7 @@ func pack(c *cli.Context) error {
 	}
 	seconds, err := strconv.ParseInt(c.String("time"), 10, 64)
 	if err != nil {
-		return fmt.Errorf("SOURCE_DATE_EPOCH %q is no number of seconds", c.String("time"))
+		return fmt.Errorf("SOURCE_DATE_EPOCH %q is not a number of seconds", c.String("time"))
 	}
 	platform, version, err := inspect(c.Path("binary"))
 	if err != nil {
@@ -60,18 +63,19 @@ func pack(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	image, err := build(content{binary: binary, platform: platform, version: version, date: time.Unix(seconds, 0).UTC()})
+	date := time.Unix(seconds, 0).UTC()
+	image, err := build(content{binary: binary, platform: platform, version: version, date: date})
 	if err != nil {
 		return err
 	}
 	if err := write(c.Path("output"), c.String("tag"), image); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(c.App.Writer, "docker load --input %s gives %s\n", c.Path("output"), c.String("tag"))
+	_, err = fmt.Fprintf(c.App.Writer, "docker load --input %s loads %s\n", c.Path("output"), c.String("tag"))
 	return err
 }
 
-// inspect reads what the Go command stamped into the binary. A binary that needs a C library cannot run alone.
+// inspect returns what the Go command recorded in the binary. It rejects one with cgo: the image has no C library.
 func inspect(path string) (platform v1.Platform, version string, err error) {
 	info, err := buildinfo.ReadFile(path)
 	if err != nil {
@@ -82,12 +86,13 @@ func inspect(path string) (platform v1.Platform, version string, err error) {
 		settings[s.Key] = s.Value
 	}
 	if settings["GOOS"] != "linux" || settings["CGO_ENABLED"] != "0" {
-		return platform, "", fmt.Errorf("%s is for %s with CGO_ENABLED=%s: an image needs linux and 0", path, settings["GOOS"], settings["CGO_ENABLED"])
+		return platform, "", fmt.Errorf("%s was built for %s with CGO_ENABLED=%s: the image needs linux and 0", path,
+			settings["GOOS"], settings["CGO_ENABLED"])
 	}
 	return v1.Platform{OS: "linux", Architecture: settings["GOARCH"]}, info.Main.Version, nil
 }
 
-// write leaves no half of an archive behind.
+// write writes the archive to a temporary file and renames it, so that path is never incomplete.
 func write(path, tag string, image v1.Image) error {
 	ref, err := name.NewTag(tag)
 	if err != nil {

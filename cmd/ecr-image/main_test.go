@@ -6,12 +6,12 @@ import (
 	"crypto/x509"
 	"errors"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strings"
 	"testing"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -24,7 +24,8 @@ func TestImage(t *testing.T) {
 	dir := t.TempDir()
 	binary := program(t, dir)
 	archive := filepath.Join(dir, "image.tar")
-	if err := run([]string{"ecr-image", "--binary", binary, "--output", archive, "--tag", "ecr-refresh:1"}, io.Discard); err != nil {
+	args := []string{"ecr-image", "--binary", binary, "--output", archive, "--tag", "ecr-refresh:1"}
+	if err := run(args, io.Discard); err != nil {
 		t.Fatal(err)
 	}
 	image, err := tarball.ImageFromPath(archive, nil)
@@ -37,15 +38,15 @@ func TestImage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !bytes.Equal(files["usr/bin/ecr-refresh"], want) {
+	if !bytes.Equal(files[binaryPath], want) {
 		t.Error("the binary in the image is not the one given")
 	}
-	if names := names(files); !slices.Equal(names, []string{"etc/ssl/certs/ca-certificates.crt", "usr/bin/ecr-refresh"}) {
-		t.Errorf("the image holds %v", names)
+	if names := slices.Sorted(maps.Keys(files)); !slices.Equal(names, []string{certificatePath, binaryPath}) {
+		t.Errorf("the image contains %v", names)
 	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(files["etc/ssl/certs/ca-certificates.crt"]) || strings.Count(string(files["etc/ssl/certs/ca-certificates.crt"]), "BEGIN") < 100 {
-		t.Error("the image has no proper certificates")
+	roots := files[certificatePath]
+	if !x509.NewCertPool().AppendCertsFromPEM(roots) || bytes.Count(roots, []byte("BEGIN")) < 100 {
+		t.Error("the image has no valid certificates, or fewer than 100")
 	}
 }
 
@@ -80,11 +81,12 @@ func checkConfig(t *testing.T, image v1.Image) {
 		t.Errorf("the image's title is %q", title)
 	}
 	if file.Created.Unix() != 0 {
-		t.Errorf("the image is of %s", file.Created)
+		t.Errorf("the image's date is %s", file.Created)
 	}
 }
 
-// extracted gives the files of the image. All entries are root's, and nobody else may write to them.
+// extracted returns the files of the image. It fails the test unless all entries belong to root, and only root may
+// write to them.
 func extracted(t *testing.T, image v1.Image) map[string][]byte {
 	t.Helper()
 	files := map[string][]byte{}
@@ -99,7 +101,8 @@ func extracted(t *testing.T, image v1.Image) map[string][]byte {
 			t.Fatal(err)
 		}
 		if header.Uid != 0 || header.Gid != 0 || header.Mode&0o22 != 0 || header.ModTime.Unix() != 0 {
-			t.Errorf("%s is of user %d:%d, mode %o, of %s", header.Name, header.Uid, header.Gid, header.Mode, header.ModTime)
+			t.Errorf("%s has owner %d:%d, mode %o, date %s", header.Name, header.Uid, header.Gid, header.Mode,
+				header.ModTime)
 		}
 		if header.Typeflag == tar.TypeReg {
 			files[header.Name], _ = io.ReadAll(archive)
@@ -107,15 +110,7 @@ func extracted(t *testing.T, image v1.Image) map[string][]byte {
 	}
 }
 
-func names(files map[string][]byte) (names []string) {
-	for name := range files {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
-}
-
-// The date is the only input that a machine could add by itself, and it does not.
+// The date of the build does not get into the archive.
 func TestSameBytes(t *testing.T) {
 	dir := t.TempDir()
 	binary := program(t, dir)
@@ -137,7 +132,7 @@ func TestSameBytes(t *testing.T) {
 		t.Error("two archives of one binary differ")
 	}
 	if bytes.Equal(first, pack("third", "1700000001")) {
-		t.Error("SOURCE_DATE_EPOCH changes nothing")
+		t.Error("SOURCE_DATE_EPOCH has no effect")
 	}
 }
 
@@ -158,7 +153,7 @@ func TestFaults(t *testing.T) {
 			t.Errorf("%s: no error", name)
 		}
 		if left, _ := filepath.Glob(output + "*"); left != nil {
-			t.Errorf("%s: it left %v", name, left)
+			t.Errorf("%s: %v remains", name, left)
 		}
 	}
 }

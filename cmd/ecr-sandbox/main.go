@@ -1,17 +1,17 @@
-// Command ecr-sandbox runs a command with stand-ins for AWS, Airflow and Docker around it, in a clean environment:
+// Command ecr-sandbox runs a command against stand-ins for AWS, Airflow and Docker, in a clean environment:
 //
 //	ecr-sandbox [--fail NAME]... [--] COMMAND [ARGUMENT]...
 //
-// starts the stand-ins, runs COMMAND, stops them, and ends with COMMAND's exit code. Nothing of the caller's AWS_*,
-// DOCKER_*, AIRFLOW_* and proxy variables reaches COMMAND, and nothing leaves the machine.
+// starts the stand-ins, runs COMMAND, stops them, and exits with COMMAND's exit code. COMMAND gets none of the caller's
+// AWS_*, DOCKER_*, AIRFLOW_* and proxy variables, and its requests do not leave the machine.
 //
 //	ecr-sandbox task CONNECTION_ID -- COMMAND [ARGUMENT]...
 //
-// inside a sandbox plays Airflow's supervisor: it runs COMMAND with the stored connection in ECR_REFRESH_DOCKER_*.
+// inside a sandbox acts as Airflow's supervisor: it runs COMMAND with the stored connection in ECR_REFRESH_DOCKER_*.
 //
 //	ecr-sandbox env
 //
-// inside a sandbox prints its environment, secrets hidden.
+// inside a sandbox prints its environment, with secrets redacted.
 package main
 
 import (
@@ -30,7 +30,7 @@ import (
 	"ecr-refresh/integration/sandbox"
 )
 
-// Exit codes of our own; every other one is the command's.
+// Exit codes of ecr-sandbox itself; all others are the command's.
 const (
 	exitUsage     = 2
 	exitFailed    = 125 // the sandbox itself failed
@@ -38,7 +38,7 @@ const (
 )
 
 func main() {
-	if self, err := os.Executable(); err == nil { // the command finds ecr-refresh and ecr-sandbox beside us
+	if self, err := os.Executable(); err == nil { // the command finds ecr-refresh and ecr-sandbox there
 		_ = os.Setenv("PATH", filepath.Dir(self)+string(os.PathListSeparator)+os.Getenv("PATH"))
 	}
 	os.Exit(run(os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
@@ -59,11 +59,11 @@ func run(args, environ []string, stdout, stderr io.Writer) int {
 }
 
 func runSandbox(args []string, stderr io.Writer) int {
-	var faults []string
+	var names []string
 	flags := flag.NewFlagSet("ecr-sandbox", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.Usage = func() { usage(stderr) }
-	flags.Func("fail", "", func(name string) error { faults = append(faults, name); return checkFault(name) })
+	flags.Func("fail", "", func(name string) error { names = append(names, name); return checkFault(name) })
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
 		return 0
@@ -76,40 +76,40 @@ func runSandbox(args []string, stderr io.Writer) int {
 	if err != nil {
 		return fail(stderr, exitFailed, err)
 	}
-	code := inSandbox(s, faults, flags.Args(), stderr)
+	code := inSandbox(s, names, flags.Args(), stderr)
 	if err := s.Close(); err != nil {
 		return fail(stderr, exitFailed, err)
 	}
 	return code
 }
 
-func inSandbox(s *sandbox.Sandbox, faults, command []string, stderr io.Writer) int {
-	for _, name := range faults {
-		if err := knobs()[name](s); err != nil {
+func inSandbox(s *sandbox.Sandbox, names, command []string, stderr io.Writer) int {
+	for _, name := range names {
+		if err := faults()[name](s); err != nil {
 			return fail(stderr, exitFailed, err)
 		}
 	}
 	return execute(command, s.Environ(), stderr)
 }
 
-// knobs are the faults that --fail knows.
-func knobs() map[string]func(*sandbox.Sandbox) error {
+// faults returns the faults of --fail.
+func faults() map[string]func(*sandbox.Sandbox) error {
 	return map[string]func(*sandbox.Sandbox) error{
 		"ecr-denied":       func(s *sandbox.Sandbox) error { s.ECR.Deny(true); return nil },
-		"registry-refuses": func(s *sandbox.Sandbox) error { s.Registry.Refuse(true); return nil },
+		"registry-rejects": func(s *sandbox.Sandbox) error { s.Registry.Refuse(true); return nil },
 		"viewer":           func(s *sandbox.Sandbox) error { s.Airflow.SetWorker("viewer"); return nil },
-		"engine-down":      func(s *sandbox.Sandbox) error { return s.Engine.SetDown(true) },
+		"docker-down":      func(s *sandbox.Sandbox) error { return s.Engine.SetDown(true) },
 	}
 }
 
 func checkFault(name string) error {
-	if knobs()[name] == nil {
-		return errors.New("unknown fault; there are ecr-denied, registry-refuses, viewer and engine-down")
+	if faults()[name] == nil {
+		return errors.New("unknown fault; the faults are ecr-denied, registry-rejects, viewer and docker-down")
 	}
 	return nil
 }
 
-var errNotInside = errors.New("not inside a sandbox: run it by ecr-sandbox -- COMMAND")
+var errNotInside = errors.New("not inside a sandbox: run it with ecr-sandbox -- COMMAND")
 
 func printEnv(environ []string, stdout, stderr io.Writer) int {
 	if lookup(environ, sandbox.ExecutionAPI) == "" {
@@ -134,7 +134,7 @@ func lookup(environ []string, name string) string {
 	return ""
 }
 
-// execute runs the command, passes signals on to it, and returns its exit code: 128 + n when signal n ended it.
+// execute runs the command, forwards signals to it, and returns its exit code: 128 + n if signal n terminated it.
 func execute(command, environ []string, stderr io.Writer) int {
 	process := exec.Command(command[0], command[1:]...)
 	process.Env, process.Stdin, process.Stdout, process.Stderr = environ, os.Stdin, os.Stdout, os.Stderr
@@ -145,7 +145,7 @@ func execute(command, environ []string, stderr io.Writer) int {
 		return fail(stderr, exitNoCommand, err)
 	}
 	ended := make(chan struct{})
-	go func() { defer close(ended); _ = process.Wait() }() // its result stands in ProcessState
+	go func() { defer close(ended); _ = process.Wait() }() // its result is in ProcessState
 	for {
 		select {
 		case s := <-signals:
@@ -173,9 +173,9 @@ func usage(w io.Writer) {
        ecr-sandbox task CONNECTION_ID -- COMMAND [ARGUMENT]...   (inside a sandbox)
        ecr-sandbox env                                           (inside a sandbox)
 
-Runs COMMAND with stand-ins for ECR, Airflow and the Docker Engine around it. Nothing leaves the machine.
+Runs COMMAND against stand-ins for ECR, Airflow and Docker. No request leaves the machine.
 
-  --fail NAME   ecr-denied, registry-refuses, viewer or engine-down; may be repeated
+  --fail NAME   ecr-denied, registry-rejects, viewer or docker-down; may be repeated
 
 example: ecr-sandbox -- ecr-refresh extract-ecr-token
 `)

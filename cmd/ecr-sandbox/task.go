@@ -17,8 +17,8 @@ import (
 
 func runTask(args, environ []string, stderr io.Writer) int {
 	if len(args) < 2 || (args[1] == "--" && len(args) < 3) {
-		return fail(stderr, exitUsage, errors.New("ecr-sandbox task needs a connection and a command: ecr-sandbox task "+
-			"docker_default -- COMMAND"))
+		return fail(stderr, exitUsage, errors.New("ecr-sandbox task needs a connection and a command: "+
+			"ecr-sandbox task docker_default -- COMMAND"))
 	}
 	connection, command := args[0], args[1:]
 	if command[0] == "--" {
@@ -31,16 +31,16 @@ func runTask(args, environ []string, stderr io.Writer) int {
 	if err != nil {
 		return fail(stderr, 1, err)
 	}
-	return execute(command, append(withoutOurs(environ), fields...), stderr)
+	return execute(command, append(withoutSandbox(environ), fields...), stderr)
 }
 
-// withoutOurs takes away what a task never sees: the way to the supervisor's API.
-func withoutOurs(environ []string) []string {
+// withoutSandbox returns environ without what a task never gets: address and token of the supervisor's API.
+func withoutSandbox(environ []string) []string {
 	return slices.DeleteFunc(slices.Clone(environ),
 		func(entry string) bool { return strings.HasPrefix(entry, "ECR_SANDBOX_") })
 }
 
-// taskEnviron asks for the connection as Airflow's supervisor does, and renders it as the DAG does.
+// taskEnviron reads the connection as Airflow's supervisor does, and returns it as the variables that the DAG sets.
 func taskEnviron(environ []string, id string) ([]string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
