@@ -144,7 +144,7 @@ func (f *findings) skip(name, hint, format string, args ...any) {
 }
 
 func (f *findings) fail(name string, err error) {
-	*f = append(*f, finding{name, "fail", oneLine(err.Error()), failure.Hint(err)})
+	*f = append(*f, finding{name, "fail", oneLine(err.Error()), hintOf(err)})
 }
 
 // judge is ok or fail.
