@@ -131,11 +131,6 @@ func ecrHints() map[failure.Kind]hint {
 			task:  "check AWS_ENDPOINT_URL and HTTPS_PROXY in the worker's environment: something answers in the place of AWS",
 			shell: "check AWS_ENDPOINT_URL and HTTPS_PROXY: something answers in the place of AWS",
 		},
-		ecr.NoEndpoint: {
-			task: "check Variable " + names.RegionVariable + ", and fips and dual_stack in Variable " + names.TargetsVariable +
-				" and in the AWS settings of the worker",
-			shell: "check --region, and fips and dual_stack in the targets and in the AWS settings",
-		},
 		ecr.BadConfig: {
 			task:  "check AWS_PROFILE, AWS_CONFIG_FILE and AWS_CA_BUNDLE in the worker's environment",
 			shell: "check AWS_PROFILE, AWS_CONFIG_FILE and AWS_CA_BUNDLE",

@@ -33,7 +33,6 @@ const (
 	Unavailable          failure.Kind = "aws unavailable"
 	Redirect             failure.Kind = "aws redirect"
 	NotAWS               failure.Kind = "not aws" // something else answered
-	NoEndpoint           failure.Kind = "no aws endpoint"
 	BadConfig            failure.Kind = "aws configuration"
 )
 
@@ -51,14 +50,11 @@ func classify(err error) error {
 	)
 	service, operation := innermost(err)
 	_, ofCredentials, credentials := strings.Cut(err.Error(), "get credentials: ")
-	_, ofEndpoint, endpoint := strings.Cut(err.Error(), "failed to resolve service endpoint, ")
 	switch {
 	case errors.As(err, new(*failure.Error)):
 		return err
 	case errors.As(err, new(*http.MaxBytesError)):
 		kind, message = NotAWS, fmt.Sprintf("%s's answer is longer than %d MiB", service, transport.MaxResponse>>20)
-	case endpoint:
-		kind, message = NoEndpoint, fmt.Sprintf("find the endpoint of %s: %s", service, failure.Said(ofEndpoint))
 	case service == containerEndpoint && errors.As(err, &container):
 		kind, message = containerError(container)
 	case errors.As(err, &api) && api.ErrorCode() != unknownCode:
