@@ -91,7 +91,8 @@ func ParseHostOf(name, suffix string) (Host, error) {
 	host := Host{Name: name, Service: Private, Account: m[1], Region: m[4], DualStack: m[2] == "-", FIPS: m[3] != ""}
 	switch {
 	case suffix == "" && m[5] != p.registrySuffix(host.DualStack):
-		return Host{}, hostError(name, "does not end as those of partition %s do, which has region %s", p.name, host.Region)
+		return Host{}, hostError(name, "is of region %s in partition %s, whose registries do not end in .%s",
+			host.Region, p.name, m[5])
 	case suffix == "":
 		host.Partition = p.name
 	case suffix != m[5]:

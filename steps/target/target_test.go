@@ -139,7 +139,7 @@ func TestTargetsBeyondTheSchema(t *testing.T) {
 		`"region":"us-east-1"`:              `targets[0].account is missing, and the host of connection "a" is not known`,
 		`ACCOUNT`:                           "targets[0].region is missing",
 		`"fips":true`:                       "targets[0].registry is missing",
-		`"registry":"123456789012.dkr.ecr.cn-north-1.amazonaws.com"`:      "does not end as those of partition aws-cn do",
+		`"registry":"123456789012.dkr.ecr.cn-north-1.amazonaws.com"`:      "is of region cn-north-1 in partition aws-cn, whose registries do not end in .amazonaws.com",
 		`ACCOUNT,"region":"us-iso-east-1","dual_stack":true`:              "targets[0].dual_stack: partition aws-iso has no dual-stack registries",
 		`"registry":"123456789012.dkr.ecr.xx-new-1.other.example",SUFFIX`: "does not end in aws.example",
 		`[{"connection_id":"a b","account":"1","region":"x"},{"connection_id":"c","role_arn":"y"}]`: `targets[0].connection_id: "a b" is not letters, ` +
