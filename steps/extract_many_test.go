@@ -12,8 +12,8 @@ import (
 	"ecr-refresh/steps/target"
 )
 
-// One call for each identity and region, however many accounts; then one check for each registry. A source that fails stops
-// no other.
+// One call for each identity and region, however many accounts; then one check for each registry. A source that fails
+// stops no other.
 func TestExtractCallsOnceForEachSource(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -23,7 +23,8 @@ func TestExtractCallsOnceForEachSource(t *testing.T) {
 			Region: fmt.Sprintf("eu-west-%d", 1+i%3)})
 	}
 	role := ecr.Identity{RoleARN: "arn:aws:iam::210987654321:role/pull"}
-	entries = append(entries, target.Entry{ConnectionID: "role", Account: "000000000000", Region: "eu-west-1", Identity: role},
+	entries = append(entries,
+		target.Entry{ConnectionID: "role", Account: "000000000000", Region: "eu-west-1", Identity: role},
 		target.Entry{ConnectionID: "bad", Account: "000000000000", Region: "zz-none-1"})
 	targets, err := target.Resolve(entries, nil)
 	must(t, err)
@@ -44,8 +45,8 @@ func TestExtractCallsOnceForEachSource(t *testing.T) {
 	doc, err := step.Run(t.Context())
 	must(t, err)
 	if len(calls) != 5 || len(doc.Tokens) != 10 || len(f.box.Registry.Checks()) != 10 || f.box.ECR.Calls() != 4 {
-		t.Errorf("%d tokens, %d checks, calls %v; want three accounts in three regions, and the role's", len(doc.Tokens),
-			len(f.box.Registry.Checks()), calls)
+		t.Errorf("%d tokens, %d checks, calls %v; want three accounts in three regions, and the role's",
+			len(doc.Tokens), len(f.box.Registry.Checks()), calls)
 	}
 	if len(doc.Failures) != 1 || doc.Failures[0].ConnectionID != "bad" {
 		t.Errorf("failures %+v", doc.Failures)

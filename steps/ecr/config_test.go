@@ -155,7 +155,7 @@ func TestSourcesOfCredentials(t *testing.T) { // not parallel: the sources are n
 		{"SSO never", "never", 0, "", "get AWS credentials: failed to refresh", ecr.SSOLogin},
 		{"process", "process", 0, "", "get AWS credentials: credential_process failed", ecr.ProcessFailed},
 		{"file of a token", "processing", 0, "", "unable to read file at /", ecr.NoCredentials},
-		{"token of no provider", "web", 400, xml("InvalidIdentityToken"), "InvalidIdentityToken", ecr.WebIdentityDenied},
+		{"no provider", "web", 400, xml("InvalidIdentityToken"), "InvalidIdentityToken", ecr.WebIdentityDenied},
 		{"token rejected", "web", 403, xml("IDPRejectedClaim"), "IDPRejectedClaim", ecr.WebIdentityDenied},
 		{"role rejected", "web", 403, xml("AccessDenied"), "AccessDenied", ecr.WebIdentityDenied},
 	} {

@@ -81,7 +81,7 @@ func wantFailure(t *testing.T, err error, kind failure.Kind, permanent bool, say
 	}
 	got, _ := failure.Describe(err)
 	if got != kind || failure.IsPermanent(err) != permanent || !strings.Contains(err.Error(), says) {
-		t.Errorf("%q, permanent %v, says %q; want %q, %v, %q", got, failure.IsPermanent(err), err, kind, permanent, says)
+		t.Errorf("%q (%q), want %q, permanent %v, that says %q", err, got, kind, permanent, says)
 	}
 	if strings.Contains(err.Error(), "S3CRET") || strings.HasSuffix(err.Error(), ": ") {
 		t.Errorf("%q", err)
@@ -180,7 +180,8 @@ func TestEndpoints(t *testing.T) {
 		{"123456789012.dkr-ecr-fips.us-gov-west-1.on.aws", "", "ecr-fips.us-gov-west-1.api.aws"},
 		{"123456789012.dkr.ecr.us-gov-west-1.amazonaws.com", "", "api.ecr.us-gov-west-1.amazonaws.com"},
 		{"123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn", "", "api.ecr.cn-north-1.amazonaws.com.cn"},
-		{"123456789012.dkr-ecr.cn-north-1.on.amazonwebservices.com.cn", "", "ecr.cn-north-1.api.amazonwebservices.com.cn"},
+		{"123456789012.dkr-ecr.cn-north-1.on.amazonwebservices.com.cn", "",
+			"ecr.cn-north-1.api.amazonwebservices.com.cn"},
 		{"123456789012.dkr.ecr.eusc-de-east-1.amazonaws.eu", "", "api.ecr.eusc-de-east-1.amazonaws.eu"},
 		{"123456789012.dkr.ecr.us-iso-east-1.c2s.ic.gov", "", "api.ecr.us-iso-east-1.c2s.ic.gov"},
 		{"123456789012.dkr.ecr.us-isob-east-1.sc2s.sgov.gov", "", "api.ecr.us-isob-east-1.sc2s.sgov.gov"},
@@ -202,7 +203,8 @@ func TestEndpoints(t *testing.T) {
 		}
 	}
 	given := aws.Config{BaseEndpoint: aws.String("https://vpce.example.com")} // AWS_ENDPOINT_URL
-	got, err := ecr.Source{Service: ecr.Public, Region: region, FIPS: true, DualStack: true}.EndpointURL(t.Context(), given)
+	at := ecr.Source{Service: ecr.Public, Region: region, FIPS: true, DualStack: true}
+	got, err := at.EndpointURL(t.Context(), given)
 	if err != nil || got != "https://vpce.example.com" {
 		t.Errorf("%s, %v", got, err)
 	}
@@ -240,7 +242,9 @@ func TestRoles(t *testing.T) {
 		assumed := box.STS.Assumed()
 		got := assumed[len(assumed)-1]
 		got.AccessKeyID = ""
-		want := sandbox.AssumedRole{Region: at.Region, RoleARN: role, SessionName: row.session, ExternalID: row.externalID}
+		want := sandbox.AssumedRole{
+			Region: at.Region, RoleARN: role, SessionName: row.session, ExternalID: row.externalID,
+		}
 		if got != want {
 			t.Errorf("assumed %+v, want %+v", got, want)
 		}
@@ -252,7 +256,7 @@ func TestRoleWithoutCredentials(t *testing.T) {
 	t.Parallel()
 	box := newSandbox(t)
 	box.STS.Inject(sandbox.Fault{Status: 200, Header: http.Header{"Content-Type": {"text/xml"}},
-		Body: `<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult/></AssumeRoleResponse>`})
+		Body: `<AssumeRoleResponse><AssumeRoleResult/></AssumeRoleResponse>`})
 	at := source
 	at.RoleARN = role
 	_, err := ecr.New(settings(box, box.HTTPClient().Transport))(t.Context(), at)

@@ -41,39 +41,45 @@ const unknownCode = "UnknownError"
 
 // classify returns an error of the AWS SDK as one of a kind, which reports whether a retry may help.
 func classify(err error) error {
-	var (
-		kind      failure.Kind
-		message   string
-		api       smithy.APIError
-		container containerAnswer
-		answer    *smithyhttp.ResponseError
-	)
-	service, operation := innermost(err)
-	_, ofCredentials, credentials := strings.Cut(err.Error(), "get credentials: ")
-	switch {
-	case errors.As(err, new(*failure.Error)):
+	if errors.As(err, new(*failure.Error)) {
 		return err
-	case errors.As(err, new(*http.MaxBytesError)):
-		kind, message = NotAWS, fmt.Sprintf("%s's answer is longer than %d MiB", service, transport.MaxResponse>>20)
-	case service == containerEndpoint && errors.As(err, &container):
-		kind, message = containerError(container)
-	case errors.As(err, &api) && api.ErrorCode() != unknownCode:
-		kind, message = kindOf(api), "AWS answered "+coded(api)
-	case service == metadataService:
-		kind, message = metadataError(err)
-	case errors.As(err, &answer) && !isNetwork(err):
-		kind, message = statusError(service, answer.Response.Response)
-	case credentials && !isNetwork(err):
-		kind, message = credentialsError(ofCredentials)
-	default:
-		return failure.Network(service, err)
 	}
+	service, operation := innermost(err)
+	kind, message := describe(service, err)
 	facts := failure.Facts{Service: service}
-	if kind == AccessDenied {
+	switch kind {
+	case "":
+		return failure.Network(service, err)
+	case AccessDenied:
 		kind, facts.Want = denied(service, operation)
 	}
 	return &failure.Error{Kind: kind, Facts: facts, Err: errors.New(message),
 		Transient: kind == Throttled || kind == Unavailable || kind == NotAWS}
+}
+
+// describe returns the kind of an error and its message, or "" where the service sent no answer.
+func describe(service string, err error) (failure.Kind, string) {
+	var api smithy.APIError
+	var container containerAnswer
+	var answer *smithyhttp.ResponseError
+	_, cause, credentials := strings.Cut(err.Error(), "get credentials: ")
+	switch {
+	case errors.As(err, new(*http.MaxBytesError)):
+		return NotAWS, fmt.Sprintf("%s's answer is longer than %d MiB", service, transport.MaxResponse>>20)
+	case service == containerEndpoint && errors.As(err, &container):
+		return containerError(container)
+	case errors.As(err, &api) && api.ErrorCode() != unknownCode:
+		return kindOf(api), "AWS answered " + coded(api)
+	case service == metadataService:
+		return metadataError(err)
+	case isNetwork(err):
+		return "", ""
+	case errors.As(err, &answer):
+		return statusError(service, answer.Response.Response)
+	case credentials:
+		return credentialsError(cause)
+	}
+	return "", ""
 }
 
 // innermost returns the last of the calls within err: one of STS or SSO, where ECR's call needed credentials first.

@@ -108,11 +108,9 @@ func hostError(name, format string, args ...any) error {
 // NewHost returns the host of a private registry. suffix, where not "", takes the place of its partition's.
 func NewHost(account, region, suffix string, fips, dualStack bool) (Host, error) {
 	p := partitionOf(region)
-	host := Host{Service: Private, Account: account, Region: region, Partition: p.name, FIPS: fips, DualStack: dualStack}
+	host := Host{Service: Private, Account: account, Region: region, FIPS: fips, DualStack: dualStack}
 	if suffix == "" {
-		suffix = p.registrySuffix(dualStack)
-	} else {
-		host.Partition = ""
+		host.Partition, suffix = p.name, p.registrySuffix(dualStack)
 	}
 	if suffix == "" {
 		return host, failure.Permanent(NotECRHost, "partition %s has no dual-stack registries", p.name)

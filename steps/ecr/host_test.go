@@ -57,13 +57,14 @@ func TestParseHostRejects(t *testing.T) {
 	const good = account + ".dkr.ecr.us-east-1.amazonaws.com"
 	for _, name := range []string{
 		"", "docker.io", "public.ecr.aws.example.com", "evil-public.ecr.aws", "PUBLIC.ecr.aws", strings.ToUpper(good),
-		good + ".example.com", good + ".", good + ":443", "https://" + good, good + "/", "user@" + good, "user:secret@" + good,
-		"x" + good, "1" + good, good[1:], " " + good, good + " ", good + "\n", good + "@evil.example", good + "#.evil.example",
-		good + "?.evil.example", good + "\\.evil.example", good + "\x00", good + "%00", good + ".evil.example:443",
-		"[" + good + "]",
+		good + ".example.com", good + ".", good + ":443", "https://" + good, good + "/", "user@" + good, good + "%00",
+		"user:secret@" + good, "x" + good, "1" + good, good[1:], " " + good, good + " ", good + "\n", "[" + good + "]",
+		good + "@evil.example", good + "#.evil.example", good + "?.evil.example", good + "\\.evil.example",
+		good + "\x00", good + ".evil.example:443", "12345678901a" + good[12:], "-" + good[1:],
 		strings.Replace(good, ".", "\n.", 1), strings.Replace(good, "us-east-1", "us-east-1.evil", 1),
-		strings.Replace(good, "1", "١", 1), strings.Replace(good, "k", "\u212a", 1), strings.Replace(good, "s-", "\u017f-", 1),
-		strings.Replace(good, ".", "\u3002", 1), strings.Replace(good, "e", "\u0435", 1), "12345678901a" + good[12:], "-" + good[1:],
+		strings.Replace(good, "1", "١", 1), strings.Replace(good, "k", "\u212a", 1),
+		strings.Replace(good, "s-", "\u017f-", 1), strings.Replace(good, ".", "\u3002", 1),
+		strings.Replace(good, "e", "\u0435", 1),
 		account + ".dkr.ecr.us-east-1.amazonaws.com.cn", account + ".dkr.ecr.cn-north-1.amazonaws.com",
 		account + ".dkr.ecr.us-gov-west-1.on.aws", account + ".dkr-ecr.us-east-1.amazonaws.com",
 		account + ".dkr.ecr.us-east-1.on.aws", account + ".dkr-ecr.us-iso-east-1.c2s.ic.gov",
@@ -80,8 +81,8 @@ func TestParseHostRejects(t *testing.T) {
 
 // FuzzParseHost: nothing panics; what passes is a host of ECR and nothing more, and reads the same again.
 func FuzzParseHost(f *testing.F) {
-	for _, name := range []string{"123456789012.dkr.ecr.us-east-1.amazonaws.com", "123456789012.dkr-ecr-fips.us-gov-east-1.on.aws",
-		"public.ecr.aws", "docker.io"} {
+	for _, name := range []string{"123456789012.dkr.ecr.us-east-1.amazonaws.com", "public.ecr.aws", "docker.io",
+		"123456789012.dkr-ecr-fips.us-gov-east-1.on.aws"} {
 		f.Add(name)
 	}
 	f.Fuzz(func(t *testing.T, name string) {

@@ -31,7 +31,7 @@ type Target struct {
 	Source       ecr.Source
 }
 
-// Entry is one entry of a targets list, as ecr_targets.schema.json describes it.
+// Entry is one entry of a targets list, as its JSON schema describes it.
 type Entry struct {
 	ConnectionID string `json:"connection_id"`
 	Registry     string `json:"registry,omitempty"`
@@ -77,8 +77,9 @@ func (e Entry) name(errs []error) []error {
 func (e *Entry) read(values map[string]json.RawMessage) (faults []error) {
 	fields := map[string]any{
 		"connection_id": &e.ConnectionID, "registry": &e.Registry, "account": &e.Account, "region": &e.Region,
-		"profile": &e.Profile, "role_arn": &e.RoleARN, "external_id": &e.ExternalID, "role_session_name": &e.RoleSessionName,
-		"fips": &e.FIPS, "dual_stack": &e.DualStack, "endpoint": &e.Endpoint, "partition_suffix": &e.PartitionSuffix,
+		"profile": &e.Profile, "role_arn": &e.RoleARN, "external_id": &e.ExternalID,
+		"role_session_name": &e.RoleSessionName, "fips": &e.FIPS, "dual_stack": &e.DualStack,
+		"endpoint": &e.Endpoint, "partition_suffix": &e.PartitionSuffix,
 	}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		field, known := fields[name]
@@ -125,14 +126,11 @@ func Of(connectionID, host string) (Target, error) {
 }
 
 func (e Entry) of(host ecr.Host) Target {
-	return Target{
-		ConnectionID: e.ConnectionID,
-		Registry:     host,
-		Source: ecr.Source{
-			Identity: e.Identity, Service: host.Service, Region: host.Region, Endpoint: e.Endpoint, Suffix: e.PartitionSuffix,
-			FIPS: host.FIPS || e.FIPS, DualStack: host.DualStack || e.DualStack,
-		},
-	}
+	return Target{e.ConnectionID, host, ecr.Source{
+		Identity: e.Identity, Service: host.Service, Region: host.Region,
+		Endpoint: e.Endpoint, Suffix: e.PartitionSuffix,
+		FIPS: host.FIPS || e.FIPS, DualStack: host.DualStack || e.DualStack,
+	}}
 }
 
 func (e Entry) target(hostOf func(string) string) (Target, []error) {
@@ -164,8 +162,7 @@ func (e Entry) check() (faults []error) {
 	fault(e.Account != "" && ecr.CheckAccount(e.Account) != nil, "account: %.40q is not 12 digits", e.Account)
 	fault(e.Region != "" && ecr.CheckRegion(e.Region) != nil, "region: %.40q is not one such as us-east-1", e.Region)
 	for _, field := range []struct{ name, value, form, want string }{
-		{"role_arn", e.RoleARN, `^arn:[a-z-]+:iam::\d{12}:role/[\w+=,.@/-]{1,512}$`, "arn:PARTITION:iam::ACCOUNT:role/NAME"},
-		{"external_id", e.ExternalID, `^[\w+=,.@:/-]{2,}$`, "2 to 1224 letters, digits and _+=,.@:/-"},
+		{"role_arn", e.RoleARN, roleARN, "arn:PARTITION:iam::ACCOUNT:role/NAME"},
 		{"role_session_name", e.RoleSessionName, `^[\w+=,.@-]{2,64}$`, "2 to 64 letters, digits and _+=,.@-"},
 		{"profile", e.Profile, `^[^\[\]\n\r]+$`, "the name of a profile"},
 		{"partition_suffix", e.PartitionSuffix, `^[a-z0-9-]+(\.[a-z0-9-]+)+$`, "a name such as amazonaws.com"},
@@ -174,14 +171,20 @@ func (e Entry) check() (faults []error) {
 		fault(field.value != "" && !regexp.MustCompile(field.form).MatchString(field.value),
 			"%s: %.80q is not %s", field.name, field.value, field.want)
 	}
-	fault(len(e.ExternalID) > 1224, "external_id is longer than 1224 characters") // more than a regexp counts
+	id := e.ExternalID // whose length is beyond the repeats of a regexp
+	fault(id != "" && (len(id) > 1224 || !regexp.MustCompile(externalID).MatchString(id)),
+		"external_id is not 2 to 1224 letters, digits and _+=,.@:/-")
 	fault(e.RoleARN == "" && e.ExternalID != "", "external_id has no effect without role_arn")
 	fault(e.RoleARN == "" && e.RoleSessionName != "", "role_session_name has no effect without role_arn")
 	return faults
 }
 
-// endpointURL is https, or http on loopback, for stand-ins.
-const endpointURL = `^(https://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])|http://(localhost|127(\.\d{1,3}){3}))(:\d{1,5})?/?$`
+const (
+	roleARN    = `^arn:[a-z-]+:iam::\d{12}:role/[\w+=,.@/-]{1,512}$`
+	externalID = `^[\w+=,.@:/-]{2,}$`
+	// endpointURL is https, or http on loopback, for stand-ins.
+	endpointURL = `^(https://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])|http://(localhost|127(\.\d{1,3}){3}))(:\d{1,5})?/?$`
+)
 
 // host returns the registry: the one of the entry, or that of account and region, where what is missing comes from the
 // connection's host.

@@ -2,6 +2,7 @@ package target_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"reflect"
 	"slices"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"ecr-refresh/steps/ecr"
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/target"
 )
@@ -31,7 +33,8 @@ func list(text string) string {
 		text = `[{"connection_id":"a",` + text + `}]`
 	}
 	return strings.NewReplacer("REGISTRY", `"registry":"123456789012.dkr.ecr.us-east-1.amazonaws.com"`,
-		"ACCOUNT", `"account":"123456789012"`, "NEWREGION", `"region":"xx-new-1"`, "SUFFIX", `"partition_suffix":"aws.example"`,
+		"ACCOUNT", `"account":"123456789012"`, "NEWREGION", `"region":"xx-new-1"`,
+		"SUFFIX", `"partition_suffix":"aws.example"`,
 		"ROLE", `"role_arn":"arn:aws:iam::123456789012:role/x/y"`).Replace(text)
 }
 
@@ -116,14 +119,14 @@ func TestSchemaAndProgramAgree(t *testing.T) {
 	for _, row := range lists {
 		_, err := parse(row.text, noHost)
 		kind, _ := failure.Describe(err)
-		switch {
-		case (err == nil) != (row.want == ""):
-			t.Errorf("%s: %v", row.name, err)
-		case err != nil && (!strings.Contains(err.Error(), row.want) || kind != target.BadList || !failure.IsPermanent(err)):
+		if row.want == "" {
+			must(t, err)
+		} else if !strings.Contains(fmt.Sprint(err), row.want) || kind != target.BadList || !failure.IsPermanent(err) {
 			t.Errorf("%s: kind %q: %v, want %q in it", row.name, kind, err, row.want)
 		}
 		var value any
-		if valid := json.Unmarshal([]byte(list(row.text)), &value) == nil && schema.Validate(value) == nil; valid != (row.want == "") {
+		valid := json.Unmarshal([]byte(list(row.text)), &value) == nil && schema.Validate(value) == nil
+		if valid != (row.want == "") {
 			t.Errorf("%s: valid for the schema: %v", row.name, valid)
 		}
 	}
@@ -132,22 +135,26 @@ func TestSchemaAndProgramAgree(t *testing.T) {
 // What no schema can say: what is in two entries, in two fields, or in the connection.
 func TestTargetsBeyondTheSchema(t *testing.T) {
 	t.Parallel()
-	for text, want := range map[string]string{
-		`[{"connection_id":"a",REGISTRY},{"connection_id":"b",REGISTRY},{"connection_id":"a",REGISTRY}]`: `targets[2].connection_id: "a" is in targets[0] too`,
-		`REGISTRY,"account":"210987654321"`: `targets[0].account: "210987654321" is not the account of registry`,
-		`REGISTRY,"region":"eu-west-1"`:     `targets[0].region: "eu-west-1" is not the region of registry`,
-		`"region":"us-east-1"`:              `targets[0].account is missing, and the host of connection "a" is not known`,
-		`ACCOUNT`:                           "targets[0].region is missing",
-		`"fips":true`:                       "targets[0].registry is missing",
-		`"registry":"123456789012.dkr.ecr.cn-north-1.amazonaws.com"`:      "is of region cn-north-1 in partition aws-cn, whose registries do not end in .amazonaws.com",
-		`ACCOUNT,"region":"us-iso-east-1","dual_stack":true`:              "targets[0].dual_stack: partition aws-iso has no dual-stack registries",
-		`"registry":"123456789012.dkr.ecr.xx-new-1.other.example",SUFFIX`: "does not end in aws.example",
-		`[{"connection_id":"a b","account":"1","region":"x"},{"connection_id":"c","role_arn":"y"}]`: `targets[0].connection_id: "a b" is not letters, ` +
-			`digits, '_', '.' and '-'; targets[0].account: "1" is not 12 digits; targets[0].region: "x" is not one such as us-east-1; ` +
-			`targets[1].role_arn: "y" is not arn:PARTITION:iam::ACCOUNT:role/NAME; targets[1].registry is missing`,
+	for _, row := range []struct{ text, want string }{
+		{`[{"connection_id":"a",REGISTRY},{"connection_id":"b",REGISTRY},{"connection_id":"a",REGISTRY}]`,
+			`targets[2].connection_id: "a" is in targets[0] too`},
+		{`REGISTRY,"account":"210987654321"`, `targets[0].account: "210987654321" is not the account of registry`},
+		{`REGISTRY,"region":"eu-west-1"`, `targets[0].region: "eu-west-1" is not the region of registry`},
+		{`"region":"us-east-1"`, `targets[0].account is missing, and the host of connection "a" is not known`},
+		{`ACCOUNT`, "targets[0].region is missing"},
+		{`"fips":true`, "targets[0].registry is missing"},
+		{`"registry":"123456789012.dkr.ecr.cn-north-1.amazonaws.com"`,
+			"is of region cn-north-1 in partition aws-cn, whose registries do not end in .amazonaws.com"},
+		{`ACCOUNT,"region":"us-iso-east-1","dual_stack":true`,
+			"targets[0].dual_stack: partition aws-iso has no dual-stack registries"},
+		{`"registry":"123456789012.dkr.ecr.xx-new-1.other.example",SUFFIX`, "does not end in aws.example"},
+		{`[{"connection_id":"a b","account":"1","region":"x"},{"connection_id":"c","role_arn":"y"}]`,
+			`targets[0].connection_id: "a b" is not letters, digits, '_', '.' and '-'; ` +
+				`targets[0].account: "1" is not 12 digits; targets[0].region: "x" is not one such as us-east-1; ` +
+				`targets[1].role_arn: "y" is not arn:PARTITION:iam::ACCOUNT:role/NAME; targets[1].registry is missing`},
 	} {
-		if _, err := parse(text, noHost); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v, want %q", text, err, want)
+		if _, err := parse(row.text, noHost); !strings.Contains(fmt.Sprint(err), row.want) {
+			t.Errorf("%s: %v, want %q", row.text, err, row.want)
 		}
 	}
 }
@@ -155,14 +162,16 @@ func TestTargetsBeyondTheSchema(t *testing.T) {
 // A field that cannot be read hides no fault of another, and is reported once.
 func TestListThatIsReadInPart(t *testing.T) {
 	t.Parallel()
-	entries, err := target.Parse(`[{"connection_id":7,"registry":null,"account":"1"},{"connection_id":"b","region":"x"}]`)
+	entries, err := target.Parse(`[{"connection_id":7,"registry":null,"account":"1"},
+		{"connection_id":"b","region":"x"}]`)
 	const unread = "targets[0].connection_id is not a string; targets[0].registry is not a string"
 	if err == nil || err.Error() != unread {
 		t.Errorf("%v, want %s", err, unread)
 	}
 	_, err = target.Resolve(entries, noHost)
-	if want := `targets[0].account: "1" is not 12 digits; targets[1].region: "x" is not`; err == nil || !strings.HasPrefix(err.Error(), want) {
-		t.Errorf("%v, want %s", err, want)
+	const rest = `targets[0].account: "1" is not 12 digits; targets[1].region: "x" is not`
+	if !strings.HasPrefix(fmt.Sprint(err), rest) {
+		t.Errorf("%v, want %s", err, rest)
 	}
 }
 
@@ -187,28 +196,32 @@ func TestConnectionsHost(t *testing.T) {
 func TestEntriesOfNoList(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
-		entry      target.Entry
-		host, says string
-		kind       failure.Kind
+		entry target.Entry
+		host  string
+		kind  failure.Kind
+		says  string
 	}{
-		{target.Entry{ConnectionID: "a", Account: "123456789012"}, "docker.io",
-			`region is missing, and connection "a" has host "docker.io", which is not a private ECR registry`, target.RegionMissing},
-		{target.Entry{ConnectionID: "a", Region: "us-east-1"}, "public.ecr.aws",
-			`account is missing, and connection "a" has host "public.ecr.aws", which is not a private ECR registry`, target.AccountMissing},
-		{target.Entry{ConnectionID: "a"}, "", `registry is missing, and the host of connection "a" is not known`, target.RegistryMissing},
+		{target.Entry{ConnectionID: "a", Account: "123456789012"}, "docker.io", target.RegionMissing,
+			`region is missing, and connection "a" has host "docker.io", which is not a private ECR registry`},
+		{target.Entry{ConnectionID: "a", Region: "us-east-1"}, "public.ecr.aws", target.AccountMissing,
+			`account is missing, and connection "a" has host "public.ecr.aws", which is not a private ECR registry`},
+		{target.Entry{ConnectionID: "a"}, "", target.RegistryMissing,
+			`registry is missing, and the host of connection "a" is not known`},
 	} {
 		_, err := target.Resolve([]target.Entry{row.entry}, func(string) string { return row.host })
 		kind, facts := failure.Describe(err)
-		if err == nil || err.Error() != row.says || kind != row.kind || facts.Object != "a" || !failure.IsPermanent(err) {
+		if fmt.Sprint(err) != row.says || kind != row.kind || facts.Object != "a" || !failure.IsPermanent(err) {
 			t.Errorf("%q %+v: %v", kind, facts, err)
 		}
 	}
-	if err := target.CheckConnectionID("a/b"); !failure.IsPermanent(err) || target.CheckConnectionID("docker_default.a-b") != nil {
+	must(t, target.CheckConnectionID("docker_default.a-b"))
+	if err := target.CheckConnectionID("a/b"); !failure.IsPermanent(err) {
 		t.Errorf("%v", err)
 	}
 	got, err := target.Of("a", "123456789012.dkr-ecr-fips.us-gov-west-1.on.aws")
 	must(t, err)
-	if s := got.Source; got.ConnectionID != "a" || s.Region != "us-gov-west-1" || s.Service != got.Registry.Service || !s.FIPS || !s.DualStack {
+	want := ecr.Source{Service: ecr.Private, Region: "us-gov-west-1", FIPS: true, DualStack: true}
+	if got.ConnectionID != "a" || got.Source != want {
 		t.Errorf("%+v", got)
 	}
 	if _, err := target.Of("a", "docker.io"); err == nil {

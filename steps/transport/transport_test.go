@@ -15,7 +15,7 @@ import (
 // A proxy that is reached over TLS by its address is verified by that address, the server behind it by its name.
 func TestProxyOverTLSByAddress(t *testing.T) {
 	t.Parallel()
-	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "it") }))
+	server := httptest.NewTLSServer(http.NotFoundHandler())
 	t.Cleanup(server.Close)
 	proxy := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		out, err := net.Dial("tcp", server.Listener.Addr().String())
