@@ -2,70 +2,37 @@ package steps_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"net"
-	"net/http"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"ecr-refresh/airflowclient"
 	"ecr-refresh/integration/sandbox"
 	"ecr-refresh/steps"
 	"ecr-refresh/steps/ecr"
+	"ecr-refresh/steps/secret"
+	"ecr-refresh/steps/target"
 )
 
-// asked is a transport that remembers which hosts were asked.
-type asked struct {
-	http.RoundTripper
-	mu     sync.Mutex
-	hosts  []string
-	refuse string // start of the hosts that do not answer
-}
-
-func (a *asked) RoundTrip(r *http.Request) (*http.Response, error) {
-	a.mu.Lock()
-	a.hosts = append(a.hosts, r.URL.Host)
-	a.mu.Unlock()
-	if a.refuse != "" && strings.HasPrefix(r.URL.Host, a.refuse) {
-		return nil, &net.DNSError{Err: "no such host", Name: r.URL.Host, IsNotFound: true}
-	}
-	return a.RoundTripper.RoundTrip(r)
-}
-
-func (a *asked) of(prefix string) (hosts []string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for _, h := range a.hosts {
-		if strings.HasPrefix(h, prefix) {
-			hosts = append(hosts, h)
-		}
-	}
-	slices.Sort(hosts)
-	return hosts
-}
-
-// many is step 1 over a targets list.
-func (f *fixture) many(t *testing.T, list string) (steps.ExtractECRToken, *asked) {
+// many is step 1 over a targets list. ECR knows no profile "stranger".
+func (f *fixture) many(t *testing.T, list string) steps.ExtractECRToken {
 	t.Helper()
-	targets, err := parse(list, noHost)
+	entries, err := target.Parse(list)
 	must(t, err)
-	a := &asked{RoundTripper: f.box.HTTPClient().Transport}
 	step := f.extract()
-	step.Targets = targets
-	step.ECR = ecr.New(func(_ context.Context, profile string) (aws.Config, error) {
-		c := f.box.ECR.Credentials()
-		if profile == "stranger" {
-			c.AccessKeyID = "AKIASTRANGER"
+	step.Targets, err = target.Resolve(entries, nil)
+	must(t, err)
+	step.ECR = func(ctx context.Context, source ecr.Source) (secret.Token, error) {
+		if source.Profile == "stranger" {
+			return secret.Token{}, errors.New("AWS answered UnrecognizedClientException")
 		}
-		return aws.Config{HTTPClient: &http.Client{Transport: a}, Credentials: credentials.StaticCredentialsProvider{Value: c}}, nil
-	})
-	return step, a
+		return f.ecr(ctx, source)
+	}
+	return step
 }
+
+const oneRegistry = `"registry":"123456789012.dkr.ecr.us-east-1.amazonaws.com"`
 
 // Three registries, one of which refuses: the others are published, its own connection keeps what it has, step 3 is red.
 func TestOneBrokenTargetStopsNoOther(t *testing.T) {
@@ -77,7 +44,7 @@ func TestOneBrokenTargetStopsNoOther(t *testing.T) {
 	} {
 		f.box.Airflow.SetConnection(sandbox.Connection{ID: id, Type: "docker", Host: host, Login: "AWS", Password: "old-" + id})
 	}
-	step, _ := f.many(t, `[{"connection_id":"one","account":"123456789012","region":"us-east-1"},
+	step := f.many(t, `[{"connection_id":"one","account":"123456789012","region":"us-east-1"},
 		{"connection_id":"two","account":"210987654321","region":"us-east-1"},
 		{"connection_id":"three","account":"123456789012","region":"eu-west-1","profile":"stranger"}]`)
 	doc, err := step.Run(t.Context())
@@ -110,7 +77,7 @@ func TestUpdateOfManyCallsAirflowSeldom(t *testing.T) {
 					entries = append(entries, fmt.Sprintf(`{"connection_id":%q,%s}`, id, oneRegistry))
 				}
 			}
-			step, _ := f.many(t, "["+strings.Join(entries, ",")+"]")
+			step := f.many(t, "["+strings.Join(entries, ",")+"]")
 			doc, err := step.Run(t.Context())
 			must(t, err)
 			two, err := f.update(doc).Run(t.Context())
@@ -145,7 +112,7 @@ func TestAConnectionDeletedMeanwhileSinksNoOther(t *testing.T) {
 		f.box.Airflow.SetConnection(sandbox.Connection{ID: id, Type: "docker", Host: f.box.RegistryHost(), Login: "AWS", Password: "old"})
 		entries = append(entries, fmt.Sprintf(`{"connection_id":%q,%s}`, id, oneRegistry))
 	}
-	step, _ := f.many(t, "["+strings.Join(entries, ",")+"]")
+	step := f.many(t, "["+strings.Join(entries, ",")+"]")
 	doc, err := step.Run(t.Context())
 	must(t, err)
 	up := f.update(doc)

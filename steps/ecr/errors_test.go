@@ -90,6 +90,7 @@ func TestAnswersThatAreNotOfAWS(t *testing.T) {
 	}{
 		{200, "<html>S3CRET</html>", ecr.NotAWS, false, "ECR answered 200 with something that is not AWS's JSON"},
 		{200, `{"a":"` + strings.Repeat("x", 1<<20) + `"}`, ecr.NotAWS, false, "ECR's answer is longer than 1 MiB"},
+		{300, "S3CRET", ecr.Redirect, true, "ECR answered 300, a redirect to"},
 		{302, "S3CRET", ecr.Redirect, true, `ECR answered 302, a redirect to "elsewhere.example.com"`},
 		{399, "S3CRET", ecr.Redirect, true, "ECR answered 399, a redirect to"},
 		{404, "S3CRET", ecr.NotAWS, false, "ECR answered 404 without an error code of AWS"},
