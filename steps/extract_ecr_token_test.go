@@ -45,7 +45,7 @@ func TestExtractChecksTheTokenAtItsRegistry(t *testing.T) {
 	f := newFixture(t)
 	f.box.Registry.Refuse(true)
 	_, err := f.extract(id).Run(t.Context())
-	wantError(t, err, "it answered 403: the credential is refused")
+	wantError(t, err, "it answered 403: login rejected")
 	if failure.IsPermanent(err) {
 		t.Error("a refusal may pass")
 	}

@@ -172,7 +172,7 @@ func (s TestDockerConnection) test(ctx context.Context, want xcom.Published, mad
 		return xcom.Tested{}, err
 	}
 	said, err := made.once(conn, func() (string, error) { return s.login(ctx, conn, want) })
-	if err != nil && (want.Published || !errors.Is(err, registry.ErrRefused)) {
+	if err != nil && (want.Published || !errors.Is(err, registry.ErrRejected)) {
 		return xcom.Tested{}, err
 	}
 	if err != nil {
@@ -232,7 +232,7 @@ func (s TestDockerConnection) checkConfig(ctx context.Context, login docker.Logi
 // login asks the Engine, as DockerHook does at the start of each task, or the registry where there is no Engine.
 func (s TestDockerConnection) login(ctx context.Context, conn DockerConnection, want xcom.Published) (string, error) {
 	if conn.Login == "" || conn.Password.Empty() {
-		return "", failure.Permanent("run the DAG without dry_run, and look for what hides the connection from tasks", "it has no login or no password: %w", registry.ErrRefused)
+		return "", failure.Permanent("run the DAG without dry_run, and look for what hides the connection from tasks", "it has no login or no password: %w", registry.ErrRejected)
 	}
 	if s.Engine == nil {
 		return "Accepted by the registry", s.Registry.Check(ctx, want.RegistryURL, conn.Login, conn.Password)

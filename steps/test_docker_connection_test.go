@@ -51,7 +51,7 @@ func TestTestRefusedLogin(t *testing.T) {
 	published := f.published(t, id)
 	f.box.ECR.ExpireTokens()
 	_, err := f.test(published).Run(t.Context())
-	wantError(t, err, "the registry answered the Engine 403: the credential is refused")
+	wantError(t, err, "the registry answered the Engine 403: login rejected")
 }
 
 func TestTestWithoutEngine(t *testing.T) {

@@ -75,7 +75,7 @@ func TestUpdateRefusesAForgedToken(t *testing.T) {
 	wantError(t, err, "it was altered")
 	doc.Tokens[0].Fingerprint = forged.Fingerprint()
 	_, err = f.update(doc).Run(t.Context())
-	wantError(t, err, "the credential is refused")
+	wantError(t, err, "login rejected")
 	if f.password(id) != old {
 		t.Error("a forged token was published")
 	}

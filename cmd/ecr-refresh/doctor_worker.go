@@ -9,7 +9,6 @@ import (
 
 	"ecr-refresh/steps/docker"
 	"ecr-refresh/steps/ecr"
-	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/registry"
 	"ecr-refresh/steps/secret"
 	"ecr-refresh/steps/target"
@@ -40,7 +39,7 @@ func (d *doctor) checkIdentity(ctx context.Context, source ecr.Source) (f findin
 	ctx, cancel := limited(ctx)
 	defer cancel()
 	if arn, err := ecr.WhoAmI(ctx, d.load, source); err != nil {
-		f.warn("aws identity", failure.Hint(err), "STS does not say who asks: %s", err)
+		f.warn("aws identity", hintOf(err), "STS does not say who asks: %s", err)
 	} else {
 		f.ok("aws identity", "%s", arn)
 	}

@@ -83,7 +83,7 @@ func engineLoginError(status string) error {
 	switch status {
 	case "400", "401", "403":
 		return failure.Transient("the connection's login or password is not good for this registry: run the DAG again from extract_ecr_token",
-			"the registry answered the Engine %s: %w", status, ecrregistry.ErrRefused)
+			"the registry answered the Engine %s: %w", status, ecrregistry.ErrRejected)
 	}
 	return failure.Transient(hintAgain, "the registry answered the Engine %s", status)
 }

@@ -4,106 +4,93 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"regexp"
+	"strconv"
 	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/service/ecrpublic"
-	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
 
 	"ecr-refresh/steps/failure"
+	"ecr-refresh/steps/transport"
 )
 
-// credentialsError tells of a source that gave none without being asked over the network. What a credential_process printed
-// is kept out of the log: it may be the credentials.
-func credentialsError(cause string) error {
-	var hint failure.Kind = hintCredentials
+// Kinds of failure of a source of credentials.
+const (
+	NoCredentials     failure.Kind = "no aws credentials"
+	ProcessFailed     failure.Kind = "credential_process failed"
+	ContainerEndpoint failure.Kind = "no credentials of a container role" // ECS task role or EKS Pod Identity
+	NoInstanceRole    failure.Kind = "no instance role"
+	HopLimit          failure.Kind = "instance metadata hop limit"
+)
+
+// credentialsError classifies the error of a source that was not called, or that answered without credentials. What a
+// credential_process printed is kept out of the log: it may be the credentials.
+func credentialsError(cause string) (failure.Kind, string) {
+	const get = "get AWS credentials: "
 	switch {
 	case strings.Contains(cause, "process provider error: "):
-		cause = "credential_process failed: run it by hand"
+		return ProcessFailed, get + "credential_process failed"
+	case strings.Contains(cause, "validate credentials, "):
+		return NotAWS, get + "STS answered without any"
 	case strings.Contains(cause, "SSO"):
-		hint = hintSSO
+		return SSOLogin, get + failure.Said(cause)
 	}
-	return failure.Permanent(hint, "get AWS credentials: %s", failure.Said(cause))
+	return NoCredentials, get + failure.Said(cause)
 }
 
-// containerEndpoint gives a container its role: ECS's task role, or EKS's Pod Identity (AWS_CONTAINER_CREDENTIALS_FULL_URI).
+// containerEndpoint (AWS_CONTAINER_CREDENTIALS_FULL_URI) serves ECS's task role or EKS's Pod Identity.
 const containerEndpoint = "the container's credential endpoint"
 
-// ofContainer tells whether that endpoint was asked. The SDK has an exported type neither for its call nor for its answer.
+// ofContainer reports whether that endpoint was called. The SDK exports a type neither for its call nor for its answer.
 func ofContainer(err error) bool {
-	return strings.Contains(err.Error(), "get credentials: ") && strings.Contains(err.Error(), "failed to load credentials, ")
+	_, cause, _ := strings.Cut(err.Error(), "get credentials: ")
+	return strings.Contains(cause, "failed to load credentials, ")
 }
 
-// containerError sorts that endpoint's answer. One without a code is some server's body, and not repeated.
-func containerError(api smithy.APIError) error {
-	said := ""
-	var status interface{ HTTPStatusCode() int }
-	if errors.As(error(api), &status) {
-		said = fmt.Sprintf(" %d", status.HTTPStatusCode())
-	}
-	if api.ErrorCode() != "" {
-		said += " " + coded(api)
-	}
-	if status == nil || status.HTTPStatusCode() >= 500 || status.HTTPStatusCode() == http.StatusTooManyRequests {
-		return failure.Transient(hintAgain, "%s answered%s", containerEndpoint, said)
-	}
-	return failure.Permanent("look at the pod's Pod Identity association (EKS) or the task's role (ECS), and whom that role trusts",
-		"%s answered%s", containerEndpoint, said)
+type containerAnswer interface {
+	smithy.APIError
+	HTTPStatusCode() int
 }
 
-// hasIMDS tells whether the credential chain ran to its end, the instance metadata service, in vain.
-func hasIMDS(err error) bool {
-	var call *smithy.OperationError
-	for ; errors.As(err, &call); err = call.Err {
-		if call.Service() == "ec2imds" {
-			return true
-		}
+// containerError classifies that endpoint's answer. One without a code is some server's body, and not repeated.
+func containerError(answer containerAnswer) (failure.Kind, string) {
+	status := answer.HTTPStatusCode()
+	message := containerEndpoint + " answered " + strconv.Itoa(status)
+	if answer.ErrorCode() != "" {
+		message += " " + coded(answer)
 	}
-	return false
+	if transport.MayPass(status) {
+		return Unavailable, message
+	}
+	return ContainerEndpoint, message
 }
 
-// metadataSaid is how the SDK reports an answer. (Its error for 401 hides what it wraps.)
-const metadataSaid = `StatusCode: (\d{3}), request to EC2 IMDS failed`
+// metadataService is the SDK's name of the instance metadata service, the last source of the credential chain.
+const metadataService = "ec2imds"
 
-// metadataError tells why the last of the chain gave no credentials, by what the instance metadata service answered.
+// metadataAnswer is how the SDK reports an answer of it. (Its error for 401 hides what it wraps.)
+const metadataAnswer = `StatusCode: (\d{3}), request to EC2 IMDS failed`
+
+// metadataError classifies why the instance metadata service returned no credentials. Its session token travels no
+// further than the hop limit: with a limit of 1, it reaches no container.
 // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html#instance-metadata-returns
-func metadataError(err error) error {
+func metadataError(err error) (failure.Kind, string) {
 	const none = "no AWS credentials found in the environment or the AWS files, and "
-	m := regexp.MustCompile(metadataSaid).FindStringSubmatch(err.Error())
+	status := 0
+	if m := regexp.MustCompile(metadataAnswer).FindStringSubmatch(err.Error()); m != nil {
+		status, _ = strconv.Atoi(m[1])
+	}
 	switch {
-	case m == nil && errors.Is(err, context.DeadlineExceeded):
-		return failure.Permanent(hintHop, none+"the instance's metadata service does not answer in time")
-	case m == nil:
-		return failure.Permanent(hintCredentials, none+"no instance metadata service answers")
-	case m[1] == "401":
-		return failure.Permanent(hintHop, none+"the instance's metadata service answers, but its session token does not arrive")
-	case m[1] == "404":
-		return failure.Permanent("attach a role to the instance, or set AWS_PROFILE or AWS_ACCESS_KEY_ID", none+"this instance has no role")
+	case status == 0 && errors.Is(err, context.DeadlineExceeded):
+		return HopLimit, none + "the instance metadata service does not answer in time"
+	case status == 0:
+		return NoCredentials, none + "no instance metadata service answers"
+	case status == 401:
+		return HopLimit, none + "the instance metadata service answers, but its session token does not arrive"
+	case status == 404:
+		return NoInstanceRole, none + "this instance has no role"
+	case transport.MayPass(status):
+		return Unavailable, fmt.Sprintf(none+"the instance metadata service answered %d", status)
 	}
-	if m[1] == "429" || m[1] >= "500" {
-		return failure.Transient(hintAgain, none+"the instance's metadata service answers %s", m[1])
-	}
-	return failure.Permanent(hintCredentials, none+"the instance's metadata service answers %s", m[1])
-}
-
-// hintRight names what the identity must be allowed: by the innermost call, since a role is assumed within ECR's.
-func hintRight(err error) (hint failure.Kind) {
-	hint = "allow ecr:GetAuthorizationToken on resource * to this identity"
-	var call *smithy.OperationError
-	for ; errors.As(err, &call); err = call.Err {
-		switch call.Service() {
-		case ecrpublic.ServiceID:
-			hint = "allow ecr-public:GetAuthorizationToken and sts:GetServiceBearerToken on resource * to this identity"
-		case sts.ServiceID:
-			hint = "allow sts:AssumeRole on the role to this identity, and this identity in the role's trust policy; look at external_id"
-			if call.Operation() == "AssumeRoleWithWebIdentity" {
-				hint = "let the role's trust policy take the token's issuer, audience and subject (AWS_ROLE_ARN, AWS_WEB_IDENTITY_TOKEN_FILE)"
-			}
-		case "SSO", "SSO OIDC":
-			hint = hintSSO
-		}
-	}
-	return hint
+	return NoCredentials, fmt.Sprintf(none+"the instance metadata service answered %d", status)
 }

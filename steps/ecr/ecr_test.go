@@ -2,216 +2,263 @@ package ecr_test
 
 import (
 	"context"
-	"crypto/sha1" // #nosec G505 -- names a file of AWS's
-	"fmt"
+	"encoding/base64"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials/ec2rolecreds"
-	"github.com/aws/aws-sdk-go-v2/credentials/endpointcreds"
-	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
+	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"ecr-refresh/integration/sandbox"
 	"ecr-refresh/steps/ecr"
 	"ecr-refresh/steps/failure"
-	"ecr-refresh/steps/trust"
+	"ecr-refresh/steps/target"
 )
 
-// What the instance's metadata service answers tells no service, no role and a hop limit that is too low apart.
-func TestECRTellsWhyThereAreNoCredentials(t *testing.T) {
-	t.Parallel()
-	const hangs = -1
-	for _, row := range []struct {
-		put, get   int
-		says, hint string
-	}{
-		{405, 401, "its session token does not arrive", "hop limit to 2"},
-		{403, 403, "answers 403", "AWS_PROFILE"},
-		{200, 404, "this instance has no role", "attach a role"},
-		{200, 503, "answers 503", "run it again"},
-		{hangs, 401, "does not answer in time", "hop limit to 2"},
-		{0, 0, "no instance metadata service answers", "AWS_PROFILE"},
-	} {
-		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.Method == "PUT" && row.put == hangs {
-				<-r.Context().Done()
-				return
-			}
-			w.Header().Set("X-Aws-Ec2-Metadata-Token-Ttl-Seconds", "21600")
-			w.WriteHeader(map[string]int{"PUT": row.put, "GET": row.get}[r.Method])
-			_, _ = io.WriteString(w, "t")
-		}))
-		defer server.Close()
-		if row.put == 0 {
-			server.Close()
-		}
-		metadata := imds.Options{Endpoint: server.URL}
-		if row.put != hangs { // else the SDK tries again for 5 s
-			metadata.Retryer = aws.NopRetryer{}
-		}
-		ecr := ecr.New(func(context.Context, string) (aws.Config, error) {
-			return aws.Config{Retryer: once, Credentials: ec2rolecreds.New(func(o *ec2rolecreds.Options) {
-				o.Client = imds.New(metadata)
-			})}, nil
-		})
-		_, err := ecr(t.Context(), ecr.Source{Service: ecr.Private, Region: region})
-		wantError(t, err, row.says)
-		if failure.IsPermanent(err) != (row.get < 500) {
-			t.Errorf("%v: permanent %v", err, failure.IsPermanent(err))
-		}
-		wantHint(t, err, row.hint)
+const (
+	region = "us-east-1"
+	role   = "arn:aws:iam::123456789012:role/pull"
+)
+
+var (
+	source  = ecr.Source{Service: ecr.Private, Region: region}
+	discard = slog.New(slog.DiscardHandler)
+	anyone  = credentials.NewStaticCredentialsProvider("AKIAIOSFODNN7EXAMPLE", "none", "")
+)
+
+// never lets the AWS SDK repeat no call.
+func never() aws.Retryer { return aws.NopRetryer{} }
+
+func newSandbox(t *testing.T) *sandbox.Sandbox {
+	t.Helper()
+	box, err := sandbox.Start(sandbox.Options{})
+	must(t, err)
+	t.Cleanup(func() { box.Close() })
+	return box
+}
+
+func settings(box *sandbox.Sandbox, rt http.RoundTripper) ecr.Config {
+	return func(context.Context, string) (aws.Config, error) {
+		return aws.Config{HTTPClient: &http.Client{Transport: rt}, Retryer: never,
+			Credentials: credentials.StaticCredentialsProvider{Value: box.ECR.Credentials()}}, nil
 	}
 }
 
-// ECS and EKS give a container its role at an address of its own. What answers there in words of its own is not repeated.
-func TestECRTellsWhatAContainersEndpointAnswers(t *testing.T) {
+// asked is a transport that records the hosts that are called.
+type asked struct {
+	http.RoundTripper
+	mu    sync.Mutex
+	hosts []string
+}
+
+func (a *asked) RoundTrip(r *http.Request) (*http.Response, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.hosts = append(a.hosts, r.URL.Host)
+	return a.RoundTripper.RoundTrip(r)
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func wantFailure(t *testing.T, err error, kind failure.Kind, permanent bool, says string) {
+	t.Helper()
+	if err == nil {
+		t.Errorf("no error, want %q", kind)
+		return
+	}
+	got, _ := failure.Describe(err)
+	if got != kind || failure.IsPermanent(err) != permanent || !strings.Contains(err.Error(), says) {
+		t.Errorf("%q (%q), want %q, permanent %v, that says %q", err, got, kind, permanent, says)
+	}
+	if strings.Contains(err.Error(), "S3CRET") || strings.HasSuffix(err.Error(), ": ") {
+		t.Errorf("%q", err)
+	}
+}
+
+func TestToken(t *testing.T) {
 	t.Parallel()
-	for _, row := range []struct {
-		status             int
-		kind, answer       string
-		says, hint, hidden string
-		permanent          bool
-	}{
-		{403, "text/plain", "S3CRET", "credential endpoint answered 403", "Pod Identity association", "S3CRET", true},
-		{400, "application/json", `{"code":"AccessDeniedException","message":"no"}`, "answered 400 AccessDeniedException: no", "Pod Identity association", "", true},
-		{500, "text/plain", "S3CRET", "credential endpoint answered 500", "run it again", "S3CRET", false},
-		{0, "", "", "reach the container's credential endpoint: dial tcp", "NO_PROXY", "ECR", false},
+	box := newSandbox(t)
+	for _, service := range []string{ecr.Private, ecr.Public} {
+		get := ecr.New(settings(box, box.HTTPClient().Transport))
+		token, err := get(t.Context(), ecr.Source{Service: service, Region: region})
+		must(t, err)
+		issued := box.ECR.LastToken()
+		late := issued.ExpiresAt.Sub(token.ExpiresAt)
+		if token.Username != "AWS" || token.Password.Reveal() != issued.Password || late < 0 || late > time.Second {
+			t.Errorf("%s: %+v, want %+v", service, token, issued)
+		}
+	}
+	arn, err := ecr.WhoAmI(t.Context(), settings(box, box.HTTPClient().Transport), source)
+	if err != nil || arn != "arn:aws:iam::123456789012:user/ecr-refresh" {
+		t.Errorf("%q, %v", arn, err)
+	}
+}
+
+func TestTokensThatCannotBeUsed(t *testing.T) {
+	t.Parallel()
+	token := func(login string) string {
+		encoded := base64.StdEncoding.EncodeToString([]byte(login))
+		return `{"authorizationToken":"` + encoded + `","expiresAt":4000000000}`
+	}
+	longest := "AWS:" + strings.Repeat("p", 8<<10)
+	for data, says := range map[string]string{
+		``:                                    "does not hold exactly one",
+		token("AWS:p") + "," + token("AWS:p"): "does not hold exactly one",
+		`{"authorizationToken":"*","expiresAt":4000000000}`: "not base64",
+		token("somebody:p"):                 `its user is "somebody", not "AWS"`,
+		token("AWS"):                        "0 characters",
+		token(longest + "p"):                "8193 characters",
+		token("AWS:p p"):                    "holds blanks",
+		token("AWS:p\x7f"):                  "beyond ASCII",
+		`{"authorizationToken":"QVdTOnA="}`: "no expiry",
+		token(longest):                      "",
+		token("AWS:!:~"):                    "",
 	} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", row.kind)
-			w.WriteHeader(row.status)
-			_, _ = io.WriteString(w, row.answer)
+			w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+			_, _ = io.WriteString(w, `{"authorizationData":[`+data+`]}`)
 		}))
-		defer server.Close()
-		if row.status == 0 {
-			server.Close()
-		}
-		ecr := ecr.New(func(context.Context, string) (aws.Config, error) {
-			return aws.Config{Retryer: once, Credentials: endpointcreds.New(server.URL, func(o *endpointcreds.Options) { o.Retryer = aws.NopRetryer{} })}, nil
-		})
-		_, err := ecr(t.Context(), ecr.Source{Service: ecr.Private, Region: region})
-		wantError(t, err, row.says)
-		wantHint(t, err, row.hint)
-		if failure.IsPermanent(err) != row.permanent || row.hidden != "" && strings.Contains(err.Error(), row.hidden) {
-			t.Errorf("permanent %v: %q", failure.IsPermanent(err), err)
+		t.Cleanup(server.Close)
+		at := source
+		at.Endpoint = server.URL
+		_, err := tokenBy(anyone)(t.Context(), at)
+		if says == "" {
+			must(t, err)
+		} else {
+			wantFailure(t, err, ecr.NotAWS, false, "ECR's token cannot be used: ")
+			wantFailure(t, err, ecr.NotAWS, false, says)
 		}
 	}
 }
 
-// A throttled call, a clock and a key are different troubles.
-func TestECRTellsThrottlingClockAndServiceApart(t *testing.T) {
+// A profile is loaded once, whatever number of regions need it; one that fails is tried again.
+func TestProfilesAreLoadedOnce(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t)
-	for _, row := range []struct{ code, message, hint string }{
-		{"ThrottlingException", "Rate exceeded", "20 calls a second"},
-		{"TooManyRequestsException", "Too many requests", "20 calls a second"},
-		{"InvalidSignatureException", "Signature expired: 20261123T175503Z is now earlier than 20261123T181003Z", "set this machine's clock"},
-		{"InvalidSignatureException", "Signature not yet current: 20261123T175503Z is still later than 20261123T174003Z", "set this machine's clock"},
-		{"InvalidSignatureException", "The request signature we calculated does not match", "look at the access key"},
-		{"AccessDeniedException", "not authorized", "allow ecr:GetAuthorizationToken"},
-		{"ServerException", "internal", "wait and run it again"},
-	} {
-		f.box.ECR.Clear()
-		f.box.ECR.Inject(sandbox.Fault{Status: 400, Header: http.Header{"Content-Type": {"application/x-amz-json-1.1"}},
-			Body: `{"__type":"` + row.code + `","message":"` + row.message + `"}`})
-		_, err := f.ecr(t.Context(), ecr.Source{Service: ecr.Private, Region: region})
-		wantError(t, err, row.code)
-		wantHint(t, err, row.hint)
+	box := newSandbox(t)
+	var loads []string
+	get := ecr.New(func(ctx context.Context, profile string) (aws.Config, error) {
+		loads = append(loads, profile)
+		if len(loads) == 1 {
+			return aws.Config{}, errors.New("not yet")
+		}
+		return settings(box, box.HTTPClient().Transport)(ctx, profile)
+	})
+	west, other := source, source
+	west.Region, other.Profile = "eu-west-1", "other"
+	for i, at := range []ecr.Source{source, source, west, other} {
+		if _, err := get(t.Context(), at); (err != nil) != (i == 0) {
+			t.Errorf("%d: %v", i, err)
+		}
+	}
+	if !slices.Equal(loads, []string{"", "", "other"}) {
+		t.Errorf("loaded %q", loads)
 	}
 }
 
-// What is wrong with a source of credentials tells what to do, and that no retry helps.
-func TestECRTellsSourcesOfCredentialsApart(t *testing.T) { // not parallel: the sources are named in the environment
-	xml := func(code string) string {
-		return "<ErrorResponse><Error><Code>" + code + "</Code></Error></ErrorResponse>"
-	}
-	json := func(code string) string { return `{"code":"` + code + `"}` }
-	for _, row := range []struct {
-		name, source string
-		status       int
-		answer       string
-		says, hint   string
-	}{
-		{"SSO session", "sso", 401, json("UnauthorizedException"), "UnauthorizedException", "aws sso login"},
-		{"SSO role", "sso", 403, json("ForbiddenException"), "ForbiddenException", "aws sso login"},
-		{"SSO refresh", "session", 400, json("InvalidGrantException"), "InvalidGrantException", "aws sso login"},
-		{"SSO expired", "expired", 0, "", "has expired or is invalid", "aws sso login"},
-		{"SSO never", "never", 0, "", "get AWS credentials: failed to refresh", "aws sso login"},
-		{"process", "process", 0, "", "credential_process failed: run it by hand", "AWS_PROFILE"},
-		{"file of a token", "processing", 0, "", "unable to read file at /", "AWS_PROFILE"},
-		{"token of no provider", "web", 400, xml("InvalidIdentityToken"), "InvalidIdentityToken", "trust policy take"},
-		{"token refused", "web", 403, xml("IDPRejectedClaim"), "IDPRejectedClaim", "trust policy take"},
-		{"role refused", "web", 403, xml("AccessDenied"), "AccessDenied", "trust policy take"},
+// Each form of a target leads to the endpoint that the SDK knows for it.
+func TestEndpoints(t *testing.T) {
+	t.Parallel()
+	const newSuffix = `,"partition_suffix":"a.example"`
+	for _, row := range []struct{ registry, more, want string }{
+		{"123456789012.dkr.ecr.us-east-1.amazonaws.com", "", "api.ecr.us-east-1.amazonaws.com"},
+		{"123456789012.dkr.ecr-fips.us-east-1.amazonaws.com", "", "api.ecr-fips.us-east-1.amazonaws.com"},
+		{"123456789012.dkr-ecr.us-east-1.on.aws", "", "ecr.us-east-1.api.aws"},
+		{"123456789012.dkr-ecr-fips.us-east-1.on.aws", "", "ecr-fips.us-east-1.api.aws"},
+		{"123456789012.dkr-ecr-fips.us-gov-west-1.on.aws", "", "ecr-fips.us-gov-west-1.api.aws"},
+		{"123456789012.dkr.ecr.us-gov-west-1.amazonaws.com", "", "api.ecr.us-gov-west-1.amazonaws.com"},
+		{"123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn", "", "api.ecr.cn-north-1.amazonaws.com.cn"},
+		{"123456789012.dkr-ecr.cn-north-1.on.amazonwebservices.com.cn", "",
+			"ecr.cn-north-1.api.amazonwebservices.com.cn"},
+		{"123456789012.dkr.ecr.eusc-de-east-1.amazonaws.eu", "", "api.ecr.eusc-de-east-1.amazonaws.eu"},
+		{"123456789012.dkr.ecr.us-iso-east-1.c2s.ic.gov", "", "api.ecr.us-iso-east-1.c2s.ic.gov"},
+		{"123456789012.dkr.ecr.us-isob-east-1.sc2s.sgov.gov", "", "api.ecr.us-isob-east-1.sc2s.sgov.gov"},
+		{"123456789012.dkr.ecr.eu-isoe-west-1.cloud.adc-e.uk", "", "api.ecr.eu-isoe-west-1.cloud.adc-e.uk"},
+		{"123456789012.dkr.ecr.us-isof-south-1.csp.hci.ic.gov", "", "api.ecr.us-isof-south-1.csp.hci.ic.gov"},
+		{"123456789012.dkr.ecr.us-east-1.amazonaws.com", `,"fips":true`, "api.ecr-fips.us-east-1.amazonaws.com"},
+		{"123456789012.dkr.ecr.us-east-1.amazonaws.com", `,"dual_stack":true`, "ecr.us-east-1.api.aws"},
+		{"123456789012.dkr.ecr.us-east-1.amazonaws.com", `,"endpoint":"https://10.0.0.1","fips":true`, "10.0.0.1"},
+		{"123456789012.dkr.ecr.xx-new-1.a.example", newSuffix, "api.ecr.xx-new-1.a.example"},
+		{"123456789012.dkr.ecr.xx-new-1.a.example", newSuffix + `,"fips":true`, "api.ecr-fips.xx-new-1.a.example"},
+		{"123456789012.dkr.ecr-fips.xx-new-1.a.example", newSuffix, "api.ecr-fips.xx-new-1.a.example"},
+		{"public.ecr.aws", "", "api.ecr-public.us-east-1.amazonaws.com"},
+		{"ecr-public.aws.com", "", "ecr-public.us-east-1.api.aws"},
 	} {
-		t.Run(row.name, func(t *testing.T) {
-			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-				w.WriteHeader(row.status)
-				_, _ = io.WriteString(w, row.answer)
-			}))
-			defer server.Close()
-			if row.status == 0 {
-				server.Close()
-			}
-			credentialsFrom(t, row.source, server.URL)
-			ecr := ecr.New(ecr.DefaultConfig(noRoots(t), slog.New(slog.DiscardHandler)))
-			_, err := ecr(t.Context(), ecr.Source{Service: ecr.Private, Region: region})
-			wantError(t, err, row.says)
-			wantHint(t, err, row.hint)
-			if !failure.IsPermanent(err) || strings.HasSuffix(err.Error(), ": ") || strings.Contains(err.Error(), "S3CRET") {
-				t.Errorf("permanent %v: %q", failure.IsPermanent(err), err)
-			}
-		})
+		at := sourceOf(t, `"registry":"`+row.registry+`"`+row.more)
+		got, err := at.EndpointURL(t.Context(), aws.Config{})
+		if err != nil || got != "https://"+row.want {
+			t.Errorf("%s%s: %s, %v, want %s", row.registry, row.more, got, err, row.want)
+		}
+	}
+	given := aws.Config{BaseEndpoint: aws.String("https://vpce.example.com")} // AWS_ENDPOINT_URL
+	at := ecr.Source{Service: ecr.Public, Region: region, FIPS: true, DualStack: true}
+	got, err := at.EndpointURL(t.Context(), given)
+	if err != nil || got != "https://vpce.example.com" {
+		t.Errorf("%s, %v", got, err)
 	}
 }
 
-// once lets AWS's SDK try no call again.
-func once() aws.Retryer { return aws.NopRetryer{} }
-
-// credentialsFrom makes AWS's SDK ask a source at url.
-func credentialsFrom(t *testing.T, source, url string) {
+func sourceOf(t *testing.T, entry string) ecr.Source {
 	t.Helper()
-	home := t.TempDir()
-	for name, text := range map[string]string{
-		"HOME": home, "AWS_CONFIG_FILE": filepath.Join(home, "config"), "AWS_SHARED_CREDENTIALS_FILE": filepath.Join(home, "none"),
-		"AWS_MAX_ATTEMPTS": "1", "AWS_ENDPOINT_URL_STS": url, "AWS_ENDPOINT_URL_SSO": url, "AWS_ENDPOINT_URL_SSO_OIDC": url,
-	} {
-		t.Setenv(name, text)
-	}
-	switch source {
-	case "sso", "session", "expired", "never", "process":
-		t.Setenv("AWS_PROFILE", source)
-	case "processing":
-		t.Setenv("AWS_ROLE_ARN", "arn:aws:iam::"+account+":role/pull")
-		t.Setenv("AWS_WEB_IDENTITY_TOKEN_FILE", filepath.Join(home, "processing", "token"))
-	case "web":
-		t.Setenv("AWS_ROLE_ARN", "arn:aws:iam::"+account+":role/pull")
-		t.Setenv("AWS_WEB_IDENTITY_TOKEN_FILE", filepath.Join(home, "config"))
-	}
-	profile := func(name string) string {
-		return "[profile " + name + "]\nsso_region = us-east-1\nsso_account_id = " + account + "\nsso_role_name = pull\nsso_start_url = " + name + "\n"
-	}
-	must(t, os.WriteFile(filepath.Join(home, "config"), []byte(profile("sso")+profile("expired")+profile("never")+
-		"[profile process]\ncredential_process = echo S3CRET\n"+
-		"[profile session]\nsso_session = session\nsso_account_id = "+account+"\nsso_role_name = pull\n"+
-		"[sso-session session]\nsso_region = us-east-1\nsso_start_url = session\n"), 0o600))
-	cache := filepath.Join(home, ".aws", "sso", "cache")
-	must(t, os.MkdirAll(cache, 0o700))
-	for name, expires := range map[string]string{"sso": "2100-01-01T00:00:00Z", "session": "2000-01-01T00:00:00Z", "expired": "2000-01-01T00:00:00Z"} {
-		must(t, os.WriteFile(filepath.Join(cache, fmt.Sprintf("%x.json", sha1.Sum([]byte(name)))), // #nosec G401 -- as AWS names it
-			[]byte(`{"accessToken":"t","refreshToken":"t","clientId":"c","clientSecret":"s","expiresAt":"`+expires+`","registrationExpiresAt":"2100-01-01T00:00:00Z"}`), 0o600))
-	}
-}
-
-func noRoots(t *testing.T) *trust.Roots {
-	t.Helper()
-	roots, err := trust.New(nil, nil)
+	entries, err := target.Parse(`[{"connection_id":"a",` + entry + `}]`)
 	must(t, err)
-	return roots
+	targets, err := target.Resolve(entries, nil)
+	must(t, err)
+	return targets[0].Source
+}
+
+// A role is assumed at the STS of its own region, with all that its trust policy may require.
+func TestRoles(t *testing.T) {
+	t.Parallel()
+	box := newSandbox(t)
+	const as = `,"role_arn":"` + role + `"`
+	for _, row := range []struct{ entry, sts, session, externalID string }{
+		{`"account":"210987654321","region":"eu-west-1"` + as, "sts.eu-west-1.amazonaws.com", "ecr-refresh", ""},
+		{`"account":"210987654321","region":"xx-new-1","partition_suffix":"aws.example"` + as,
+			"sts.xx-new-1.aws.example", "ecr-refresh", ""},
+		{`"account":"210987654321","region":"eu-west-2","external_id":"the-id","role_session_name":"airflow"` + as,
+			"sts.eu-west-2.amazonaws.com", "airflow", "the-id"},
+	} {
+		box.STS.SetExternalID(row.externalID)
+		rt := &asked{RoundTripper: box.HTTPClient().Transport}
+		at := sourceOf(t, row.entry)
+		_, err := ecr.New(settings(box, rt))(t.Context(), at)
+		must(t, err)
+		if len(rt.hosts) != 2 || rt.hosts[0] != row.sts {
+			t.Errorf("called %q, want %s", rt.hosts, row.sts)
+		}
+		assumed := box.STS.Assumed()
+		got := assumed[len(assumed)-1]
+		got.AccessKeyID = ""
+		want := sandbox.AssumedRole{
+			Region: at.Region, RoleARN: role, SessionName: row.session, ExternalID: row.externalID,
+		}
+		if got != want {
+			t.Errorf("assumed %+v, want %+v", got, want)
+		}
+	}
+}
+
+// An answer of STS without credentials is an error; the SDK's module credentials panicked before v1.20.12.
+func TestRoleWithoutCredentials(t *testing.T) {
+	t.Parallel()
+	box := newSandbox(t)
+	box.STS.Inject(sandbox.Fault{Status: 200, Header: http.Header{"Content-Type": {"text/xml"}},
+		Body: `<AssumeRoleResponse><AssumeRoleResult/></AssumeRoleResponse>`})
+	at := source
+	at.RoleARN = role
+	_, err := ecr.New(settings(box, box.HTTPClient().Transport))(t.Context(), at)
+	wantFailure(t, err, ecr.NotAWS, false, "get AWS credentials: STS answered without any")
 }

@@ -2,74 +2,112 @@ package ecr
 
 import (
 	"context"
-	"ecr-refresh/steps/failure"
-	"ecr-refresh/steps/transport"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net"
 	"net/http"
 	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/service/ecrpublic"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	"github.com/aws/smithy-go"
+	"ecr-refresh/steps/failure"
+	"ecr-refresh/steps/transport"
 )
 
-// ecrError sorts an error of the AWS SDK, of the service that peer names: whether a retry may help, and what to do next.
-// Codes: https://docs.aws.amazon.com/AmazonECR/latest/APIReference/CommonErrors.html
-func ecrError(peer string, err error) error {
-	var sorted *failure.Error
-	if errors.As(err, &sorted) {
+// Kinds of failure of a call to AWS. Facts: Service was called, and Want is the permission that the identity lacks.
+const (
+	AccessDenied         failure.Kind = "aws access denied"
+	RoleDenied           failure.Kind = "aws role denied"         // sts:AssumeRole
+	WebIdentityDenied    failure.Kind = "aws web identity denied" // sts:AssumeRoleWithWebIdentity
+	SSOLogin             failure.Kind = "aws sso login needed"
+	BadKeys              failure.Kind = "aws keys rejected"
+	SessionExpired       failure.Kind = "aws session expired"
+	ClockSkew            failure.Kind = "aws signature out of time"
+	WrongAccountOrRegion failure.Kind = "aws account or region rejected"
+	Throttled            failure.Kind = "aws throttled"
+	Unavailable          failure.Kind = "aws unavailable"
+	Redirect             failure.Kind = "aws redirect"
+	NotAWS               failure.Kind = "not aws" // something else answered
+	BadConfig            failure.Kind = "aws configuration"
+)
+
+// unknownCode is the SDK's word for an answer without an error code, and for one without a message.
+const unknownCode = "UnknownError"
+
+// classify returns an error of the AWS SDK as one of a kind, which reports whether a retry may help.
+func classify(err error) error {
+	if errors.As(err, new(*failure.Error)) {
 		return err
 	}
+	service, operation := innermost(err)
+	kind, message := describe(service, err)
+	facts := failure.Facts{Service: service}
+	switch kind {
+	case "":
+		return failure.Network(service, err)
+	case AccessDenied:
+		kind, facts.Want = denied(service, operation)
+	}
+	return &failure.Error{Kind: kind, Facts: facts, Err: errors.New(message),
+		Transient: kind == Throttled || kind == Unavailable || kind == NotAWS}
+}
+
+// describe returns the kind of an error and its message, or "" where the service sent no answer.
+func describe(service string, err error) (failure.Kind, string) {
 	var api smithy.APIError
+	var container containerAnswer
 	var answer *smithyhttp.ResponseError
 	_, cause, credentials := strings.Cut(err.Error(), "get credentials: ")
 	switch {
 	case errors.As(err, new(*http.MaxBytesError)):
-		return failure.Transient("look at the proxy between this machine and AWS", "%s's answer is longer than %d MiB", peer, transport.MaxResponse>>20)
-	case ofContainer(err) && errors.As(err, &api):
-		return containerError(api)
+		return NotAWS, fmt.Sprintf("%s's answer is longer than %d MiB", service, transport.MaxResponse>>20)
+	case service == containerEndpoint && errors.As(err, &container):
+		return containerError(container)
 	case errors.As(err, &api) && api.ErrorCode() != unknownCode:
-		return ecrAPIError(api, hintRight(err))
-	case hasIMDS(err):
+		return kindOf(api), "AWS answered " + coded(api)
+	case service == metadataService:
 		return metadataError(err)
-	case errors.As(err, &answer) && !isNetwork(err):
-		return strangeAnswer(service(err, peer), answer.Response.Response)
-	case credentials && !isNetwork(err):
+	case isNetwork(err):
+		return "", ""
+	case errors.As(err, &answer):
+		return statusError(service, answer.Response.Response)
+	case credentials:
 		return credentialsError(cause)
 	}
-	return failure.Network(service(err, peer), err)
+	return "", ""
 }
 
-// service gives AWS's service that was called: STS or SSO, where credentials are fetched within a call of ECR.
-func service(err error, outermost string) string {
+// innermost returns the last of the calls within err: one of STS or SSO, where ECR's call needed credentials first.
+func innermost(err error) (service, operation string) {
 	if ofContainer(err) {
-		return containerEndpoint
+		return containerEndpoint, ""
 	}
+	service = "AWS"
 	var call *smithy.OperationError
 	for ; errors.As(err, &call); err = call.Err {
-		outermost = call.Service()
+		service, operation = call.Service(), call.Operation()
 	}
-	return outermost
+	return service, operation
 }
 
-// unknownCode is the SDK's word for an answer without an error code.
-const unknownCode = "UnknownError"
-
-// strangeAnswer sorts an answer that is none of AWS's API by its status. Its body is not repeated: something between here
-// and AWS may have made it.
-func strangeAnswer(peer string, resp *http.Response) error {
+// statusError classifies an answer that is none of AWS's API by its status. Its body is not repeated: something between
+// here and AWS may have made it.
+func statusError(service string, resp *http.Response) (failure.Kind, string) {
+	answered := fmt.Sprintf("%s answered %d", service, resp.StatusCode)
 	switch status := resp.StatusCode; {
-	case status >= 300 && status < 400:
-		return failure.Permanent("no redirect is followed: "+hintECR, "%s answered %d, a redirect to %.80q", peer, status, transport.RedirectHost(resp))
-	case status == http.StatusTooManyRequests || status >= 500:
-		return failure.Transient(hintWait, "%s answered %d %s", peer, status, http.StatusText(status))
-	case status >= 400:
-		return failure.Transient(hintECR, "%s answered %d %s, and not in AWS's words", peer, status, http.StatusText(status))
+	case status < 300:
+		return NotAWS, answered + " with something that is not AWS's JSON, or is cut"
+	case status < 400:
+		return Redirect, fmt.Sprintf("%s, a redirect to %.80q", answered, transport.RedirectHost(resp))
+	case transport.MayPass(status):
+		return Unavailable, answered + " " + http.StatusText(status)
 	}
-	return failure.Transient(hintECR, "%s answered %d with what is not AWS's JSON, or is cut", peer, resp.StatusCode)
+	return NotAWS, answered + " without an error code of AWS"
 }
 
 func isNetwork(err error) bool {
@@ -77,47 +115,56 @@ func isNetwork(err error) bool {
 	if errors.As(err, new(*fs.PathError)) { // its cause looks like a net.Error
 		return false
 	}
-	return failure.IsCertificate(err) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.As(err, &network)
+	return failure.IsCertificate(err) || errors.As(err, &network) ||
+		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
-func ecrAPIError(api smithy.APIError, right failure.Kind) error {
-	answer := "AWS answered " + coded(api)
-	if strings.HasPrefix(api.ErrorMessage(), "Signature expired") || strings.HasPrefix(api.ErrorMessage(), "Signature not yet current") {
-		return failure.Permanent("set this machine's clock (NTP): AWS takes what was signed within 15 minutes of its own", "%s", answer)
-	}
-	if _, throttled := retry.DefaultThrottleErrorCodes[api.ErrorCode()]; throttled {
-		return failure.Transient(hintWait, "%s", answer)
+// kindOf returns the kind of an error code.
+// https://docs.aws.amazon.com/AmazonECR/latest/APIReference/CommonErrors.html
+func kindOf(api smithy.APIError) failure.Kind {
+	message := api.ErrorMessage()
+	if strings.HasPrefix(message, "Signature expired") || strings.HasPrefix(message, "Signature not yet current") {
+		return ClockSkew
 	}
 	switch api.ErrorCode() {
 	case "AccessDeniedException", "AccessDenied", "UnauthorizedOperation", "InvalidIdentityToken", "IDPRejectedClaim",
-		"UnauthorizedException", "ForbiddenException", "InvalidGrantException", "InvalidClientException", "UnauthorizedClientException": // the last five are SSO's
-		return failure.Permanent(right, "%s", answer)
+		"UnauthorizedException", "ForbiddenException", "InvalidGrantException", // of SSO, as the next two
+		"InvalidClientException", "UnauthorizedClientException":
+		return AccessDenied
 	case "UnrecognizedClientException", "InvalidClientTokenId", "InvalidSignatureException", "SignatureDoesNotMatch",
 		"IncompleteSignature", "MissingAuthenticationToken", "MissingAuthenticationTokenException":
-		return failure.Permanent("look at the access key, its secret, the region and this machine's clock", "%s", answer)
+		return BadKeys
 	case "ExpiredTokenException", "ExpiredToken", "RequestExpired":
-		return failure.Permanent("renew the AWS session (SSO login, role or AWS_SESSION_TOKEN) and look at the clock", "%s", answer)
-	case "InvalidParameterException", "UnsupportedCommandException", "ValidationError", "OptInRequired", "RegionDisabledException":
-		return failure.Permanent("look at account and region", "%s", answer)
+		return SessionExpired
+	case "InvalidParameterException", "UnsupportedCommandException", "ValidationError", "OptInRequired",
+		"RegionDisabledException":
+		return WrongAccountOrRegion
 	}
-	return failure.Transient(hintAgain, "%s", answer)
+	if _, throttled := retry.DefaultThrottleErrorCodes[api.ErrorCode()]; throttled {
+		return Throttled
+	}
+	return Unavailable
 }
 
-// coded is what an answer in AWS's words says. The SDK puts "UnknownError" where there is no message.
+// denied returns the kind of a denial of the innermost call, and the permissions that the identity lacks.
+func denied(service, operation string) (kind failure.Kind, permissions string) {
+	switch {
+	case operation == "AssumeRoleWithWebIdentity":
+		return WebIdentityDenied, ""
+	case service == sts.ServiceID:
+		return RoleDenied, "sts:AssumeRole"
+	case strings.HasPrefix(service, "SSO"):
+		return SSOLogin, ""
+	case service == ecrpublic.ServiceID:
+		return AccessDenied, "ecr-public:GetAuthorizationToken and sts:GetServiceBearerToken"
+	}
+	return AccessDenied, "ecr:GetAuthorizationToken"
+}
+
+// coded returns the code and the message of an error.
 func coded(api smithy.APIError) string {
 	if message := failure.Said(api.ErrorMessage()); message != "" && message != unknownCode {
 		return api.ErrorCode() + ": " + message
 	}
 	return api.ErrorCode()
 }
-
-const (
-	hintAgain       = "wait and run it again"
-	hintWait        = "wait and run it again; ECR's limit is 20 calls a second"
-	hintCredentials = "set AWS_PROFILE or AWS_ACCESS_KEY_ID, or give the worker a role"
-	hintSSO         = "log in anew (aws sso login), and look at sso_account_id and sso_role_name of the profile"
-	// A session token is sent in a packet that goes no further than the hop limit: with 1, into no container.
-	hintHop = "in a container, set the instance's hop limit to 2 (aws ec2 modify-instance-metadata-options --http-put-response-hop-limit 2); elsewhere, AWS_PROFILE or AWS_ACCESS_KEY_ID"
-)
-
-const hintECR = "is AWS_ENDPOINT_URL or a proxy answering in ECR's place?"

@@ -1,31 +1,34 @@
 package ecr
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
-	"unicode"
 
 	"ecr-refresh/steps/failure"
 )
 
-// The services whose tokens log Docker in.
+// The services that issue tokens for Docker.
 const (
 	Private = "ecr"
 	Public  = "ecr-public"
 )
 
-// publicRegion is the only region that gives tokens of ECR Public
+// publicRegion is the only region that issues tokens for ECR Public
 // (https://docs.aws.amazon.com/AmazonECR/latest/public/public-registry-auth.html).
 const publicRegion = "us-east-1"
 
+// NotECRHost is the kind of a host's name that is none of an ECR registry.
+const NotECRHost failure.Kind = "not an ecr registry host"
+
 // Host is what the name of an ECR registry's host says. What the name does not say is "".
 type Host struct {
-	Name      string // as Docker writes it, in lower case
+	Name      string // in lower case, as Docker requires
 	Service   string // Private or Public
 	Account   string // 12 digits; "" for ECR Public
 	Region    string
-	Partition string // aws, aws-cn, …; "" where the suffix is one that was configured
+	Partition string // aws, aws-cn, …; "" where its suffix was configured
 	FIPS      bool   // the host is a FIPS endpoint
 	DualStack bool   // the host has IPv6 too
 }
@@ -38,10 +41,10 @@ type partition struct {
 	dual    string // of dual-stack registries; "" where AWS documents none
 }
 
-// partitions are as the AWS SDK knows them (internal/endpoints/awsrulesfn/partitions.json) with the dual-stack suffixes
-// of https://docs.aws.amazon.com/AmazonECR/latest/userguide/ecr-requests.html. The first whose regions fit counts.
-func partitions() []partition {
-	return []partition{
+// partitionOf knows the partitions as the AWS SDK does (internal/endpoints/awsrulesfn/partitions.json), and the
+// dual-stack suffixes of https://docs.aws.amazon.com/AmazonECR/latest/userguide/ecr-requests.html.
+func partitionOf(region string) partition {
+	all := []partition{
 		{"aws-cn", "cn-", "amazonaws.com.cn", "on.amazonwebservices.com.cn"},
 		{"aws-us-gov", "us-gov-", "amazonaws.com", "on.aws"},
 		{"aws-eusc", "eusc-", "amazonaws.eu", "on.amazonwebservices.eu"},
@@ -51,57 +54,8 @@ func partitions() []partition {
 		{"aws-iso-f", "us-isof-", "csp.hci.ic.gov", ""},
 		{"aws", "", "amazonaws.com", "on.aws"},
 	}
-}
-
-func partitionOf(region string) partition {
-	all := partitions()
 	return all[slices.IndexFunc(all, func(p partition) bool { return strings.HasPrefix(region, p.regions) })]
 }
-
-// privateHost is ACCOUNT.dkr.ecr[-fips].REGION.SUFFIX, and with "dkr-ecr" the dual-stack form.
-var privateHost = regexp.MustCompile(`^(\d{12})\.dkr([.-])ecr(-fips)?\.([a-z0-9-]+)\.([a-z0-9.-]+)$`)
-
-// ParseHost reads the name of an ECR registry's host, private or public, of any partition. A host that is not
-// ECR's is refused.
-func ParseHost(name string) (Host, error) {
-	host, err := SplitHost(name)
-	if err != nil {
-		return Host{}, err
-	}
-	if host.Service == Public {
-		return host, nil
-	}
-	p, suffix := partitionOf(host.Region), HostSuffix(host.Name)
-	if want := p.registrySuffix(host.DualStack); suffix != want || want == "" {
-		return Host{}, failure.Permanent(hintHost, "registry host %.100q: region %s is of partition %s, whose registries do not end in .%s",
-			name, host.Region, p.name, suffix)
-	}
-	host.Partition = p.name
-	return host, nil
-}
-
-// SplitHost reads all but the partition.
-func SplitHost(name string) (Host, error) {
-	if strings.ContainsFunc(name, func(r rune) bool { return r > unicode.MaxASCII }) { // some have lower cases in ASCII
-		return Host{}, failure.Permanent(hintHost, "registry host %.100q is not one of Amazon ECR", name)
-	}
-	name = strings.ToLower(name)
-	switch name {
-	case "public.ecr.aws", "ecr-public.aws.com":
-		return Host{Name: name, Service: Public, Region: publicRegion, Partition: "aws", DualStack: name != "public.ecr.aws"}, nil
-	}
-	m := privateHost.FindStringSubmatch(name)
-	if m == nil {
-		return Host{}, failure.Permanent(hintHost, "registry host %.100q is not one of Amazon ECR", name)
-	}
-	if err := CheckRegion(m[4]); err != nil {
-		return Host{}, err
-	}
-	return Host{Name: name, Service: Private, Account: m[1], Region: m[4], DualStack: m[2] == "-", FIPS: m[3] != ""}, nil
-}
-
-// HostSuffix returns what follows the region in the name of a private registry.
-func HostSuffix(name string) string { return privateHost.FindStringSubmatch(name)[5] }
 
 func (p partition) registrySuffix(dualStack bool) string {
 	if dualStack {
@@ -110,27 +64,63 @@ func (p partition) registrySuffix(dualStack bool) string {
 	return p.suffix
 }
 
-// NewHost names the host of a private registry. suffix, where not "", takes the place of its partition's.
-func NewHost(account, region, suffix string, fips, dualStack bool) (Host, error) {
-	p := partitionOf(region)
-	host := Host{Service: Private, Account: account, Region: region, Partition: p.name, FIPS: fips, DualStack: dualStack}
-	if suffix == "" {
-		suffix = p.registrySuffix(dualStack)
-	} else {
-		host.Partition = ""
+// privateHost is ACCOUNT.dkr.ecr[-fips].REGION.SUFFIX, and with "dkr-ecr" the dual-stack form.
+var privateHost = regexp.MustCompile(`^(\d{12})\.dkr([.-])ecr(-fips)?\.([a-z0-9-]+)\.([a-z0-9.-]+)$`)
+
+// ParseHost reads the name of an ECR registry's host, private or public, of any partition. It rejects every other name,
+// and one that is not in lower case.
+func ParseHost(name string) (Host, error) { return ParseHostOf(name, "") }
+
+// ParseHostOf is ParseHost for a partition whose registries end in suffix; "" is the suffix of the region's partition.
+func ParseHostOf(name, suffix string) (Host, error) {
+	if dual := name == "ecr-public.aws.com"; dual || name == "public.ecr.aws" {
+		host := Host{Name: name, Service: Public, Region: publicRegion, Partition: "aws", DualStack: dual}
+		if suffix != "" {
+			return host, hostError(name, "does not end in %s", suffix)
+		}
+		return host, nil
 	}
-	if suffix == "" {
-		return host, failure.Permanent("leave dual_stack out, or give the registry's host", "partition %s has no dual-stack registries", p.name)
+	m := privateHost.FindStringSubmatch(name)
+	if m == nil {
+		return Host{}, hostError(name, "is not one of Amazon ECR")
 	}
-	host.Name = account + ".dkr" + separator(dualStack) + "ecr" + ifFIPS(fips) + "." + region + "." + suffix
+	if err := CheckRegion(m[4]); err != nil {
+		return Host{}, err
+	}
+	p := partitionOf(m[4])
+	host := Host{Name: name, Service: Private, Account: m[1], Region: m[4], DualStack: m[2] == "-", FIPS: m[3] != ""}
+	switch {
+	case suffix == "" && m[5] != p.registrySuffix(host.DualStack):
+		return Host{}, hostError(name, "is of region %s in partition %s, whose registries do not end in .%s",
+			host.Region, p.name, m[5])
+	case suffix == "":
+		host.Partition = p.name
+	case suffix != m[5]:
+		return Host{}, hostError(name, "does not end in %s", suffix)
+	}
 	return host, nil
 }
 
-func separator(dualStack bool) string {
-	if dualStack {
-		return "-"
+func hostError(name, format string, args ...any) error {
+	return failure.Permanent(NotECRHost, "registry host %.100q %s", name, fmt.Sprintf(format, args...))
+}
+
+// NewHost returns the host of a private registry. suffix, where not "", takes the place of its partition's.
+func NewHost(account, region, suffix string, fips, dualStack bool) (Host, error) {
+	p := partitionOf(region)
+	host := Host{Service: Private, Account: account, Region: region, FIPS: fips, DualStack: dualStack}
+	if suffix == "" {
+		host.Partition, suffix = p.name, p.registrySuffix(dualStack)
 	}
-	return "."
+	if suffix == "" {
+		return host, failure.Permanent(NotECRHost, "partition %s has no dual-stack registries", p.name)
+	}
+	service := ".dkr.ecr"
+	if dualStack {
+		service = ".dkr-ecr"
+	}
+	host.Name = account + service + ifFIPS(fips) + "." + region + "." + suffix
+	return host, nil
 }
 
 func ifFIPS(fips bool) string {
@@ -146,7 +136,7 @@ var (
 	regionName = regexp.MustCompile(`^[a-z]{2,}(-[a-z0-9]+)+-\d+$`)
 )
 
-// CheckAccount refuses what is not an AWS account id.
+// CheckAccount returns an error unless account is an AWS account id.
 func CheckAccount(account string) error {
 	if !accountID.MatchString(account) {
 		return failure.Permanent("", "account %.40q is not 12 digits", account)
@@ -154,23 +144,10 @@ func CheckAccount(account string) error {
 	return nil
 }
 
-// CheckRegion refuses what cannot be an AWS region's name, before it becomes part of a host's.
+// CheckRegion returns an error unless region can be the name of an AWS region.
 func CheckRegion(region string) error {
 	if !regionName.MatchString(region) {
-		return failure.Permanent("", "region %.40q is not a region's name such as us-east-1", region)
+		return failure.Permanent("", "region %.40q is not an AWS region such as us-east-1", region)
 	}
 	return nil
-}
-
-// IsAccount reports whether account is an AWS account id.
-func IsAccount(account string) bool { return accountID.MatchString(account) }
-
-// IsRegion reports whether region can be an AWS region's name.
-func IsRegion(region string) bool { return regionName.MatchString(region) }
-
-const hintHost = "ACCOUNT.dkr.ecr.REGION.amazonaws.com, its FIPS, dual-stack and other partitions' forms, or public.ecr.aws; declare a new suffix as partition_suffix"
-
-// APIHost returns the host of ECR's API in a region of a partition that the SDK does not know.
-func APIHost(region, suffix string, fips bool) string {
-	return "api.ecr" + ifFIPS(fips) + "." + region + "." + suffix
 }

@@ -8,57 +8,69 @@ import (
 	"ecr-refresh/steps/failure"
 )
 
-func TestParseRegistryHost(t *testing.T) {
+func TestParseHost(t *testing.T) {
 	t.Parallel()
 	const account = "123456789012"
-	for name, want := range map[string]ecr.Host{
-		".dkr.ecr.us-east-1.amazonaws.com":                    {Region: "us-east-1", Partition: "aws"},
-		".dkr.ecr-fips.us-east-1.amazonaws.com":               {Region: "us-east-1", Partition: "aws", FIPS: true},
-		".dkr-ecr.us-east-1.on.aws":                           {Region: "us-east-1", Partition: "aws", DualStack: true},
-		".dkr-ecr-fips.us-east-1.on.aws":                      {Region: "us-east-1", Partition: "aws", FIPS: true, DualStack: true},
-		".dkr.ecr.us-gov-west-1.amazonaws.com":                {Region: "us-gov-west-1", Partition: "aws-us-gov"},
-		".dkr.ecr-fips.us-gov-east-1.amazonaws.com":           {Region: "us-gov-east-1", Partition: "aws-us-gov", FIPS: true},
-		".dkr-ecr-fips.us-gov-east-1.on.aws":                  {Region: "us-gov-east-1", Partition: "aws-us-gov", FIPS: true, DualStack: true},
-		".dkr.ecr.cn-north-1.amazonaws.com.cn":                {Region: "cn-north-1", Partition: "aws-cn"},
-		".dkr-ecr.cn-northwest-1.on.amazonwebservices.com.cn": {Region: "cn-northwest-1", Partition: "aws-cn", DualStack: true},
-		".dkr.ecr.eusc-de-east-1.amazonaws.eu":                {Region: "eusc-de-east-1", Partition: "aws-eusc"},
-		".dkr.ecr.us-iso-east-1.c2s.ic.gov":                   {Region: "us-iso-east-1", Partition: "aws-iso"},
-		".dkr.ecr.us-isob-east-1.sc2s.sgov.gov":               {Region: "us-isob-east-1", Partition: "aws-iso-b"},
-		".dkr.ecr.eu-isoe-west-1.cloud.adc-e.uk":              {Region: "eu-isoe-west-1", Partition: "aws-iso-e"},
-		".dkr.ecr.us-isof-south-1.csp.hci.ic.gov":             {Region: "us-isof-south-1", Partition: "aws-iso-f"},
+	for _, row := range []struct {
+		name, region, partition string
+		fips, dual              bool
+	}{
+		{".dkr.ecr.us-east-1.amazonaws.com", "us-east-1", "aws", false, false},
+		{".dkr.ecr-fips.us-east-1.amazonaws.com", "us-east-1", "aws", true, false},
+		{".dkr-ecr.us-east-1.on.aws", "us-east-1", "aws", false, true},
+		{".dkr-ecr-fips.us-east-1.on.aws", "us-east-1", "aws", true, true},
+		{".dkr.ecr.us-gov-west-1.amazonaws.com", "us-gov-west-1", "aws-us-gov", false, false},
+		{".dkr.ecr-fips.us-gov-east-1.amazonaws.com", "us-gov-east-1", "aws-us-gov", true, false},
+		{".dkr-ecr-fips.us-gov-east-1.on.aws", "us-gov-east-1", "aws-us-gov", true, true},
+		{".dkr.ecr.cn-north-1.amazonaws.com.cn", "cn-north-1", "aws-cn", false, false},
+		{".dkr-ecr.cn-northwest-1.on.amazonwebservices.com.cn", "cn-northwest-1", "aws-cn", false, true},
+		{".dkr.ecr.eusc-de-east-1.amazonaws.eu", "eusc-de-east-1", "aws-eusc", false, false},
+		{".dkr.ecr.us-iso-east-1.c2s.ic.gov", "us-iso-east-1", "aws-iso", false, false},
+		{".dkr.ecr.us-isob-east-1.sc2s.sgov.gov", "us-isob-east-1", "aws-iso-b", false, false},
+		{".dkr.ecr.eu-isoe-west-1.cloud.adc-e.uk", "eu-isoe-west-1", "aws-iso-e", false, false},
+		{".dkr.ecr.us-isof-south-1.csp.hci.ic.gov", "us-isof-south-1", "aws-iso-f", false, false},
 	} {
-		want.Name, want.Account, want.Service = account+name, account, ecr.Private
-		got, err := ecr.ParseHost(strings.ToUpper(account + name))
+		want := ecr.Host{Name: account + row.name, Service: ecr.Private, Account: account, Region: row.region,
+			Partition: row.partition, FIPS: row.fips, DualStack: row.dual}
+		got, err := ecr.ParseHost(want.Name)
 		if err != nil || got != want {
-			t.Errorf("%s: %+v, %v", name, got, err)
+			t.Errorf("%s: %+v, %v", row.name, got, err)
 		}
 		again, err := ecr.NewHost(got.Account, got.Region, "", got.FIPS, got.DualStack)
 		if err != nil || again != got {
-			t.Errorf("%s is named %+v, %v", name, again, err)
+			t.Errorf("%s becomes %+v, %v", row.name, again, err)
 		}
 	}
 	for name, dual := range map[string]bool{"public.ecr.aws": false, "ecr-public.aws.com": true} {
 		got, err := ecr.ParseHost(name)
-		if err != nil || got != (ecr.Host{Name: name, Service: ecr.Public, Region: "us-east-1", Partition: "aws", DualStack: dual}) {
+		want := ecr.Host{Name: name, Service: ecr.Public, Region: "us-east-1", Partition: "aws", DualStack: dual}
+		if err != nil || got != want {
 			t.Errorf("%s: %+v, %v", name, got, err)
 		}
 	}
 }
 
-// What looks like a registry's name and is not would get a token.
-func TestParseRegistryHostRefuses(t *testing.T) {
+// A name that only looks like that of a registry must get no token.
+func TestParseHostRejects(t *testing.T) {
 	t.Parallel()
-	const good = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
+	const account = "123456789012"
+	const good = account + ".dkr.ecr.us-east-1.amazonaws.com"
 	for _, name := range []string{
-		"", "docker.io", "public.ecr.aws.example.com", "evil-public.ecr.aws", good + ".example.com", good + ".", good + ":443", "https://" + good, good + "/",
-		"user@" + good, "x" + good, "1" + good, good[1:], " " + good, good + " ", good + "\n", strings.Replace(good, "1", "١", 1),
-		strings.Replace(good, "k", "\u212a", 1), strings.Replace(good, "s-", "\u017f-", 1), strings.Replace(good, ".", "\u3002", 1), strings.Replace(good, "e", "\u0435", 1),
-		"user:secret@" + good, good + "@evil.example", good + "#.evil.example", good + "?.evil.example", good + "\\.evil.example", good + "\x00", good + "%00", good + ".evil.example:443",
-		strings.Replace(good, ".", "\n.", 1), "[" + good + "]", strings.Replace(good, "us-east-1", "us-east-1.evil", 1), "12345678901a" + good[12:], "-" + good[1:],
-		"123456789012.dkr.ecr.us-east-1.amazonaws.com.cn", "123456789012.dkr.ecr.cn-north-1.amazonaws.com", "123456789012.dkr.ecr.us-gov-west-1.on.aws",
-		"123456789012.dkr-ecr.us-east-1.amazonaws.com", "123456789012.dkr.ecr.us-east-1.on.aws", "123456789012.dkr-ecr.us-iso-east-1.c2s.ic.gov",
-		"123456789012.dkr.ecr.us-east-1..amazonaws.com", "123456789012.dkr.ecr.useast1.amazonaws.com", "123456789012.dkr.ecr-fips-x.us-east-1.amazonaws.com",
-		"123456789012.dkr.ecr.us-east-1.amazonaws.co", "123456789012.dkr_ecr.us-east-1.amazonaws.com", "api.ecr.us-east-1.amazonaws.com",
+		"", "docker.io", "public.ecr.aws.example.com", "evil-public.ecr.aws", "PUBLIC.ecr.aws", strings.ToUpper(good),
+		good + ".example.com", good + ".", good + ":443", "https://" + good, good + "/", "user@" + good, good + "%00",
+		"user:secret@" + good, "x" + good, "1" + good, good[1:], " " + good, good + " ", good + "\n", "[" + good + "]",
+		good + "@evil.example", good + "#.evil.example", good + "?.evil.example", good + "\\.evil.example",
+		good + "\x00", good + ".evil.example:443", "12345678901a" + good[12:], "-" + good[1:],
+		strings.Replace(good, ".", "\n.", 1), strings.Replace(good, "us-east-1", "us-east-1.evil", 1),
+		strings.Replace(good, "1", "١", 1), strings.Replace(good, "k", "\u212a", 1),
+		strings.Replace(good, "s-", "\u017f-", 1), strings.Replace(good, ".", "\u3002", 1),
+		strings.Replace(good, "e", "\u0435", 1),
+		account + ".dkr.ecr.us-east-1.amazonaws.com.cn", account + ".dkr.ecr.cn-north-1.amazonaws.com",
+		account + ".dkr.ecr.us-gov-west-1.on.aws", account + ".dkr-ecr.us-east-1.amazonaws.com",
+		account + ".dkr.ecr.us-east-1.on.aws", account + ".dkr-ecr.us-iso-east-1.c2s.ic.gov",
+		account + ".dkr.ecr.us-east-1..amazonaws.com", account + ".dkr.ecr.useast1.amazonaws.com",
+		account + ".dkr.ecr-fips-x.us-east-1.amazonaws.com", account + ".dkr.ecr.us-east-1.amazonaws.co",
+		account + ".dkr_ecr.us-east-1.amazonaws.com", "api.ecr.us-east-1.amazonaws.com",
 	} {
 		got, err := ecr.ParseHost(name)
 		if err == nil || !failure.IsPermanent(err) {
@@ -67,9 +79,10 @@ func TestParseRegistryHostRefuses(t *testing.T) {
 	}
 }
 
-// FuzzParseHost: nothing panics; what passes is a host of ECR's and nothing more, and reads the same again.
+// FuzzParseHost: nothing panics; what passes is a host of ECR and nothing more, and reads the same again.
 func FuzzParseHost(f *testing.F) {
-	for _, name := range []string{"123456789012.dkr.ecr.us-east-1.amazonaws.com", "123456789012.dkr-ecr-fips.us-gov-east-1.on.aws", "public.ecr.aws", "docker.io"} {
+	for _, name := range []string{"123456789012.dkr.ecr.us-east-1.amazonaws.com", "public.ecr.aws", "docker.io",
+		"123456789012.dkr-ecr-fips.us-gov-east-1.on.aws"} {
 		f.Add(name)
 	}
 	f.Fuzz(func(t *testing.T, name string) {
@@ -82,4 +95,29 @@ func FuzzParseHost(f *testing.F) {
 			t.Errorf("%q is %+v, and that %+v, %v", name, host, again, err)
 		}
 	})
+}
+
+func TestAccountsAndRegions(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		check     func(string) error
+		good, bad []string
+	}{
+		{ecr.CheckAccount, []string{"123456789012", "000000000000"},
+			[]string{"", "12345678901", "1234567890123", "12345678901a", " 123456789012"}},
+		{ecr.CheckRegion,
+			[]string{"us-east-1", "us-gov-west-1", "cn-north-1", "eusc-de-east-1", "us-isob-east-1", "ap-southeast-7"},
+			[]string{"", "us-east", "US-EAST-1", "us-east-1.evil.example", "us_east_1", "us-east-1/", "../us-east-1"}},
+	} {
+		for _, name := range row.good {
+			if err := row.check(name); err != nil {
+				t.Error(err)
+			}
+		}
+		for _, name := range row.bad {
+			if err := row.check(name); !failure.IsPermanent(err) {
+				t.Errorf("%q: %v", name, err)
+			}
+		}
+	}
 }

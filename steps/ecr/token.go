@@ -1,5 +1,5 @@
-// Package ecr gets authorization tokens of Amazon ECR and ECR Public: AWS configuration and credentials, endpoints, the
-// names of registry hosts, and what an error of AWS means.
+// Package ecr gets authorization tokens from Amazon ECR and ECR Public: AWS configuration and credentials, endpoints,
+// the names of registry hosts, and what an error of AWS means.
 package ecr
 
 import (
@@ -11,9 +11,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/ecr"
-	"github.com/aws/aws-sdk-go-v2/service/ecr/types"
-	"github.com/aws/aws-sdk-go-v2/service/ecrpublic"
 
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/secret"
@@ -25,81 +22,48 @@ const maxPassword = 8 << 10
 // tokenUser is the user name in every ECR authorization token.
 const tokenUser = "AWS"
 
-// GetToken returns the token of a source: GetAuthorizationToken of Amazon ECR's API or of ECR Public's. The token's RegistryURL
-// is what ECR named, its own account's ("" from ECR Public), and IssuedAt is the caller's to set. (As an interface of the
-// SDK's client it would make the linker keep every call of the API.)
+// GetToken returns the token of a source, without RegistryURL and IssuedAt. (As an interface of the SDK's client it
+// would make the linker keep every call of the API.)
 type GetToken func(ctx context.Context, source Source) (secret.Token, error)
 
-// New makes the call out of AWS's settings.
+// New returns a GetToken that calls ECR with the settings that load returns.
 func New(load Config) GetToken {
-	ids := newIdentities(load)
+	load = once(load)
 	return func(ctx context.Context, source Source) (secret.Token, error) {
-		cfg, err := ids.config(ctx, source)
+		cfg, err := source.config(ctx, load)
 		if err != nil {
 			return secret.Token{}, err
 		}
-		data, err := source.ask(ctx, cfg)
+		token, expires, err := source.request(ctx, cfg)
 		if err != nil {
-			return secret.Token{}, ecrError("ECR", err)
+			return secret.Token{}, classify(err)
 		}
-		t, err := decodeToken(data)
+		decoded, err := decode(token, expires)
 		if err != nil {
-			return secret.Token{}, failure.Transient(hintECR, "ECR's token cannot be used: %w", err)
+			return secret.Token{}, failure.Transient(NotAWS, "ECR's token cannot be used: %w", err)
 		}
-		return t, nil
+		return decoded, nil
 	}
 }
 
-func (s Source) ask(ctx context.Context, cfg aws.Config) (types.AuthorizationData, error) {
-	if s.Service == Public {
-		return s.askPublic(ctx, cfg)
-	}
-	out, err := ecr.NewFromConfig(cfg, func(o *ecr.Options) {
-		s.endpoint(&o.BaseEndpoint, &o.EndpointOptions.UseFIPSEndpoint, &o.EndpointOptions.UseDualStackEndpoint)
-	}).GetAuthorizationToken(ctx, &ecr.GetAuthorizationTokenInput{})
-	if err != nil {
-		return types.AuthorizationData{}, err
-	}
-	if len(out.AuthorizationData) != 1 {
-		return types.AuthorizationData{}, failure.Transient(hintECR, "ECR answered with %d tokens, not one", len(out.AuthorizationData))
-	}
-	return out.AuthorizationData[0], nil
-}
-
-func (s Source) askPublic(ctx context.Context, cfg aws.Config) (types.AuthorizationData, error) {
-	out, err := ecrpublic.NewFromConfig(cfg, func(o *ecrpublic.Options) {
-		s.endpoint(&o.BaseEndpoint, &o.EndpointOptions.UseFIPSEndpoint, &o.EndpointOptions.UseDualStackEndpoint)
-	}).GetAuthorizationToken(ctx, &ecrpublic.GetAuthorizationTokenInput{})
-	if err != nil {
-		return types.AuthorizationData{}, err
-	}
-	if out.AuthorizationData == nil {
-		return types.AuthorizationData{}, failure.Transient(hintECR, "ECR Public answered without a token")
-	}
-	return types.AuthorizationData{AuthorizationToken: out.AuthorizationData.AuthorizationToken, ExpiresAt: out.AuthorizationData.ExpiresAt}, nil
-}
-
-// decodeToken takes apart what ECR answered: base64 of "user:password", an endpoint and an expiry.
-func decodeToken(data types.AuthorizationData) (secret.Token, error) {
-	clear, err := base64.StdEncoding.DecodeString(aws.ToString(data.AuthorizationToken))
-	if err != nil {
-		return secret.Token{}, errors.New("it is not base64")
-	}
+// decode reads what ECR returned: base64 of "user:password", and an expiry.
+func decode(token *string, expires *time.Time) (secret.Token, error) {
+	clear, err := base64.StdEncoding.DecodeString(aws.ToString(token))
 	user, password, _ := strings.Cut(string(clear), ":")
 	switch {
+	case token == nil:
+		return secret.Token{}, errors.New("the response does not hold exactly one")
+	case err != nil:
+		return secret.Token{}, errors.New("it is not base64")
 	case user != tokenUser:
 		return secret.Token{}, fmt.Errorf("its user is %.20q, not %q", user, tokenUser)
 	case password == "" || len(password) > maxPassword:
 		return secret.Token{}, fmt.Errorf("its password has %d characters, not 1 to %d", len(password), maxPassword)
 	case strings.ContainsFunc(password, func(r rune) bool { return r <= ' ' || r > '~' }):
 		return secret.Token{}, errors.New("its password holds blanks or characters beyond ASCII")
-	case data.ExpiresAt == nil:
+	case expires == nil:
 		return secret.Token{}, errors.New("it has no expiry")
 	}
-	return secret.Token{
-		RegistryURL: aws.ToString(data.ProxyEndpoint),
-		Username:    user,
-		Password:    secret.New(password),
-		ExpiresAt:   data.ExpiresAt.UTC().Truncate(time.Second),
-	}, nil
+	expiry := expires.UTC().Truncate(time.Second)
+	return secret.Token{Username: user, Password: secret.New(password), ExpiresAt: expiry}, nil
 }

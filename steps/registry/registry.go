@@ -5,126 +5,109 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/hashicorp/go-retryablehttp"
 
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/secret"
 	"ecr-refresh/steps/transport"
 )
 
-// registryPause stands between the two attempts at a registry.
-const registryPause = 500 * time.Millisecond
+// Kinds of failure at a registry. Facts: Object is its host, Status what it answered.
+const (
+	WrongRegion failure.Kind = "registry of another region" // or an altered token
+	Rejected    failure.Kind = "login rejected by registry"
+	Redirect    failure.Kind = "registry redirect"
+	Unavailable failure.Kind = "registry unavailable"
+	NotRegistry failure.Kind = "not a registry"
+)
 
-// Client asks Docker registries whether they accept a credential.
-type Client struct{ http *http.Client }
+// ErrRejected is the cause where a registry rejects a login, and not where it is unavailable.
+var ErrRejected = errors.New("login rejected")
 
-// New makes a Client on transport.
+// Client asks Docker registries whether they accept a login.
+type Client struct{ http *retryablehttp.Client }
+
+// New returns a Client on transport. What may pass is tried once more: a failed connection, 429 and 5xx.
 func New(rt http.RoundTripper) *Client {
-	return &Client{&http.Client{
-		Timeout:       transport.AttemptTimeout,
-		Transport:     rt,
-		CheckRedirect: transport.NoRedirect,
+	return &Client{&retryablehttp.Client{
+		HTTPClient: &http.Client{
+			Timeout: transport.AttemptTimeout, Transport: rt, CheckRedirect: transport.NoRedirect,
+		},
+		RetryMax:     1,
+		RetryWaitMin: 500 * time.Millisecond,
+		Backoff:      func(wait, _ time.Duration, _ int, _ *http.Response) time.Duration { return wait },
+		CheckRetry: func(ctx context.Context, resp *http.Response, err error) (bool, error) {
+			if err != nil {
+				return ctx.Err() == nil && !failure.IsPermanent(failure.Network("", err)), nil
+			}
+			return transport.MayPass(resp.StatusCode), nil
+		},
+		ErrorHandler: retryablehttp.PassthroughErrorHandler,
 	}}
 }
 
-// Check asks the registry's /v2/ with Basic authentication (the Docker Client API's login test) and is nil only if it
-// answers 200. registryURL is https://HOST. A failed connection and a 5xx are tried once more.
-func (r *Client) Check(ctx context.Context, registryURL, username string, password secret.Secret) error {
-	u, err := url.Parse(registryURL)
-	if err != nil || u.Scheme != "https" || u.Host == "" {
-		return failure.Permanent("", "check registry: %.80q is not https://HOST", registryURL)
-	}
-	err = r.ask(ctx, u.Host, username, password)
-	if err != nil && worthAnother(err) && pause(ctx, registryPause) {
-		err = r.ask(ctx, u.Host, username, password)
-	}
+// Check returns nil only if the registry's /v2/ answers 200 to Basic authentication, which is how Docker tests a login.
+// registryURL is https://HOST.
+func (c *Client) Check(ctx context.Context, registryURL, username string, password secret.Secret) error {
+	_, err := c.get(ctx, registryURL, func(req *http.Request) { req.SetBasicAuth(username, password.Reveal()) })
 	if err != nil {
-		return fmt.Errorf("check token at registry %s: %w", u.Host, err)
+		return fmt.Errorf("check token at registry %s: %w", Host(registryURL), err)
 	}
 	return nil
 }
 
-// Reach asks the registry's /v2/ without a login, and gives the time of its clock (zero where it does not say). An answer
-// of 401 is what a registry gives; its TLS certificate was checked on the way.
-func (r *Client) Reach(ctx context.Context, registryURL string) (time.Time, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, registryURL+"/v2/", nil)
-	if err != nil {
-		return time.Time{}, failure.Permanent("", "the host's name is not valid")
+// Reach returns the time of the registry's clock, or zero. It asks for /v2/ without a login, which a registry answers
+// with 401; its TLS certificate was verified on the way.
+func (c *Client) Reach(ctx context.Context, registryURL string) (time.Time, error) {
+	header, err := c.get(ctx, registryURL, func(*http.Request) {})
+	if _, facts := failure.Describe(err); err != nil && facts.Status != http.StatusUnauthorized {
+		return time.Time{}, err
 	}
-	resp, err := r.http.Do(req)
-	if err != nil {
-		return time.Time{}, failure.Network(req.URL.Host, err)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusUnauthorized && resp.StatusCode != http.StatusOK {
-		return time.Time{}, registryError(resp)
-	}
-	date, _ := http.ParseTime(resp.Header.Get("Date"))
+	date, _ := http.ParseTime(header.Get("Date"))
 	return date, nil
 }
 
-// noAnswer marks what a second attempt may change.
-type noAnswer struct{ error }
-
-func (e noAnswer) Unwrap() error { return e.error }
-
-func worthAnother(err error) bool {
-	_, ok := err.(noAnswer)
-	return ok && !failure.IsPermanent(err)
-}
-
-func pause(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-ctx.Done():
-		return false
-	case <-time.After(d):
-		return true
+func (c *Client) get(ctx context.Context, registryURL string, login func(*http.Request)) (http.Header, error) {
+	req, err := retryablehttp.NewRequestWithContext(ctx, http.MethodGet, registryURL, nil)
+	if err != nil || req.URL.Scheme != "https" || req.URL.Host == "" {
+		err = failure.Permanent(NotRegistry, "%.80q is not https://HOST", registryURL)
+		return nil, failure.With(err, failure.Facts{Object: Host(registryURL)})
 	}
-}
-
-func (r *Client) ask(ctx context.Context, host, username string, password secret.Secret) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+host+"/v2/", nil)
+	req.URL = &url.URL{Scheme: "https", Host: req.URL.Host, Path: "/v2/"}
+	login(req.Request)
+	resp, err := c.http.Do(req)
 	if err != nil {
-		return failure.Permanent("", "the host's name is not valid")
-	}
-	req.SetBasicAuth(username, password.Reveal())
-	resp, err := r.http.Do(req)
-	if err != nil {
-		return noAnswer{failure.Network(host, err)}
+		return nil, failure.Network(req.URL.Host, err)
 	}
 	defer resp.Body.Close()
-	_, _ = io.CopyN(io.Discard, resp.Body, 4<<10)
-	return registryError(resp)
+	facts := failure.Facts{Object: req.URL.Host, Status: resp.StatusCode}
+	return resp.Header, failure.With(statusError(resp), facts)
 }
 
-// ErrRefused tells a bad credential from a peer that failed.
-var ErrRefused = errors.New("the credential is refused")
-
-// registryError reads the status alone: a registry's body may be HTML, plain text or JSON, and repeats its input.
-func registryError(resp *http.Response) error {
+// statusError reads the status alone: a registry's body may be HTML, plain text or JSON, and repeats its input.
+func statusError(resp *http.Response) error {
 	switch code := resp.StatusCode; {
 	case code == http.StatusOK:
 		return nil
 	case code == http.StatusBadRequest:
-		return failure.Transient("ECR answers 400 to a token of another region, or to one that was cut or altered: look at the region",
-			"it answered 400: %w", ErrRefused)
+		return failure.Transient(WrongRegion, "it answered 400: %w", ErrRejected)
 	case code == http.StatusUnauthorized, code == http.StatusForbidden:
-		return failure.Transient("the token is refused: expired, revoked, or its identity may not use this account's registry (repository policy, VPC endpoint policy)",
-			"it answered %d: %w", code, ErrRefused)
+		return failure.Transient(Rejected, "it answered %d: %w", code, ErrRejected)
 	case code >= 300 && code < 400:
-		return failure.Permanent("a redirect is not followed: name the registry itself", "it answered %d, a redirect to %.80q", code, transport.RedirectHost(resp))
-	case code >= 500 || code == http.StatusTooManyRequests:
-		return noAnswer{failure.Transient("wait and run it again", "it answered %d", code)}
+		return failure.Permanent(Redirect, "it answered %d, a redirect to %.80q", code, transport.RedirectHost(resp))
+	case transport.MayPass(code):
+		return failure.Transient(Unavailable, "it answered %d", code)
 	default:
-		return failure.Permanent("is this host a Docker registry?", "it answered %d", code)
+		return failure.Permanent(NotRegistry, "it answered %d", code)
 	}
 }
 
-// Host returns the host of a registry's URL, or of a host with neither scheme nor path, in lower case, without port and path.
+// Host returns the host of a registry's URL, or of a host with neither scheme nor path, in lower case and without port.
 func Host(registry string) string {
 	if !strings.Contains(registry, "://") {
 		registry = "https://" + registry

@@ -1,4 +1,4 @@
-// Package target reads what is to be refreshed: entries of ecr_targets, each one connection and its registry.
+// Package target reads what is to be refreshed: each target is one Airflow connection and its registry.
 package target
 
 import (
@@ -16,247 +16,235 @@ import (
 	"ecr-refresh/steps/xcom"
 )
 
-// Target is one Airflow connection, the registry that it logs in to, and who gets its token where.
+// Kinds of failure of targets. Facts of the three that are missing: Object is the connection.
+const (
+	BadList         failure.Kind = "bad targets list" // or an entry of it
+	AccountMissing  failure.Kind = "aws account missing"
+	RegionMissing   failure.Kind = "aws region missing"
+	RegistryMissing failure.Kind = "registry missing" // both account and region
+)
+
+// Target is one Airflow connection, the registry that it logs in to, and the source of its token.
 type Target struct {
 	ConnectionID string
 	Registry     ecr.Host
 	Source       ecr.Source
 }
 
-// Entry is one entry of a targets list, as ecr_targets.schema.json describes it.
+// Entry is one entry of a targets list, as its JSON schema describes it.
 type Entry struct {
-	ConnectionID    string `json:"connection_id"`
-	Registry        string `json:"registry,omitempty"`
-	Account         string `json:"account,omitempty"`
-	Region          string `json:"region,omitempty"`
-	Profile         string `json:"profile,omitempty"`
-	RoleARN         string `json:"role_arn,omitempty"`
-	ExternalID      string `json:"external_id,omitempty"`
-	RoleSessionName string `json:"role_session_name,omitempty"`
+	ConnectionID string `json:"connection_id"`
+	Registry     string `json:"registry,omitempty"`
+	Account      string `json:"account,omitempty"`
+	Region       string `json:"region,omitempty"`
+	ecr.Identity
 	FIPS            bool   `json:"fips,omitempty"`
 	DualStack       bool   `json:"dual_stack,omitempty"`
 	Endpoint        string `json:"endpoint,omitempty"`
 	PartitionSuffix string `json:"partition_suffix,omitempty"`
 
-	partly bool // a field of it could not be read: what follows from that is not told
+	at     string // "targets[0]." where it comes from a list
+	partly bool   // a field of it could not be read: what follows from that is not reported
 }
 
-// Parse reads a targets list: a JSON array of objects. All faults are told at once, each with its entry and
-// field. The list comes with them, for Resolve to tell what else is wrong with it.
+// Parse reads a targets list: a JSON array of objects. Its error names all that cannot be read, each with its entry and
+// field. The list comes with the error, for Resolve to find what else is wrong with it.
 func Parse(text string) ([]Entry, error) {
-	var entries []map[string]json.RawMessage
-	if json.Unmarshal([]byte(text), &entries) != nil || len(entries) == 0 {
-		return nil, failure.Permanent(hintTargets, "it is not a JSON list of objects, or it is empty")
+	var list []map[string]json.RawMessage
+	if json.Unmarshal([]byte(text), &list) != nil || len(list) == 0 {
+		return nil, failure.Permanent(BadList, "it is not a JSON list of objects, or it is empty")
 	}
 	var faults []error
-	declared := make([]Entry, len(entries))
-	for i, entry := range entries {
-		errs := declared[i].read(entry)
-		declared[i].partly = len(errs) > 0
-		for _, err := range errs {
-			faults = append(faults, failure.Permanent(hintTargets, "targets[%d].%w", i, err))
-		}
+	entries := make([]Entry, len(list))
+	for i, fields := range list {
+		errs := entries[i].read(fields)
+		entries[i].at, entries[i].partly = fmt.Sprintf("targets[%d].", i), len(errs) > 0
+		faults = append(faults, entries[i].name(errs)...)
 	}
-	return declared, failure.Join(faults)
+	return entries, failure.Join(faults)
 }
 
-func (d *Entry) read(entry map[string]json.RawMessage) (faults []error) {
-	fields := map[string]any{
-		"connection_id": &d.ConnectionID, "registry": &d.Registry, "account": &d.Account, "region": &d.Region,
-		"profile": &d.Profile, "role_arn": &d.RoleARN, "external_id": &d.ExternalID, "role_session_name": &d.RoleSessionName,
-		"fips": &d.FIPS, "dual_stack": &d.DualStack, "endpoint": &d.Endpoint, "partition_suffix": &d.PartitionSuffix,
+// name returns errs with the entry of the list that they are about.
+func (e Entry) name(errs []error) []error {
+	for i, err := range errs {
+		if e.at != "" {
+			errs[i] = failure.Permanent(BadList, "%s%w", e.at, err)
+		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(entry)) {
-		into, known := fields[name]
+	return errs
+}
+
+func (e *Entry) read(values map[string]json.RawMessage) (faults []error) {
+	fields := map[string]any{
+		"connection_id": &e.ConnectionID, "registry": &e.Registry, "account": &e.Account, "region": &e.Region,
+		"profile": &e.Profile, "role_arn": &e.RoleARN, "external_id": &e.ExternalID,
+		"role_session_name": &e.RoleSessionName, "fips": &e.FIPS, "dual_stack": &e.DualStack,
+		"endpoint": &e.Endpoint, "partition_suffix": &e.PartitionSuffix,
+	}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		field, known := fields[name]
+		value, kind := string(values[name]), "string"
+		if _, ok := field.(*bool); ok {
+			kind = "boolean"
+		}
 		switch {
 		case !known:
 			faults = append(faults, fmt.Errorf("%.40q is not a field of a target", name))
-		case string(entry[name]) == "null" || json.Unmarshal(entry[name], into) != nil:
-			faults = append(faults, fmt.Errorf("%s is not a %s", name, kindOf(into)))
-		case string(entry[name]) == `""` && into != &d.ConnectionID:
+		case value == "null" || json.Unmarshal(values[name], field) != nil:
+			faults = append(faults, fmt.Errorf("%s is not a %s", name, kind))
+		case value == `""` && name != "connection_id":
 			faults = append(faults, fmt.Errorf("%s is empty: leave it out", name))
 		}
 	}
 	return faults
 }
 
-func kindOf(into any) string {
-	if _, ok := into.(*bool); ok {
-		return "boolean"
-	}
-	return "string"
-}
-
-// Resolve makes targets of declarations. hostOf gives a connection's host, or "": it fills in an account or a region that
-// is not declared. All faults are told at once; a connection that is named twice is one.
-func Resolve(declared []Entry, hostOf func(connectionID string) string) ([]Target, error) {
+// Resolve returns the targets of entries. hostOf returns a connection's host, or "": an account or a region that is
+// missing is taken from it. The error names all faults, those of a list each with its entry.
+func Resolve(entries []Entry, hostOf func(connectionID string) string) ([]Target, error) {
 	var faults []error
 	var targets []Target
-	first := map[string]int{}
-	for i, d := range declared {
-		t, errs := d.target(hostOf)
-		if at, twice := first[d.ConnectionID]; twice && d.ConnectionID != "" {
-			errs = append(errs, fmt.Errorf("connection_id: %.40q stands in targets[%d] too: a connection holds one token", d.ConnectionID, at))
+	first := map[string]string{}
+	for _, e := range entries {
+		t, errs := e.target(hostOf)
+		if at, twice := first[e.ConnectionID]; twice && e.ConnectionID != "" {
+			errs = append(errs, fmt.Errorf("connection_id: %.40q is in %s too: a connection holds one token",
+				e.ConnectionID, strings.TrimSuffix(at, ".")))
 		} else {
-			first[d.ConnectionID] = i
+			first[e.ConnectionID] = e.at
 		}
-		for _, err := range errs {
-			faults = append(faults, failure.Permanent(failure.Kind(cmp.Or(failure.Hint(err), hintTargets)), "targets[%d].%w", i, err))
-		}
+		faults = append(faults, e.name(errs)...)
 		targets = append(targets, t)
 	}
 	return targets, failure.Join(faults)
 }
 
-// Of is the target of a connection to the ECR registry at host, with what AWS's default credential chain finds. The
-// connection may be "".
+// Of returns the target of a connection, or of "", and the ECR registry at host, with AWS's default credentials.
 func Of(connectionID, host string) (Target, error) {
 	registry, err := ecr.ParseHost(host)
-	return Target{
-		ConnectionID: connectionID,
-		Registry:     registry,
-		Source:       ecr.Source{Service: registry.Service, Region: registry.Region, FIPS: registry.FIPS, DualStack: registry.DualStack},
-	}, err
+	return Entry{ConnectionID: connectionID}.of(registry), err
 }
 
-func (d Entry) target(hostOf func(string) string) (Target, []error) {
-	faults := d.check()
-	host, err := d.registryHost(hostOf)
-	if err == nil {
-		err = d.checkForm(host)
+func (e Entry) of(host ecr.Host) Target {
+	return Target{e.ConnectionID, host, ecr.Source{
+		Identity: e.Identity, Service: host.Service, Region: host.Region,
+		Endpoint: e.Endpoint, Suffix: e.PartitionSuffix,
+		FIPS: host.FIPS || e.FIPS, DualStack: host.DualStack || e.DualStack,
+	}}
+}
+
+func (e Entry) target(hostOf func(string) string) (Target, []error) {
+	faults := e.check()
+	host, err := e.host(hostOf)
+	switch {
+	case err != nil:
+	case host.Service == ecr.Public && e.FIPS:
+		err = errors.New("fips: ECR Public has no FIPS endpoint")
+	case e.PartitionSuffix != "" && e.Endpoint == "" && (host.DualStack || e.DualStack):
+		err = errors.New("endpoint is missing: that of a dual-stack registry does not follow from partition_suffix")
 	}
-	if err != nil && !d.partly {
+	if err != nil && !e.partly {
 		faults = append(faults, err)
 	}
-	endpoint, stsEndpoint := d.Endpoint, ""
-	if d.PartitionSuffix != "" {
-		endpoint = cmp.Or(endpoint, "https://"+ecr.APIHost(host.Region, d.PartitionSuffix, host.FIPS))
-		stsEndpoint = "https://sts." + host.Region + "." + d.PartitionSuffix
-	}
-	return Target{
-		ConnectionID: d.ConnectionID,
-		Registry:     host,
-		Source: ecr.Source{
-			Identity: ecr.Identity{Profile: d.Profile, RoleARN: d.RoleARN, ExternalID: d.ExternalID, RoleSessionName: d.RoleSessionName},
-			Service:  host.Service, Region: host.Region, Endpoint: endpoint, STS: stsEndpoint,
-			FIPS: host.FIPS || d.FIPS, DualStack: host.DualStack || d.DualStack,
-		},
-	}, faults
+	return e.of(host), faults
 }
 
-// checkForm refuses an endpoint's form that nobody can name.
-func (d Entry) checkForm(host ecr.Host) error {
-	switch {
-	case host.Service == ecr.Public && d.FIPS:
-		return errors.New("fips: ECR Public has no FIPS endpoint")
-	case d.PartitionSuffix != "" && d.Endpoint == "" && (host.DualStack || d.DualStack):
-		return errors.New("endpoint is missing: partition_suffix does not tell where a dual-stack one is")
-	}
-	return nil
-}
-
-// The forms of AWS's names: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html. They are compiled where
-// they are used: most runs use none.
-const (
-	roleARN           = `^arn:[a-z-]+:iam::\d{12}:role/[\w+=,.@/-]{1,512}$`
-	externalID        = `^[\w+=,.@:/-]{2,}$`
-	longestExternalID = 1224
-	roleSessionName   = `^[\w+=,.@-]{2,64}$`
-	suffixOfHost      = `^[a-z0-9-]+(\.[a-z0-9-]+)+$`
-	// http only on loopback, for stand-ins
-	endpointURLs = `^(https://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])|http://(localhost|127(\.\d{1,3}){3}))(:\d{1,5})?/?$`
-)
-
-// check looks at each field alone.
-func (d Entry) check() (faults []error) {
+// check looks at each field alone. The forms of AWS's names:
+// https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
+func (e Entry) check() (faults []error) {
 	fault := func(wrong bool, format string, args ...any) {
 		if wrong {
 			faults = append(faults, fmt.Errorf(format, args...))
 		}
 	}
-	fits := func(form, text string) bool { return text == "" || regexp.MustCompile(form).MatchString(text) }
-	fault(!xcom.IsConnectionID(d.ConnectionID) && !(d.partly && d.ConnectionID == ""), "connection_id: %.40q is not letters, digits, '_', '.' and '-'", d.ConnectionID)
-	fault(d.Account != "" && !ecr.IsAccount(d.Account), "account: %.40q is not 12 digits", d.Account)
-	fault(d.Region != "" && !ecr.IsRegion(d.Region), "region: %.40q is not a region's name such as us-east-1", d.Region)
-	fault(!fits(roleARN, d.RoleARN), "role_arn: %.80q is not arn:PARTITION:iam::ACCOUNT:role/NAME", d.RoleARN)
-	fault(!fits(externalID, d.ExternalID) || len(d.ExternalID) > longestExternalID, "external_id is not 2 to 1224 of the characters that AWS allows")
-	fault(!fits(roleSessionName, d.RoleSessionName), "role_session_name: %.40q is not 2 to 64 letters, digits and _+=,.@-", d.RoleSessionName)
-	fault(d.RoleARN == "" && d.ExternalID != "", "external_id is of no use without role_arn")
-	fault(d.RoleARN == "" && d.RoleSessionName != "", "role_session_name is of no use without role_arn")
-	fault(strings.ContainsAny(d.Profile, "[]\n\r"), "profile: %.40q is not the name of a profile", d.Profile)
-	fault(!fits(suffixOfHost, d.PartitionSuffix), "partition_suffix: %.60q is not a name such as amazonaws.com", d.PartitionSuffix)
-	fault(!fits(endpointURLs, d.Endpoint), "endpoint: %.80q is not https://HOST", d.Endpoint)
+	unread := e.partly && e.ConnectionID == ""
+	fault(!unread && !xcom.IsConnectionID(e.ConnectionID), "connection_id: "+notID, e.ConnectionID)
+	fault(e.Account != "" && ecr.CheckAccount(e.Account) != nil, "account: %.40q is not 12 digits", e.Account)
+	fault(e.Region != "" && ecr.CheckRegion(e.Region) != nil, "region: %.40q is not one such as us-east-1", e.Region)
+	for _, field := range []struct{ name, value, form, want string }{
+		{"role_arn", e.RoleARN, roleARN, "arn:PARTITION:iam::ACCOUNT:role/NAME"},
+		{"role_session_name", e.RoleSessionName, `^[\w+=,.@-]{2,64}$`, "2 to 64 letters, digits and _+=,.@-"},
+		{"profile", e.Profile, `^[^\[\]\n\r]+$`, "the name of a profile"},
+		{"partition_suffix", e.PartitionSuffix, `^[a-z0-9-]+(\.[a-z0-9-]+)+$`, "a name such as amazonaws.com"},
+		{"endpoint", e.Endpoint, endpointURL, "https://HOST"},
+	} {
+		fault(field.value != "" && !regexp.MustCompile(field.form).MatchString(field.value),
+			"%s: %.80q is not %s", field.name, field.value, field.want)
+	}
+	id := e.ExternalID // whose length is beyond the repeats of a regexp
+	fault(id != "" && (len(id) > 1224 || !regexp.MustCompile(externalID).MatchString(id)),
+		"external_id is not 2 to 1224 letters, digits and _+=,.@:/-")
+	fault(e.RoleARN == "" && e.ExternalID != "", "external_id has no effect without role_arn")
+	fault(e.RoleARN == "" && e.RoleSessionName != "", "role_session_name has no effect without role_arn")
 	return faults
 }
 
-// registryHost is the declared one, or is named after account and region; what is missing comes from the connection's host.
-func (d Entry) registryHost(hostOf func(string) string) (ecr.Host, error) {
-	if d.Registry != "" {
-		return d.declaredHost()
+const (
+	roleARN    = `^arn:[a-z-]+:iam::\d{12}:role/[\w+=,.@/-]{1,512}$`
+	externalID = `^[\w+=,.@:/-]{2,}$`
+	// endpointURL is https, or http on loopback, for stand-ins.
+	endpointURL = `^(https://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])|http://(localhost|127(\.\d{1,3}){3}))(:\d{1,5})?/?$`
+)
+
+// host returns the registry: the one of the entry, or that of account and region, where what is missing comes from the
+// connection's host.
+func (e Entry) host(hostOf func(string) string) (ecr.Host, error) {
+	if e.Registry != "" {
+		return e.registry()
 	}
-	account, region, fips, dual := d.Account, d.Region, d.FIPS, d.DualStack
+	account, region, fips, dual := e.Account, e.Region, e.FIPS, e.DualStack
 	if account == "" || region == "" {
-		name := hostOf(d.ConnectionID)
-		if name == "" {
-			return ecr.Host{}, fmt.Errorf("%s missing, and the connection's host is not known: give registry, or account and region", d.missing())
-		}
-		host, err := ecr.ParseHost(name)
+		host, err := ecr.ParseHost(hostOf(e.ConnectionID))
 		if err != nil || host.Service != ecr.Private {
-			return ecr.Host{}, fmt.Errorf("%s missing, and the connection's host %.100q is not a private registry of ECR", d.missing(), name)
+			return ecr.Host{}, e.missing(hostOf(e.ConnectionID))
 		}
 		account, region = cmp.Or(account, host.Account), cmp.Or(region, host.Region)
 		fips, dual = fips || host.FIPS, dual || host.DualStack
 	}
-	if !ecr.IsAccount(account) || !ecr.IsRegion(region) {
-		return ecr.Host{}, nil // told by check
+	if ecr.CheckAccount(account) != nil || ecr.CheckRegion(region) != nil {
+		return ecr.Host{}, nil // check reports it
 	}
-	host, err := ecr.NewHost(account, region, d.PartitionSuffix, fips, dual)
+	host, err := ecr.NewHost(account, region, e.PartitionSuffix, fips, dual)
 	if err != nil {
 		err = fmt.Errorf("dual_stack: %w", err)
 	}
 	return host, err
 }
 
-func (d Entry) missing() string {
-	switch {
-	case d.Account != "":
-		return "region is"
-	case d.Region != "":
-		return "account is"
+func (e Entry) missing(host string) error {
+	kind, field := RegistryMissing, "registry"
+	if e.Account != "" {
+		kind, field = RegionMissing, "region"
+	} else if e.Region != "" {
+		kind, field = AccountMissing, "account"
 	}
-	return "registry is"
+	why := fmt.Sprintf("connection %q has host %.100q, which is not a private ECR registry", e.ConnectionID, host)
+	if host == "" {
+		why = fmt.Sprintf("the host of connection %q is not known", e.ConnectionID)
+	}
+	err := failure.Permanent(kind, "%s is missing, and %s", field, why)
+	return failure.With(err, failure.Facts{Object: e.ConnectionID})
 }
 
-// declaredHost reads the field registry. A suffix that is not known must be declared too.
-func (d Entry) declaredHost() (ecr.Host, error) {
-	host, err := ecr.ParseHost(d.Registry)
-	if d.PartitionSuffix != "" {
-		host, err = ecr.SplitHost(d.Registry)
-		if err == nil && (host.Service != ecr.Private || ecr.HostSuffix(host.Name) != d.PartitionSuffix) {
-			err = fmt.Errorf("%.100q does not end in partition_suffix", d.Registry)
-		}
-	}
+func (e Entry) registry() (ecr.Host, error) {
+	host, err := ecr.ParseHostOf(e.Registry, e.PartitionSuffix)
 	switch {
 	case err != nil:
 		return host, fmt.Errorf("registry: %w", err)
-	case d.Registry != host.Name:
-		return host, fmt.Errorf("registry: %.100q is not in lower case", d.Registry)
-	case d.Account != "" && d.Account != host.Account:
-		return host, fmt.Errorf("account: %.40q is not the account of registry", d.Account)
-	case d.Region != "" && d.Region != host.Region:
-		return host, fmt.Errorf("region: %.40q is not the region of registry", d.Region)
+	case e.Account != "" && e.Account != host.Account:
+		return host, fmt.Errorf("account: %.40q is not the account of registry", e.Account)
+	case e.Region != "" && e.Region != host.Region:
+		return host, fmt.Errorf("region: %.40q is not the region of registry", e.Region)
 	}
 	return host, nil
 }
 
-// CheckConnectionID refuses what Airflow would not take as a connection id.
+const notID = "%.40q is not letters, digits, '_', '.' and '-'"
+
+// CheckConnectionID returns an error unless Airflow accepts id as a connection id.
 func CheckConnectionID(id string) error {
 	if !xcom.IsConnectionID(id) {
-		return failure.Permanent("", "connection id %.40q is not letters, digits, '_', '.' and '-'", id)
+		return failure.Permanent("", "connection id "+notID, id)
 	}
 	return nil
 }
-
-const (
-	hintTargets = "see ecr_targets.schema.json: each target has connection_id, and registry or account and region"
-)

@@ -15,7 +15,7 @@ const (
 	MaxResponse = 1 << 20
 )
 
-// New returns a transport that trusts roots (nil: the system's certificates) and honours HTTPS_PROXY and NO_PROXY.
+// New returns a transport that trusts roots (nil: the system's certificates) and uses HTTPS_PROXY and NO_PROXY.
 func New(roots *x509.CertPool) *http.Transport {
 	return &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: TLS(roots)}
 }
@@ -25,10 +25,13 @@ func TLS(roots *x509.CertPool) *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}
 }
 
-// NoRedirect, as an http.Client's CheckRedirect, follows no redirect: one would take a password to another host.
+// MayPass reports whether another attempt may get another answer than one of this status.
+func MayPass(status int) bool { return status == http.StatusTooManyRequests || status >= 500 }
+
+// NoRedirect, as an http.Client's CheckRedirect, follows no redirect: it would send a password to another host.
 func NoRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// RedirectHost returns the host that a redirect leads to, or "". Its path and query may hold anything.
+// RedirectHost returns the host that a redirect leads to, or "". Its path and query may hold anything, even a secret.
 func RedirectHost(resp *http.Response) string {
 	to, err := resp.Location()
 	if err != nil {

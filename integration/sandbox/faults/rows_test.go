@@ -83,7 +83,7 @@ func answers(peer string) (all []row) {
 
 // stranger returns what the hint asks when another program answers in the place of a peer.
 func stranger(peer string) string {
-	return map[string]string{"ecr": "is AWS_ENDPOINT_URL or a proxy answering in ECR's place?",
+	return map[string]string{"ecr": "check AWS_ENDPOINT_URL and HTTPS_PROXY",
 		"airflow": "host, port and base path", "engine": "is this a Docker Engine?"}[peer]
 }
 

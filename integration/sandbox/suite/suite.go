@@ -108,7 +108,7 @@ func inOneProcess(t *testing.T, h Shell) {
 }
 
 func registryRejects(t *testing.T, h Shell) {
-	h.Extract(t, h.Rejected()...).Want(t, 1, "check token at registry", "the credential is refused", "ecr-refresh: hint: ")
+	h.Extract(t, h.Rejected()...).Want(t, 1, "check token at registry", "login rejected", "ecr-refresh: hint: ")
 	h.WantOld(t)
 }
 
