@@ -1,6 +1,7 @@
 package ecr
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"fmt"
@@ -24,27 +25,43 @@ type Config func(ctx context.Context, profile string) (aws.Config, error)
 // DefaultConfig returns a Config that reads AWS's own environment, files and credential chain. It trusts roots; where
 // AWS_CA_BUNDLE or a profile's ca_bundle names certificates, it trusts those and extra (nil: none) instead.
 func DefaultConfig(roots, extra *x509.CertPool, log *slog.Logger) Config {
-	if extra == nil {
-		extra = x509.NewCertPool()
-	}
 	return func(ctx context.Context, profile string) (aws.Config, error) {
-		load := func(client *awshttp.BuildableClient) (aws.Config, error) {
-			return config.LoadDefaultConfig(ctx, config.WithSharedConfigProfile(profile), config.WithHTTPClient(client),
-				config.WithLogger(logging.LoggerFunc(func(_ logging.Classification, format string, v ...any) {
-					log.Debug(fmt.Sprintf("AWS SDK: "+format, v...))
-				})))
+		trusted := roots
+		if hasBundle(ctx, profile) { // the SDK adds the bundle to the client's pool
+			if trusted = x509.NewCertPool(); extra != nil {
+				trusted = extra.Clone()
+			}
 		}
-		client := newClient(extra.Clone())
-		cfg, err := load(client)
-		if err == nil && cfg.HTTPClient == aws.HTTPClient(client) { // the SDK would copy it to add certificates
-			cfg, err = load(newClient(roots))
-		}
+		cfg, err := config.LoadDefaultConfig(ctx, config.WithSharedConfigProfile(profile),
+			config.WithHTTPClient(newClient(trusted)),
+			config.WithLogger(logging.LoggerFunc(func(_ logging.Classification, format string, v ...any) {
+				log.Debug(fmt.Sprintf("AWS SDK: "+format, v...))
+			})))
 		if err != nil {
 			return cfg, failure.Permanent(BadConfig, "load AWS configuration: %w", err)
 		}
 		cfg.HTTPClient = limited(cfg.HTTPClient)
 		return cfg, nil
 	}
+}
+
+// hasBundle reports whether AWS's own settings name certificates. What is wrong with the settings, LoadDefaultConfig
+// reports.
+func hasBundle(ctx context.Context, profile string) bool {
+	env, err := config.NewEnvConfig()
+	if err != nil || env.CustomCABundle != "" {
+		return err == nil
+	}
+	profile = cmp.Or(profile, env.SharedConfigProfile, config.DefaultSharedConfigProfile)
+	shared, err := config.LoadSharedConfigProfile(ctx, profile, func(o *config.LoadSharedConfigOptions) {
+		if env.SharedConfigFile != "" {
+			o.ConfigFiles = []string{env.SharedConfigFile}
+		}
+		if env.SharedCredentialsFile != "" {
+			o.CredentialsFiles = []string{env.SharedCredentialsFile}
+		}
+	})
+	return err == nil && shared.CustomCABundle != ""
 }
 
 // limited returns a client whose responses end with an error at transport.MaxResponse bytes: the SDK reads each whole.
