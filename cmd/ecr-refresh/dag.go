@@ -2,14 +2,12 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 
 	"github.com/urfave/cli/v2"
 
+	"ecr-refresh/cmd/ecr-refresh/command"
+	"ecr-refresh/cmd/ecr-refresh/dag"
 	"ecr-refresh/dags"
 	"ecr-refresh/steps/failure"
 )
@@ -19,12 +17,12 @@ func (p *program) dag() *cli.Command {
 		Name:  "dag",
 		Usage: "print the DAG that runs the steps",
 		Flags: dagFlags(),
-		Description: describe(`The DAG is part of this program, so that both are of one version. "dag install" writes it where Airflow looks.
+		Description: command.Describe(`The DAG is part of this program, so that both are of one version. "dag install" writes it where Airflow looks.
 
 Examples:
   ecr-refresh dag --operator docker --image registry.example.com/ecr-refresh:1.0 >dags/refresh_docker_token_docker.py
   ecr-refresh dag install --dags-folder /opt/airflow/dags`),
-	}, nil, func(c *call) func(context.Context) ([]byte, error) {
+	}, nil, func(c *call) command.Work {
 		_, text := c.rendered(c.dagOptions())
 		return func(context.Context) ([]byte, error) { return []byte(dags.Sign(text, version())), nil }
 	})
@@ -39,24 +37,25 @@ func (p *program) dagInstall() *cli.Command {
 		Flags: append(dagFlags(),
 			&cli.StringFlag{Name: "dags-folder", Usage: "`FOLDER` that Airflow reads DAGs from", TakesFile: true},
 			&cli.BoolFlag{Name: "force", Usage: "also over a file that was edited, or written by somebody else; nothing in it stays", DisableDefaultText: true}),
-		Description: describe(`Writes the file whole or not at all. A file that is there is replaced while it is as "dag install" left it, and what was
+		Description: command.Describe(`Writes the file whole or not at all. A file that is there is replaced while it is as "dag install" left it, and what was
 set by flags then stays set; one that is up to date is left alone, so that Airflow does not parse it anew.
 
 Example:
   ecr-refresh dag install --dags-folder /opt/airflow/dags --schedule '0 */6 * * *'`),
-	}, nil, func(c *call) func(context.Context) ([]byte, error) {
+	}, nil, func(c *call) command.Work {
 		options := c.dagOptions()
 		name, text := c.rendered(options)
 		// The library would leave what stands before the subcommand's name unused.
 		if given := c.Lineage()[1].LocalFlagNames(); len(given) > 0 {
-			c.fault(failure.Permanent(failure.Kind("write: ecr-refresh dag install --"+given[0]+" …"), "read command line: --%s stands before install", given[0]))
+			c.Fault(failure.Permanent(failure.Kind("write: ecr-refresh dag install --"+given[0]+" …"), "read command line: --%s stands before install", given[0]))
 		}
 		folder := c.String("dags-folder")
 		if folder == "" {
-			c.missing("DAG folder", "--dags-folder")
+			c.Missing("DAG folder", "--dags-folder", "")
 		}
 		return func(context.Context) ([]byte, error) {
-			return nil, c.installDAG(filepath.Join(folder, name), text, options)
+			install := dag.Install{Version: version(), Force: c.Bool("force"), Log: c.Log}
+			return nil, install.Run(filepath.Join(folder, name), text, options)
 		}
 	})
 }
@@ -71,57 +70,16 @@ func dagFlags() []cli.Flag {
 }
 
 func (c *call) dagOptions() dags.Options {
-	return dags.Options{Operator: c.String("operator"), Schedule: c.String("schedule"), ConnectionIDs: c.String("connection-id"), Image: c.String("image")}
+	return dags.Options{
+		Operator: c.String("operator"), Schedule: c.String("schedule"), ConnectionIDs: c.String("connection-id"),
+		Image: c.String("image"),
+	}
 }
 
 func (c *call) rendered(o dags.Options) (name, text string) {
 	name, text, err := dags.Render(o)
 	if err != nil {
-		c.fault(failure.Permanent("see ecr-refresh dag --help", "render DAG: %w", err))
+		c.Fault(failure.Permanent(dag.BadOption, "render DAG: %w", err))
 	}
 	return name, text
-}
-
-// installDAG writes text, which is what o renders to, with the settings of an earlier install.
-func (c *call) installDAG(path, text string, o dags.Options) error {
-	there, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return c.writeDAG(path, text)
-	}
-	if err != nil {
-		return failure.Permanent("look at the folder's permissions", "read %q: %w", path, cause(err))
-	}
-	installed, unedited := dags.Signed(string(there))
-	switch {
-	case c.Bool("force"):
-	case !unedited:
-		return failure.Permanent("move it away, or give --force to lose what is in it",
-			"install DAG: %q was edited, or was not written by ecr-refresh", path)
-	default:
-		if text, err = c.keeping(installed, text, o); err != nil {
-			return failure.Permanent("give it anew, or --force", "render DAG as %q has it: %w", path, err)
-		}
-	}
-	if unedited && installed == text {
-		c.log.Info(path + " is up to date")
-		return nil
-	}
-	return c.writeDAG(path, text)
-}
-
-// keeping returns text with the settings of installed that o leaves empty.
-func (c *call) keeping(installed, text string, o dags.Options) (string, error) {
-	for _, kept := range o.Keep(installed, text) {
-		c.log.Info("kept " + kept + ", as the file had it")
-	}
-	_, text, err := dags.Render(o)
-	return text, err
-}
-
-func (c *call) writeDAG(path, text string) error {
-	if err := writePublic(path, []byte(dags.Sign(text, version()))); err != nil {
-		return failure.Permanent("name a folder that this user may write to", "write %q: %w", path, err)
-	}
-	c.log.Info(fmt.Sprintf("wrote %s: Airflow finds it within some minutes ([dag_processor] refresh_interval)", path))
-	return nil
 }

@@ -13,6 +13,9 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"ecr-refresh/airflowclient"
+	"ecr-refresh/cmd/ecr-refresh/command"
+	"ecr-refresh/cmd/ecr-refresh/console"
+	"ecr-refresh/cmd/ecr-refresh/input"
 	"ecr-refresh/steps/docker"
 	"ecr-refresh/steps/ecr"
 	"ecr-refresh/steps/failure"
@@ -25,30 +28,30 @@ import (
 const checkLimit = 10 * time.Second
 
 func (p *program) doctor() *cli.Command {
-	in := p.inputs
+	in := p.Settings
 	return p.step(cli.Command{
 		Name:  "doctor",
 		Usage: "check all that a run needs, and say what to do about the rest",
 		Flags: []cli.Flag{
-			jsonFlag(), requireHTTPSFlag(),
+			command.JSONFlag(), input.RequireHTTPSFlag(),
 			&cli.StringFlag{Name: "dag-id", Usage: "`ID` of the DAG that renews", Value: "refresh_docker_token_v4"},
 			&cli.StringFlag{Name: "pool", Usage: "`NAME` of the DAG's pool", Value: "systemqueue"},
 		},
-		Description: describe(`Run it on a worker, as the user that runs tasks. It changes nothing and publishes nothing. Exit code 1 means that a
+		Description: command.Describe(`Run it on a worker, as the user that runs tasks. It changes nothing and publishes nothing. Exit code 1 means that a
 check failed.
 
-` + airflowEnvHelp + `
-` + adminEnvHelp + `
+` + input.AirflowHelp + `
+` + input.AdminHelp + `
 Without it, what airflow-api's account may not read is skipped: pool, DAG, runs.
 
 Example:
   ecr-refresh doctor --account 123456789012 --region us-east-1`),
-	}, []setting{in.account, in.region, in.connectionIDs, in.targets, in.airflowURL, in.engine},
-		func(c *call) func(context.Context) ([]byte, error) {
-			d := c.doctorOf(c.certificates())
+	}, []input.Setting{in.Account, in.Region, in.ConnectionIDs, in.TargetsFile, in.AirflowURL, in.Engine},
+		func(c *call) command.Work {
+			d := c.doctorOf(c.Certificates())
 			return func(ctx context.Context) ([]byte, error) {
 				found := d.examine(ctx)
-				return found.print(c.Bool("json"), paint(c.stdout)), found.verdict()
+				return found.print(c.Bool("json"), console.Paint(c.Stdout)), found.verdict()
 			}
 		})
 }
@@ -70,16 +73,16 @@ type doctor struct {
 	targets     []target.Target
 }
 
-func (c *call) doctorOf(roots certificates) *doctor {
-	d := &doctor{call: c, load: ecr.DefaultConfig(roots.all, roots.extra, c.log), registry: registry.New(transport.New(roots.all)), now: time.Now}
-	if d.airflowErr = c.excused(func() { d.airflow = c.airflow(roots) }); d.airflowErr != nil {
+func (c *call) doctorOf(roots input.Certificates) *doctor {
+	d := &doctor{call: c, load: ecr.DefaultConfig(roots.All, roots.Extra, c.Log), registry: registry.New(transport.New(roots.All)), now: time.Now}
+	if d.airflowErr = c.Collect(func() { d.airflow = c.Airflow(roots) }); d.airflowErr != nil {
 		d.airflow = nil
 	}
 	d.reader, d.readerErr = d.airflow, d.airflowErr
-	if adminGiven() {
-		d.readerErr = c.excused(func() { d.reader = c.reader(roots) })
+	if input.AdminGiven() {
+		d.readerErr = c.Collect(func() { d.reader = c.AdminAirflow(roots) })
 	}
-	d.engineErr = c.excused(func() { d.engine = c.dockerEngine() })
+	d.engineErr = c.Collect(func() { d.engine = c.Docker() })
 	return d
 }
 
@@ -96,7 +99,7 @@ func (d *doctor) examine(ctx context.Context) findings {
 	}
 	for _, client := range []*airflowclient.Client{d.airflow, d.reader} {
 		if client != nil {
-			logOut(ctx, client) // the second time of the same client, it does nothing
+			input.LogOut(ctx, client) // the second time of the same client, it does nothing
 		}
 	}
 	return all
@@ -136,15 +139,15 @@ func (f *findings) ok(name, format string, args ...any) {
 }
 
 func (f *findings) warn(name, hint, format string, args ...any) {
-	*f = append(*f, finding{name, "warn", oneLine(fmt.Sprintf(format, args...)), hint})
+	*f = append(*f, finding{name, "warn", console.OneLine(fmt.Sprintf(format, args...)), hint})
 }
 
 func (f *findings) skip(name, hint, format string, args ...any) {
-	*f = append(*f, finding{name, "skip", oneLine(fmt.Sprintf(format, args...)), hint})
+	*f = append(*f, finding{name, "skip", console.OneLine(fmt.Sprintf(format, args...)), hint})
 }
 
 func (f *findings) fail(name string, err error) {
-	*f = append(*f, finding{name, "fail", oneLine(err.Error()), hintOf(err)})
+	*f = append(*f, finding{name, "fail", console.OneLine(err.Error()), hintOf(err)})
 }
 
 // judge is ok or fail.
@@ -157,7 +160,7 @@ func (f *findings) judge(name string, err error, format string, args ...any) boo
 	return true
 }
 
-func (f findings) print(asJSON bool, colours painter) []byte {
+func (f findings) print(asJSON bool, colours console.Painter) []byte {
 	var text bytes.Buffer
 	if asJSON {
 		_ = json.NewEncoder(&text).Encode(map[string]findings{"checks": f}) // into memory
@@ -167,7 +170,7 @@ func (f findings) print(asJSON bool, colours painter) []byte {
 	for _, one := range f {
 		fmt.Fprintf(out, "%s\t%s\t%s\n", one.state(colours), one.Name, one.Message)
 		if one.Hint != "" && one.State != "ok" {
-			fmt.Fprintf(out, "%s\t\t→ %s\n", colours.dim("    "), one.Hint)
+			fmt.Fprintf(out, "%s\t\t→ %s\n", colours.Dim("    "), one.Hint)
 		}
 	}
 	_ = out.Flush()
@@ -175,17 +178,17 @@ func (f findings) print(asJSON bool, colours painter) []byte {
 }
 
 // state is four characters wide in each colour, so that the columns stand.
-func (f finding) state(colours painter) string {
+func (f finding) state(colours console.Painter) string {
 	word := fmt.Sprintf("%-4s", f.State)
 	switch f.State {
 	case "ok":
-		return colours.good(word)
+		return colours.Good(word)
 	case "warn":
-		return colours.warn(word)
+		return colours.Warn(word)
 	case "fail":
-		return colours.bad(word)
+		return colours.Bad(word)
 	}
-	return colours.dim(word)
+	return colours.Dim(word)
 }
 
 func (f findings) verdict() error {

@@ -11,6 +11,9 @@ import (
 	"time"
 
 	"ecr-refresh/airflowclient"
+	"ecr-refresh/cmd/ecr-refresh/environment"
+	"ecr-refresh/cmd/ecr-refresh/input"
+	"ecr-refresh/cmd/ecr-refresh/names"
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/registry"
 	"ecr-refresh/steps/secret"
@@ -46,10 +49,11 @@ func (d *doctor) checkConnections(ctx context.Context) (f findings) {
 	}
 	found, failed := d.airflow.ConnectionsByID(ctx, d.wanted())
 	d.connections = found
-	d.hosts = map[string]string{}
+	hosts := map[string]string{}
 	for id, conn := range found {
-		d.hosts[id] = registry.Host(conn.Host)
+		hosts[id] = registry.Host(conn.Host)
 	}
+	d.SetHosts(hosts)
 	for _, id := range slices.Sorted(maps.Keys(failed)) {
 		f.fail("connection "+id, failed[id])
 	}
@@ -66,8 +70,8 @@ func (d *doctor) checkLogin(ctx context.Context, f *findings) bool {
 		d.airflow = nil
 	}
 	switch {
-	case !secretFromEnv(airflowTokenEnv).Empty():
-		return f.judge("airflow login", err, "by the token of %s", airflowTokenEnv)
+	case !environment.Secret(input.AirflowTokenEnv).Empty():
+		return f.judge("airflow login", err, "by the token of %s", input.AirflowTokenEnv)
 	case role != "":
 		return f.judge("airflow login", err, "airflow-api's account logs in, with role %s", failure.Said(role))
 	}
@@ -76,23 +80,23 @@ func (d *doctor) checkLogin(ctx context.Context, f *findings) bool {
 
 // wanted are the ids of the connections that a run would renew.
 func (d *doctor) wanted() (ids []string) {
-	_ = d.excused(func() {
-		ids = d.ids()
-		if declared, found := d.declared(); found && len(ids) == 0 {
+	_ = d.Collect(func() {
+		ids = d.IDs()
+		if declared, from := d.Entries(); from != "" && len(ids) == 0 {
 			for _, t := range declared {
 				ids = append(ids, t.ConnectionID)
 			}
 		}
 	})
 	if len(ids) == 0 {
-		ids = []string{dockerID}
+		ids = []string{names.DockerConnection}
 	}
 	return ids
 }
 
 // checkInputs makes the targets, and compares them with the connections.
 func (d *doctor) checkInputs(context.Context) (f findings) {
-	if err := d.excused(func() { d.targets = d.targetList() }); err != nil {
+	if err := d.Collect(func() { d.targets = d.Targets() }); err != nil {
 		d.targets = nil
 		f.fail("targets", err)
 		return f
@@ -174,7 +178,7 @@ func (d *doctor) checkDAG(ctx context.Context) (f findings) {
 	ctx, cancel := limited(ctx)
 	defer cancel()
 	switch {
-	case adminGiven() && d.readerErr != nil:
+	case input.AdminGiven() && d.readerErr != nil:
 		f.fail("pool, DAG and runs", d.readerErr)
 		return f
 	case d.reader == nil:

@@ -2,11 +2,11 @@ package main
 
 import (
 	"context"
-	"os"
 	"slices"
 	"strconv"
 	"time"
 
+	"ecr-refresh/cmd/ecr-refresh/input"
 	"ecr-refresh/steps/docker"
 	"ecr-refresh/steps/ecr"
 	"ecr-refresh/steps/registry"
@@ -111,12 +111,12 @@ func (d *doctor) checkEngine(ctx context.Context) (f findings) {
 // checkWorker looks at what lies on this worker: variables that hide a connection, and docker-py's config.json.
 func (d *doctor) checkWorker(ctx context.Context) (f findings) {
 	for _, t := range d.targets {
-		if name := connectionEnv(t.ConnectionID); !unset(os.Getenv(name)) {
+		if name := input.OverriddenBy(t.ConnectionID); name != "" {
 			f.warn("connection "+t.ConnectionID, "unset "+name+" on the workers, unless you set it for this shell alone",
 				"tasks read %s before Airflow's database, and a refresh reaches only the database", name)
 		}
 	}
-	config, err := dockerConfig()
+	config, err := input.DockerConfig()
 	if err != nil {
 		f.warn("docker config", "mend or remove it", "docker-py passes over it: %s", err)
 		return f

@@ -3,11 +3,16 @@ package main
 import (
 	"errors"
 	"maps"
-	"os"
 	"strconv"
 	"strings"
 
 	"ecr-refresh/airflowclient"
+	"ecr-refresh/cmd/ecr-refresh/command"
+	"ecr-refresh/cmd/ecr-refresh/connection"
+	"ecr-refresh/cmd/ecr-refresh/dag"
+	"ecr-refresh/cmd/ecr-refresh/environment"
+	"ecr-refresh/cmd/ecr-refresh/input"
+	"ecr-refresh/cmd/ecr-refresh/manual"
 	"ecr-refresh/cmd/ecr-refresh/names"
 	"ecr-refresh/steps/ecr"
 	"ecr-refresh/steps/failure"
@@ -23,26 +28,31 @@ type hint struct {
 	shell string // "": as in a task
 }
 
-// operatorEnv is set by the DAG in each task, to the operator that runs it: bash or docker.
-const operatorEnv = "ECR_REFRESH_OPERATOR"
-
 // hintOf returns the hint for err, or "".
 func hintOf(err error) string {
 	kind, facts := kindOf(err)
+	if kind == "" {
+		return ""
+	}
 	h, known := hints()[kind]
 	if !known {
 		return string(kind) // being replaced: a kind that is a hint
 	}
 	text := h.task
-	if os.Getenv(operatorEnv) == "" && h.shell != "" {
+	if !input.InTask() && h.shell != "" {
 		text = h.shell
 	}
-	status := strconv.Itoa(facts.Status)
-	return strings.NewReplacer("{object}", facts.Object, "{service}", facts.Service, "{want}", facts.Want,
-		"{status}", status).Replace(text)
+	environmentOfTask := "the worker's environment"
+	if environment.Value(names.OperatorEnv) == "docker" { // a container has none of it
+		environmentOfTask = "ENVIRONMENT of the DAG's file"
+	}
+	return strings.NewReplacer(
+		"{object}", facts.Object, "{service}", facts.Service, "{want}", facts.Want, "{status}", strconv.Itoa(facts.Status),
+		"the worker's environment", environmentOfTask,
+	).Replace(text)
 }
 
-// hints is the whole table. It is made where an error is reported, so that a good run does not pay for it.
+// hints returns the whole table. It is called where an error is reported, so that a good run does not pay for it.
 func hints() map[failure.Kind]hint {
 	all := map[failure.Kind]hint{}
 	for _, part := range []map[failure.Kind]hint{
@@ -56,13 +66,66 @@ func hints() map[failure.Kind]hint {
 
 // inputHints are of flags, the environment and the command line.
 func inputHints() map[failure.Kind]hint {
-	return map[failure.Kind]hint{}
+	return map[failure.Kind]hint{
+		command.Misspelt:     {task: "did you mean {want}?"},
+		command.Usage:        {task: "see {object} --help"},
+		manual.BadShell:      {task: "give " + manual.Shells},
+		command.StdoutFailed: {task: "check where stdout leads: its disk is full, or its reader has ended"},
+		input.Missing:        {task: "give {object}"},
+		input.Conflict:       {task: "give one of them"},
+		dag.BadOption:        {task: "see ecr-refresh dag --help"},
+		dag.BadSetting:       {task: "give it anew, or --force"},
+		dag.Edited:           {task: "move it away, or give --force to lose what is in it"},
+		dag.Unreadable:       {task: "check the permissions of the file and its folder"},
+		input.BadVariable:    {task: "airflow variables set {object} {want}"},
+		input.OldDAG:         {task: "deploy the DAG of this version: ecr-refresh dag install"},
+		connection.Malformed: {
+			task: "correct or remove {object} in the worker's environment: it has to be a connection as Airflow's manual describes " +
+				"(\"Storing connections in environment variables\")",
+			shell: "correct {object}: it has to be a connection as Airflow's manual describes " +
+				"(\"Storing connections in environment variables\")",
+		},
+		connection.BadSchema: {
+			task: "set the schema of connection " + names.AirflowConnection + " to http or https; a base path belongs into its host, " +
+				"as https://host/path",
+		},
+		input.NoAirflow: {
+			task: "create it: ecr-refresh setup, or Admin > Connections (type HTTP; host, port, login and password of a user who may " +
+				"edit connections)",
+			shell: "give --airflow-url and set " + names.AirflowPrefix + "{LOGIN,PASSWORD}, or set " + names.AirflowPrefix +
+				"{HOST,PORT,LOGIN,PASSWORD} or AIRFLOW_CONN_AIRFLOW_API (a URI or JSON)",
+		},
+		input.NoField: {task: "set the {want} of connection {object}: Admin > Connections", shell: "give {service}"},
+		input.NoDocker: {
+			task:  "create it: Admin > Connections (type Docker, its host the registry's name)",
+			shell: "set " + names.DockerPrefix + "{HOST,PORT,LOGIN,PASSWORD}, " + names.LoginsEnv + " or {want} (a URI or JSON)",
+		},
+		input.NoPrivateKey: {
+			task: "run 'ecr-refresh keygen' once and set the two Airflow Variables that it prints: this worker is not the one " +
+				"that ran step 1",
+			shell: "give --identity-file (" + names.IdentityFileEnv + ") or set " + names.PrivateKeyEnv + "; step 1 was run by " +
+				"another host or user, whose key is not in {object}",
+		},
+		input.NoHome: {
+			task:  "run 'ecr-refresh keygen' and set the two Airflow Variables that it prints",
+			shell: "set " + names.RecipientEnv + " for step 1 and " + names.PrivateKeyEnv + " for step 2 (ecr-refresh keygen), or HOME",
+		},
+		input.NotATarget: {
+			task:  "trigger the DAG with connection_ids of Variable " + names.TargetsVariable + ", or add the connection there",
+			shell: "name connections of the list, or add this one to it",
+		},
+		input.CAFile: {
+			task:  "set " + names.CAFileEnv + " in the worker's environment to a PEM file that the worker's user may read",
+			shell: "give a PEM file that this user may read",
+		},
+		input.PlainAirflow: {task: "set the schema of connection " + names.AirflowConnection + " to https"},
+		input.PlainDocker:  {task: "let Docker use TLS, and set DOCKER_TLS_VERIFY and DOCKER_CERT_PATH"},
+		input.PlainECR:     {task: "set {object} to a URL with https"},
+	}
 }
 
 const (
 	targetFields = "each entry has connection_id, and registry or account and region (ecr_targets.schema.json)"
-	accountEnv   = "AIRFLOW_VAR_ECR_AWS_ACCOUNT"
-	regionEnv    = "AIRFLOW_VAR_ECR_AWS_REGION_NAME"
 )
 
 // targetHints are of steps/target.
@@ -75,17 +138,17 @@ func targetHints() map[failure.Kind]hint {
 		target.AccountMissing: {
 			task: "airflow variables set " + names.AccountVariable + " ACCOUNT, or set the host of connection " +
 				"{object} to its registry",
-			shell: "give --account (" + accountEnv + "), or set the host of connection {object} to its registry",
+			shell: "give --account (" + names.AccountEnv + "), or set the host of connection {object} to its registry",
 		},
 		target.RegionMissing: {
 			task: "airflow variables set " + names.RegionVariable + " REGION, or set the host of connection " +
 				"{object} to its registry",
-			shell: "give --region (" + regionEnv + "), or set the host of connection {object} to its registry",
+			shell: "give --region (" + names.RegionEnv + "), or set the host of connection {object} to its registry",
 		},
 		target.RegistryMissing: {
 			task: "set the host of connection {object} to its registry, or Variables " +
 				names.AccountVariable + " and " + names.RegionVariable,
-			shell: "give --account and --region (" + accountEnv + ", " + regionEnv + "), or set the host of " +
+			shell: "give --account and --region (" + names.AccountEnv + ", " + names.RegionEnv + "), or set the host of " +
 				"connection {object} to its registry",
 		},
 	}

@@ -6,17 +6,18 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"ecr-refresh/steps/failure"
+	"ecr-refresh/cmd/ecr-refresh/command"
+	"ecr-refresh/cmd/ecr-refresh/names"
 	"ecr-refresh/steps/secret"
 )
 
 func (p *program) keygen() *cli.Command {
 	return &cli.Command{
 		Name:  "keygen",
-		Usage: "make the sealing identity that several workers share",
-		Description: `Prints an age identity as the two Airflow Variables that the DAG reads. Needed where steps 1 and 2 may run
+		Usage: "make the encryption key pair that several workers share",
+		Description: `Prints an age key pair as the two Airflow Variables that the DAG reads. Needed where steps 1 and 2 may run
 on different hosts or users (Celery, Kubernetes, DockerOperator). Airflow masks a Variable whose name
-holds "private_key" in logs and in its UI. The commands leave the key in the shell's history; --json and
+has "private_key" in logs and in its UI. The commands leave the key in the shell's history; --json and
 "airflow variables import" do not.
 
 Example:
@@ -26,27 +27,30 @@ Example:
 Exit codes:
   0    done
   2    usage`,
-		Flags:           []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "print a file for: airflow variables import FILE", DisableDefaultText: true}},
-		OnUsageError:    usageError,
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "json", Usage: "print a file for: airflow variables import FILE", DisableDefaultText: true},
+		},
+		OnUsageError:    command.UsageError,
 		HideHelpCommand: true,
 		Action: func(c *cli.Context) error {
-			if c.Args().Present() {
-				return failure.Permanent("see ecr-refresh keygen --help", "read command line: unexpected argument %q", c.Args().First())
+			if err := command.NoArguments(c); err != nil {
+				return err
 			}
-			return p.printIdentity(c.Bool("json"))
+			return p.printKeys(c.Bool("json"))
 		},
 	}
 }
 
-func (p *program) printIdentity(asJSON bool) error {
+func (p *program) printKeys(asJSON bool) error {
 	id, err := secret.NewIdentity()
 	if err != nil {
 		return err
 	}
 	recipient, key := id.Recipient(), id.PrivateKey().Reveal()
 	if asJSON {
-		return json.NewEncoder(p.stdout).Encode(map[string]string{"ecr_refresh_recipient": recipient, "ecr_refresh_private_key": key})
+		return json.NewEncoder(p.Stdout).Encode(map[string]string{names.RecipientVariable: recipient, names.PrivateKeyVariable: key})
 	}
-	_, err = fmt.Fprintf(p.stdout, "airflow variables set ecr_refresh_recipient %s\nairflow variables set ecr_refresh_private_key %s\n", recipient, key)
+	_, err = fmt.Fprintf(p.Stdout, "airflow variables set %s %s\nairflow variables set %s %s\n",
+		names.RecipientVariable, recipient, names.PrivateKeyVariable, key)
 	return err
 }

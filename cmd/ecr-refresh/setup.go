@@ -11,6 +11,9 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"ecr-refresh/airflowclient"
+	"ecr-refresh/cmd/ecr-refresh/command"
+	"ecr-refresh/cmd/ecr-refresh/input"
+	"ecr-refresh/cmd/ecr-refresh/names"
 	"ecr-refresh/steps/ecr"
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/secret"
@@ -18,7 +21,7 @@ import (
 )
 
 func (p *program) setup() *cli.Command {
-	in := p.inputs
+	in := p.Settings
 	return p.step(cli.Command{
 		Name:  "setup",
 		Usage: "make in Airflow what the DAG needs: pool, Variables, connections, sealing identity",
@@ -27,9 +30,9 @@ func (p *program) setup() *cli.Command {
 			&cli.BoolFlag{Name: "force", Usage: "change what exists and differs", DisableDefaultText: true},
 			&cli.BoolFlag{Name: "no-identity", Usage: "make no sealing identity: one host runs all steps", DisableDefaultText: true},
 			&cli.BoolFlag{Name: "print-cli", Usage: "send nothing: print the same as commands of Airflow's command line", DisableDefaultText: true},
-			dryRunFlag(), jsonFlag(), requireHTTPSFlag(),
+			input.DryRunFlag(), command.JSONFlag(), input.RequireHTTPSFlag(),
 		},
-		Description: describe(`Makes what is missing, through Airflow's REST API: pool systemqueue, Variables ecr_aws_account and
+		Description: command.Describe(`Makes what is missing, through Airflow's REST API: pool systemqueue, Variables ecr_aws_account and
 ecr_aws_region_name (ecr_targets for a --registry that these do not name), connections airflow-api and docker_default,
 and the sealing identity. Shows what is there and what differs; changes nothing that exists without --force. Safe to
 run again. Then it logs in as the account of airflow-api, and checks that it can do what it must and no more.
@@ -40,13 +43,13 @@ airflow-api from ECR_REFRESH_AIRFLOW_{LOGIN,PASSWORD}; on a terminal, setup asks
 Examples:
   ecr-refresh setup --account 123456789012 --region us-east-1 --airflow-url http://localhost:8080 --dry-run
   ecr-refresh setup --account 123456789012 --region us-east-1 --airflow-url http://localhost:8080 --print-cli`),
-	}, []setting{in.account, in.region, in.airflowURL},
-		func(c *call) func(context.Context) ([]byte, error) {
+	}, []input.Setting{in.Account, in.Region, in.AirflowURL},
+		func(c *call) command.Work {
 			want := c.wanted()
 			if c.Bool("print-cli") {
 				if want.base != "" {
 					_, err := airflowclient.New(airflowclient.Config{BaseURL: want.base})
-					c.fault(err)
+					c.Fault(err)
 				}
 				return func(context.Context) ([]byte, error) { return want.commandLines(), nil }
 			}
@@ -60,7 +63,7 @@ type wanted struct {
 	targets         string // the value of Variable ecr_targets, in place of account and region
 	host            string
 	airflow         airflowclient.Update // airflow-api
-	base            string                      // the URL that airflow-api leads to
+	base            string               // the URL that airflow-api leads to
 	identity        bool
 }
 
@@ -69,15 +72,17 @@ func (c *call) wanted() wanted {
 	w := wanted{identity: !c.Bool("no-identity")}
 	if c.IsSet("registry") {
 		c.wantRegistry(&w)
-	} else if w.account, w.region = c.need(c.account, ecr.CheckAccount), c.need(c.region, ecr.CheckRegion); len(c.faults) == 0 {
+	} else if w.account, w.region = c.Need(c.Account), c.Need(c.Region); !c.Faulty() {
 		host, err := ecr.NewHost(w.account, w.region, "", false, false)
-		c.fault(err)
+		c.Fault(err)
 		w.host = host.Name
 	}
-	conn, how := c.airflowConnection()
-	w.base = strings.TrimRight(c.airflowBase(conn, how), "/")
+	config := c.AirflowConfig()
+	if w.base = strings.TrimRight(config.BaseURL, "/"); w.base == "" && !c.Faulty() {
+		c.Missing("Airflow host", c.AirflowURL.Names())
+	}
 	w.airflow = apiConnection(w.base)
-	w.airflow.Login, w.airflow.Password = conn.login, conn.password
+	w.airflow.Login, w.airflow.Password = config.Login, config.Password
 	return w
 }
 
@@ -86,29 +91,29 @@ func (c *call) wanted() wanted {
 func (c *call) wantRegistry(w *wanted) {
 	named, err := ecr.ParseHost(c.String("registry"))
 	if err != nil {
-		c.fault(err)
+		c.Fault(err)
 		return
 	}
 	w.host, w.account, w.region = named.Name, named.Account, named.Region
 	if plain, err := ecr.NewHost(w.account, w.region, "", false, false); err != nil || plain.Name != w.host {
-		targets, _ := json.Marshal([]target.Entry{{ConnectionID: dockerID, Registry: w.host}}) // strings
+		targets, _ := json.Marshal([]target.Entry{{ConnectionID: names.DockerConnection, Registry: w.host}}) // strings
 		w.targets = string(targets)
 	}
 	if named.Service == ecr.Private {
-		c.contradicts(c.account, w.account, w.host)
-		c.contradicts(c.region, w.region, w.host)
+		c.contradicts(c.Account, w.account, w.host)
+		c.contradicts(c.Region, w.region, w.host)
 	}
 }
 
-func (c *call) contradicts(s setting, want, host string) {
-	if said, from := given(c.Context, s); said != "" && said != want {
-		c.fault(failure.Permanent(failure.Kind("leave out "+from+", or --registry"), "%s is %q, and registry %s has %s %s", from, said, host, s.flag, want))
+func (c *call) contradicts(s input.Setting, want, host string) {
+	if said, from := input.Given(c.Context, s); said != "" && said != want {
+		c.Fault(failure.Permanent(failure.Kind("leave out "+from+", or --registry"), "%s is %q, and registry %s has %s %s", from, said, host, s.Flag, want))
 	}
 }
 
 // apiConnection gives the connection that leads to base. A base path has no other place than the host.
 func apiConnection(base string) airflowclient.Update {
-	conn := airflowclient.Update{ID: airflowConnectionID, Type: "http", Description: "Airflow's REST API, for ecr-refresh"}
+	conn := airflowclient.Update{ID: names.AirflowConnection, Type: "http", Description: "Airflow's REST API, for ecr-refresh"}
 	u, err := url.Parse(base)
 	if err != nil || u.Path != "" {
 		conn.Host = base
@@ -129,16 +134,16 @@ type setup struct {
 
 // setup reads the secrets, or asks for them, and makes the two clients.
 func (c *call) setup(want wanted) *setup {
-	roots := c.certificates()
-	admin := c.admin(want.base)
+	roots := c.Certificates()
+	admin := c.AdminConfig(want.base)
 	config := airflowclient.Config{BaseURL: want.base, Login: want.airflow.Login, Password: want.airflow.Password,
-		Token: secret.Secret{}, Account: airflowAccount, Log: c.log}
-	c.askAccount("Airflow login to store in airflow-api", &config)
-	c.airflowLogin(config, func(field string) string { return airflowPrefix + field })
+		Token: secret.Secret{}, Account: input.APIAccount, Log: c.Log}
+	c.AskLogin("Airflow login to store in airflow-api", &config)
+	c.NeedLogin(config, names.AirflowPrefix)
 	want.airflow.Login, want.airflow.Password = config.Login, config.Password
 	return &setup{
-		call: c, want: want, force: c.Bool("force"), dry: c.dryRun(),
-		admin: c.airflowClient(admin, roots), account: c.airflowClient(config, roots),
+		call: c, want: want, force: c.Bool("force"), dry: c.DryRun(),
+		admin: c.Client(admin, roots), account: c.Client(config, roots),
 	}
 }
 
@@ -149,22 +154,22 @@ type setupResult struct {
 }
 
 func (s *setup) run(ctx context.Context) ([]byte, error) {
-	defer logOut(ctx, s.admin)
-	defer logOut(ctx, s.account)
+	defer input.LogOut(ctx, s.admin)
+	defer input.LogOut(ctx, s.account)
 	objects, failures := s.settleAll(ctx)
 	result := setupResult{Objects: objects}
 	if err := failure.Join(failures); err == nil || failure.IsPermanent(err) {
 		account, err := s.checkAccount(ctx)
 		result.Account = &account
 		if err != nil {
-			failures = append(failures, fmt.Errorf("check account %q of connection %s: %w", s.want.airflow.Login, airflowConnectionID, err))
+			failures = append(failures, fmt.Errorf("check account %q of connection %s: %w", s.want.airflow.Login, names.AirflowConnection, err))
 		}
 	}
 	text := result.Account.print()
 	if s.Bool("json") {
-		text, _ = jsonLine(result, nil) // strings and lists
+		text, _ = command.JSONLine(result, nil) // strings and lists
 	}
-	if _, err := s.stdout.Write(text); err != nil {
+	if _, err := s.Stdout.Write(text); err != nil {
 		failures = append(failures, err)
 	}
 	return nil, failure.Join(failures)

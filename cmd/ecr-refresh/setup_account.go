@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"ecr-refresh/airflowclient"
+	"ecr-refresh/cmd/ecr-refresh/names"
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/secret"
 )
@@ -29,7 +30,7 @@ func (s *setup) checkAccount(ctx context.Context) (rights, error) {
 	if r.SimpleRole, err = s.account.SimpleRole(ctx); err != nil {
 		return r, err
 	}
-	if _, err := s.account.Connection(ctx, dockerID); err != nil && !errors.Is(err, airflowclient.ErrNotFound) {
+	if _, err := s.account.Connection(ctx, names.DockerConnection); err != nil && !errors.Is(err, airflowclient.ErrNotFound) {
 		return r, err
 	}
 	if err := s.mayUpdate(ctx); err != nil {
@@ -77,13 +78,13 @@ func (s *setup) tellRights(r rights) {
 	may := fmt.Sprintf("%q can log in, read and update connections", r.Login)
 	switch {
 	case r.SimpleRole == "admin":
-		s.log.Warn(may+", and do everything else: it is an admin", "hint", "role op is enough (SimpleAuthManager)")
+		s.Log.Warn(may+", and do everything else: it is an admin", "hint", "role op is enough (SimpleAuthManager)")
 	case r.SimpleRole != "":
-		s.log.Info(fmt.Sprintf("%s; its role %s may do more, and no smaller one is enough: the roles of the SimpleAuthManager are fixed", may, r.SimpleRole))
+		s.Log.Info(fmt.Sprintf("%s; its role %s may do more, and no smaller one is enough: the roles of the SimpleAuthManager are fixed", may, r.SimpleRole))
 	case len(r.MayRead) > 0:
-		s.log.Warn(fmt.Sprintf("%s, and read %s, which it need not", may, strings.Join(r.MayRead, ", ")),
+		s.Log.Warn(fmt.Sprintf("%s, and read %s, which it need not", may, strings.Join(r.MayRead, ", ")),
 			"hint", "give it a role of its own, and no other: airflow users remove-role, and the commands that are printed")
 	default:
-		s.log.Info(may + ", and no more was found")
+		s.Log.Info(may + ", and no more was found")
 	}
 }

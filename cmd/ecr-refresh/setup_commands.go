@@ -1,6 +1,7 @@
 package main
 
 import (
+	"ecr-refresh/cmd/ecr-refresh/names"
 	"fmt"
 	"regexp"
 	"strings"
@@ -21,9 +22,9 @@ func roleCommands(login string) []string {
 // commandLines are the commands that make the same as setup. Secrets come from the environment, or from a file.
 func (w wanted) commandLines() []byte {
 	api := w.airflow
-	login, password := shellWord(api.Login), `"$`+airflowPrefix+`PASSWORD"`
+	login, password := shellWord(api.Login), `"$`+names.AirflowPrefix+`PASSWORD"`
 	if api.Login == "" {
-		api.Login, login = "refresher", `"${`+airflowPrefix+`LOGIN:-refresher}"`
+		api.Login, login = "refresher", `"${`+names.AirflowPrefix+`LOGIN:-refresher}"`
 	}
 	connection := "airflow connections add " + api.ID + " --conn-type " + api.Type
 	if api.Schema != "" {
@@ -38,7 +39,7 @@ func (w wanted) commandLines() []byte {
 		lines = append(lines, "airflow variables set "+v[0]+" "+shellWord(v[1]))
 	}
 	lines = append(lines, connection+" --conn-login "+login+" --conn-password "+password,
-		"airflow connections add "+dockerID+" --conn-type docker --conn-host "+w.host+" --conn-login AWS")
+		"airflow connections add "+names.DockerConnection+" --conn-type docker --conn-host "+w.host+" --conn-login AWS")
 	if w.identity {
 		lines = append(lines, "(umask 077; ecr-refresh keygen --json >ecr_refresh_keys.json)",
 			"airflow variables import --action-on-existing-key fail ecr_refresh_keys.json; rm ecr_refresh_keys.json")

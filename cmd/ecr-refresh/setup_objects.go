@@ -8,6 +8,9 @@ import (
 	"strings"
 
 	"ecr-refresh/airflowclient"
+	"ecr-refresh/cmd/ecr-refresh/connection"
+	"ecr-refresh/cmd/ecr-refresh/console"
+	"ecr-refresh/cmd/ecr-refresh/names"
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/secret"
 )
@@ -55,7 +58,7 @@ func (o outcome) line() string {
 	if o.Note != "" {
 		line += " (" + o.Note + ")"
 	}
-	return oneLine(line)
+	return console.OneLine(line)
 }
 
 // variables are the keys and values of those that are no secret.
@@ -74,7 +77,7 @@ func (s *setup) objects() []object {
 	all = append(all,
 		s.connection(s.want.airflow, s.apiDiffers),
 		s.connection(airflowclient.Update{
-			ID: dockerID, Type: "docker", Host: s.want.host, Login: "AWS", Description: "Amazon ECR, renewed by ecr-refresh",
+			ID: names.DockerConnection, Type: "docker", Host: s.want.host, Login: "AWS", Description: "Amazon ECR, renewed by ecr-refresh",
 		}, s.dockerDiffers))
 	if s.want.identity {
 		all = append(all, s.identity())
@@ -97,7 +100,7 @@ func (s *setup) settleAll(ctx context.Context) (all []outcome, failures []error)
 		}
 		all = append(all, done)
 		if !s.Bool("json") { // at once: who interrupts setup sees what was done
-			fmt.Fprintln(s.stdout, done.line())
+			fmt.Fprintln(s.Stdout, done.line())
 		}
 	}
 	return all, failures
@@ -233,7 +236,7 @@ func (s *setup) apiDiffers(is airflowclient.Connection) []string {
 	if is.Port != 0 {
 		port = fmt.Sprint(is.Port)
 	}
-	base, err := connection{connType: is.Type, schema: is.Schema, host: is.Host, port: port}.baseURL()
+	base, err := connection.Connection{Type: is.Type, Schema: is.Schema, Host: is.Host, Port: port}.BaseURL()
 	if err != nil {
 		base = "none"
 	}

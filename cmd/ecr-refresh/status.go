@@ -13,6 +13,9 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"ecr-refresh/airflowclient"
+	"ecr-refresh/cmd/ecr-refresh/command"
+	"ecr-refresh/cmd/ecr-refresh/console"
+	"ecr-refresh/cmd/ecr-refresh/input"
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/registry"
 	"ecr-refresh/steps/xcom"
@@ -25,30 +28,30 @@ const (
 )
 
 func (p *program) status() *cli.Command {
-	in := p.inputs
+	in := p.Settings
 	return p.step(cli.Command{
 		Name:  "status",
 		Usage: "show when each connection's token was issued and dies",
 		Flags: []cli.Flag{
-			jsonFlag(), requireHTTPSFlag(),
+			command.JSONFlag(), input.RequireHTTPSFlag(),
 			&cli.StringFlag{Name: "dag-id", Usage: "`ID` of the DAG that renews", Value: "refresh_docker_token_v4"},
 			&cli.StringFlag{Name: "min-left", Usage: "fail when a token has less than this `DURATION` left, or none is known"},
 		},
-		Description: describe(`Reads what the DAG's last runs published, through Airflow's REST API.
+		Description: command.Describe(`Reads what the DAG's last runs published, through Airflow's REST API.
 
-` + airflowEnvHelp + `
-` + adminEnvHelp + `
+` + input.AirflowHelp + `
+` + input.AdminHelp + `
 The account must be allowed to read them: any role of the SimpleAuthManager; FAB's Viewer, or can_read on DAGs, DAG Runs,
 Task Instances and XComs.
 
 Examples:
   ecr-refresh status
   ecr-refresh status --min-left 3h --json`),
-	}, []setting{in.airflowURL},
-		func(c *call) func(context.Context) ([]byte, error) {
-			s := status{airflow: c.reader(c.certificates()), dag: c.String("dag-id"), now: time.Now(), paint: paint(c.stdout), asJSON: c.Bool("json")}
+	}, []input.Setting{in.AirflowURL},
+		func(c *call) command.Work {
+			s := status{airflow: c.AdminAirflow(c.Certificates()), dag: c.String("dag-id"), now: time.Now(), paint: console.Paint(c.Stdout), asJSON: c.Bool("json")}
 			if c.IsSet("min-left") {
-				s.minLeft = c.positive("min-left", c.String("min-left"), "3h")
+				s.minLeft = c.Positive("--min-left", c.String("min-left"), "3h")
 			}
 			return func(ctx context.Context) ([]byte, error) {
 				if err := s.read(ctx); err != nil {
@@ -65,7 +68,7 @@ type status struct {
 	dag     string
 	now     time.Time
 	minLeft time.Duration
-	paint   painter
+	paint   console.Painter
 	asJSON  bool
 
 	all    []renewed
@@ -84,7 +87,7 @@ type renewed struct {
 
 // read goes back through the runs. The newest one that published a connection counts.
 func (s *status) read(ctx context.Context) error {
-	defer logOut(ctx, s.airflow)
+	defer input.LogOut(ctx, s.airflow)
 	runs, err := s.airflow.DAGRuns(ctx, s.dag, statusRuns)
 	if errors.Is(err, airflowclient.ErrNotFound) {
 		return failure.Permanent("deploy it (ecr-refresh dag install), or name another (--dag-id)", "read runs of DAG %q: %w", s.dag, err)
@@ -143,7 +146,7 @@ func (s *status) has(id string) bool {
 
 func (s *status) print() []byte {
 	if s.asJSON {
-		text, _ := jsonLine(map[string]any{"connections": append([]renewed{}, s.all...)}, nil)
+		text, _ := command.JSONLine(map[string]any{"connections": append([]renewed{}, s.all...)}, nil)
 		return text
 	}
 	var text bytes.Buffer
@@ -171,13 +174,13 @@ func moment(t *time.Time) string {
 func (s *status) left(r renewed) string {
 	switch left := r.left(); {
 	case r.ExpiresAt == nil:
-		return s.paint.bad("unknown")
+		return s.paint.Bad("unknown")
 	case left <= 0:
-		return s.paint.bad("dead")
+		return s.paint.Bad("dead")
 	case left < max(s.minLeft, 2*time.Hour):
-		return s.paint.warn(left.Round(time.Minute).String())
+		return s.paint.Warn(left.Round(time.Minute).String())
 	default:
-		return s.paint.good(left.Round(time.Minute).String())
+		return s.paint.Good(left.Round(time.Minute).String())
 	}
 }
 

@@ -31,7 +31,7 @@ func onTerminal(t *testing.T, env []string, args ...string) string {
 
 func TestColoursAreForTerminals(t *testing.T) {
 	t.Parallel()
-	if shown := onTerminal(t, nil, "plan", "--registry", "docker.io"); !strings.Contains(shown, "\x1b[31merror:\x1b[0m read inputs") {
+	if shown := onTerminal(t, nil, "plan", "--registry", "docker.io"); !strings.Contains(shown, "\x1b[31merror:\x1b[0m registry host") {
 		t.Errorf("no red error: %q", shown)
 	}
 	for _, env := range [][]string{{"NO_COLOR=1"}, {"NO_COLOR=1", "CLICOLOR_FORCE=1"}, {"TERM=dumb"}} {
@@ -58,7 +58,7 @@ func TestProgress(t *testing.T) {
 			t.Parallel()
 			shown := onTerminal(t, append(slowRegistry(t), row.env...), row.command)
 			line := row.command + ": 1 s …"
-			if n := strings.Count(shown, line); (n > 0) != row.shown || n != strings.Count(shown, line+eraseLine) {
+			if n := strings.Count(shown, line); (n > 0) != row.shown || n != strings.Count(shown, line+"\r\x1b[K") {
 				t.Errorf("shown %q", shown)
 			}
 		})

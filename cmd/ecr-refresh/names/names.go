@@ -1,4 +1,4 @@
-// Package names holds every name that the DAG, setup, doctor, status and keygen share, once.
+// Package names holds every name that the DAG, the commands and their hints share, once.
 package names
 
 // Names of Airflow's objects.
@@ -19,4 +19,30 @@ const (
 	RecipientVariable  = "ecr_refresh_recipient"   // public key
 	PrivateKeyVariable = "ecr_refresh_private_key" // masked by Airflow for its name
 	TokenVariable      = "ecr_refresh_airflow_token"
+)
+
+// Names in the environment that the DAG and the commands share.
+const (
+	OperatorEnv = "ECR_REFRESH_OPERATOR" // set in a task: the operator that runs it, bash or docker
+
+	AccountEnv       = "AIRFLOW_VAR_ECR_AWS_ACCOUNT"
+	RegionEnv        = "AIRFLOW_VAR_ECR_AWS_REGION_NAME"
+	TargetsEnv       = "AIRFLOW_VAR_ECR_TARGETS" // in parts
+	ConnectionIDsEnv = "ECR_REFRESH_CONNECTION_IDS"
+	HostsEnv         = "ECR_REFRESH_CONNECTION_HOSTS" // in parts: a JSON object of hosts by connection id
+	ResultEnv        = "ECR_REFRESH_DOCUMENT"         // in parts: the result of the previous step
+
+	AirflowPrefix = "ECR_REFRESH_AIRFLOW_" // followed by CONN_TYPE, SCHEMA, HOST, PORT, LOGIN, PASSWORD or TOKEN
+	AdminPrefix   = "ECR_REFRESH_ADMIN_"   // followed by LOGIN, PASSWORD or TOKEN
+	DockerPrefix  = "ECR_REFRESH_DOCKER_"  // followed by HOST, PORT, LOGIN or PASSWORD
+	LoginsEnv     = DockerPrefix + "SECRETS"
+
+	RecipientEnv    = "ECR_REFRESH_RECIPIENT"
+	PrivateKeyEnv   = "ECR_REFRESH_PRIVATE_KEY"
+	IdentityFileEnv = "ECR_REFRESH_IDENTITY_FILE"
+	DryRunEnv       = "ECR_REFRESH_DRY_RUN"
+	RequireHTTPSEnv = "ECR_REFRESH_REQUIRE_HTTPS"
+	MetricsEnv      = "ECR_REFRESH_METRICS_FILE"
+	EngineEnv       = "ECR_REFRESH_ENGINE"
+	CAFileEnv       = "ECR_REFRESH_CA_FILE"
 )

@@ -1,14 +1,17 @@
-package main
+package console
 
 import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
 	"log/slog"
+	"maps"
 	"strings"
 	"sync"
 	"testing"
 
+	"ecr-refresh/steps"
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/secret"
 )
@@ -43,7 +46,7 @@ func TestSentences(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			var out bytes.Buffer
-			row.log(slog.New(newSentences(&out, slog.LevelInfo, painter{})))
+			row.log(newLog(&out, false))
 			if out.String() != row.want {
 				t.Errorf("got  %q\nwant %q", out.String(), row.want)
 			}
@@ -54,7 +57,7 @@ func TestSentences(t *testing.T) {
 func TestSentencesKeepLinesWhole(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	log := slog.New(newSentences(&out, slog.LevelInfo, painter{}))
+	log := newLog(&out, false)
 	var all sync.WaitGroup
 	for range 50 {
 		all.Go(func() { log.With("a", 1).Warn("look", "hint", "there") })
@@ -65,51 +68,37 @@ func TestSentencesKeepLinesWhole(t *testing.T) {
 	}
 }
 
-func TestNewLog(t *testing.T) {
+func TestFailureHasItsHintAndNoSecondMessage(t *testing.T) {
 	t.Parallel()
-	for _, row := range []struct{ format, level, fault string }{
-		{"text", "info", ""}, {"json", "WARN", ""}, {"text", "debug", ""},
-		{"xml", "info", `read --log-format: "xml" is no format`},
-		{"text", "loud", `read --log-level: "loud" is no level`},
-		{"text", "", `read --log-level: "" is no level`},
-	} {
-		_, err := newLog(&bytes.Buffer{}, row.format, row.level, painter{})
-		if row.fault == "" && err != nil || row.fault != "" && (!failure.IsPermanent(err) || err.Error() != row.fault) {
-			t.Errorf("%+v: %v", row, err)
-		}
-	}
-}
-
-func TestReport(t *testing.T) {
-	t.Parallel()
-	const useless = "ecr-refresh: a retry cannot help: change something first\n"
 	for _, row := range []struct {
 		err  error
-		want string
+		text string
+		want map[string]string
 	}{
-		{errors.New("lost"), "ecr-refresh: error: lost\n"},
-		{failure.Transient("wait", "lost"), "ecr-refresh: error: lost\necr-refresh: hint: wait\n"},
-		{failure.Permanent("mend", "wrong"), "ecr-refresh: error: wrong\necr-refresh: hint: mend\n" + useless},
-		{failure.Permanent("", "wrong"), "ecr-refresh: error: wrong\n" + useless},
+		{failure.Permanent("mend\nit", "wrong"), "ecr-refresh: error: wrong\necr-refresh: hint: mend; it\n",
+			map[string]string{"level": "ERROR", "msg": "wrong", "hint": "mend\nit"}},
+		{errors.New("lost"), "ecr-refresh: error: lost\n", map[string]string{"level": "ERROR", "msg": "lost"}},
 	} {
-		var out bytes.Buffer
-		report(slog.New(newSentences(&out, slog.LevelInfo, painter{})), row.err)
-		if out.String() != row.want {
-			t.Errorf("got  %q\nwant %q", out.String(), row.want)
+		var text, line bytes.Buffer
+		newLog(&text, false).Error(row.err.Error(), steps.FailureKey, row.err)
+		newLog(&line, true).Error(row.err.Error(), steps.FailureKey, row.err)
+		if text.String() != row.text {
+			t.Errorf("got  %q\nwant %q", text.String(), row.text)
+		}
+		got := map[string]string{}
+		err := json.Unmarshal(line.Bytes(), &got)
+		delete(got, "time")
+		if err != nil || !maps.Equal(got, row.want) {
+			t.Errorf("%v, %v: %s", got, err, line.String())
 		}
 	}
 }
 
-func TestReportInJSON(t *testing.T) {
-	t.Parallel()
-	var out bytes.Buffer
-	log, err := newLog(&out, "json", "error", painter{})
-	if err != nil {
-		t.Fatal(err)
+// newLog returns a log whose hints are kinds.
+func newLog(w io.Writer, asJSON bool) *slog.Logger {
+	kind := func(err error) string {
+		kind, _ := failure.Describe(err)
+		return string(kind)
 	}
-	report(log, failure.Permanent("mend\nit", "wrong"))
-	var line struct{ Level, Msg, Hint string }
-	if err := json.Unmarshal(out.Bytes(), &line); err != nil || line.Level != "ERROR" || line.Msg != "wrong" || line.Hint != "mend\nit" {
-		t.Errorf("%+v, %v: %s", line, err, out.String())
-	}
+	return Log{Writer: w, JSON: asJSON, Hint: kind}.Logger()
 }

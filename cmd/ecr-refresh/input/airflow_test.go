@@ -1,4 +1,4 @@
-package main
+package input
 
 import (
 	"io"
@@ -12,7 +12,7 @@ import (
 	"ecr-refresh/steps/secret"
 )
 
-// An Airflow that does not answer any more holds up no command that has its result.
+// An Airflow that does not answer any more delays no command that has its result.
 func TestLogOutDoesNotWaitForLong(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -33,7 +33,7 @@ func TestLogOutDoesNotWaitForLong(t *testing.T) {
 		t.Fatal(err)
 	}
 	began := time.Now()
-	logOut(t.Context(), client)
+	LogOut(t.Context(), client)
 	if took := time.Since(began); took > 8*time.Second {
 		t.Errorf("it took %s", took)
 	}

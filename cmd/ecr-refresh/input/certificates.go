@@ -1,38 +1,38 @@
-package main
+package input
 
 import (
 	"crypto/x509"
-	"errors"
-	"fmt"
 	"os"
 	"runtime"
+
+	"ecr-refresh/steps/failure"
 )
 
-// certificates are what servers are verified with: all of them, and those of --ca-file alone (nil: none), which stay
-// where AWS_CA_BUNDLE takes the place of the system's.
-type certificates struct{ all, extra *x509.CertPool }
+// Certificates are what servers are verified with: All of them, and Extra, those of --ca-file alone (nil: none), which stay
+// where AWS_CA_BUNDLE replaces the system's.
+type Certificates struct{ All, Extra *x509.CertPool }
 
-// certificates reads the system's certificates and those of --ca-file.
-func (c *call) certificates() (roots certificates) {
+// Certificates reads the system's certificates and those of --ca-file.
+func (r *Reader) Certificates() (roots Certificates) {
 	var err error
-	if roots.all, err = systemCertificates(os.Getenv("SSL_CERT_FILE"), os.Getenv("SSL_CERT_DIR")); err != nil {
-		c.fault(fmt.Errorf("read the system's certificates: %w", err))
+	if roots.All, err = systemCertificates(os.Getenv("SSL_CERT_FILE"), os.Getenv("SSL_CERT_DIR")); err != nil {
+		r.Fault(failure.Permanent(CAFile, "read the system's certificates: %w", err))
 		return roots
 	}
-	path := c.optional(c.ca)
+	path, source := Given(r.Context, r.CA)
 	if path == "" {
 		return roots
 	}
-	pem, err := os.ReadFile(path)
+	pem, err := readFile(path)
 	if err != nil {
-		c.fault(fmt.Errorf("read --ca-file %q: %w", path, errors.Unwrap(err)))
+		r.Fault(failure.Permanent(CAFile, "read %s %q: %w", source, path, err))
 		return roots
 	}
-	roots.extra = x509.NewCertPool()
-	if !roots.extra.AppendCertsFromPEM(pem) {
-		c.fault(fmt.Errorf("read --ca-file %q: no certificate in PEM in it", path))
+	roots.Extra = x509.NewCertPool()
+	if !roots.Extra.AppendCertsFromPEM([]byte(pem)) {
+		r.Fault(failure.Permanent(CAFile, "read %s %q: it has no PEM certificate", source, path))
 	}
-	roots.all.AppendCertsFromPEM(pem)
+	roots.All.AppendCertsFromPEM([]byte(pem))
 	return roots
 }
 

@@ -1,0 +1,225 @@
+// Package input reads what an invocation is given: flags, the environment, files. What is missing or malformed is reported
+// as the reader of the log knows it: in a task by Airflow's Variables and connections, in a shell by flags and variables.
+package input
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"ecr-refresh/cmd/ecr-refresh/environment"
+	"ecr-refresh/cmd/ecr-refresh/names"
+	"ecr-refresh/steps"
+	"ecr-refresh/steps/failure"
+	"ecr-refresh/steps/privatefile"
+)
+
+// Kinds of failure of inputs, and their facts.
+const (
+	Missing      failure.Kind = "input missing"           // Object: the flag and the variables
+	BadVariable  failure.Kind = "airflow variable"        // missing or malformed; Object: it, Want: an example
+	Conflict     failure.Kind = "two inputs for one"      //
+	OldDAG       failure.Kind = "input of an old dag"     // it cannot be read
+	NoAirflow    failure.Kind = "airflow connection"      // Object: it
+	NoField      failure.Kind = "airflow connection part" // Object: it, Want: the fields, Service: their variables
+	NoDocker     failure.Kind = "docker connection"       // Object: it, Want: its AIRFLOW_CONN variable
+	NoPrivateKey failure.Kind = "private key missing"     // Object: this host's own, which is not there
+	NoHome       failure.Kind = "no home"                 //
+	NotATarget   failure.Kind = "not a target"            //
+	PlainAirflow failure.Kind = "http to airflow"         //
+	PlainDocker  failure.Kind = "http to docker"          //
+	PlainECR     failure.Kind = "http to ecr"             // Object: the variable of its URL
+	CAFile       failure.Kind = "ca file"                 //
+)
+
+// maxInput bounds an input file or stdin, in bytes: 50 tokens take 121 kB.
+const maxInput = 8 << 20
+
+// Reader reads the inputs of one invocation, one after another. What is missing or malformed is collected, for Err.
+type Reader struct {
+	*cli.Context
+	Settings
+	Stdin io.Reader
+	Log   *slog.Logger
+
+	faults []error
+	hosts  map[string]string // of connections, as Airflow reported them
+}
+
+// InTask reports whether the DAG runs this invocation.
+func InTask() bool { return environment.Value(names.OperatorEnv) != "" }
+
+// absent says that a connection is missing: in Airflow, or in a shell's environment.
+func absent() string {
+	if InTask() {
+		return "does not exist"
+	}
+	return "is not set"
+}
+
+// Fault collects err, unless it is nil.
+func (r *Reader) Fault(err error) {
+	if err != nil {
+		r.faults = append(r.faults, err)
+	}
+}
+
+// Faulty reports whether anything was missing or malformed so far.
+func (r *Reader) Faulty() bool { return len(r.faults) > 0 }
+
+// Collect returns what is missing or malformed of the inputs that read reads, as one error, in place of collecting it.
+func (r *Reader) Collect(read func()) error {
+	before := r.faults
+	r.faults = nil
+	read()
+	found := failure.Join(r.faults)
+	r.faults = before
+	return found
+}
+
+// Err returns nil, or the error of the last input that is missing or malformed. The others are logged, each with its hint.
+func (r *Reader) Err() error {
+	if !r.Faulty() {
+		return nil
+	}
+	last := len(r.faults) - 1
+	for _, fault := range r.faults[:last] {
+		r.Log.Error(fault.Error(), steps.FailureKey, fault)
+	}
+	return failure.Permanent("", "%w", r.faults[last])
+}
+
+// Optional returns a setting, or its fallback.
+func (r *Reader) Optional(s Setting) string {
+	if v, _ := Given(r.Context, s); v != "" {
+		return v
+	}
+	return s.Fallback
+}
+
+// Need returns a setting that comes from a Variable and has no fallback. also is put behind the message that it is missing.
+func (r *Reader) Need(s Setting, also ...string) string {
+	v, source := Given(r.Context, s)
+	if v != "" && s.check(v) == nil {
+		return v
+	}
+	kind, why := failure.Kind(""), strings.Join(also, "")
+	if InTask() {
+		kind, source = BadVariable, fmt.Sprintf("Variable %q", s.variable)
+		why = fmt.Sprintf(": %s is missing%s", source, why)
+	}
+	switch facts := (failure.Facts{Object: s.variable, Want: s.example}); {
+	case v != "":
+		r.Fault(failure.With(failure.Permanent(kind, "%s is %.40q, not %s", source, v, s.form), facts))
+	case InTask():
+		r.Fault(failure.With(failure.Permanent(kind, "%s is not set%s", s.title, why), facts))
+	default:
+		r.Missing(s.title, s.Names(), why)
+	}
+	return v
+}
+
+// Missing reports what is not given. how names the flag and the variables; also is put behind the message.
+func (r *Reader) Missing(what, how string, also ...string) {
+	err := failure.Permanent(Missing, "%s is not set%s", what, strings.Join(also, ""))
+	r.Fault(failure.With(err, failure.Facts{Object: how}))
+}
+
+// Duration returns a setting that is a positive time.
+func (r *Reader) Duration(s Setting) time.Duration {
+	v, source := Given(r.Context, s)
+	if v == "" {
+		v = s.Fallback
+	}
+	return r.Positive(source, v, s.Fallback)
+}
+
+// Positive returns text, which source gave, as a positive time.
+func (r *Reader) Positive(source, text, example string) time.Duration {
+	d, err := time.ParseDuration(text)
+	if err != nil || d <= 0 {
+		r.Fault(fmt.Errorf("%s is %.20q, not a duration (such as %s)", source, text, example))
+	}
+	return d
+}
+
+// Choice returns a setting that is one of choices, in their case. It is for the log itself: its error is returned.
+func (r *Reader) Choice(s Setting, choices ...string) (string, error) {
+	v := r.Optional(s)
+	if i := slices.IndexFunc(choices, func(choice string) bool { return strings.EqualFold(choice, v) }); i >= 0 {
+		return choices[i], nil
+	}
+	_, source := Given(r.Context, s)
+	return "", failure.Permanent("", "%s is %.20q, not %s", source, v, strings.Join(choices, " or "))
+}
+
+// DryRun reports whether nothing may be changed.
+func (r *Reader) DryRun() bool { return r.yes(dryRun, names.DryRunEnv) }
+
+// yes reads an input of two values; Jinja renders them as True and False.
+func (r *Reader) yes(flag, env string) bool {
+	if r.IsSet(flag) {
+		return r.Bool(flag)
+	}
+	v := environment.Value(env)
+	yes, err := strconv.ParseBool(strings.ToLower(v))
+	if v != "" && err != nil {
+		r.Fault(fmt.Errorf("%s is %.20q, not true or false", env, v))
+	}
+	return yes
+}
+
+// Result returns the result of the previous step, from exactly one of its sources. stdin is read only for "-": in an
+// Airflow task it is the supervisor's socket.
+func Result[R any](r *Reader, parse func(text string) (R, error)) (result R) {
+	before := len(r.faults)
+	text, err := r.resultText()
+	if err == nil && len(r.faults) == before {
+		result, err = parse(text)
+	}
+	r.Fault(err)
+	return result
+}
+
+func (r *Reader) resultText() (string, error) {
+	path := r.String(r.Previous.Flag)
+	env, set := environment.Parts(names.ResultEnv)
+	switch {
+	case path != "" && env != "":
+		return "", failure.Permanent(Conflict, "--%s and %s are both set", r.Previous.Flag, names.ResultEnv)
+	case path == "-":
+		return readLimited(r.Stdin)
+	case path != "":
+		text, err := privatefile.Read(path, maxInput)
+		return string(text), err
+	case !set:
+		r.Missing("the result of the previous step", r.Previous.Names())
+	}
+	return env, nil
+}
+
+func readLimited(in io.Reader) (string, error) {
+	text, err := io.ReadAll(io.LimitReader(in, maxInput+1))
+	if err == nil && len(text) > maxInput {
+		err = fmt.Errorf("it is longer than %d bytes", maxInput)
+	}
+	return string(text), err
+}
+
+// readFile reads a file that is no secret.
+func readFile(path string) (string, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return "", errors.Unwrap(err)
+	}
+	defer file.Close()
+	return readLimited(file)
+}

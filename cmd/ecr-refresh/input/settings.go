@@ -1,0 +1,119 @@
+package input
+
+import (
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"ecr-refresh/cmd/ecr-refresh/environment"
+	"ecr-refresh/cmd/ecr-refresh/names"
+	"ecr-refresh/steps/ecr"
+)
+
+// Setting is one input: a flag, and the variables that stand in for it, the first that is set.
+type Setting struct {
+	Flag, Usage string
+	Fallback    string // its value where nothing is given
+	Env         []string
+	fromVariable
+}
+
+// fromVariable describes a setting that comes from an Airflow Variable.
+type fromVariable struct {
+	variable, title string
+	form, example   string // what it has to be
+	check           func(string) error
+}
+
+// Settings are the inputs of all commands, so that a thing has one name everywhere.
+type Settings struct {
+	Account, Region, ConnectionIDs, TargetsFile Setting
+	Recipient, Metrics                          Setting
+	Previous, Out, IdentityFile, MaxAge         Setting
+	AirflowURL, Engine                          Setting
+	LogFormat, LogLevel, LogOutput, Timeout, CA Setting
+}
+
+// NewSettings returns the names, texts and fallbacks of all inputs.
+func NewSettings() Settings {
+	set := func(flag, usage, fallback string, env ...string) Setting {
+		return Setting{Flag: flag, Usage: usage, Fallback: fallback, Env: env}
+	}
+	all := Settings{
+		Account: set("account", "AWS `ACCOUNT` of the registry, 12 digits", "", names.AccountEnv),
+		Region:  set("region", "AWS `REGION` of the registry", "", names.RegionEnv),
+		ConnectionIDs: set("connection-ids", "Airflow connection `IDS`, joined by commas (default: all targets, or "+
+			names.DockerConnection+")", "", names.ConnectionIDsEnv),
+		TargetsFile: set("targets", "`FILE` with a JSON list of targets, instead of $"+names.TargetsEnv, ""),
+		Recipient: set("recipient", "age public key `RECIPIENT` (age1…) to encrypt the token to, instead of this host's own", "",
+			names.RecipientEnv),
+		Previous: set("in", "`FILE` with the result of the previous step, or - for stdin", "", names.ResultEnv),
+		Out:      set("out", "also write the result to `FILE` (0600)", ""),
+		Metrics: set("metrics-file", "also write metrics to `FILE` for Prometheus's textfile collector; each step and DAG needs "+
+			"its own, such as ecr_refresh_{step}_{dag}.prom", "", names.MetricsEnv),
+		IdentityFile: set("identity-file", "`FILE` with the age private key, instead of this host's own", "", names.IdentityFileEnv),
+		MaxAge:       set("max-age", "reject a token older than this `DURATION`", "1h", "ECR_REFRESH_MAX_AGE"),
+		AirflowURL: set("airflow-url", "base `URL` of Airflow's API, instead of the connection's schema, host and port", "",
+			"ECR_REFRESH_AIRFLOW_URL"),
+		Engine: set("engine", "Docker's `HOST` (unix://… or tcp://…), or none", "unix:///var/run/docker.sock",
+			names.EngineEnv, "DOCKER_HOST"),
+		LogFormat: set("log-format", "`FORMAT` of the log: text or json", "text", "ECR_REFRESH_LOG_FORMAT"),
+		LogLevel:  set("log-level", "lowest `LEVEL` to log: debug, info, warn or error", "info", "ECR_REFRESH_LOG_LEVEL"),
+		LogOutput: set("log-output", "`STREAM` of the log: stderr or stdout", "stderr", "ECR_REFRESH_LOG_OUTPUT"),
+		Timeout:   set("timeout", "end the step after this `DURATION`", "60s", "ECR_REFRESH_TIMEOUT"),
+		CA:        set("ca-file", "PEM `FILE` of certificates to trust beside the system's", "", names.CAFileEnv),
+	}
+	all.Account.fromVariable = fromVariable{
+		names.AccountVariable, "AWS account", "an AWS account (12 digits)", "123456789012", ecr.CheckAccount,
+	}
+	all.Region.fromVariable = fromVariable{
+		names.RegionVariable, "AWS region", "an AWS region (such as us-east-1)", "us-east-1", ecr.CheckRegion,
+	}
+	return all
+}
+
+// Common returns the settings of every command.
+func (s Settings) Common() []Setting {
+	return []Setting{s.Timeout, s.CA, s.LogFormat, s.LogLevel, s.LogOutput}
+}
+
+// CLI returns the library's flag. It has no environment: the library would use an empty variable as a value.
+func (s Setting) CLI() cli.Flag {
+	usage := s.Usage
+	if len(s.Env) > 0 {
+		usage += " [$" + strings.Join(s.Env, ", $") + "]"
+	}
+	return &cli.StringFlag{Name: s.Flag, Usage: usage, DefaultText: s.Fallback, TakesFile: strings.Contains(usage, "`FILE`")}
+}
+
+// Names returns the flag and the variables, for a person who has to set s.
+func (s Setting) Names() string { return "--" + s.Flag + " (" + strings.Join(s.Env, ", ") + ")" }
+
+// Given returns the value of s and the name of the flag or variable that it comes from; both are "" where none is set.
+func Given(c *cli.Context, s Setting) (value, source string) {
+	if v := strings.TrimSpace(c.String(s.Flag)); !environment.IsEmpty(v) {
+		return v, "--" + s.Flag
+	}
+	for _, name := range s.Env {
+		if v := environment.Value(name); v != "" {
+			return v, name
+		}
+	}
+	return "", ""
+}
+
+// DryRunFlag returns the flag that Reader.DryRun reads.
+func DryRunFlag() cli.Flag {
+	return &cli.BoolFlag{Name: dryRun, Usage: "check all, update nothing [$" + names.DryRunEnv + "]", DisableDefaultText: true}
+}
+
+// RequireHTTPSFlag returns the flag of commands that send secrets.
+func RequireHTTPSFlag() cli.Flag {
+	return &cli.BoolFlag{Name: requireHTTPS, DisableDefaultText: true,
+		Usage: "reject http to Airflow, Docker or ECR on another host [$" + names.RequireHTTPSEnv + "]"}
+}
+
+const (
+	dryRun       = "dry-run"
+	requireHTTPS = "require-https"
+)
