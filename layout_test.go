@@ -27,7 +27,7 @@ var revealers = []string{
 	"airflowclient/scrub.go",           // what must not be repeated of a server's message
 	"airflowclient/variables.go",       // the Variable's value
 	"cmd/ecr-refresh/keygen.go",        // what keygen is for
-	"cmd/ecr-refresh/setup_objects.go", // a Variable's value is compared
+	"cmd/ecr-refresh/setup/objects.go", // a Variable's value is compared
 	"steps/docker/login.go",            // Docker's login
 	"steps/registry/registry.go",       // the registry's login
 	"steps/secret/encryption.go",       // the encrypted tokens

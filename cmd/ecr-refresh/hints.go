@@ -10,10 +10,13 @@ import (
 	"ecr-refresh/cmd/ecr-refresh/command"
 	"ecr-refresh/cmd/ecr-refresh/connection"
 	"ecr-refresh/cmd/ecr-refresh/dag"
+	"ecr-refresh/cmd/ecr-refresh/doctor"
 	"ecr-refresh/cmd/ecr-refresh/environment"
 	"ecr-refresh/cmd/ecr-refresh/input"
 	"ecr-refresh/cmd/ecr-refresh/manual"
 	"ecr-refresh/cmd/ecr-refresh/names"
+	"ecr-refresh/cmd/ecr-refresh/setup"
+	"ecr-refresh/cmd/ecr-refresh/status"
 	"ecr-refresh/steps/ecr"
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/registry"
@@ -56,7 +59,7 @@ func hintOf(err error) string {
 func hints() map[failure.Kind]hint {
 	all := map[failure.Kind]hint{}
 	for _, part := range []map[failure.Kind]hint{
-		inputHints(), targetHints(), ecrHints(), registryHints(), airflowHints(), dockerHints(), stepHints(),
+		inputHints(), commandHints(), targetHints(), ecrHints(), registryHints(), airflowHints(), dockerHints(), stepHints(),
 		secretHints(), fileHints(),
 	} {
 		maps.Copy(all, part)
@@ -72,7 +75,7 @@ func inputHints() map[failure.Kind]hint {
 		manual.BadShell:      {task: "give " + manual.Shells},
 		command.StdoutFailed: {task: "check where stdout leads: its disk is full, or its reader has ended"},
 		input.Missing:        {task: "give {object}"},
-		input.Conflict:       {task: "give one of them"},
+		input.Conflict:       {task: "{want}"},
 		dag.BadOption:        {task: "see ecr-refresh dag --help"},
 		dag.BadSetting:       {task: "give it anew, or --force"},
 		dag.Edited:           {task: "move it away, or give --force to lose what is in it"},
@@ -127,6 +130,17 @@ func inputHints() map[failure.Kind]hint {
 const (
 	targetFields = "each entry has connection_id, and registry or account and region (ecr_targets.schema.json)"
 )
+
+// commandHints are of doctor, setup and status.
+func commandHints() map[failure.Kind]hint {
+	return map[failure.Kind]hint{
+		doctor.Failed:   {task: "each has a hint above"},
+		setup.Differs:   {task: "look at what differs, then let ecr-refresh setup --force change it"},
+		status.NoDAG:    {task: "deploy it (ecr-refresh dag install), or name another (--dag-id)"},
+		status.NoToken:  {task: "trigger the DAG, and look at its last run"},
+		status.TooShort: {task: "look at the last runs of the DAG: ecr-refresh doctor"},
+	}
+}
 
 // targetHints are of steps/target.
 func targetHints() map[failure.Kind]hint {

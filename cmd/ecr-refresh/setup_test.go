@@ -65,7 +65,8 @@ func cmdStored(ts *testscript.TestScript, neg bool, args []string) {
 	case "connection":
 		c, _ := api.Connection(args[1])
 		user, _ := api.User(c.Login)
-		got = fmt.Sprintf("%s %s://%s@%s:%d password:%v", c.Type, c.Schema, c.Login, c.Host, c.Port, c.Password != "" && c.Password == user.Password)
+		password := c.Password != "" && c.Password == user.Password
+		got = fmt.Sprintf("%s %s://%s@%s:%d password:%v", c.Type, c.Schema, c.Login, c.Host, c.Port, password)
 	}
 	if got != args[2] {
 		ts.Fatalf("%s %s is %q, want %q", args[0], args[1], got, args[2])

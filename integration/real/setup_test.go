@@ -119,7 +119,7 @@ func (s setupSite) wantAccount(t *testing.T, answer setupAnswer) {
 	t.Helper()
 	role, words, also := "op", "its role op may do more", 3
 	if isFAB() {
-		role, words, also = "", "and no more was found", 0
+		role, words, also = "", "and nothing more was found", 0
 	}
 	if a := answer.Account; a == nil || a.SimpleRole != role || len(a.MayRead) != also ||
 		!strings.Contains(answer.stderr, words) {

@@ -30,8 +30,8 @@ that API, replaces login and password.`
 // AirflowTokenEnv is the variable of a bearer token that replaces the login of connection airflow-api.
 const AirflowTokenEnv = names.AirflowPrefix + "TOKEN"
 
-// APIAccount is what the hint of a rejected login calls the account of connection airflow-api.
-const APIAccount = "login and password of connection " + names.AirflowConnection
+// AirflowAccount is what the hint of a rejected login calls the account of connection airflow-api.
+const AirflowAccount = "login and password of connection " + names.AirflowConnection
 
 // Airflow returns a client that logs in with connection airflow-api, or nil where too much of it is missing.
 func (r *Reader) Airflow(roots Certificates) *airflowclient.Client {
@@ -71,7 +71,7 @@ func (r *Reader) AirflowConfig() airflowclient.Config {
 	if err != nil {
 		r.Fault(fmt.Errorf("connection %q: %w", names.AirflowConnection, err))
 	}
-	return r.config(base, conn, AirflowTokenEnv, APIAccount)
+	return r.config(base, conn, AirflowTokenEnv, AirflowAccount)
 }
 
 // AdminConfig returns what the environment has of the admin's account. On a terminal it asks for the rest.
@@ -153,11 +153,13 @@ func (r *Reader) Client(config airflowclient.Config, roots Certificates) *airflo
 	return client
 }
 
-// LogOut is best effort, and works where ctx has ended: the JWT expires in a day anyway.
+// LogOut revokes the login of client, which may be nil. It is best effort, and works where ctx has ended: the JWT expires in a day anyway.
 func LogOut(ctx context.Context, client *airflowclient.Client) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), logOutLimit)
 	defer cancel()
-	_ = client.Logout(ctx)
+	if client != nil {
+		_ = client.Logout(ctx)
+	}
 }
 
 const logOutLimit = 2 * time.Second

@@ -26,7 +26,7 @@ import (
 const (
 	Missing      failure.Kind = "input missing"           // Object: the flag and the variables
 	BadVariable  failure.Kind = "airflow variable"        // missing or malformed; Object: it, Want: an example
-	Conflict     failure.Kind = "two inputs for one"      //
+	Conflict     failure.Kind = "two inputs for one"      // Want: what to do
 	OldDAG       failure.Kind = "input of an old dag"     // it cannot be read
 	NoAirflow    failure.Kind = "airflow connection"      // Object: it
 	NoField      failure.Kind = "airflow connection part" // Object: it, Want: the fields, Service: their variables
@@ -194,7 +194,8 @@ func (r *Reader) resultText() (string, error) {
 	env, set := environment.Parts(names.ResultEnv)
 	switch {
 	case path != "" && env != "":
-		return "", failure.Permanent(Conflict, "--%s and %s are both set", r.Previous.Flag, names.ResultEnv)
+		err := failure.Permanent(Conflict, "--%s and %s are both set", r.Previous.Flag, names.ResultEnv)
+		return "", failure.With(err, failure.Facts{Want: "give one of them"})
 	case path == "-":
 		return readLimited(r.Stdin)
 	case path != "":

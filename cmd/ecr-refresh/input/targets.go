@@ -49,6 +49,22 @@ func (r *Reader) IDs() (ids []string) {
 	return ids
 }
 
+// WantedIDs returns the ids of the connections that a run would refresh.
+func (r *Reader) WantedIDs() []string {
+	if ids := r.IDs(); len(ids) > 0 {
+		return ids
+	}
+	entries, from := r.Entries()
+	if from == "" {
+		return []string{names.DockerConnection}
+	}
+	ids := make([]string, len(entries))
+	for i, e := range entries {
+		ids[i] = e.ConnectionID
+	}
+	return ids
+}
+
 // Entries reads the targets list, from --targets or the Variable; from is "" where there is none. Account or region on the
 // command line take the place of the Variable.
 func (r *Reader) Entries() (entries []target.Entry, from string) {
@@ -61,7 +77,8 @@ func (r *Reader) Entries() (entries []target.Entry, from string) {
 		from = "--" + r.TargetsFile.Flag
 		text, err = readFile(path)
 		if oneRegistry {
-			r.Fault(failure.Permanent(Conflict, "%s and --%s or --%s are both set", from, r.Account.Flag, r.Region.Flag))
+			err := failure.Permanent(Conflict, "%s and --%s or --%s are both set", from, r.Account.Flag, r.Region.Flag)
+			r.Fault(failure.With(err, failure.Facts{Want: "give the list, or account and region"}))
 		}
 	case text == "" || oneRegistry:
 		return nil, ""

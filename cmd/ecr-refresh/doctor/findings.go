@@ -1,0 +1,98 @@
+package doctor
+
+import (
+	"bytes"
+	"fmt"
+	"text/tabwriter"
+	"time"
+
+	"ecr-refresh/cmd/ecr-refresh/console"
+	"ecr-refresh/steps/failure"
+)
+
+// Failed is the kind of failure when a check failed.
+const Failed failure.Kind = "checks failed"
+
+// The states of a finding.
+const (
+	ok   = "ok"
+	warn = "warn"
+	fail = "fail"
+	skip = "skip"
+)
+
+// Finding is what a check found.
+type Finding struct {
+	Name    string `json:"name"`
+	State   string `json:"state"`
+	Message string `json:"message"`
+	Hint    string `json:"hint,omitempty"` // what to do
+}
+
+// Findings are in the order of the checks.
+type Findings struct {
+	Checks []Finding `json:"checks"`
+
+	hint func(error) string
+}
+
+func (f *Findings) add(state, name, hint, format string, args ...any) {
+	f.Checks = append(f.Checks, Finding{name, state, failure.Clean(fmt.Sprintf(format, args...)), hint})
+}
+
+// result adds the message, or err if there is one, and reports whether there is none.
+func (f *Findings) result(name string, err error, format string, args ...any) bool {
+	if err != nil {
+		f.add(fail, name, f.hint(err), "%s", err)
+		return false
+	}
+	f.add(ok, name, "", format, args...)
+	return true
+}
+
+// downgrade changes the state of the last finding.
+func (f *Findings) downgrade(state string) { f.Checks[len(f.Checks)-1].State = state }
+
+// clock compares this machine's clock with a service's. AWS rejects what was signed over 5 minutes from its time.
+func (f *Findings) clock(name string, here, there time.Time) {
+	const hint, message = "set this machine's clock (NTP)", "this machine's clock is %s off"
+	switch off := here.Sub(there).Abs().Round(time.Second); {
+	case there.IsZero():
+	case off > 5*time.Minute:
+		f.add(fail, name, hint, message, off)
+	case off > 30*time.Second:
+		f.add(warn, name, hint, message, off)
+	default:
+		f.add(ok, name, "", "agrees with this machine's")
+	}
+}
+
+// Table returns the findings for a person.
+func (f Findings) Table(colours console.Painter) []byte {
+	paint := map[string]func(string) string{ok: colours.Good, warn: colours.Warn, fail: colours.Bad, skip: colours.Dim}
+	var text bytes.Buffer
+	out := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	for _, one := range f.Checks {
+		// Four characters in each colour keep the columns in line.
+		fmt.Fprintf(out, "%s\t%s\t%s\n", paint[one.State](fmt.Sprintf("%-4s", one.State)), one.Name, one.Message)
+		if one.Hint != "" {
+			fmt.Fprintf(out, "%s\t\t→ %s\n", paint[skip]("    "), one.Hint)
+		}
+	}
+	_ = out.Flush() // into memory
+	return text.Bytes()
+}
+
+// Err returns an error if a check failed.
+func (f Findings) Err() error {
+	n := 0
+	for _, one := range f.Checks {
+		if one.State == fail {
+			n++
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	return failure.Transient(Failed, "%d of %d checks failed", n, len(f.Checks))
+}

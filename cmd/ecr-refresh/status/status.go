@@ -1,0 +1,178 @@
+// Package status finds out which token each connection has, and until when, from what the runs of the DAG returned.
+package status
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"ecr-refresh/airflowclient"
+	"ecr-refresh/cmd/ecr-refresh/console"
+	"ecr-refresh/steps/failure"
+	"ecr-refresh/steps/registry"
+	"ecr-refresh/steps/xcom"
+)
+
+// Kinds of failure.
+const (
+	NoDAG    failure.Kind = "no such dag"
+	NoToken  failure.Kind = "no run updated a connection"
+	TooShort failure.Kind = "token expires too soon"
+)
+
+// How far back Read looks, since a token is valid for 12 hours, and when the table calls its time short.
+const (
+	maxRuns = 25
+	maxAge  = 24 * time.Hour
+	soon    = 2 * time.Hour
+)
+
+// Airflow reads the runs of a DAG, the newest first, and what their tasks returned.
+type Airflow interface {
+	DAGRuns(ctx context.Context, dagID string, limit int) ([]airflowclient.DAGRun, error)
+	XCom(ctx context.Context, dagID, runID, taskID string, mapIndex int) (string, error)
+}
+
+// Connection is a connection after the newest run that updated it. Where runs only failed to, all but its id is null.
+type Connection struct {
+	ID          string     `json:"connection_id"`
+	RegistryURL *string    `json:"registry_url"`
+	IssuedAt    *time.Time `json:"issued_at"` // null also in results of earlier versions
+	ExpiresAt   *time.Time `json:"expires_at"`
+	LeftSeconds *int64     `json:"left_seconds"`
+	RunID       *string    `json:"run_id"`
+}
+
+// Status is what is known of all connections, sorted by id.
+type Status struct {
+	Connections []Connection `json:"connections"`
+
+	failed []string // ids of connections that a run could not update
+}
+
+// Read reads the latest runs of a DAG.
+func Read(ctx context.Context, airflow Airflow, dag string, now time.Time) (Status, error) {
+	s := Status{Connections: []Connection{}}
+	runs, err := airflow.DAGRuns(ctx, dag, maxRuns)
+	if errors.Is(err, airflowclient.ErrNotFound) {
+		err = failure.Permanent(NoDAG, "%w", err)
+	}
+	if err != nil {
+		return s, fmt.Errorf("read runs of DAG %q: %w", dag, err)
+	}
+	for _, run := range runs {
+		if len(s.Connections) > 0 && !run.Start.IsZero() && now.Sub(run.Start) > maxAge {
+			break
+		}
+		text, err := airflow.XCom(ctx, dag, run.ID, xcom.StepUpdateDockerConnection, -1)
+		if err == nil {
+			s.addResult(run.ID, text, now)
+		} else if !errors.Is(err, airflowclient.ErrNotFound) { // the task has failed, or has not run yet
+			return s, fmt.Errorf("read XCom of run %q: %w", run.ID, err)
+		}
+	}
+	for _, id := range s.failed {
+		s.add(Connection{ID: id})
+	}
+	slices.SortFunc(s.Connections, func(a, b Connection) int { return cmp.Compare(a.ID, b.ID) })
+	return s, nil
+}
+
+// addResult adds what a run returned, unless it is of another program or version.
+func (s *Status) addResult(run, text string, now time.Time) {
+	result, err := xcom.Parse[xcom.UpdateDockerConnection](text)
+	if err != nil {
+		return
+	}
+	for _, p := range result.Connections {
+		left := int64(p.ExpiresAt.Sub(now).Seconds())
+		c := Connection{p.ConnectionID, &p.RegistryURL, &p.IssuedAt, &p.ExpiresAt, &left, &run}
+		if p.IssuedAt.IsZero() {
+			c.IssuedAt = nil
+		}
+		if p.Published {
+			s.add(c)
+		}
+	}
+	for _, f := range result.Failures {
+		if xcom.IsConnectionID(f.ConnectionID) {
+			s.failed = append(s.failed, f.ConnectionID)
+		}
+	}
+}
+
+// add adds a connection, unless it is known from a newer run.
+func (s *Status) add(c Connection) {
+	if !slices.ContainsFunc(s.Connections, func(known Connection) bool { return known.ID == c.ID }) {
+		s.Connections = append(s.Connections, c)
+	}
+}
+
+// Check returns an error if no token is known, or if minLeft is not 0 and a token expires sooner or is unknown.
+func (s Status) Check(dag string, minLeft time.Duration) error {
+	var short []string
+	unknown := 0
+	for _, c := range s.Connections {
+		if c.ExpiresAt == nil {
+			unknown++
+		}
+		if left, text := c.left(); left < minLeft {
+			short = append(short, fmt.Sprintf("%s (%s)", c.ID, text))
+		}
+	}
+	switch {
+	case unknown == len(s.Connections):
+		return failure.Transient(NoToken, "check tokens: no run of DAG %q has updated a connection", dag)
+	case minLeft > 0 && len(short) > 0:
+		return failure.Transient(TooShort, "check tokens: less than %s left for %s", minLeft, strings.Join(short, ", "))
+	}
+	return nil
+}
+
+// left returns for how long the token is valid, which is less than 0 where it is not known.
+func (c Connection) left() (left time.Duration, text string) {
+	if c.LeftSeconds == nil {
+		return -1, "unknown"
+	}
+	left = time.Duration(*c.LeftSeconds) * time.Second
+	return left, left.Round(time.Minute).String()
+}
+
+// Table returns the status for a person. Colours mark what has expired, or does so before minLeft.
+func (s Status) Table(minLeft time.Duration, colours console.Painter) []byte {
+	var text bytes.Buffer
+	out := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(out, "CONNECTION\tREGISTRY\tISSUED\tEXPIRES\tLEFT")
+	for _, c := range s.Connections {
+		host, paint := "-", colours.Good
+		if c.RegistryURL != nil {
+			host = registry.Host(*c.RegistryURL)
+		}
+		left, shown := c.left()
+		if left <= 0 {
+			paint = colours.Bad
+		} else if left < max(minLeft, soon) {
+			paint = colours.Warn
+		}
+		if left <= 0 && c.ExpiresAt != nil {
+			shown = "expired"
+		}
+		// Colours are in the last column, so that they move none.
+		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\n", c.ID, host, moment(c.IssuedAt), moment(c.ExpiresAt), paint(shown))
+	}
+	_ = out.Flush() // into memory
+	return text.Bytes()
+}
+
+func moment(t *time.Time) string {
+	if t == nil {
+		return "-"
+	}
+	return t.UTC().Format(time.RFC3339)
+}
