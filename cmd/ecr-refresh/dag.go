@@ -8,6 +8,7 @@ import (
 
 	"ecr-refresh/cmd/ecr-refresh/command"
 	"ecr-refresh/cmd/ecr-refresh/dag"
+	"ecr-refresh/cmd/ecr-refresh/input"
 	"ecr-refresh/dags"
 	"ecr-refresh/steps/failure"
 )
@@ -17,7 +18,8 @@ func (p *program) dag() *cli.Command {
 		Name:  "dag",
 		Usage: "print the DAG that runs the steps",
 		Flags: dagFlags(),
-		Description: command.Describe(`The DAG is part of this program, so that both are of one version. "dag install" writes it where Airflow looks.
+		Description: command.Describe(`The DAG is part of this program, so that both have one version. "dag
+install" writes it into Airflow's DAG folder.
 
 Examples:
   ecr-refresh dag --operator docker --image registry.example.com/ecr-refresh:1.0 >dags/refresh_docker_token_docker.py
@@ -36,9 +38,10 @@ func (p *program) dagInstall() *cli.Command {
 		Usage: "write the DAG into Airflow's DAG folder",
 		Flags: append(dagFlags(),
 			&cli.StringFlag{Name: "dags-folder", Usage: "`FOLDER` that Airflow reads DAGs from", TakesFile: true},
-			&cli.BoolFlag{Name: "force", Usage: "also over a file that was edited, or written by somebody else; nothing in it stays", DisableDefaultText: true}),
-		Description: command.Describe(`Writes the file whole or not at all. A file that is there is replaced while it is as "dag install" left it, and what was
-set by flags then stays set; one that is up to date is left alone, so that Airflow does not parse it anew.
+			input.Switch("force", "replace a file that was edited, or written by somebody else, too")),
+		Description: command.Describe(`Writes the file whole or not at all. A file that "dag install" wrote and
+nobody edited is replaced, and keeps what flags set in it; one that is up to date is left as it is, so that
+Airflow does not parse it again.
 
 Example:
   ecr-refresh dag install --dags-folder /opt/airflow/dags --schedule '0 */6 * * *'`),
@@ -47,7 +50,8 @@ Example:
 		name, text := c.rendered(options)
 		// The library would leave what stands before the subcommand's name unused.
 		if given := c.Lineage()[1].LocalFlagNames(); len(given) > 0 {
-			c.Fault(failure.Permanent(failure.Kind("write: ecr-refresh dag install --"+given[0]+" …"), "read command line: --%s stands before install", given[0]))
+			err := failure.Permanent(dag.FlagBefore, "read command line: --%s stands before install", given[0])
+			c.Fault(failure.With(err, failure.Facts{Object: given[0]}))
 		}
 		folder := c.String("dags-folder")
 		if folder == "" {
@@ -63,7 +67,7 @@ Example:
 func dagFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "operator", Usage: "`OPERATOR` that runs each step: bash or docker", Value: dags.Bash},
-		&cli.StringFlag{Name: "schedule", Usage: "cron `EXPRESSION`, preset such as @daily, or None, in place of the DAG's own"},
+		&cli.StringFlag{Name: "schedule", Usage: "cron `EXPRESSION`, preset such as @daily, or None"},
 		&cli.StringFlag{Name: "connection-id", Usage: "`IDS` to refresh unless a run names others, joined by commas"},
 		&cli.StringFlag{Name: "image", Usage: "`IMAGE` of the containers, with --operator docker"},
 	}

@@ -26,7 +26,8 @@ func (p *program) doctor() *cli.Command {
 			command.JSONFlag(), input.RequireHTTPSFlag(), dagIDFlag(),
 			&cli.StringFlag{Name: "pool", Usage: "`NAME` of the DAG's pool", Value: names.Pool},
 		},
-		Description: command.Describe(`Run it on a worker, as the user that runs tasks. It changes nothing. Exit code 1: a check failed.
+		Description: command.Describe(`Run it on a worker, as the user that runs tasks. It changes nothing. Exit
+code 1: a check failed.
 
 ` + input.AirflowHelp + `
 ` + input.AdminHelp + `

@@ -21,15 +21,18 @@ func (p *program) extractECRToken() *cli.Command {
 		Usage: "step 1: get a token from ECR, check it at its registry, encrypt it",
 		Flags: []cli.Flag{
 			input.RequireHTTPSFlag(),
-			&cli.BoolFlag{Name: "skip-registry-check", Usage: "leave the check to step 2, which always does it", DisableDefaultText: true},
+			input.Switch("skip-registry-check", "leave the check to step 2, which always does it"),
 		},
-		Description: command.Describe(`Gets one authorization token, which the registries of all accounts in the region accept that this AWS
-identity may use. AWS credentials come from AWS's default chain (AWS_PROFILE, AWS_ACCESS_KEY_ID, a role, …).
-The result has the token encrypted (age) to a public key: --recipient, or that of this host's own key pair.
+		Description: command.Describe(`Gets one authorization token, which the registries of all accounts in the
+region accept that this AWS identity may use. AWS credentials come from AWS's default chain (AWS_PROFILE,
+AWS_ACCESS_KEY_ID, a role, …). The result has the token encrypted (age) to a public key: --recipient, or that of
+this host's own key pair.
 
 Example:
   ecr-refresh extract-ecr-token --account 123456789012 --region us-east-1 --out token.json`),
-	}, []input.Setting{in.Account, in.Region, in.ConnectionIDs, in.TargetsFile, in.Recipient, in.IdentityFile, in.Out, in.Metrics},
+	}, []input.Setting{
+		in.Account, in.Region, in.ConnectionIDs, in.TargetsFile, in.Recipient, in.IdentityFile, in.Out, in.Metrics,
+	},
 		func(c *call) command.Work {
 			s := c.extract(c.Certificates())
 			if c.Bool("skip-registry-check") {

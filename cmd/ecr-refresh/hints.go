@@ -50,8 +50,8 @@ func hintOf(err error) string {
 		environmentOfTask = "ENVIRONMENT of the DAG's file"
 	}
 	return strings.NewReplacer(
-		"{object}", facts.Object, "{service}", facts.Service, "{want}", facts.Want, "{status}", strconv.Itoa(facts.Status),
-		"the worker's environment", environmentOfTask,
+		"{object}", facts.Object, "{service}", facts.Service, "{want}", facts.Want,
+		"{status}", strconv.Itoa(facts.Status), "the worker's environment", environmentOfTask,
 	).Replace(text)
 }
 
@@ -59,77 +59,75 @@ func hintOf(err error) string {
 func hints() map[failure.Kind]hint {
 	all := map[failure.Kind]hint{}
 	for _, part := range []map[failure.Kind]hint{
-		inputHints(), commandHints(), targetHints(), ecrHints(), registryHints(), airflowHints(), dockerHints(), stepHints(),
-		secretHints(), fileHints(),
+		inputHints(), commandHints(), targetHints(), ecrHints(), registryHints(), airflowHints(), dockerHints(),
+		stepHints(), secretHints(), fileHints(),
 	} {
 		maps.Copy(all, part)
 	}
 	return all
 }
 
-// inputHints are of flags, the environment and the command line.
+// inputHints are of flags, the environment, the command line and dag.
 func inputHints() map[failure.Kind]hint {
+	const manualOfAirflow = `as Airflow's manual describes in "Storing connections in environment variables"`
 	return map[failure.Kind]hint{
 		command.Misspelt:     {task: "did you mean {want}?"},
 		command.Usage:        {task: "see {object} --help"},
-		manual.BadShell:      {task: "give " + manual.Shells},
 		command.StdoutFailed: {task: "check where stdout leads: its disk is full, or its reader has ended"},
-		input.Missing:        {task: "give {object}"},
-		input.Conflict:       {task: "{want}"},
+		manual.BadShell:      {task: "give " + manual.Shells},
 		dag.BadOption:        {task: "see ecr-refresh dag --help"},
+		dag.FlagBefore:       {task: "write: ecr-refresh dag install --{object} …"},
 		dag.BadSetting:       {task: "give it anew, or --force"},
 		dag.Edited:           {task: "move it away, or give --force to lose what is in it"},
 		dag.Unreadable:       {task: "check the permissions of the file and its folder"},
+		input.Missing:        {task: "give {object}"},
+		input.Conflict:       {task: "{want}"},
 		input.BadVariable:    {task: "airflow variables set {object} {want}"},
 		input.OldDAG:         {task: "deploy the DAG of this version: ecr-refresh dag install"},
 		connection.Malformed: {
-			task: "correct or remove {object} in the worker's environment: it has to be a connection as Airflow's manual describes " +
-				"(\"Storing connections in environment variables\")",
-			shell: "correct {object}: it has to be a connection as Airflow's manual describes " +
-				"(\"Storing connections in environment variables\")",
+			task:  "remove {object} from the worker's environment, or write it " + manualOfAirflow,
+			shell: "write {object} " + manualOfAirflow,
 		},
-		connection.BadSchema: {
-			task: "set the schema of connection " + names.AirflowConnection + " to http or https; a base path belongs into its host, " +
-				"as https://host/path",
-		},
+		connection.BadSchema: {task: "set the schema of " + apiConn + " to http or https; a base path belongs into " +
+			"its host, as https://host/path"},
 		input.NoAirflow: {
-			task: "create it: ecr-refresh setup, or Admin > Connections (type HTTP; host, port, login and password of a user who may " +
-				"edit connections)",
-			shell: "give --airflow-url and set " + names.AirflowPrefix + "{LOGIN,PASSWORD}, or set " + names.AirflowPrefix +
-				"{HOST,PORT,LOGIN,PASSWORD} or AIRFLOW_CONN_AIRFLOW_API (a URI or JSON)",
+			task: "create it: ecr-refresh setup, or Admin > Connections (type HTTP; host, port, login and password " +
+				"of a user who may edit connections)",
+			shell: "give --airflow-url and set " + names.AirflowPrefix + "{LOGIN,PASSWORD}, or set " +
+				names.AirflowPrefix + "{HOST,PORT,LOGIN,PASSWORD} or AIRFLOW_CONN_AIRFLOW_API (a URI or JSON)",
 		},
 		input.NoField: {task: "set the {want} of connection {object}: Admin > Connections", shell: "give {service}"},
 		input.NoDocker: {
-			task:  "create it: Admin > Connections (type Docker, its host the registry's name)",
-			shell: "set " + names.DockerPrefix + "{HOST,PORT,LOGIN,PASSWORD}, " + names.LoginsEnv + " or {want} (a URI or JSON)",
+			task: "create it: Admin > Connections (type Docker, its host the registry's name)",
+			shell: "set " + names.DockerPrefix + "{HOST,PORT,LOGIN,PASSWORD}, " + names.LoginsEnv +
+				" or {want} (a URI or JSON)",
 		},
 		input.NoPrivateKey: {
-			task: "run 'ecr-refresh keygen' once and set the two Airflow Variables that it prints: this worker is not the one " +
-				"that ran step 1",
-			shell: "give --identity-file (" + names.IdentityFileEnv + ") or set " + names.PrivateKeyEnv + "; step 1 was run by " +
-				"another host or user, whose key is not in {object}",
+			task: "run 'ecr-refresh keygen' once and set the two Airflow Variables that it prints: this worker " +
+				"is not the one that ran step 1",
+			shell: "give --identity-file (" + names.IdentityFileEnv + ") or set " + names.PrivateKeyEnv +
+				"; step 1 was run by another host or user, whose key is not in {object}",
 		},
 		input.NoHome: {
-			task:  "run 'ecr-refresh keygen' and set the two Airflow Variables that it prints",
-			shell: "set " + names.RecipientEnv + " for step 1 and " + names.PrivateKeyEnv + " for step 2 (ecr-refresh keygen), or HOME",
+			task: "run 'ecr-refresh keygen' and set the two Airflow Variables that it prints",
+			shell: "set HOME, or " + names.RecipientEnv + " for step 1 and " + names.PrivateKeyEnv +
+				" for step 2 (ecr-refresh keygen)",
 		},
 		input.NotATarget: {
-			task:  "trigger the DAG with connection_ids of Variable " + names.TargetsVariable + ", or add the connection there",
+			task:  "trigger the DAG with connection_ids of " + names.TargetsVariable + ", or add this one to it",
 			shell: "name connections of the list, or add this one to it",
 		},
 		input.CAFile: {
-			task:  "set " + names.CAFileEnv + " in the worker's environment to a PEM file that the worker's user may read",
+			task:  "set " + names.CAFileEnv + " in the worker's environment to a PEM file that its user may read",
 			shell: "give a PEM file that this user may read",
 		},
-		input.PlainAirflow: {task: "set the schema of connection " + names.AirflowConnection + " to https"},
+		input.PlainAirflow: {task: "set the schema of " + apiConn + " to https"},
 		input.PlainDocker:  {task: "let Docker use TLS, and set DOCKER_TLS_VERIFY and DOCKER_CERT_PATH"},
 		input.PlainECR:     {task: "set {object} to a URL with https"},
 	}
 }
 
-const (
-	targetFields = "each entry has connection_id, and registry or account and region (ecr_targets.schema.json)"
-)
+const targetFields = "each entry has connection_id, and registry or account and region (ecr_targets.schema.json)"
 
 // commandHints are of doctor, setup and status.
 func commandHints() map[failure.Kind]hint {
@@ -162,7 +160,8 @@ func targetHints() map[failure.Kind]hint {
 		target.RegistryMissing: {
 			task: "set the host of connection {object} to its registry, or Variables " +
 				names.AccountVariable + " and " + names.RegionVariable,
-			shell: "give --account and --region (" + names.AccountEnv + ", " + names.RegionEnv + "), or set the host of " +
+			shell: "give --account and --region (" + names.AccountEnv + ", " + names.RegionEnv + "), or set the host " +
+				"of " +
 				"connection {object} to its registry",
 		},
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"ecr-refresh/cmd/ecr-refresh/command"
+	"ecr-refresh/cmd/ecr-refresh/input"
 	"ecr-refresh/cmd/ecr-refresh/names"
 	"ecr-refresh/steps/secret"
 )
@@ -15,9 +16,9 @@ func (p *program) keygen() *cli.Command {
 	return &cli.Command{
 		Name:  "keygen",
 		Usage: "make the encryption key pair that several workers share",
-		Description: `Prints an age key pair as the two Airflow Variables that the DAG reads. Needed where steps 1 and 2 may run
-on different hosts or users (Celery, Kubernetes, DockerOperator). Airflow masks a Variable whose name
-has "private_key" in logs and in its UI. The commands leave the key in the shell's history; --json and
+		Description: `Prints an age key pair as the two Airflow Variables that the DAG reads. Needed where steps
+1 and 2 may run on different hosts or users (Celery, Kubernetes, DockerOperator). Airflow masks a Variable whose
+name has "private_key" in logs and in its UI. The commands leave the key in the shell's history; --json and
 "airflow variables import" do not.
 
 Example:
@@ -28,7 +29,7 @@ Exit codes:
   0    done
   2    usage`,
 		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "json", Usage: "print a file for: airflow variables import FILE", DisableDefaultText: true},
+			input.Switch("json", "print a file for: airflow variables import FILE"),
 		},
 		OnUsageError:    command.UsageError,
 		HideHelpCommand: true,
@@ -48,7 +49,8 @@ func (p *program) printKeys(asJSON bool) error {
 	}
 	recipient, key := id.Recipient(), id.PrivateKey().Reveal()
 	if asJSON {
-		return json.NewEncoder(p.Stdout).Encode(map[string]string{names.RecipientVariable: recipient, names.PrivateKeyVariable: key})
+		pair := map[string]string{names.RecipientVariable: recipient, names.PrivateKeyVariable: key}
+		return json.NewEncoder(p.Stdout).Encode(pair)
 	}
 	_, err = fmt.Fprintf(p.Stdout, "airflow variables set %s %s\nairflow variables set %s %s\n",
 		names.RecipientVariable, recipient, names.PrivateKeyVariable, key)

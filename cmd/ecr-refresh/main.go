@@ -1,5 +1,5 @@
-// Command ecr-refresh refreshes the Amazon ECR passwords of Airflow's Docker connections in three steps, each an Airflow
-// task and a shell command. See --help of each command for its inputs and exit codes.
+// Command ecr-refresh refreshes the Amazon ECR passwords of Airflow's Docker connections in three steps, each an
+// Airflow task and a shell command. See --help of each command for its inputs and exit codes.
 package main
 
 import (
@@ -24,8 +24,9 @@ import (
 // grace is how long a step may take to end after SIGTERM; Airflow sends SIGKILL after 5 s.
 const grace = 3 * time.Second
 
-// gcPercent lets a step end before it collects garbage: it runs for some hundredths of a second and takes some MiB. One that
-// refreshes a thousand connections collects when it comes near memoryLimit, in bytes; then both are within 24 MiB.
+// gcPercent lets a step end before it collects garbage: it runs for some hundredths of a second and takes some MiB.
+// One that refreshes a thousand connections collects when it comes near memoryLimit, in bytes; then both are within 24
+// MiB.
 const (
 	gcPercent   = 400
 	memoryLimit = 16 << 20
@@ -47,7 +48,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
 
-	p := &program{command.Program{Settings: input.NewSettings(), Stdin: stdin, Stdout: stdout, Stderr: stderr, Hint: hintOf}}
+	p := &program{command.Program{
+		Settings: input.NewSettings(), Stdin: stdin, Stdout: stdout, Stderr: stderr, Hint: hintOf,
+	}}
 	done := make(chan error, 1)
 	go func() { done <- p.app().RunContext(ctx, args) }()
 	select {
@@ -82,8 +85,9 @@ func (p *program) app() *cli.App {
 		Name:      "ecr-refresh",
 		Usage:     "refresh the Amazon ECR passwords of Airflow's Docker connections",
 		UsageText: "ecr-refresh COMMAND [--help]",
-		Description: `An ECR password is valid for 12 hours. Three steps, each a task of Airflow's DAG refresh_docker_token_v4 and a
-shell command, get a new one, update Airflow's connections with it, and log in with it as a Docker task would.
+		Description: `An ECR password is valid for 12 hours. Three steps, each a task of Airflow's DAG
+refresh_docker_token_v4 and a shell command, get a new one, update Airflow's connections with it, and log in
+with it as a Docker task would.
 
 Getting started:
   ecr-refresh plan --account 123456789012 --region us-east-1   # what a run would do; sends nothing

@@ -21,7 +21,8 @@ func (p *program) plan() *cli.Command {
 			command.JSONFlag(),
 			&cli.StringFlag{Name: "registry", Usage: "show what the name of this `HOST` says, and nothing else"},
 		},
-		Description: command.Describe(`Sends nothing and needs no credentials. What is not known here is "-" in the table and null in the JSON.
+		Description: command.Describe(`Sends nothing and needs no credentials. What is not known here is "-" in
+the table and null in the JSON.
 
 Examples:
   ecr-refresh plan --account 123456789012 --region us-east-1

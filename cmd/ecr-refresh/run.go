@@ -19,17 +19,19 @@ func (p *program) run() *cli.Command {
 		Usage: "all three steps in one process; the token is not stored on this host",
 		Flags: []cli.Flag{
 			input.DryRunFlag(), input.RequireHTTPSFlag(),
-			&cli.BoolFlag{Name: "json", Usage: "with --dry-run: print the plan as one JSON object", DisableDefaultText: true},
+			input.Switch("json", "with --dry-run: print the plan as one JSON object"),
 		},
-		Description: command.Describe(`For a shell. Logs in to Docker with the new token and the host that Airflow's REST API shows, since this
-command does not see the connection as tasks do: "matches" is null in its result, unless AIRFLOW_CONN_DOCKER_DEFAULT or
-ECR_REFRESH_DOCKER_{HOST,PORT,LOGIN,PASSWORD} is that connection.
+		Description: command.Describe(`For a shell. Logs in to Docker with the new token and the host that
+Airflow's REST API shows, since this command does not see the connection as tasks do: "matches" is null in its
+result, unless AIRFLOW_CONN_DOCKER_DEFAULT or ECR_REFRESH_DOCKER_{HOST,PORT,LOGIN,PASSWORD} is that connection.
 
 ` + input.AirflowHelp + `
 
 Example:
   ecr-refresh run --account 123456789012 --region us-east-1 --dry-run`),
-	}, []input.Setting{in.Account, in.Region, in.ConnectionIDs, in.TargetsFile, in.AirflowURL, in.Engine, in.Out, in.Metrics},
+	}, []input.Setting{
+		in.Account, in.Region, in.ConnectionIDs, in.TargetsFile, in.AirflowURL, in.Engine, in.Out, in.Metrics,
+	},
 		func(c *call) command.Work {
 			roots := c.Certificates()
 			all := allsteps.Steps{Extract: c.extract(roots), Update: c.update(roots), Test: c.test()}

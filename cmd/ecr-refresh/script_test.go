@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 //	connection ID FIELD=VALUE...    change a stored connection, or with FIELD "gone" delete it
 //	hand-over ID                    set ECR_REFRESH_DOCKER_{HOST,PORT,LOGIN,PASSWORD} for step 3
 //	hand-over --list ID...          set ECR_REFRESH_DOCKER_SECRETS as the DAG renders it for step 3
-//	dag-run ID AGE [FILE [dry]]     add a run of the DAG, so old, that left FILE as document 2; without FILE a failed one
+//	dag-run ID AGE [FILE [dry]]     add a run of the DAG, so old, with FILE as step 2's result, or a failed one
 //	pool NAME [SLOTS]               add a pool of 5 slots, or so many; 0 deletes it
 //	admin                           set ECR_REFRESH_ADMIN_{LOGIN,PASSWORD}
 //	account NAME PERMISSION...      make the account of airflow-api, with FAB's permissions, or "simple ROLE"
@@ -118,7 +118,8 @@ func faults(box *sandbox.Sandbox) map[string]func(on bool) {
 		},
 		"least-rights": func(on bool) { // FAB's, as the README makes them
 			user, _ := box.Airflow.User("refresher")
-			user.Role, user.Permissions = pick(on, "", "op"), pick(on, []string{"can_read on Connections", "can_edit on Connections"}, nil)
+			user.Role = pick(on, "", "op")
+			user.Permissions = pick(on, []string{"can_read on Connections", "can_edit on Connections"}, nil)
 			box.Airflow.SetUser("refresher", user)
 		},
 		"engine-down": func(on bool) { _ = box.Engine.SetDown(on) },
@@ -208,7 +209,8 @@ func cmdHandOver(ts *testscript.TestScript, neg bool, args []string) {
 	for _, id := range args[1:] {
 		c, _ := box.Airflow.Connection(id)
 		list = append(list, map[string]any{
-			"login": c.Login, "password": c.Password, "connections": []map[string]any{{"connection_id": id, "host": c.Host, "port": nil}},
+			"login": c.Login, "password": c.Password,
+			"connections": []map[string]any{{"connection_id": id, "host": c.Host, "port": nil}},
 		})
 	}
 	text, err := json.Marshal(list)
@@ -227,7 +229,8 @@ func cmdDAGRun(ts *testscript.TestScript, neg bool, args []string) {
 		run.Conf = map[string]any{"dry_run": true}
 	}
 	if len(args) > 2 {
-		run.State, run.XComs = "success", map[string]any{"update_docker_connection": json.RawMessage(ts.ReadFile(args[2]))}
+		run.State = "success"
+		run.XComs = map[string]any{"update_docker_connection": json.RawMessage(ts.ReadFile(args[2]))}
 	}
 	api := boxOf(ts).Airflow
 	dag, _ := api.DAG("refresh_docker_token_v4")
@@ -268,7 +271,9 @@ func cmdNoSecrets(ts *testscript.TestScript, neg bool, args []string) {
 	box := boxOf(ts)
 	conn, _ := box.Airflow.Connection("docker_default")
 	user, _ := box.Airflow.User("refresher")
-	secrets := []string{box.ECR.LastToken().Password, conn.Password, user.Password, box.ECR.Credentials().SecretAccessKey}
+	secrets := []string{
+		box.ECR.LastToken().Password, conn.Password, user.Password, box.ECR.Credentials().SecretAccessKey,
+	}
 	where := map[string]string{"stdout": ts.ReadFile("stdout"), "stderr": ts.ReadFile("stderr")}
 	ts.Check(filepath.WalkDir(ts.Getenv("WORK"), func(path string, entry os.DirEntry, err error) error {
 		if err == nil && entry.Type().IsRegular() {

@@ -18,7 +18,7 @@ import (
 
 func (p *program) setup() *cli.Command {
 	in, flag := p.Settings, func(name, usage string) cli.Flag {
-		return &cli.BoolFlag{Name: name, Usage: usage, DisableDefaultText: true}
+		return input.Switch(name, usage)
 	}
 	return p.step(cli.Command{
 		Name:  "setup",
@@ -30,10 +30,11 @@ func (p *program) setup() *cli.Command {
 			flag("print-cli", "send nothing: print commands of Airflow's command line"),
 			input.DryRunFlag(), command.JSONFlag(), input.RequireHTTPSFlag(),
 		},
-		Description: command.Describe(`Creates what is missing, through Airflow's REST API: pool systemqueue, Variables
-ecr_aws_account and ecr_aws_region_name (ecr_targets for a --registry that these do not name), connections airflow-api
-and docker_default, and the encryption key pair. Shows what exists and what differs; changes nothing that exists without --force. Safe to
-run again. Then it logs in as the account of airflow-api, and checks that it may do what it must and no more.
+		Description: command.Describe(`Creates what is missing, through Airflow's REST API: pool systemqueue,
+Variables ecr_aws_account and ecr_aws_region_name (ecr_targets for a --registry that these do not name),
+connections airflow-api and docker_default, and the encryption key pair. Shows what exists and what differs;
+changes nothing that exists without --force. Safe to run again. Then it logs in as the account of airflow-api,
+and checks that it may do what it must and no more.
 
 The admin comes from ECR_REFRESH_ADMIN_{LOGIN,PASSWORD} or ECR_REFRESH_ADMIN_TOKEN, the account that is stored in
 airflow-api from ECR_REFRESH_AIRFLOW_{LOGIN,PASSWORD}; on a terminal, setup asks for what is missing.

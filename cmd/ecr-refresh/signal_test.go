@@ -31,7 +31,8 @@ func TestSignalsEndASteps(t *testing.T) {
 		code   int
 	}{
 		{"ecr", func(b *sandbox.Sandbox) peer { return b.ECR }, []string{"extract-ecr-token"}, syscall.SIGTERM, 143},
-		{"registry", func(b *sandbox.Sandbox) peer { return b.Registry }, []string{"extract-ecr-token"}, syscall.SIGINT, 130},
+		{"registry", func(b *sandbox.Sandbox) peer { return b.Registry },
+			[]string{"extract-ecr-token"}, syscall.SIGINT, 130},
 		{"airflow", func(b *sandbox.Sandbox) peer { return b.Airflow }, []string{"run"}, syscall.SIGTERM, 143},
 		{"engine", func(b *sandbox.Sandbox) peer { return b.Engine }, []string{"run"}, syscall.SIGTERM, 143},
 	} {

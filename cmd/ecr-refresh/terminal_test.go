@@ -31,7 +31,8 @@ func onTerminal(t *testing.T, env []string, args ...string) string {
 
 func TestColoursAreForTerminals(t *testing.T) {
 	t.Parallel()
-	if shown := onTerminal(t, nil, "plan", "--registry", "docker.io"); !strings.Contains(shown, "\x1b[31merror:\x1b[0m registry host") {
+	shown := onTerminal(t, nil, "plan", "--registry", "docker.io")
+	if !strings.Contains(shown, "\x1b[31merror:\x1b[0m registry host") {
 		t.Errorf("no red error: %q", shown)
 	}
 	for _, env := range [][]string{{"NO_COLOR=1"}, {"NO_COLOR=1", "CLICOLOR_FORCE=1"}, {"TERM=dumb"}} {

@@ -68,7 +68,7 @@ func (c *celery) nothingShared(t *testing.T) {
 // noIdentity: step 1 makes an identity for its host, and step 2 runs on another host.
 func (c *celery) noIdentity(t *testing.T) {
 	r := c.dag.run(t)
-	r.wantRed(t, update, "2", "missing identity for recipient", recipient(t, r), c.b.Home, "ecr-refresh keygen",
+	r.wantRed(t, update, "2", "the private key of recipient", recipient(t, r), "ecr-refresh keygen",
 		"set the two Airflow Variables")
 	r.wantUsers(t, map[string]string{extract: c.a.User, update: c.b.User})
 	c.dag.wantOld(t)

@@ -10,8 +10,8 @@ import (
 	"strconv"
 )
 
-// Steps are the steps with their inputs, but for the results and the keys that each gets from the one before. The token is
-// encrypted all the same, to a key pair that exists for this run only.
+// Steps are the steps with their inputs, but for the results and the keys that each gets from the one before. The
+// token is encrypted all the same, to a key pair that exists for this run only.
 type Steps struct {
 	Extract steps.ExtractECRToken
 	Update  steps.UpdateDockerConnection

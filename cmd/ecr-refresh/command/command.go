@@ -132,8 +132,8 @@ func (c *Call) watched(ctx context.Context, work Work) ([]byte, error) {
 	return work(ctx)
 }
 
-// writeMetrics writes --metrics-file for a step that succeeded. One that failed leaves the file as it is, which then shows the
-// last success; so does a dry run. A file that cannot be written fails no step.
+// writeMetrics writes --metrics-file for a step that succeeded. One that failed leaves the file as it is, which then
+// shows the last success; so does a dry run. A file that cannot be written fails no step.
 func (c *Call) writeMetrics(began time.Time, result []byte) {
 	pattern := c.Optional(c.Metrics)
 	measured := slices.ContainsFunc(c.Command.Flags, func(f cli.Flag) bool { return f.Names()[0] == c.Metrics.Flag })
@@ -180,7 +180,7 @@ func JSONLine(v any, err error) ([]byte, error) {
 
 // JSONFlag returns the flag of commands that print JSON on demand.
 func JSONFlag() cli.Flag {
-	return &cli.BoolFlag{Name: "json", Usage: "print one JSON object", DisableDefaultText: true}
+	return input.Switch("json", "print one JSON object")
 }
 
 // Describe returns a command's description with what all of them share.

@@ -1,5 +1,5 @@
-// Package connection reads Airflow connections from the environment: field by field, as the DAG renders them, as a list of
-// logins, or as Airflow's own AIRFLOW_CONN_….
+// Package connection reads Airflow connections from the environment: field by field, as the DAG renders them, as a
+// list of logins, or as Airflow's own AIRFLOW_CONN_….
 package connection
 
 import (
@@ -30,8 +30,8 @@ type Connection struct {
 	Password                        secret.Secret
 }
 
-// Env returns the name of the variable in which Airflow looks for a connection before its database. People write "_" for
-// "-", which cannot be part of a shell variable's name.
+// Env returns the name of the variable in which Airflow looks for a connection before its database. People write "_"
+// for "-", which cannot be part of a shell variable's name.
 func Env(id string) string {
 	return "AIRFLOW_CONN_" + strings.ToUpper(strings.ReplaceAll(id, "-", "_"))
 }
@@ -44,8 +44,8 @@ func FromFields(prefix string) (c Connection, found bool) {
 		return v
 	}
 	c = Connection{
-		Type: field("CONN_TYPE"), Schema: field("SCHEMA"), Host: field("HOST"), Port: field("PORT"), Login: field("LOGIN"),
-		Password: environment.Secret(prefix + "PASSWORD"),
+		Type: field("CONN_TYPE"), Schema: field("SCHEMA"), Host: field("HOST"), Port: field("PORT"),
+		Login: field("LOGIN"), Password: environment.Secret(prefix + "PASSWORD"),
 	}
 	return c, found || !c.Password.Empty()
 }
@@ -92,17 +92,18 @@ func jsonPort(port any) string {
 	return ""
 }
 
-// The errors of Parse. None repeats any of the text: it has a password, and a raw "/" in that password makes a port of its
-// first half.
+// The errors of Parse. None repeats any of the text: it has a password, and a raw "/" in that password makes a port of
+// its first half.
 var (
 	errJSON = errors.New("it is not the JSON of a connection " +
 		"(conn_type, host, port, login, password, schema, description, extra)")
 	errURI  = errors.New("it is neither JSON nor a URI: percent-encode / @ : # ? [ ] % in a password (%2F for /)")
-	errPort = errors.New("its port is not a number from 1 to 65535: percent-encode special characters in a password (%2F for /)")
+	errPort = errors.New("its port is not a number from 1 to 65535: " +
+		"percent-encode special characters in a password (%2F for /)")
 )
 
-// Parse reads a connection in JSON or as a URI (Airflow: airflow/sdk/definitions/connection.py, from_json and from_uri).
-// It rejects what Airflow rejects.
+// Parse reads a connection in JSON or as a URI (Airflow: airflow/sdk/definitions/connection.py, from_json and
+// from_uri). It rejects what Airflow rejects.
 func Parse(text string) (Connection, error) {
 	text = strings.TrimSpace(text)
 	parse := parseURI
@@ -136,8 +137,8 @@ func parseJSON(text string) (Connection, error) {
 	return Connection{typeOf(c.ConnType), c.Schema, c.Host, jsonPort(c.Port), c.Login, secret.New(c.Password)}, nil
 }
 
-// parseURI reads type://login:password@host:port/schema, or type://proto://… for a host with a scheme. It splits as Python's
-// urlsplit does: net/url rejects a bare % or { in a password and a %2F in a host, which Airflow accepts.
+// parseURI reads type://login:password@host:port/schema, or type://proto://… for a host with a scheme. It splits as
+// Python's urlsplit does: net/url rejects a bare % or { in a password and a %2F in a host, which Airflow accepts.
 func parseURI(text string) (Connection, error) {
 	text = strings.NewReplacer("\t", "", "\n", "", "\r", "").Replace(text)
 	kind, rest, ok := strings.Cut(text, "://")
@@ -172,8 +173,8 @@ func isScheme(text string) bool {
 	return err == nil && u.Scheme == strings.ToLower(text) && text != ""
 }
 
-// splitHostPort accepts host, host:port, [IPv6] and [IPv6]:port, with or without either. It returns a host in lower case
-// unless it has a path.
+// splitHostPort accepts host, host:port, [IPv6] and [IPv6]:port, with or without either. It returns a host in lower
+// case unless it has a path.
 func splitHostPort(text string) (host, port string, ok bool) {
 	if inner, found := strings.CutPrefix(text, "["); found {
 		host, port, ok = strings.Cut(inner, "]")
@@ -211,9 +212,9 @@ func CheckPort(port string) error {
 	return nil
 }
 
-// BaseURL joins the fields of an http connection as Airflow's HttpHook does: a host with "://" is the URL itself, and the
-// place for a base path; else the scheme is the connection's schema, or its type, or http. The port goes to the host,
-// where HttpHook would put it behind the path.
+// BaseURL joins the fields of an http connection as Airflow's HttpHook does: a host with "://" is the URL itself, and
+// the place for a base path; else the scheme is the connection's schema, or its type, or http. The port goes to the
+// host, where HttpHook would put it behind the path.
 func (c Connection) BaseURL() (string, error) {
 	if err := CheckPort(c.Port); err != nil {
 		return "", err
@@ -231,7 +232,8 @@ func (c Connection) BaseURL() (string, error) {
 	}
 	u, err := url.Parse(text)
 	if err != nil || u.Hostname() == "" || u.User != nil {
-		return "", errors.New("its host is neither a name nor a URL without a login") // not repeated: it may have a password
+		// It is not repeated: it may have a password.
+		return "", errors.New("its host is neither a name nor a URL without a login")
 	}
 	switch {
 	case c.Port == "" || u.Port() == c.Port:

@@ -15,8 +15,9 @@ import (
 
 // Kinds of failure.
 const (
-	BadOption  failure.Kind = "dag option"       // it cannot be written into the DAG
-	BadSetting failure.Kind = "dag file setting" // the file has one that this version rejects
+	BadOption  failure.Kind = "dag option"              // it cannot be written into the DAG
+	BadSetting failure.Kind = "dag file setting"        // the file has one that this version rejects
+	FlagBefore failure.Kind = "dag flag before install" // Facts.Object: the flag
 	Edited     failure.Kind = "dag file edited"
 	Unreadable failure.Kind = "dag file unreadable"
 )

@@ -1,5 +1,5 @@
-// Package environment reads variables as the DAG and people set them: what Jinja renders for nothing is nothing, and a long
-// text comes in parts.
+// Package environment reads variables as the DAG and people set them: what Jinja renders for nothing is nothing, and a
+// long text comes in parts.
 package environment
 
 import (
@@ -10,7 +10,8 @@ import (
 	"ecr-refresh/steps/secret"
 )
 
-// IsEmpty reports whether value is what Jinja renders for nothing: None for null, NOTSET for a missing Variable, or blank.
+// IsEmpty reports whether value is what Jinja renders for nothing: None for null, NOTSET for a missing Variable, or
+// blank.
 func IsEmpty(value string) bool {
 	switch strings.TrimSpace(value) {
 	case "", "None", "NOTSET":
@@ -35,8 +36,8 @@ func Secret(name string) secret.Secret {
 	return secret.Secret{}
 }
 
-// Parts returns a long text: one variable holds no more than 128 KiB, so name is followed by name_2, name_3 and so on. set
-// reports whether the first exists, even if it is empty.
+// Parts returns a long text: one variable holds no more than 128 KiB, so name is followed by name_2, name_3 and so on.
+// set reports whether the first exists, even if it is empty.
 func Parts(name string) (text string, set bool) {
 	first, set := os.LookupEnv(name)
 	if IsEmpty(first) {

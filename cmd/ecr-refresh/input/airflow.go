@@ -24,7 +24,7 @@ const (
 	AirflowHelp = `Connection airflow-api comes from the environment: ECR_REFRESH_AIRFLOW_{CONN_TYPE,SCHEMA,HOST,PORT,
 LOGIN,PASSWORD}, or AIRFLOW_CONN_AIRFLOW_API (a URI, or JSON). ECR_REFRESH_AIRFLOW_TOKEN, a bearer token of
 that API, replaces login and password.`
-	AdminHelp = "ECR_REFRESH_ADMIN_{LOGIN,PASSWORD} or ECR_REFRESH_ADMIN_TOKEN is another account, for this command alone."
+	AdminHelp = "ECR_REFRESH_ADMIN_{LOGIN,PASSWORD} or ECR_REFRESH_ADMIN_TOKEN is an account for this command alone."
 )
 
 // AirflowTokenEnv is the variable of a bearer token that replaces the login of connection airflow-api.
@@ -77,13 +77,15 @@ func (r *Reader) AirflowConfig() airflowclient.Config {
 // AdminConfig returns what the environment has of the admin's account. On a terminal it asks for the rest.
 func (r *Reader) AdminConfig(base string) airflowclient.Config {
 	conn, _ := connection.FromFields(names.AdminPrefix)
-	config := r.config(base, conn, names.AdminPrefix+"TOKEN", names.AdminPrefix+"LOGIN and "+names.AdminPrefix+"PASSWORD")
+	account := names.AdminPrefix + "LOGIN and " + names.AdminPrefix + "PASSWORD"
+	config := r.config(base, conn, names.AdminPrefix+"TOKEN", account)
 	r.AskLogin("Airflow admin login", &config)
 	r.NeedLogin(config, names.AdminPrefix)
 	return config
 }
 
-// config returns a configuration for the token in a variable or, where that is empty, for the login that account describes.
+// config returns a configuration for the token in a variable or, where that is empty, for the login that account
+// describes.
 func (r *Reader) config(base string, conn connection.Connection, tokenEnv, account string) airflowclient.Config {
 	token := environment.Secret(tokenEnv)
 	if !token.Empty() {
@@ -94,7 +96,8 @@ func (r *Reader) config(base string, conn connection.Connection, tokenEnv, accou
 	}
 }
 
-// AskLogin asks for what is missing of a login, where stdin is a terminal. It does not ask when another input is missing.
+// AskLogin asks for what is missing of a login, where stdin is a terminal. It does not ask when another input is
+// missing.
 func (r *Reader) AskLogin(who string, config *airflowclient.Config) {
 	file, ok := r.Stdin.(*os.File)
 	if !ok || !console.IsTerminal(file) || r.Faulty() || !config.Token.Empty() {
@@ -124,7 +127,8 @@ func (r *Reader) NeedLogin(config airflowclient.Config, prefix string) {
 	need(noToken && config.Login == "", "login", "")
 	need(noToken && config.Password.Empty(), "password", "")
 	_, set := connection.FromFields(prefix)
-	who, facts := fmt.Sprintf("Airflow connection %q", names.AirflowConnection), failure.Facts{Object: names.AirflowConnection}
+	facts := failure.Facts{Object: names.AirflowConnection}
+	who := fmt.Sprintf("Airflow connection %q", facts.Object)
 	if prefix == names.AdminPrefix {
 		who, set = "Airflow's admin", true
 	}
@@ -153,7 +157,8 @@ func (r *Reader) Client(config airflowclient.Config, roots Certificates) *airflo
 	return client
 }
 
-// LogOut revokes the login of client, which may be nil. It is best effort, and works where ctx has ended: the JWT expires in a day anyway.
+// LogOut revokes the login of client, which may be nil. It is best effort, and works where ctx has ended: the JWT
+// expires in a day anyway.
 func LogOut(ctx context.Context, client *airflowclient.Client) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), logOutLimit)
 	defer cancel()
@@ -179,7 +184,8 @@ func (r *Reader) unencrypted(kind failure.Kind, to *url.URL, what, object string
 	if to.Hostname() == "localhost" || ip != nil && ip.IsLoopback() {
 		return
 	}
-	err := failure.With(failure.Permanent(kind, "http to %s sends %s unencrypted", to.Host, what), failure.Facts{Object: object})
+	err := failure.Permanent(kind, "http to %s sends %s unencrypted", to.Host, what)
+	err = failure.With(err, failure.Facts{Object: object})
 	if r.yes(requireHTTPS, names.RequireHTTPSEnv) {
 		r.Fault(fmt.Errorf("https is required: %w", err))
 		return

@@ -8,8 +8,8 @@ import (
 	"ecr-refresh/steps/failure"
 )
 
-// Certificates are what servers are verified with: All of them, and Extra, those of --ca-file alone (nil: none), which stay
-// where AWS_CA_BUNDLE replaces the system's.
+// Certificates are what servers are verified with: All of them, and Extra, those of --ca-file alone (nil: none), which
+// stay where AWS_CA_BUNDLE replaces the system's.
 type Certificates struct{ All, Extra *x509.CertPool }
 
 // Certificates reads the system's certificates and those of --ca-file.

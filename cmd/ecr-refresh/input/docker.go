@@ -57,8 +57,8 @@ func dockerCertPath() string {
 	return dockerFolder()
 }
 
-// DockerConnections returns the connections of ids as tasks see them: from the DAG's list, or the fields of one, where they
-// can only be those of a single id, or AIRFLOW_CONN_<ID>. One that is missing is an error where all are needed.
+// DockerConnections returns the connections of ids as tasks see them: from the DAG's list, or the fields of one, where
+// they can only be those of a single id, or AIRFLOW_CONN_<ID>. One that is missing is an error where all are needed.
 func (r *Reader) DockerConnections(ids []string, needed bool) map[string]steps.DockerConnection {
 	listed, seen := r.listed(), map[string]steps.DockerConnection{}
 	for _, id := range ids {
@@ -88,7 +88,8 @@ func (r *Reader) DockerConnections(ids []string, needed bool) map[string]steps.D
 	return seen
 }
 
-// OverriddenBy returns the variable that tasks read before Airflow's database for connection id, or "" where it is not set.
+// OverriddenBy returns the variable that tasks read before Airflow's database for connection id, or "" where it is not
+// set.
 func OverriddenBy(id string) string {
 	if name := connection.Env(id); environment.Value(name) != "" {
 		return name

@@ -13,8 +13,8 @@ import (
 	"ecr-refresh/steps/secret"
 )
 
-// PublicKey returns the public key to encrypt to: the one that is given, or that of a private key that is given, or that of
-// this host's own, which is created if need be.
+// PublicKey returns the public key to encrypt to: the one that is given, or that of a private key that is given, or
+// that of this host's own, which is created if need be.
 func (r *Reader) PublicKey() string {
 	if key, _ := Given(r.Context, r.Recipient); key != "" {
 		r.Fault(secret.CheckRecipient(key))
@@ -83,7 +83,7 @@ func identityPath() (string, error) {
 	if state == "" {
 		home, err := os.UserHomeDir()
 		if err != nil {
-			return "", failure.Permanent(NoHome, "find a folder for the private key: neither XDG_STATE_HOME nor HOME is set")
+			return "", failure.Permanent(NoHome, "find the private key: neither XDG_STATE_HOME nor HOME is set")
 		}
 		state = filepath.Join(home, ".local", "state")
 	}

@@ -1,5 +1,6 @@
-// Package input reads what an invocation is given: flags, the environment, files. What is missing or malformed is reported
-// as the reader of the log knows it: in a task by Airflow's Variables and connections, in a shell by flags and variables.
+// Package input reads what an invocation is given: flags, the environment, files. What is missing or malformed is
+// reported as the reader of the log knows it: in a task by Airflow's Variables and connections, in a shell by flags
+// and variables.
 package input
 
 import (
@@ -85,7 +86,8 @@ func (r *Reader) Collect(read func()) error {
 	return found
 }
 
-// Err returns nil, or the error of the last input that is missing or malformed. The others are logged, each with its hint.
+// Err returns nil, or the error of the last input that is missing or malformed. The others are logged, each with its
+// hint.
 func (r *Reader) Err() error {
 	if !r.Faulty() {
 		return nil
@@ -105,7 +107,8 @@ func (r *Reader) Optional(s Setting) string {
 	return s.Fallback
 }
 
-// Need returns a setting that comes from a Variable and has no fallback. also is put behind the message that it is missing.
+// Need returns a setting that comes from a Variable and has no fallback. also is put behind the message that it is
+// missing.
 func (r *Reader) Need(s Setting, also ...string) string {
 	v, source := Given(r.Context, s)
 	if v != "" && s.check(v) == nil {

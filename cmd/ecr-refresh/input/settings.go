@@ -45,20 +45,22 @@ func NewSettings() Settings {
 		ConnectionIDs: set("connection-ids", "Airflow connection `IDS`, joined by commas (default: all targets, or "+
 			names.DockerConnection+")", "", names.ConnectionIDsEnv),
 		TargetsFile: set("targets", "`FILE` with a JSON list of targets, instead of $"+names.TargetsEnv, ""),
-		Recipient: set("recipient", "age public key `RECIPIENT` (age1…) to encrypt the token to, instead of this host's own", "",
-			names.RecipientEnv),
+		Recipient: set("recipient", "age public key `RECIPIENT` (age1…) to encrypt the token to, "+
+			"instead of this host's own", "", names.RecipientEnv),
 		Previous: set("in", "`FILE` with the result of the previous step, or - for stdin", "", names.ResultEnv),
 		Out:      set("out", "also write the result to `FILE` (0600)", ""),
-		Metrics: set("metrics-file", "also write metrics to `FILE` for Prometheus's textfile collector; each step and DAG needs "+
-			"its own, such as ecr_refresh_{step}_{dag}.prom", "", names.MetricsEnv),
-		IdentityFile: set("identity-file", "`FILE` with the age private key, instead of this host's own", "", names.IdentityFileEnv),
-		MaxAge:       set("max-age", "reject a token older than this `DURATION`", "1h", "ECR_REFRESH_MAX_AGE"),
-		AirflowURL: set("airflow-url", "base `URL` of Airflow's API, instead of the connection's schema, host and port", "",
-			"ECR_REFRESH_AIRFLOW_URL"),
+		Metrics: set("metrics-file", "also write metrics to `FILE` for Prometheus's textfile collector; "+
+			"each step and DAG needs its own, such as ecr_refresh_{step}_{dag}.prom", "", names.MetricsEnv),
+		IdentityFile: set("identity-file", "`FILE` with the age private key, instead of this host's own", "",
+			names.IdentityFileEnv),
+		MaxAge: set("max-age", "reject a token older than this `DURATION`", "1h", "ECR_REFRESH_MAX_AGE"),
+		AirflowURL: set("airflow-url", "base `URL` of Airflow's API, instead of the connection's schema, host "+
+			"and port", "", "ECR_REFRESH_AIRFLOW_URL"),
 		Engine: set("engine", "Docker's `HOST` (unix://… or tcp://…), or none", "unix:///var/run/docker.sock",
 			names.EngineEnv, "DOCKER_HOST"),
 		LogFormat: set("log-format", "`FORMAT` of the log: text or json", "text", "ECR_REFRESH_LOG_FORMAT"),
-		LogLevel:  set("log-level", "lowest `LEVEL` to log: debug, info, warn or error", "info", "ECR_REFRESH_LOG_LEVEL"),
+		LogLevel: set("log-level", "lowest `LEVEL` to log: debug, info, warn or error", "info",
+			"ECR_REFRESH_LOG_LEVEL"),
 		LogOutput: set("log-output", "`STREAM` of the log: stderr or stdout", "stderr", "ECR_REFRESH_LOG_OUTPUT"),
 		Timeout:   set("timeout", "end the step after this `DURATION`", "60s", "ECR_REFRESH_TIMEOUT"),
 		CA:        set("ca-file", "PEM `FILE` of certificates to trust beside the system's", "", names.CAFileEnv),
@@ -83,7 +85,8 @@ func (s Setting) CLI() cli.Flag {
 	if len(s.Env) > 0 {
 		usage += " [$" + strings.Join(s.Env, ", $") + "]"
 	}
-	return &cli.StringFlag{Name: s.Flag, Usage: usage, DefaultText: s.Fallback, TakesFile: strings.Contains(usage, "`FILE`")}
+	takesFile := strings.Contains(usage, "`FILE`")
+	return &cli.StringFlag{Name: s.Flag, Usage: usage, DefaultText: s.Fallback, TakesFile: takesFile}
 }
 
 // Names returns the flag and the variables, for a person who has to set s.
@@ -102,15 +105,19 @@ func Given(c *cli.Context, s Setting) (value, source string) {
 	return "", ""
 }
 
+// Switch returns a flag without a value.
+func Switch(name, usage string) cli.Flag {
+	return &cli.BoolFlag{Name: name, Usage: usage, DisableDefaultText: true}
+}
+
 // DryRunFlag returns the flag that Reader.DryRun reads.
 func DryRunFlag() cli.Flag {
-	return &cli.BoolFlag{Name: dryRun, Usage: "check all, update nothing [$" + names.DryRunEnv + "]", DisableDefaultText: true}
+	return Switch(dryRun, "check all, update nothing [$"+names.DryRunEnv+"]")
 }
 
 // RequireHTTPSFlag returns the flag of commands that send secrets.
 func RequireHTTPSFlag() cli.Flag {
-	return &cli.BoolFlag{Name: requireHTTPS, DisableDefaultText: true,
-		Usage: "reject http to Airflow, Docker or ECR on another host [$" + names.RequireHTTPSEnv + "]"}
+	return Switch(requireHTTPS, "reject http to Airflow, Docker or ECR on another host [$"+names.RequireHTTPSEnv+"]")
 }
 
 const (

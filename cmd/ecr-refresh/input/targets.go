@@ -16,8 +16,8 @@ import (
 	"ecr-refresh/steps/target"
 )
 
-// Targets returns what is to be refreshed: all entries of the targets list, or those of them that --connection-ids names;
-// without a list, that option's connections, all of one account and region.
+// Targets returns what is to be refreshed: all entries of the targets list, or those of them that --connection-ids
+// names; without a list, that option's connections, all of one account and region.
 func (r *Reader) Targets() []target.Target {
 	ids := r.IDs()
 	entries, from := r.Entries()
@@ -65,8 +65,8 @@ func (r *Reader) WantedIDs() []string {
 	return ids
 }
 
-// Entries reads the targets list, from --targets or the Variable; from is "" where there is none. Account or region on the
-// command line take the place of the Variable.
+// Entries reads the targets list, from --targets or the Variable; from is "" where there is none. Account or region on
+// the command line take the place of the Variable.
 func (r *Reader) Entries() (entries []target.Entry, from string) {
 	oneRegistry := r.IsSet(r.Account.Flag) || r.IsSet(r.Region.Flag)
 	path := strings.TrimSpace(r.String(r.TargetsFile.Flag))
@@ -119,7 +119,8 @@ func (r *Reader) ofOneRegistry(ids []string) (entries []target.Entry) {
 		return err != nil || host.Service != ecr.Private
 	})
 	if lacks >= 0 && hostOf(ids[lacks]) != "" {
-		also = fmt.Sprintf(", and connection %q has host %.100q, which is not an ECR registry", ids[lacks], hostOf(ids[lacks]))
+		const format = ", and connection %q has host %.100q, which is not an ECR registry"
+		also = fmt.Sprintf(format, ids[lacks], hostOf(ids[lacks]))
 	}
 	value := func(s Setting) string {
 		if r.Optional(s) == "" && lacks < 0 {

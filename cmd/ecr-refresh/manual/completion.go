@@ -28,8 +28,8 @@ func Completion(app *cli.App, shell string) (string, error) {
 	return "", fmt.Errorf("%q is not %s", shell, Shells)
 }
 
-// The program itself prints what may come next, when the last word is --generate-bash-completion. No word of the line is
-// evaluated. A flag is passed with one "-": behind a lone "--" the library reads no flags.
+// The program itself prints what may come next, when the last word is --generate-bash-completion. No word of the line
+// is evaluated. A flag is passed with one "-": behind a lone "--" the library reads no flags.
 const (
 	bashCompletion = `_ecr_refresh() {
   local current="${COMP_WORDS[COMP_CWORD]}" words=("${COMP_WORDS[@]:0:COMP_CWORD}") IFS=$'\n'

@@ -1,4 +1,5 @@
-// Package manual tells people how to call the program: the manual page, completion in shells, suggestions for typing errors.
+// Package manual tells people how to call the program: the manual page, completion in shells, suggestions for typing
+// errors.
 package manual
 
 import (
@@ -8,8 +9,8 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// Page returns the manual page of app, as roff: what --help prints of it and of each command. The library's own generator
-// leaves out the descriptions.
+// Page returns the manual page of app, as roff: what --help prints of it and of each command. The library's own
+// generator leaves out the descriptions.
 func Page(app *cli.App) string {
 	page := ".TH ECR-REFRESH 1 \"\" \"ecr-refresh " + escaped(strings.Fields(app.Version)[0]) + "\"\n" +
 		".SH NAME\n" + escaped(app.Name) + ` \- ` + escaped(app.Usage) + "\n.SH DESCRIPTION\n"
@@ -37,7 +38,9 @@ func help(template string, data any) string {
 
 // escaped keeps roff from reading text as a command, and from making its signs typographic.
 func escaped(text string) string {
-	text = strings.NewReplacer(`\`, `\e`, `-`, `\-`, `'`, `\(aq`, "`", `\(ga`, `^`, `\(ha`, `~`, `\(ti`, `…`, `...`).Replace(text)
+	text = strings.NewReplacer(
+		`\`, `\e`, `-`, `\-`, `'`, `\(aq`, "`", `\(ga`, `^`, `\(ha`, `~`, `\(ti`, `…`, `...`,
+	).Replace(text)
 	if strings.HasPrefix(text, ".") {
 		return `\&` + text
 	}

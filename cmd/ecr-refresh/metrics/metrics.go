@@ -22,8 +22,8 @@ type Run struct {
 	Result       []byte // JSON
 }
 
-// Path returns pattern with {step} and {dag} replaced: each step and DAG needs a file of its own. {dag} is "manual" for a step
-// that is run by hand.
+// Path returns pattern with {step} and {dag} replaced: each step and DAG needs a file of its own. {dag} is "manual"
+// for a step that is run by hand.
 func (r Run) Path(pattern string) string {
 	dag := "manual"
 	if r.DAG != "" {
@@ -66,7 +66,8 @@ func gauge(name, help string, samples []string) string {
 	return text
 }
 
-// connections returns, from the result of any step, when the token of each connection expires, and how many have failed.
+// connections returns, from the result of any step, when the token of each connection expires, and how many have
+// failed.
 func (r Run) connections() (expiry map[string]time.Time, failed int) {
 	var result struct {
 		Tokens []struct {

@@ -37,7 +37,8 @@ func scraped(t *testing.T, path string) map[string]map[string]float64 {
 			for _, l := range m.GetLabel() {
 				labels[l.GetName()] = l.GetValue()
 			}
-			all[name][strings.TrimSpace(labels["step"]+" "+labels["dag"]+" "+labels["connection"])] = m.GetGauge().GetValue()
+			of := strings.TrimSpace(labels["step"] + " " + labels["dag"] + " " + labels["connection"])
+			all[name][of] = m.GetGauge().GetValue()
 		}
 	}
 	return all
@@ -53,15 +54,19 @@ func TestWrite(t *testing.T) {
 		file                    string
 		want                    map[string]map[string]float64
 	}{
-		{"step 1", "extract_ecr_token", "d.1", `{"tokens":[{"connections":["a","b"],"expires_at":"2026-11-24T18:00:00Z"}],"failures":[]}`,
+		{"step 1", "extract_ecr_token", "d.1",
+			`{"tokens":[{"connections":["a","b"],"expires_at":"2026-11-24T18:00:00Z"}],"failures":[]}`,
 			"extract_ecr_token-d.1.prom", map[string]map[string]float64{
-				"token_expiry_timestamp_seconds": {"extract_ecr_token d.1 a": expiry, "extract_ecr_token d.1 b": expiry},
+				"token_expiry_timestamp_seconds": {
+					"extract_ecr_token d.1 a": expiry, "extract_ecr_token d.1 b": expiry,
+				},
 				"last_success_timestamp_seconds": {"extract_ecr_token d.1": float64(at.Unix())},
 				"duration_seconds":               {"extract_ecr_token d.1": 0.25},
 				"failed_connections":             {"extract_ecr_token d.1": 0},
 			}},
 		{"step 2, with a failure and by hand", "update_docker_connection", "",
-			`{"connections":[{"connection_id":"a","expires_at":"2026-11-24T18:00:00Z"}],"failures":[{"connection_id":"b"}]}`,
+			`{"connections":[{"connection_id":"a","expires_at":"2026-11-24T18:00:00Z"}],` +
+				`"failures":[{"connection_id":"b"}]}`,
 			"update_docker_connection-manual.prom", map[string]map[string]float64{
 				"token_expiry_timestamp_seconds": {"update_docker_connection  a": expiry},
 				"last_success_timestamp_seconds": {"update_docker_connection": float64(at.Unix())},
@@ -76,7 +81,8 @@ func TestWrite(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			run := Run{Step: row.step, DAG: row.dag, Began: at.Add(-250 * time.Millisecond), Ended: at, Result: []byte(row.result)}
+			began := at.Add(-250 * time.Millisecond)
+			run := Run{Step: row.step, DAG: row.dag, Began: began, Ended: at, Result: []byte(row.result)}
 			path := filepath.Join(folder, row.file)
 			if err := os.WriteFile(path, []byte("what was there"), 0o600); err != nil {
 				t.Fatal(err)

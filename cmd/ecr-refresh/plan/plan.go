@@ -31,8 +31,8 @@ type Target struct {
 	AirflowURL   *string `json:"airflow_url"`
 }
 
-// Of returns the plan for targets. It sends nothing: load reads AWS's own settings, AWS_ENDPOINT_URL and the like. airflowURL
-// may be "".
+// Of returns the plan for targets. It sends nothing: load reads AWS's own settings, AWS_ENDPOINT_URL and the like.
+// airflowURL may be "".
 func Of(ctx context.Context, targets []target.Target, load ecr.Config, airflowURL string) (Plan, error) {
 	plan := Plan{Targets: []Target{}}
 	for _, t := range targets {
