@@ -15,8 +15,6 @@ import (
 	"ecr-refresh/steps/secret"
 )
 
-const host = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
-
 // states returns the states and hints of findings, as "ok warn: hint".
 func states(f Findings) string {
 	var all []string
@@ -42,37 +40,6 @@ func TestClock(t *testing.T) {
 	var f Findings
 	if f.clock("clock", now, time.Time{}); len(f.Checks) > 0 {
 		t.Errorf("without a date: %v", f)
-	}
-}
-
-func TestConnection(t *testing.T) {
-	t.Parallel()
-	type connection = airflowclient.Connection
-	const reauth = `: remove "reauth" from its extra`
-	for name, row := range map[string]struct {
-		change func(*connection)
-		want   string
-	}{
-		"good":          {func(*connection) {}, "ok"},
-		"other host":    {func(c *connection) { c.Host = "h" }, "fail: set its host to " + host},
-		"host as a URL": {func(c *connection) { c.Host = "https://" + host }, "warn: set its host to " + host},
-		"port":          {func(c *connection) { c.Port = 443 }, "warn: empty its port"},
-		"type":          {func(c *connection) { c.Type = "http" }, "warn: set its type to docker"},
-		"login":         {func(c *connection) { c.Login = "" }, "warn: the next run sets it"},
-		"reauth off":    {func(c *connection) { c.Extra = `{"reauth":0}` }, "warn" + reauth},
-		"reauth":        {func(c *connection) { c.Extra = `{"reauth":"?"}` }, "fail" + reauth},
-	} {
-		conn := connection{ID: "docker_default", Type: "docker", Host: host, Login: "AWS"}
-		row.change(&conn)
-		var f Findings
-		if f.connection(conn, host); states(f) != row.want {
-			t.Errorf("%s: %s, want %s", name, states(f), row.want)
-		}
-		for _, one := range f.Checks {
-			if strings.Contains(one.Message, "port 0") || strings.Contains(one.Message, "port is 0") {
-				t.Errorf("%s: %q of a connection without a port", name, one.Message)
-			}
-		}
 	}
 }
 

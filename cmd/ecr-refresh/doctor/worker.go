@@ -56,7 +56,7 @@ func (x *examination) checkConfig(ctx context.Context, f *Findings, login docker
 	f.result(name, err, "no entry of config.json overrides the login for %s", login.Registry)
 }
 
-// login returns the login that DockerHook makes of a target's connection, or should make where Airflow does not show it.
+// login returns the login that DockerHook makes of a target's connection, or should make if Airflow does not show it.
 func (x *examination) login(t target.Target) docker.Login {
 	login := docker.Login{Server: hostOf(t), Registry: hostOf(t), Username: "AWS"}
 	conn, found := x.connections[t.ConnectionID]

@@ -69,27 +69,3 @@ func TestCommands(t *testing.T) {
 		t.Errorf("a key pair:\n%s", text)
 	}
 }
-
-// Text from elsewhere stays on its line.
-func TestOutcome(t *testing.T) {
-	t.Parallel()
-	o := Outcome{"pool", "p", "differs", []string{"a", "b\nc"}, "note"}
-	if got := o.line(); got != "pool p: differs: a; b c (note)" {
-		t.Error(got)
-	}
-}
-
-// The commands for a role are for auth managers with roles, and an account that was checked.
-func TestResultCommands(t *testing.T) {
-	t.Parallel()
-	for want, r := range map[bool]Result{
-		true: {Account: &Account{Commands: []string{"c"}}}, false: {Account: &Account{SimpleRole: "op"}},
-	} {
-		if got := len(r.Commands()) > 0; got != want {
-			t.Errorf("%+v: %v", r.Account, got)
-		}
-	}
-	if got := (Result{}).Commands(); got != nil {
-		t.Errorf("unchecked: %s", got)
-	}
-}

@@ -54,8 +54,8 @@ func result(connections ...string) string {
 	for _, c := range connections {
 		id, hours, _ := strings.Cut(c, "=")
 		left, _ := time.ParseDuration(hours)
-		all = append(all, fmt.Sprintf(`{"connection_id":%q,"username":"AWS","expires_at":%q,"fingerprint":"3f1c0a9b27de",`+
-			`"registry_url":"https://123456789012.dkr.ecr.us-east-1.amazonaws.com",`+
+		all = append(all, fmt.Sprintf(`{"connection_id":%q,"username":"AWS","expires_at":%q,`+
+			`"fingerprint":"3f1c0a9b27de","registry_url":"https://123456789012.dkr.ecr.us-east-1.amazonaws.com",`+
 			`"published":true,"published_at":"2026-11-23T17:00:00Z"}`,
 			id, now().Add(left).Format(time.RFC3339)))
 	}
@@ -71,13 +71,13 @@ func TestRead(t *testing.T) {
 		results []string
 		want    string
 	}{
-		"no runs":          {nil, nil, ""},
-		"newest first":     {[]time.Duration{1, 2}, []string{result("b=3h"), result("a=2h", "b=1h")}, "a:1 b:0 failed:-"},
-		"a day back":       {[]time.Duration{1, day}, []string{result("b=3h"), result("a=2h")}, "a:1 b:0 failed:-"},
-		"older":            {[]time.Duration{1, day + 1}, []string{result("b=3h"), result("a=2h")}, "b:0 failed:-"},
-		"older, but first": {[]time.Duration{1, day + 1}, []string{"", result("a=2h")}, "a:1 failed:-"},
-		"no start":         {[]time.Duration{1, -1}, []string{result("b=3h"), result("a=2h")}, "a:1 b:0 failed:-"},
-		"not ours":         {[]time.Duration{1, 2}, []string{`{"version":2}`, result("failed=2h")}, "failed:1"},
+		"no runs":       {nil, nil, ""},
+		"newest 1st":    {[]time.Duration{1, 2}, []string{result("b=3h"), result("a=2h", "b=0s")}, "a:1 b:0 failed:-"},
+		"a day back":    {[]time.Duration{1, day}, []string{result("b=3h"), result("a=2h")}, "a:1 b:0 failed:-"},
+		"too old":       {[]time.Duration{1, day + 1}, []string{result("b=3h"), result("a=2h")}, "b:0 failed:-"},
+		"old but first": {[]time.Duration{1, day + 1}, []string{"", result("a=2h")}, "a:1 failed:-"},
+		"no start":      {[]time.Duration{1, -1}, []string{result("b=3h"), result("a=2h")}, "a:1 b:0 failed:-"},
+		"not ours":      {[]time.Duration{1, 2}, []string{`{"version":2}`, result("failed=2h")}, "failed:1"},
 	} {
 		s, err := Read(t.Context(), airflow{ages: row.ages, results: row.results}, "d", now())
 		var all []string
