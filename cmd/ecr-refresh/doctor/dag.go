@@ -64,8 +64,8 @@ func (f *Findings) unreadable(name string, err error, create string) {
 	case errors.Is(err, airflowclient.ErrNotFound):
 		f.add(fail, name, create, "does not exist")
 	case rights.IsMissing(err):
-		f.add(skip, name, "name an account that may read it: ECR_REFRESH_ADMIN_LOGIN and ECR_REFRESH_ADMIN_PASSWORD",
-			"this account may not read it")
+		hint := "name an account that may read it: " + names.AdminPrefix + "LOGIN and " + names.AdminPrefix + "PASSWORD"
+		f.add(skip, name, hint, "this account may not read it")
 	default:
 		f.result(name, err, "")
 	}
