@@ -12,6 +12,7 @@ import (
 
 	"ecr-refresh/dags"
 	"ecr-refresh/steps/failure"
+	"ecr-refresh/steps/privatefile"
 )
 
 func (p *program) dag() *cli.Command {
@@ -119,8 +120,8 @@ func (c *call) keeping(installed, text string, o dags.Options) (string, error) {
 }
 
 func (c *call) writeDAG(path, text string) error {
-	if err := writePublic(path, []byte(dags.Sign(text, version()))); err != nil {
-		return failure.Permanent("name a folder that this user may write to", "write %q: %w", path, err)
+	if err := privatefile.WritePublic(path, []byte(dags.Sign(text, version()))); err != nil {
+		return err
 	}
 	c.log.Info(fmt.Sprintf("wrote %s: Airflow finds it within some minutes ([dag_processor] refresh_interval)", path))
 	return nil

@@ -11,6 +11,7 @@ import (
 	"ecr-refresh/cmd/ecr-refresh/names"
 	"ecr-refresh/steps/ecr"
 	"ecr-refresh/steps/failure"
+	"ecr-refresh/steps/privatefile"
 	"ecr-refresh/steps/registry"
 	"ecr-refresh/steps/target"
 )
@@ -315,5 +316,15 @@ func secretHints() map[failure.Kind]hint {
 
 // fileHints are of steps/privatefile.
 func fileHints() map[failure.Kind]hint {
-	return map[failure.Kind]hint{}
+	return map[failure.Kind]hint{
+		privatefile.SymbolicLink:   {task: "name the file itself, not a link to it"},
+		privatefile.NotRegular:     {task: "name a regular file", shell: "name a regular file; --in - reads a result from stdin"},
+		privatefile.OtherOwner:     {task: "run: chown {want} {object}"},
+		privatefile.OpenToOthers:   {task: "run: chmod 600 {object}; a Kubernetes Secret needs defaultMode 0400, or 0440 with fsGroup"},
+		privatefile.TooLong:        {task: "name the file that ecr-refresh wrote: it is far smaller"},
+		privatefile.NotReplaceable: {task: "name a regular file"},
+		privatefile.DiskFull:       {task: "make room on its disk, or name a file on another disk"},
+		privatefile.NotWritable:    {task: "name a file in a folder that user {want} may write to"},
+		privatefile.NoFolder:       {task: "make its folder, or name a file in another folder"},
+	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"ecr-refresh/steps/privatefile"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -87,7 +88,7 @@ func (m measurement) update(path string) error {
 	if err != nil {
 		return err
 	}
-	return writePublic(path, m.merged(old).print())
+	return privatefile.WritePublic(path, m.merged(old).print())
 }
 
 func lock(folder *os.File) error {
@@ -208,4 +209,13 @@ func (s samples) print() []byte {
 		}
 	}
 	return text.Bytes()
+}
+
+// cause leaves out the operation and path that fs.PathError would repeat.
+func cause(err error) error {
+	var at *fs.PathError
+	if errors.As(err, &at) {
+		return at.Err
+	}
+	return err
 }
