@@ -69,7 +69,7 @@ func (d *doctor) checkLogin(ctx context.Context, f *findings) bool {
 	case !secretFromEnv(airflowTokenEnv).Empty():
 		return f.judge("airflow login", err, "by the token of %s", airflowTokenEnv)
 	case role != "":
-		return f.judge("airflow login", err, "airflow-api's account logs in, with role %s", failure.Said(role))
+		return f.judge("airflow login", err, "airflow-api's account logs in, with role %s", failure.Excerpt(role))
 	}
 	return f.judge("airflow login", err, "airflow-api's account logs in")
 }
@@ -110,15 +110,15 @@ func (f *findings) connection(conn airflowclient.Connection, want string) {
 	name, before := "connection "+conn.ID, len(*f)
 	switch host := registry.Host(conn.Host); {
 	case host != want:
-		f.fail(name, failure.Permanent(failure.Kind("set its host to "+want), "its host is %q, and its registry %q", failure.Said(conn.Host), want))
+		f.fail(name, failure.Permanent(failure.Kind("set its host to "+want), "its host is %q, and its registry %q", failure.Excerpt(conn.Host), want))
 	case conn.Host != want || conn.Port != 0:
-		f.warn(name, "set its host to "+want+" and empty its port", "its host is %q with port %d: docker-py may not find the login", failure.Said(conn.Host), conn.Port)
+		f.warn(name, "set its host to "+want+" and empty its port", "its host is %q with port %d: docker-py may not find the login", failure.Excerpt(conn.Host), conn.Port)
 	}
 	if conn.Type != "docker" {
-		f.warn(name, "make it a connection of type docker", "it is of type %q", failure.Said(conn.Type))
+		f.warn(name, "make it a connection of type docker", "it is of type %q", failure.Excerpt(conn.Type))
 	}
 	if conn.Login != "AWS" {
-		f.warn(name, "the next run sets it", "its login is %q, not AWS", failure.Said(conn.Login))
+		f.warn(name, "the next run sets it", "its login is %q, not AWS", failure.Excerpt(conn.Login))
 	}
 	switch reauth, known := reauth(conn.Extra); {
 	case !known:

@@ -87,12 +87,12 @@ func (a allSteps) run(ctx context.Context) (doc xcom.TestDockerConnection, err e
 		return doc, err
 	}
 	a.extract.Recipient = a.update.Identity.Recipient()
-	if a.update.Document, err = a.extract.Run(ctx); err != nil {
+	if a.update.Input, err = a.extract.Run(ctx); err != nil {
 		return doc, err
 	}
 	seen := &connectionsSeen{Airflow: a.update.Airflow}
 	a.update.Airflow = seen
-	if a.test.Document, err = a.update.Run(ctx); err != nil {
+	if a.test.Input, err = a.update.Run(ctx); err != nil {
 		return doc, err
 	}
 	if err := a.handOverAll(seen); err != nil {
@@ -115,17 +115,17 @@ func (s *connectionsSeen) ConnectionsByID(ctx context.Context, ids []string) (ma
 
 // handOverAll gives step 3 each connection: as tasks see it where the environment says so, else made of what was published.
 func (a allSteps) handOverAll(seen *connectionsSeen) error {
-	tokens, err := secret.Decrypt(a.update.Identity, a.update.Document.Recipient, a.update.Document.Sealed)
+	tokens, err := secret.Decrypt(a.update.Identity, a.update.Input.Recipient, a.update.Input.Sealed)
 	if err != nil {
 		return err
 	}
 	published := map[string]secret.Token{}
 	for i, t := range tokens {
-		for _, id := range a.update.Document.Tokens[i].Connections {
+		for _, id := range a.update.Input.Tokens[i].Connections {
 			published[id] = t
 		}
 	}
-	for _, p := range a.test.Document.Connections {
+	for _, p := range a.test.Input.Connections {
 		if _, found := a.test.Connections[p.ConnectionID]; !found {
 			a.test.Connections[p.ConnectionID] = unseen(seen.byID[p.ConnectionID], published[p.ConnectionID])
 		}
@@ -134,7 +134,7 @@ func (a allSteps) handOverAll(seen *connectionsSeen) error {
 }
 
 func unseen(conn airflowclient.Connection, t secret.Token) steps.DockerConnection {
-	made := steps.DockerConnection{Host: conn.Host, Login: t.Username, Password: t.Password, Unseen: true}
+	made := steps.DockerConnection{Host: conn.Host, Login: t.Username, Password: t.Password, Assumed: true}
 	if conn.Port != 0 {
 		made.Port = fmt.Sprint(conn.Port)
 	}

@@ -36,10 +36,10 @@ Example:
 		func(c *call) func(context.Context) ([]byte, error) {
 			s := c.test()
 			s.Registry = registry.New(transport.New(c.certificates().all))
-			s.Document = documentOf(c, xcom.Parse[xcom.UpdateDockerConnection])
+			s.Input = documentOf(c, xcom.Parse[xcom.UpdateDockerConnection])
 			handed := c.handed()
-			for _, published := range s.Document.Connections {
-				c.handOver(s, published.ConnectionID, handed, len(s.Document.Connections) == 1)
+			for _, published := range s.Input.Connections {
+				c.handOver(s, published.ConnectionID, handed, len(s.Input.Connections) == 1)
 			}
 			return func(ctx context.Context) ([]byte, error) { return printed(s.Run(ctx)) }
 		})
@@ -138,7 +138,7 @@ func asTasksSee(id string, handed map[string]connection, only bool) (seen steps.
 		conn, found, err = connectionFromEnv(id)
 	}
 	if !unset(os.Getenv(connectionEnv(id))) {
-		seen.Shadow = connectionEnv(id)
+		seen.OverriddenBy = connectionEnv(id)
 	}
 	if err == nil {
 		err = checkPort(conn.port)

@@ -33,9 +33,9 @@ Example:
 	}, []setting{in.document, in.out, in.metrics, in.maxAge, in.identityFile, in.airflowURL},
 		func(c *call) func(context.Context) ([]byte, error) {
 			s := c.update(c.certificates())
-			s.Document = documentOf(c, xcom.Parse[xcom.ExtractECRToken])
+			s.Input = documentOf(c, xcom.Parse[xcom.ExtractECRToken])
 			if len(c.faults) == 0 {
-				s.Identity = c.openWith(s.Document.Recipient)
+				s.Identity = c.openWith(s.Input.Recipient)
 			}
 			return func(ctx context.Context) ([]byte, error) { return printed(s.Run(ctx)) }
 		})

@@ -65,5 +65,5 @@ func decode(token *string, expires *time.Time) (secret.Token, error) {
 		return secret.Token{}, errors.New("it has no expiry")
 	}
 	expiry := expires.UTC().Truncate(time.Second)
-	return secret.Token{Username: user, Password: secret.New(password), ExpiresAt: expiry}, nil
+	return secret.Token{TokenInfo: secret.TokenInfo{Username: user, ExpiresAt: expiry}, Password: secret.New(password)}, nil
 }

@@ -37,7 +37,7 @@ func documents() (all []row) {
 	add("registry in the result altered", "it was altered",
 		edit(`"registry_url":"https://123456789012`, `"registry_url":"https://210987654321`))
 	add("expiry in the result altered", "it was altered", edit(`"expires_at":"20`, `"expires_at":"21`))
-	add("encrypted token altered", "open seal", flip)
+	add("encrypted token altered", "decrypt tokens: cut or altered", flip)
 	add("private key readable by others", "opens it to other users", identity(chmod))
 	add("private key of another user", "it belongs to user 65534", identity(chown))
 	return all
