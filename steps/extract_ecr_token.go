@@ -1,8 +1,8 @@
 // Package steps holds the three tasks of the DAG, one file each: extract_ecr_token, update_docker_connection and
 // test_docker_connection. The services that they call have packages of their own.
 //
-// Each step is a struct: its configuration, then its services, then Now and Log. Run(ctx) returns the result for the next
-// step. A step is safe to run twice, reads no environment, and reveals a secret only to the service that it is for.
+// Each step is a struct: its configuration, then its services, then Now and Log. Run(ctx) returns the result for the
+// next step. A step is safe to run twice, reads no environment, and reveals a secret only to the service it is for.
 package steps
 
 import (
@@ -30,35 +30,30 @@ type ExtractECRToken struct {
 	Log      *slog.Logger
 }
 
-// extracted is a token at one registry and the connections that it is for, or why there is none.
-type extracted struct {
-	token       secret.Token
-	connections []string
-	err         error
-}
-
 // Run returns the encrypted tokens. With several targets it succeeds when any has its token, and the result carries the
 // failures of the others.
 func (s ExtractECRToken) Run(ctx context.Context) (xcom.ExtractECRToken, error) {
 	all := s.registries(s.tokens(ctx))
-	s.check(ctx, all)
+	if s.Registry != nil {
+		checkAll(ctx, s.Registry, s.Log, all)
+	}
 	return s.result(all)
 }
 
 // tokens asks ECR once for each identity, region and form of endpoint.
-func (s ExtractECRToken) tokens(ctx context.Context) map[ecr.Source]*extracted {
-	got := map[ecr.Source]*extracted{}
+func (s ExtractECRToken) tokens(ctx context.Context) map[ecr.Source]*issued {
+	got := map[ecr.Source]*issued{}
 	var sources []ecr.Source
 	for _, t := range s.Targets {
 		if got[t.Source] == nil {
-			got[t.Source] = new(extracted)
+			got[t.Source] = new(issued)
 			sources = append(sources, t.Source)
 		}
 	}
 	inParallel(len(sources), func(i int) {
-		e, issued := got[sources[i]], s.Now()
+		e, began := got[sources[i]], s.Now()
 		e.token, e.err = s.ECR(ctx, sources[i])
-		e.token.IssuedAt = issued.UTC().Truncate(time.Second)
+		e.token.IssuedAt = began.UTC().Truncate(time.Second)
 		if e.err != nil {
 			e.err = fmt.Errorf("extract token %s: %w", s.describe(sources[i]), e.err)
 		}
@@ -84,12 +79,12 @@ func (s ExtractECRToken) describe(source ecr.Source) string {
 }
 
 // registries returns each registry with its own copy of the token, in the order of the targets.
-func (s ExtractECRToken) registries(tokens map[ecr.Source]*extracted) (all []*extracted) {
+func (s ExtractECRToken) registries(tokens map[ecr.Source]*issued) (all []*issued) {
 	type place struct {
 		source ecr.Source
 		host   string
 	}
-	known := map[place]*extracted{}
+	known := map[place]*issued{}
 	for _, t := range s.Targets {
 		at := place{t.Source, t.Registry.Name}
 		if known[at] == nil {
@@ -109,31 +104,14 @@ func (s ExtractECRToken) registries(tokens map[ecr.Source]*extracted) (all []*ex
 func (s ExtractECRToken) logExpiry(host string, expires time.Time) {
 	until, left := expires.Format(time.RFC3339), expires.Sub(s.Now())
 	if left <= 0 {
-		s.Log.Warn(fmt.Sprintf("ECR returned a token for %s that expired at %s: check this machine's clock", host, until))
+		s.Log.Warn("ECR returned a token for " + host + " that expired at " + until + ": check this machine's clock")
 		return
 	}
 	s.Log.Info(fmt.Sprintf("ECR returned a token for %s, valid until %s (%s)", host, until, left.Round(time.Minute)))
 }
 
-// check asks each registry whether it accepts its token.
-func (s ExtractECRToken) check(ctx context.Context, all []*extracted) {
-	if s.Registry == nil {
-		return
-	}
-	inParallel(len(all), func(i int) {
-		if e := all[i]; e.err == nil {
-			e.err = s.Registry.Check(ctx, e.token.RegistryURL, e.token.Username, e.token.Password)
-		}
-	})
-	for _, e := range all {
-		if e.err == nil {
-			logAccepted(s.Log, e.token.TokenInfo)
-		}
-	}
-}
-
-func (s ExtractECRToken) result(all []*extracted) (xcom.ExtractECRToken, error) {
-	result := xcom.NewExtractECRToken()
+func (s ExtractECRToken) result(all []*issued) (xcom.ExtractECRToken, error) {
+	result := xcom.ExtractECRToken{Head: xcom.NewHead(xcom.StepExtractECRToken), Failures: []xcom.Failure{}}
 	var tokens []secret.Token
 	var errs []error
 	for _, e := range all {
@@ -145,8 +123,9 @@ func (s ExtractECRToken) result(all []*extracted) (xcom.ExtractECRToken, error) 
 			continue
 		}
 		tokens = append(tokens, e.token)
-		shown := xcom.Token{TokenInfo: e.token.TokenInfo, Fingerprint: e.token.Fingerprint(), Connections: e.connections}
-		result.Tokens = append(result.Tokens, shown)
+		result.Tokens = append(result.Tokens, xcom.Token{
+			TokenInfo: e.token.TokenInfo, Fingerprint: e.token.Fingerprint(), Connections: e.connections,
+		})
 	}
 	err := verdict(s.Log, len(tokens), distinct(errs))
 	if err == nil {
@@ -154,10 +133,6 @@ func (s ExtractECRToken) result(all []*extracted) (xcom.ExtractECRToken, error) 
 		result.Sealed, err = secret.Encrypt(s.Recipient, tokens)
 	}
 	return result, err
-}
-
-func failureOf(step, connectionID string, t secret.Token, err error) xcom.Failure {
-	return xcom.Failure{ConnectionID: connectionID, RegistryURL: t.RegistryURL, Step: step, Error: err.Error()}
 }
 
 // distinct leaves out repeated errors: one call to ECR fails for all registries behind it.

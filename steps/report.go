@@ -1,12 +1,11 @@
 package steps
 
 import (
-	"fmt"
 	"log/slog"
 
 	"ecr-refresh/steps/failure"
-	"ecr-refresh/steps/registry"
 	"ecr-refresh/steps/secret"
+	"ecr-refresh/steps/xcom"
 )
 
 // FailureKey is the key of a log record's attribute that holds the error, so that cmd can add its hint.
@@ -44,6 +43,6 @@ func verdict(log *slog.Logger, succeeded int, errs []error) error {
 	return nil
 }
 
-func logAccepted(log *slog.Logger, t secret.TokenInfo) {
-	log.Info(fmt.Sprintf("%s accepts the token", registry.Host(t.RegistryURL)))
+func failureOf(step, connectionID string, t secret.Token, err error) xcom.Failure {
+	return xcom.Failure{ConnectionID: connectionID, RegistryURL: t.RegistryURL, Step: step, Error: err.Error()}
 }

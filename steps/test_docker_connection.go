@@ -16,7 +16,7 @@ import (
 )
 
 // Why step 3 fails. The fact Object is the connection, of EarlierFailure the step. Want of OverriddenByVariable is the
-// environment variable.
+// name of that variable.
 const (
 	EarlierFailure       failure.Kind = "an earlier step failed"
 	NotGiven             failure.Kind = "connection was not given to the step"
@@ -25,8 +25,8 @@ const (
 	OverriddenByVariable failure.Kind = "connection is overridden by an environment variable"
 )
 
-// overrideWindow is how soon after an update another password can only mean that tasks read it elsewhere. Later, another
-// run may have refreshed the connection.
+// overrideWindow is how soon after an update another password can only mean that tasks read it elsewhere. Later,
+// another run may have refreshed the connection.
 const overrideWindow = 15 * time.Minute
 
 // TestDockerConnection logs in with the connections as Airflow gives them to tasks, and compares them with what step 2
@@ -42,7 +42,8 @@ type TestDockerConnection struct {
 	Log      *slog.Logger
 }
 
-// DockerConnection is a connection as Airflow gives it to tasks: from a secrets backend, the environment or the database.
+// DockerConnection is a connection as Airflow gives it to tasks: from a secrets backend, the environment or the
+// database.
 type DockerConnection struct {
 	Host         string
 	Port         string
@@ -81,8 +82,9 @@ type login struct {
 
 // Run returns what was tested, or an error if anything failed here or in the steps before.
 func (s TestDockerConnection) Run(ctx context.Context) (xcom.TestDockerConnection, error) {
-	result := xcom.NewTestDockerConnection()
-	result.Failures = append(result.Failures, s.Input.Failures...)
+	result := xcom.TestDockerConnection{
+		Head: xcom.NewHead(xcom.StepTestDockerConnection), Failures: append([]xcom.Failure{}, s.Input.Failures...),
+	}
 	errs := earlier(s.Input.Failures)
 	version, err := s.reach(ctx)
 	if err != nil {
@@ -134,7 +136,8 @@ func (s TestDockerConnection) compareAll() (tests []*test, logins []*login) {
 		tests = append(tests, t)
 		conn, ok := s.Connections[want.ConnectionID]
 		if !ok {
-			t.err = failure.With(failure.Permanent(NotGiven, "it was not given to this step"), failure.Facts{Object: want.ConnectionID})
+			err := failure.Permanent(NotGiven, "it was not given to this step")
+			t.err = failure.With(err, failure.Facts{Object: want.ConnectionID})
 			continue
 		}
 		if t.matches, t.err = s.compare(conn, want); t.err == nil {
@@ -158,7 +161,8 @@ func loginOf(conn DockerConnection, registryURL string, logins []*login) (*login
 // compare returns whether the connection has the token that it got; nil where nothing can be compared.
 func (s TestDockerConnection) compare(conn DockerConnection, want xcom.Updated) (*bool, error) {
 	if host := registry.Host(want.RegistryURL); registry.Host(conn.Host) != host {
-		return nil, overridden(conn, want, "tasks read host %q, and the token is for %q", failure.Excerpt(conn.Host), host)
+		const form = "tasks read host %q, and the token is for %q"
+		return nil, overridden(conn, want, form, failure.Excerpt(conn.Host), host)
 	}
 	if !want.Published || conn.Assumed {
 		return nil, nil
@@ -169,12 +173,8 @@ func (s TestDockerConnection) compare(conn DockerConnection, want xcom.Updated) 
 	case matches:
 		s.Log.Info(fmt.Sprintf("connection %q: tasks read the new token", want.ConnectionID))
 	case age < overrideWindow:
-		by := ""
-		if conn.OverriddenBy != "" {
-			by = " by " + conn.OverriddenBy
-		}
-		return nil, overridden(conn, want, "tasks read another login or password than the update %s ago set: it is overridden%s",
-			age.Round(time.Second), by)
+		const form = "tasks read another login or password than the update %s ago set: it is overridden"
+		return nil, overridden(conn, want, form, age.Round(time.Second))
 	default:
 		s.Log.Warn(fmt.Sprintf("connection %q: tasks read another password than the update %s ago set: "+
 			"another run has refreshed it since, or it is overridden", want.ConnectionID, age.Round(time.Second)))
@@ -187,11 +187,12 @@ func overridden(conn DockerConnection, want xcom.Updated, format string, args ..
 	if conn.OverriddenBy != "" {
 		kind = OverriddenByVariable
 	}
-	return failure.With(failure.Permanent(kind, format, args...), failure.Facts{Object: want.ConnectionID, Want: conn.OverriddenBy})
+	facts := failure.Facts{Object: want.ConnectionID, Want: conn.OverriddenBy}
+	return failure.With(failure.Permanent(kind, format, args...), facts)
 }
 
-// logIn checks docker-py's configuration, then asks Docker, as DockerHook does at the start of each task, or the registry
-// where there is no Docker.
+// logIn checks docker-py's configuration, then asks Docker, as DockerHook does at the start of each task, or the
+// registry where there is no Docker.
 func (s TestDockerConnection) logIn(ctx context.Context, l *login) {
 	var warning string
 	if warning, l.err = s.Config.Check(ctx, l.Login); warning != "" {
@@ -219,11 +220,12 @@ func (s TestDockerConnection) finish(t *test) (xcom.Tested, error) {
 		return xcom.Tested{}, err
 	case err != nil:
 		answer = "refused"
-		s.Log.Warn(fmt.Sprintf("connection %q: its present password is rejected; a run without dry run replaces it", id))
+		s.Log.Warn(fmt.Sprintf("connection %q: its password is rejected; a run without dry run replaces it", id))
 	case s.Engine != nil:
 		s.Log.Info(fmt.Sprintf("connection %q: Docker answered %q", id, answer))
 	}
 	return xcom.Tested{
-		ConnectionID: id, RegistryURL: t.want.RegistryURL, ExpiresAt: t.want.ExpiresAt, Matches: t.matches, Login: answer,
+		ConnectionID: id, RegistryURL: t.want.RegistryURL, ExpiresAt: t.want.ExpiresAt,
+		Matches: t.matches, Login: answer,
 	}, nil
 }

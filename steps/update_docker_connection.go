@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"ecr-refresh/airflowclient"
@@ -23,8 +24,8 @@ const (
 // logoutTimeout leaves time to end within Airflow's 5 s between SIGTERM and SIGKILL.
 const logoutTimeout = 2 * time.Second
 
-// UpdateDockerConnection sets the password of Airflow's connections to the tokens of step 1, and changes nothing else. It
-// never replaces a password that works by one that its registry did not accept.
+// UpdateDockerConnection sets the password of Airflow's connections to the tokens of step 1, and changes nothing else.
+// It never replaces a password that works by one that its registry did not accept.
 type UpdateDockerConnection struct {
 	Input    xcom.ExtractECRToken
 	Identity secret.Identity
@@ -60,19 +61,28 @@ func (s UpdateDockerConnection) Run(ctx context.Context) (xcom.UpdateDockerConne
 		return xcom.UpdateDockerConnection{}, err
 	}
 	defer s.logout(ctx)
-	connections := s.read(ctx)
-	updates := s.checkTokens(ctx, tokens)
-	s.checkConnections(updates, connections)
+	var found map[string]airflowclient.Connection
+	var failed map[string]error
+	var read sync.WaitGroup // Airflow and the registries are asked at once
+	read.Go(func() { found, failed = s.Airflow.ConnectionsByID(ctx, s.ids()) })
+	checkAll(ctx, s.Registry, s.Log, tokens) // anyone who knows the public key can encrypt a token, and time has passed
+	read.Wait()
+	var updates []*update
+	for _, t := range tokens {
+		for _, id := range t.connections {
+			updates = append(updates, s.prepare(id, t, found[id], failed[id]))
+		}
+	}
 	s.send(ctx, updates)
 	return s.result(updates)
 }
 
 // decrypt checks the age of the tokens, and that what the result shows of them is what it holds encrypted.
-func (s UpdateDockerConnection) decrypt() ([]secret.Token, error) {
+func (s UpdateDockerConnection) decrypt() (all []*issued, err error) {
 	const check = "check result of extract_ecr_token: "
 	for _, t := range s.Input.Tokens {
 		if age := s.Now().Sub(t.IssuedAt); age > s.MaxAge {
-			const form = check + "its token is %s old, over the limit of %s: a newer run may have updated the connection since"
+			const form = check + "its token is %s old, over the limit of %s: a newer run may have updated since"
 			return nil, failure.Permanent(OldResult, form, age.Round(time.Second), s.MaxAge)
 		}
 	}
@@ -81,89 +91,56 @@ func (s UpdateDockerConnection) decrypt() ([]secret.Token, error) {
 		return nil, err
 	}
 	if shown := len(s.Input.Tokens); len(tokens) != shown {
-		return nil, failure.Permanent(AlteredResult, check+"it shows %d tokens and holds %d: it was altered", shown, len(tokens))
+		const form = check + "it shows %d tokens and holds %d: it was altered"
+		return nil, failure.Permanent(AlteredResult, form, shown, len(tokens))
 	}
 	for i, t := range tokens {
-		if shown := s.Input.Tokens[i]; !t.Equal(shown.TokenInfo) || t.Fingerprint() != shown.Fingerprint {
-			return nil, failure.Permanent(AlteredResult, check+"tokens[%d] is not what was encrypted: it was altered", i)
+		shown := s.Input.Tokens[i]
+		if !t.Equal(shown.TokenInfo) || t.Fingerprint() != shown.Fingerprint {
+			const form = check + "tokens[%d] is not what was encrypted: it was altered"
+			return nil, failure.Permanent(AlteredResult, form, i)
 		}
+		all = append(all, &issued{token: t, connections: shown.Connections})
 	}
-	return tokens, nil
+	return all, nil
 }
 
-// connections returns those of Airflow's database, and why others could not be read, by id.
-type connections func() (map[string]airflowclient.Connection, map[string]error)
-
-// read starts to read the connections, so that Airflow and the registries are asked at once. The function that it returns
-// waits for them.
-func (s UpdateDockerConnection) read(ctx context.Context) connections {
-	var ids []string
+func (s UpdateDockerConnection) ids() (ids []string) {
 	for _, t := range s.Input.Tokens {
 		ids = append(ids, t.Connections...)
 	}
-	var found map[string]airflowclient.Connection
-	var failed map[string]error
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		found, failed = s.Airflow.ConnectionsByID(ctx, ids)
-	}()
-	return func() (map[string]airflowclient.Connection, map[string]error) {
-		<-done
-		return found, failed
-	}
+	return ids
 }
 
-// checkTokens asks each registry again: anyone who knows the public key can encrypt a token, and time has passed.
-func (s UpdateDockerConnection) checkTokens(ctx context.Context, tokens []secret.Token) (updates []*update) {
-	rejected := make([]error, len(tokens))
-	inParallel(len(tokens), func(i int) {
-		rejected[i] = s.Registry.Check(ctx, tokens[i].RegistryURL, tokens[i].Username, tokens[i].Password)
-	})
-	for i, t := range tokens {
-		if rejected[i] == nil {
-			logAccepted(s.Log, t.TokenInfo)
-		}
-		for _, id := range s.Input.Tokens[i].Connections {
-			updates = append(updates, &update{id: id, token: t, err: rejected[i]})
-		}
+// prepare decides what to send for a connection: exactly id, type and password, and the login if it differs.
+func (s UpdateDockerConnection) prepare(id string, t *issued, conn airflowclient.Connection, err error) *update {
+	if t.err != nil {
+		return &update{id: id, token: t.token, err: t.err}
 	}
-	return updates
-}
-
-// checkConnections decides what to send for each connection: exactly id, type and password, and the login if it differs.
-func (s UpdateDockerConnection) checkConnections(updates []*update, read connections) {
-	found, failed := read()
-	for _, u := range updates {
-		if u.err != nil {
-			continue
-		}
-		conn, err := found[u.id], failed[u.id]
-		if err == nil {
-			err = s.checkConnection(conn, u.token)
-		}
-		if err != nil {
-			u.err = fmt.Errorf("update connection %q: %w", u.id, err)
-			continue
-		}
-		u.send = airflowclient.Update{ID: u.id, Type: conn.Type, Password: u.token.Password}
-		if conn.Login != u.token.Username {
-			s.Log.Info(fmt.Sprintf("connection %q: login %q becomes %q", u.id, failure.Excerpt(conn.Login), u.token.Username))
-			u.send.Login = u.token.Username
-		}
+	if err == nil {
+		err = s.checkConnection(conn, t.token)
 	}
+	if err != nil {
+		return &update{id: id, token: t.token, err: fmt.Errorf("update connection %q: %w", id, err)}
+	}
+	send := airflowclient.Update{ID: id, Type: conn.Type, Password: t.token.Password}
+	if user := t.token.Username; conn.Login != user {
+		s.Log.Info(fmt.Sprintf("connection %q: login %q becomes %q", id, failure.Excerpt(conn.Login), user))
+		send.Login = user
+	}
+	return &update{id: id, token: t.token, send: send}
 }
 
 // checkConnection rejects a connection to another registry, and warns of what makes docker-py miss the fresh login.
 func (s UpdateDockerConnection) checkConnection(conn airflowclient.Connection, t secret.Token) error {
-	want := registry.Host(t.RegistryURL)
+	host, want := failure.Excerpt(conn.Host), registry.Host(t.RegistryURL)
 	if registry.Host(conn.Host) != want {
-		err := failure.Permanent(HostMismatch, "its host is %q, and the token is for %q", failure.Excerpt(conn.Host), want)
+		err := failure.Permanent(HostMismatch, "its host is %q, and the token is for %q", host, want)
 		return failure.With(err, failure.Facts{Object: conn.ID, Want: want})
 	}
 	if conn.Host != want || conn.Port != 0 {
-		const form = "connection %q: its host should be %s alone, with no scheme, path or port, or docker-py may not find the login"
-		s.Log.Warn(fmt.Sprintf(form, conn.ID, want))
+		s.Log.Warn(fmt.Sprintf("connection %q: its host should be %s alone, with no scheme, path or port: "+
+			"docker-py may not find the login otherwise", conn.ID, want))
 	}
 	if conn.Type != "docker" {
 		s.Log.Warn(fmt.Sprintf("connection %q is of type %q, not docker", conn.ID, failure.Excerpt(conn.Type)))
@@ -190,8 +167,9 @@ func (s UpdateDockerConnection) send(ctx context.Context, updates []*update) {
 }
 
 func (s UpdateDockerConnection) result(updates []*update) (xcom.UpdateDockerConnection, error) {
-	result := xcom.NewUpdateDockerConnection()
-	result.Failures = append(result.Failures, s.Input.Failures...)
+	result := xcom.UpdateDockerConnection{
+		Head: xcom.NewHead(xcom.StepUpdateDockerConnection), Failures: append([]xcom.Failure{}, s.Input.Failures...),
+	}
 	var errs []error
 	for _, u := range updates {
 		if u.err != nil {

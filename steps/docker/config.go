@@ -63,16 +63,15 @@ func ReadConfig(path string) (Config, error) {
 	config.credsStore, config.credHelpers = file.CredsStore, file.CredHelpers
 	for _, key := range slices.Sorted(maps.Keys(file.Auths)) {
 		if config.users[key], err = userOf(file.Auths[key]); err != nil {
-			err = failure.Permanent(BadEntry, "docker-py cannot read %s, and every Docker task fails: entry auths[%q] %w",
-				path, key, err)
-			config.err = failure.With(err, failure.Facts{Object: path})
+			const form = "docker-py cannot read %s, and every Docker task fails: entry auths[%q] %w"
+			config.err = failure.With(failure.Permanent(BadEntry, form, path, key, err), failure.Facts{Object: path})
 		}
 	}
 	return config, nil
 }
 
-// userOf returns the user of an auths entry as docker-py reads it (docker/auth.py, parse_auth): its base64 skips what is
-// not of the alphabet.
+// userOf returns the user of an auths entry as docker-py reads it (docker/auth.py, parse_auth): its base64 skips what
+// is not of the alphabet.
 func userOf(entry json.RawMessage) (string, error) {
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(entry, &fields) != nil || fields == nil {
@@ -118,15 +117,15 @@ func (c Config) Check(ctx context.Context, l Login) (warning string, err error) 
 			return "", c.wins(l, entry, "and the connection's extra turns reauth off")
 		case hostname(key) != l.Registry:
 		case l.Server == l.Registry:
-			warning = fmt.Sprintf("%s has an auths entry %q: harmless while the connection's extra does not turn reauth off",
-				c.path, key)
+			const form = "%s has an auths entry %q: harmless while the connection's extra does not turn reauth off"
+			warning = fmt.Sprintf(form, c.path, key)
 		case key != l.Server:
 			return "", c.wins(l, entry, "since the connection's host is not the bare registry")
 		}
 	}
 	if hostname(l.Server) != l.Registry {
-		warning = fmt.Sprintf("the connection makes Docker log in to %q: an image named %s/… is pulled without this login",
-			l.Server, l.Registry)
+		const form = "the connection makes Docker log in to %q: an image named %s/… is pulled without this login"
+		warning = fmt.Sprintf(form, l.Server, l.Registry)
 	}
 	return warning, nil
 }

@@ -6,14 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"net/http"
-	"net/url"
 	"regexp"
 	"strings"
 
 	"ecr-refresh/steps/failure"
-	ecrregistry "ecr-refresh/steps/registry"
+	"ecr-refresh/steps/registry"
 	"ecr-refresh/steps/transport"
 )
 
@@ -49,23 +47,11 @@ func unreached(err error) error {
 	case errors.Is(err, fs.ErrPermission):
 		return failure.Permanent(SocketPermission, "permission denied")
 	case failure.IsCertificate(err):
-		return failure.Permanent(Untrusted, "%s", cause(err))
+		return failure.Permanent(Untrusted, "%s", failure.Cause(err))
 	case failure.IsAlert(err):
-		return failure.Permanent(TLSAlert, "agree on TLS: %s", cause(err))
+		return failure.Permanent(TLSAlert, "agree on TLS: %s", failure.Cause(err))
 	}
-	return failure.Transient(NoDaemon, "%s", cause(err))
-}
-
-// cause drops the method and URL, and a socket's path: the caller names the host.
-func cause(err error) string {
-	var call *url.Error
-	if errors.As(err, &call) {
-		err = call.Err
-	}
-	if op := new(net.OpError); errors.As(err, &op) && op.Net == "unix" {
-		err = op.Err
-	}
-	return failure.Excerpt(err.Error())
+	return failure.Transient(NoDaemon, "%s", failure.Cause(err))
 }
 
 // notDocker classifies an answer that Docker does not send, but a proxy or a web server. Its body is not repeated.
@@ -89,7 +75,7 @@ func answered(status int, message string) error {
 	if m := regexp.MustCompile(`failed with status: (\d{3})`).FindStringSubmatch(message); m != nil {
 		switch m[1] {
 		case "400", "401", "403":
-			return failure.Transient(BadCredential, "the registry answered Docker %s: %w", m[1], ecrregistry.ErrRejected)
+			return failure.Transient(BadCredential, "the registry answered Docker %s: %w", m[1], registry.ErrRejected)
 		}
 		return failure.Transient(RegistryUnavailable, "the registry answered Docker %s", m[1])
 	}

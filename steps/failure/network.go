@@ -17,15 +17,15 @@ const (
 	Unreachable Kind = "host is not reachable"
 )
 
-// Network classifies the error of a call to host that got no answer: TLS that cannot be agreed on is permanent, all else
-// may pass. It returns context.Canceled as it is.
+// Network classifies the error of a call to host that got no answer: TLS that cannot be agreed on is permanent, all
+// else may pass. It returns context.Canceled as it is.
 func Network(host string, err error) error {
 	if errors.Is(err, context.Canceled) {
 		return err
 	}
 	var timeout net.Error
 	late := errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout()
-	why := Excerpt(cause(err).Error())
+	why := Cause(err)
 	switch {
 	case IsCertificate(err):
 		err = Permanent(Untrusted, "reach %s: %s", host, why)
@@ -55,15 +55,18 @@ func IsAlert(err error) bool {
 	return errors.As(err, &op) && op.Op == "remote error"
 }
 
-// cause drops url.Error's method and URL, and what the AWS SDK wraps around a failed connection: the caller names both.
-func cause(err error) error {
+// Cause returns what went wrong with a call, without what its caller names: url.Error's method and URL, what the AWS
+// SDK wraps around a failed connection, and a socket's path.
+func Cause(err error) string {
 	var at *url.Error
 	var op *net.OpError
-	switch {
-	case errors.As(err, &at):
-		return at.Err
-	case errors.As(err, &op):
-		return op
+	if errors.As(err, &at) {
+		err = at.Err
+	} else if errors.As(err, &op) {
+		err = op
 	}
-	return err
+	if errors.As(err, &op) && op.Net == "unix" {
+		err = op.Err
+	}
+	return Excerpt(err.Error())
 }

@@ -10,11 +10,12 @@ import (
 const maxExcerpt = 200
 
 // Clean makes a text of somebody else, such as a server's message or a file's name, fit for a log. It drops terminal
-// escapes and invisible characters, turns control characters and line breaks into blanks, and drops the marks with which
-// Airflow's log page folds lines (::group::).
+// escapes and invisible characters, turns control characters and line breaks into blanks, and drops the marks with
+// which Airflow's log page folds lines (::group::).
 func Clean(words string) string {
 	if strings.Contains(words, "\x1b") {
-		words = regexp.MustCompile(`\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(\x07|\x1b\\)?`).ReplaceAllString(words, "")
+		escapes := regexp.MustCompile(`\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(\x07|\x1b\\)?`)
+		words = escapes.ReplaceAllString(words, "")
 	}
 	words = strings.Map(func(r rune) rune {
 		switch {

@@ -116,7 +116,7 @@ func replaceable(path string) bool {
 	return err != nil || info.Mode().IsRegular()
 }
 
-// Write replaces the file at path by a private one (0600) with text. A symbolic link at path is replaced, never followed.
+// Write replaces the file at path by a private one (0600) with text. A symbolic link is replaced, never followed.
 func Write(path string, text []byte) error { return write(path, text, 0o600, os.Rename) }
 
 // WritePublic is Write for a file that everybody may read (0644).

@@ -83,7 +83,8 @@ func encrypt(w io.Writer, to age.Recipient, tokens []Token) error {
 // without it another key pair could not be told from damage.
 func Decrypt(identity Identity, recipient, sealed string) ([]Token, error) {
 	if own := identity.Recipient(); recipient != own {
-		err := failure.Permanent(OtherKeyPair, "decrypt tokens: they are encrypted to public key %.70q, and this one is %s", recipient, own)
+		const form = "decrypt tokens: they are encrypted to public key %.70q, and this one is %s"
+		err := failure.Permanent(OtherKeyPair, form, recipient, own)
 		return nil, failure.With(err, failure.Facts{Object: failure.Excerpt(recipient), Want: own})
 	}
 	list, err := decrypt(sealed, identity.key)

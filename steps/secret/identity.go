@@ -89,7 +89,8 @@ func CreateIdentity(path string) (Identity, error) {
 		return LoadIdentity(path)
 	}
 	if err != nil {
-		return Identity{}, failure.With(failure.Permanent(CannotStoreKey, "store private key: %w", err), failure.Facts{Object: path})
+		err = failure.Permanent(CannotStoreKey, "store private key: %w", err)
+		return Identity{}, failure.With(err, failure.Facts{Object: path})
 	}
 	return id, nil
 }

@@ -35,10 +35,18 @@ const (
 	BadResult    failure.Kind = "result is not valid"
 )
 
+// Head opens each result.
+type Head struct {
+	Version int    `json:"version"`
+	Step    string `json:"step"`
+}
+
+// NewHead returns the head of a step's result.
+func NewHead(step string) Head { return Head{Version, step} }
+
 // ExtractECRToken is the result of step 1.
 type ExtractECRToken struct {
-	Version   int       `json:"version"`
-	Step      string    `json:"step"`
+	Head
 	Recipient string    `json:"recipient"` // public key, age1…
 	Sealed    string    `json:"sealed"`    // secret.Encrypt of all tokens
 	Tokens    []Token   `json:"tokens"`
@@ -54,8 +62,7 @@ type Token struct {
 
 // UpdateDockerConnection is the result of step 2.
 type UpdateDockerConnection struct {
-	Version     int       `json:"version"`
-	Step        string    `json:"step"`
+	Head
 	Connections []Updated `json:"connections"`
 	Failures    []Failure `json:"failures"`
 }
@@ -72,8 +79,7 @@ type Updated struct {
 
 // TestDockerConnection is the result of step 3.
 type TestDockerConnection struct {
-	Version     int       `json:"version"`
-	Step        string    `json:"step"`
+	Head
 	Connections []Tested  `json:"connections"`
 	Failures    []Failure `json:"failures"`
 }
@@ -94,23 +100,6 @@ type Failure struct {
 	RegistryURL  string `json:"registry_url"`
 	Step         string `json:"step"`
 	Error        string `json:"error"`
-}
-
-// NewExtractECRToken returns an empty result of step 1.
-func NewExtractECRToken() ExtractECRToken {
-	return ExtractECRToken{Version: Version, Step: StepExtractECRToken, Tokens: []Token{}, Failures: []Failure{}}
-}
-
-// NewUpdateDockerConnection returns an empty result of step 2.
-func NewUpdateDockerConnection() UpdateDockerConnection {
-	step := StepUpdateDockerConnection
-	return UpdateDockerConnection{Version: Version, Step: step, Connections: []Updated{}, Failures: []Failure{}}
-}
-
-// NewTestDockerConnection returns an empty result of step 3.
-func NewTestDockerConnection() TestDockerConnection {
-	step := StepTestDockerConnection
-	return TestDockerConnection{Version: Version, Step: step, Connections: []Tested{}, Failures: []Failure{}}
 }
 
 // Print returns a result as one line of JSON with its line end.
@@ -145,10 +134,7 @@ func read[R result](text string, r *R) error {
 		return failure.Permanent(NoResult, "read result: %s left no result", step)
 	}
 	// Version and step come first, since another version's fields may mean something else.
-	var head struct {
-		Version int    `json:"version"`
-		Step    string `json:"step"`
-	}
+	var head Head
 	err := unmarshal(line, &head)
 	if err == nil && head.Version != Version {
 		return failure.Permanent(OtherVersion, "read result of %s: its version is %d, and this binary reads version %d",

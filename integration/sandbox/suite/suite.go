@@ -99,7 +99,7 @@ func dryRun(t *testing.T, h Shell) {
 	h.Extract(t).Want(t, 0)
 	h.Update(t, "ECR_REFRESH_DRY_RUN=True").Want(t, 0, "dry run: ")
 	h.WantOld(t)
-	h.Test(t).Want(t, 0, "its present password is rejected")
+	h.Test(t).Want(t, 0, "its password is rejected")
 }
 
 func inOneProcess(t *testing.T, h Shell) {
@@ -143,7 +143,7 @@ func overriddenByEnvironment(t *testing.T, h Shell) {
 	h.Update(t).Want(t, 0)
 	name := "AIRFLOW_CONN_" + strings.ToUpper(h.ConnectionID)
 	h.Test(t, "ECR_REFRESH_DOCKER_PASSWORD=another", name+"=docker://AWS:another@"+h.Host()).
-		Want(t, 2, "it is overridden by "+name, "ecr-refresh: hint: unset "+name)
+		Want(t, 2, "it is overridden", "ecr-refresh: hint: unset "+name)
 }
 
 func engineDown(t *testing.T, h Shell) {
