@@ -57,7 +57,9 @@ func newFixture(t *testing.T) *fixture {
 		}, nil
 	})
 	user, _ := box.Airflow.User("refresher")
-	f.airflow, err = airflowclient.New(airflowclient.Config{BaseURL: box.Airflow.URL(), Login: "refresher", Password: secret.New(user.Password)})
+	f.airflow, err = airflowclient.New(airflowclient.Config{
+		BaseURL: box.Airflow.URL(), Login: "refresher", Password: secret.New(user.Password),
+	})
 	must(t, err)
 	f.engine, err = docker.NewEngine(box.Engine.Host(), "", false)
 	must(t, err)
@@ -89,11 +91,11 @@ func (f *fixture) logger() *slog.Logger { return slog.New(slog.NewTextHandler(f.
 func (f *fixture) clock() time.Time { return f.now }
 
 func (f *fixture) extract(connections ...string) steps.ExtractECRToken {
-	var declared []target.Entry
+	var entries []target.Entry
 	for _, id := range connections {
-		declared = append(declared, target.Entry{ConnectionID: id, Account: account, Region: region})
+		entries = append(entries, target.Entry{ConnectionID: id, Account: account, Region: region})
 	}
-	targets, err := target.Resolve(declared, nil)
+	targets, err := target.Resolve(entries, nil)
 	if err != nil {
 		panic(err)
 	}
@@ -103,31 +105,39 @@ func (f *fixture) extract(connections ...string) steps.ExtractECRToken {
 	}
 }
 
-func (f *fixture) update(doc xcom.ExtractECRToken) steps.UpdateDockerConnection {
+func (f *fixture) update(one xcom.ExtractECRToken) steps.UpdateDockerConnection {
 	return steps.UpdateDockerConnection{
-		Document: doc, Identity: f.identity, MaxAge: time.Hour,
+		Input: one, Identity: f.identity, MaxAge: time.Hour,
 		Airflow: f.airflow, Registry: f.registry, Now: f.clock, Log: f.logger(),
 	}
 }
 
-// test hands over the connections as the sandbox's Airflow holds them.
-func (f *fixture) test(doc xcom.UpdateDockerConnection) steps.TestDockerConnection {
-	seen := map[string]steps.DockerConnection{}
-	for _, published := range doc.Connections {
-		conn, _ := f.box.Airflow.Connection(published.ConnectionID)
-		seen[published.ConnectionID] = steps.DockerConnection{Host: conn.Host, Login: conn.Login, Password: secret.New(conn.Password)}
+// test passes the connections on as the sandbox's Airflow holds them.
+func (f *fixture) test(two xcom.UpdateDockerConnection) steps.TestDockerConnection {
+	given := map[string]steps.DockerConnection{}
+	for _, updated := range two.Connections {
+		conn, _ := f.box.Airflow.Connection(updated.ConnectionID)
+		given[updated.ConnectionID] = steps.DockerConnection{
+			Host: conn.Host, Login: conn.Login, Password: secret.New(conn.Password),
+		}
 	}
 	return steps.TestDockerConnection{
-		Document: doc, Connections: seen, Engine: f.engine, Registry: f.registry, Now: f.clock, Log: f.logger(),
+		Input: two, Connections: given, Engine: f.engine, Registry: f.registry, Now: f.clock, Log: f.logger(),
 	}
 }
 
-// published runs steps 1 and 2.
-func (f *fixture) published(t *testing.T, connections ...string) xcom.UpdateDockerConnection {
+// extracted runs step 1.
+func (f *fixture) extracted(t *testing.T, connections ...string) xcom.ExtractECRToken {
 	t.Helper()
 	one, err := f.extract(connections...).Run(t.Context())
 	must(t, err)
-	two, err := f.update(one).Run(t.Context())
+	return one
+}
+
+// updated runs steps 1 and 2.
+func (f *fixture) updated(t *testing.T, connections ...string) xcom.UpdateDockerConnection {
+	t.Helper()
+	two, err := f.update(f.extracted(t, connections...)).Run(t.Context())
 	must(t, err)
 	return two
 }
@@ -144,17 +154,29 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// wantError fails unless err says words.
-func wantError(t *testing.T, err error, words string) {
+// wantError checks the message and the kind of an error.
+func wantError(t *testing.T, err error, message string, kind failure.Kind) {
 	t.Helper()
-	if err == nil || !strings.Contains(err.Error(), words) {
-		t.Errorf("error is %v, want %q in it", err, words)
+	if got, _ := failure.Describe(err); err == nil || got != kind || !strings.Contains(err.Error(), message) {
+		t.Errorf("error %v of kind %q, want %q of kind %q", err, got, message, kind)
 	}
 }
 
-func wantHint(t *testing.T, err error, words string) {
+func wantLog(t *testing.T, f *fixture, words string) {
 	t.Helper()
-	if hint := failure.Hint(err); !strings.Contains(hint, words) {
-		t.Errorf("hint of %v is %q, want %q in it", err, hint, words)
+	if !strings.Contains(f.log.String(), words) {
+		t.Errorf("log does not say %q:\n%s", words, f.log)
 	}
 }
+
+// connect changes the connection in the sandbox's Airflow, and adds copies of it under other ids.
+func (f *fixture) connect(change func(*sandbox.Connection), copies ...string) {
+	conn, _ := f.box.Airflow.Connection(id)
+	change(&conn)
+	for _, name := range append([]string{id}, copies...) {
+		conn.ID = name
+		f.box.Airflow.SetConnection(conn)
+	}
+}
+
+func nothing(*sandbox.Connection) {}

@@ -5,12 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"strings"
-	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"ecr-refresh/steps/docker"
 	"ecr-refresh/steps/failure"
@@ -19,13 +15,24 @@ import (
 	"ecr-refresh/steps/xcom"
 )
 
-// shadowWindow is how soon after publishing a different password can only mean that tasks read it elsewhere. Later,
-// another run may have refreshed the connection.
-const shadowWindow = 15 * time.Minute
+// Why step 3 fails. The fact Object is the connection, of EarlierFailure the step. Want of OverriddenByVariable is the
+// name of that variable.
+const (
+	EarlierFailure       failure.Kind = "an earlier step failed"
+	NotGiven             failure.Kind = "connection was not given to the step"
+	NoLogin              failure.Kind = "connection has no login or no password"
+	Overridden           failure.Kind = "connection is overridden"
+	OverriddenByVariable failure.Kind = "connection is overridden by an environment variable"
+)
 
-// TestDockerConnection logs in with the connection as Airflow hands it to tasks, and compares it with what step 2 published.
+// overrideWindow is how soon after an update another password can only mean that tasks read it elsewhere. Later,
+// another run may have refreshed the connection.
+const overrideWindow = 15 * time.Minute
+
+// TestDockerConnection logs in with the connections as Airflow gives them to tasks, and compares them with what step 2
+// updated.
 type TestDockerConnection struct {
-	Document    xcom.UpdateDockerConnection
+	Input       xcom.UpdateDockerConnection
 	Connections map[string]DockerConnection // by connection id
 	Config      docker.Config
 
@@ -35,207 +42,190 @@ type TestDockerConnection struct {
 	Log      *slog.Logger
 }
 
-// DockerConnection is a connection as Airflow hands it to tasks: out of a secrets backend, the environment or the database.
+// DockerConnection is a connection as Airflow gives it to tasks: from a secrets backend, the environment or the
+// database.
 type DockerConnection struct {
-	Host     string
-	Port     string
-	Login    string
-	Password secret.Secret
-	Unseen   bool   // made of what was published, not read as a task reads it: nothing to compare
-	Shadow   string // name of an environment variable that tasks read before the database, if it is set
+	Host         string
+	Port         string
+	Login        string
+	Password     secret.Secret
+	Assumed      bool   // made of what was updated, not read as a task reads it: nothing to compare
+	OverriddenBy string // name of an environment variable that tasks read before the database, if it is set
 }
 
-// server is what DockerHook logs in to: the host as it is written, with the port if there is one.
-func (c DockerConnection) server() string {
+// login returns what DockerHook logs in to: the host as it is written, with the port if there is one.
+func (c DockerConnection) login() docker.Login {
+	server := c.Host
 	if c.Port != "" {
-		return c.Host + ":" + c.Port
+		server += ":" + c.Port
 	}
-	return c.Host
+	return docker.Login{Server: server, Registry: registry.Host(c.Host), Username: c.Login}
 }
 
-// Run gives document 3, or an error if anything failed here or in the steps before.
+// test is one connection and what came of it.
+type test struct {
+	want    xcom.Updated
+	conn    DockerConnection
+	matches *bool
+	login   *login // shared by the connections with the same host, login and password
+	err     error
+}
+
+// login is one login and what came of it.
+type login struct {
+	docker.Login
+	registryURL string
+	password    secret.Secret
+	answer      string
+	err         error
+}
+
+// Run returns what was tested, or an error if anything failed here or in the steps before.
 func (s TestDockerConnection) Run(ctx context.Context) (xcom.TestDockerConnection, error) {
-	doc := xcom.NewTestDockerConnection()
-	doc.Failures = append(doc.Failures, s.Document.Failures...)
-	var faults []error
-	for _, f := range doc.Failures {
-		faults = append(faults, failure.Transient(failure.Kind("look at the log of "+failure.Line(f.Step)), "%s: %s", failure.Line(f.Step), lineOf(f)))
+	result := xcom.TestDockerConnection{
+		Head: xcom.NewHead(xcom.StepTestDockerConnection), Failures: append([]xcom.Failure{}, s.Input.Failures...),
 	}
-	engine, err := s.engine(ctx)
+	errs := earlier(s.Input.Failures)
+	version, err := s.reach(ctx)
 	if err != nil {
-		return doc, joinLogged(s.Log, append(faults, err))
+		return result, joinLogged(s.Log, append(errs, err))
 	}
-	for i, r := range s.testAll(ctx) {
-		if r.err != nil {
-			faults = append(faults, fmt.Errorf("test connection %q: %w", s.Document.Connections[i].ConnectionID, r.err))
+	tests, logins := s.compareAll()
+	inParallel(len(logins), func(i int) { s.logIn(ctx, logins[i]) })
+	for _, t := range tests {
+		tested, err := s.finish(t)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("test connection %q: %w", t.want.ConnectionID, err))
 			continue
 		}
-		r.tested.Engine = engine
-		doc.Connections = append(doc.Connections, r.tested)
+		tested.Engine = version
+		result.Connections = append(result.Connections, tested)
 	}
-	return doc, joinLogged(s.Log, faults)
+	return result, joinLogged(s.Log, errs)
 }
 
-// lineOf names the connection, where the error is of all that share a token.
-func lineOf(f xcom.Failure) string {
-	line, name := failure.Line(f.Error), fmt.Sprintf("%q", f.ConnectionID)
-	if strings.Contains(line, name) {
-		return line
+// earlier returns the failures of the steps before as errors, each of which names its connection.
+func earlier(failures []xcom.Failure) (errs []error) {
+	for _, f := range failures {
+		step, line, id := failure.Line(f.Step), failure.Line(f.Error), fmt.Sprintf("%q", f.ConnectionID)
+		if !strings.Contains(line, id) {
+			line = "connection " + id + ": " + line
+		}
+		err := failure.Transient(EarlierFailure, "%s: %s", step, line)
+		errs = append(errs, failure.With(err, failure.Facts{Object: step}))
 	}
-	return "connection " + name + ": " + line
+	return errs
 }
 
-// tested is what came of one connection.
-type tested struct {
-	tested xcom.Tested
-	err    error
-}
-
-// testAll tests the connections side by side, and gives them in the order of the document. What reads alike, host, login
-// and password, is one login.
-func (s TestDockerConnection) testAll(ctx context.Context) []tested {
-	all := make([]tested, len(s.Document.Connections))
-	made := &logins{checked: map[docker.Login]func() error{}}
-	var tests errgroup.Group
-	tests.SetLimit(concurrency)
-	for i, want := range s.Document.Connections {
-		tests.Go(func() error {
-			all[i].tested, all[i].err = s.test(ctx, want, made)
-			return nil
-		})
-	}
-	_ = tests.Wait()
-	return all
-}
-
-// logins remembers what came of each login, and what docker-py's file says of it.
-type logins struct {
-	mu      sync.Mutex
-	done    []loggedIn
-	checked map[docker.Login]func() error
-}
-
-type loggedIn struct {
-	with DockerConnection
-	once func() (string, error)
-}
-
-// once makes the login of a server, user and password, or gives what came of it before.
-func (l *logins) once(conn DockerConnection, login func() (string, error)) (string, error) {
-	l.mu.Lock()
-	at := slices.IndexFunc(l.done, func(d loggedIn) bool {
-		return d.with.server() == conn.server() && d.with.Login == conn.Login && d.with.Password.Equal(conn.Password)
-	})
-	if at < 0 {
-		at, l.done = len(l.done), append(l.done, loggedIn{conn, sync.OnceValues(login)})
-	}
-	once := l.done[at].once
-	l.mu.Unlock()
-	return once()
-}
-
-// check looks at docker-py's file for a login once: a helper may be slow, and a warning is told once.
-func (l *logins) check(login docker.Login, check func() error) error {
-	l.mu.Lock()
-	once, found := l.checked[login]
-	if !found {
-		once = sync.OnceValue(check)
-		l.checked[login] = once
-	}
-	l.mu.Unlock()
-	return once()
-}
-
-func (s TestDockerConnection) engine(ctx context.Context) (string, error) {
+func (s TestDockerConnection) reach(ctx context.Context) (version string, err error) {
 	if s.Engine == nil {
-		s.Log.Info("no Docker Engine here: the registry itself is asked")
+		s.Log.Info("no Docker on this worker: asking the registry itself")
 		return "none", nil
 	}
-	version, _, err := s.Engine.Reach(ctx)
+	version, _, err = s.Engine.Reach(ctx)
 	if err == nil {
-		s.Log.Info(fmt.Sprintf("Docker Engine %s answers", version))
+		s.Log.Info(fmt.Sprintf("Docker %s answers", version))
 	}
 	return version, err
 }
 
-func (s TestDockerConnection) test(ctx context.Context, want xcom.Published, made *logins) (xcom.Tested, error) {
-	conn, ok := s.Connections[want.ConnectionID]
-	if !ok {
-		return xcom.Tested{}, failure.Permanent("hand it over as the DAG does, or set AIRFLOW_CONN_… for this shell", "it was not handed to this step")
+// compareAll returns the tests in the order of the input, and the logins that they need.
+func (s TestDockerConnection) compareAll() (tests []*test, logins []*login) {
+	for _, want := range s.Input.Connections {
+		t := &test{want: want}
+		tests = append(tests, t)
+		conn, ok := s.Connections[want.ConnectionID]
+		if !ok {
+			err := failure.Permanent(NotGiven, "it was not given to this step")
+			t.err = failure.With(err, failure.Facts{Object: want.ConnectionID})
+			continue
+		}
+		if t.matches, t.err = s.compare(conn, want); t.err == nil {
+			t.login, logins = loginOf(conn, want.RegistryURL, logins)
+		}
 	}
-	matches, err := s.compare(conn, want)
-	if err != nil {
-		return xcom.Tested{}, err
-	}
-	docker := docker.Login{Server: conn.server(), Registry: registry.Host(want.RegistryURL), Username: conn.Login}
-	if err := made.check(docker, func() error { return s.checkConfig(ctx, docker) }); err != nil {
-		return xcom.Tested{}, err
-	}
-	said, err := made.once(conn, func() (string, error) { return s.login(ctx, conn, want) })
-	if err != nil && (want.Published || !errors.Is(err, registry.ErrRejected)) {
-		return xcom.Tested{}, err
-	}
-	if err != nil {
-		said = "refused"
-		s.Log.Warn(fmt.Sprintf("connection %q: its present password is refused; a run that publishes replaces it", want.ConnectionID))
-	} else if s.Engine != nil {
-		s.Log.Info(fmt.Sprintf("connection %q: the Engine says %q", want.ConnectionID, said))
-	}
-	return xcom.Tested{
-		ConnectionID: want.ConnectionID, RegistryURL: want.RegistryURL, ExpiresAt: want.ExpiresAt, Matches: matches, Login: said,
-	}, nil
+	return tests, logins
 }
 
-// compare gives whether the connection holds what was published; nil where nothing can be compared.
-func (s TestDockerConnection) compare(conn DockerConnection, want xcom.Published) (*bool, error) {
-	if host := registry.Host(conn.Host); host != registry.Host(want.RegistryURL) {
-		return nil, failure.Permanent(shadowHint(conn), "tasks see host %q, and the token was published for %q", failure.Said(conn.Host), registry.Host(want.RegistryURL))
+// loginOf returns the login of a connection, and logins with it.
+func loginOf(conn DockerConnection, registryURL string, logins []*login) (*login, []*login) {
+	for _, l := range logins {
+		if l.Login == conn.login() && l.registryURL == registryURL && l.password.Equal(conn.Password) {
+			return l, logins
+		}
 	}
-	if !want.Published || conn.Unseen {
+	l := &login{Login: conn.login(), registryURL: registryURL, password: conn.Password}
+	return l, append(logins, l)
+}
+
+// compare returns whether the connection has the token that it got; nil where nothing can be compared.
+func (s TestDockerConnection) compare(conn DockerConnection, want xcom.Updated) (*bool, error) {
+	if host := registry.Host(want.RegistryURL); registry.Host(conn.Host) != host {
+		const form = "tasks read host %q, and the token is for %q"
+		return nil, overridden(conn, want, form, failure.Excerpt(conn.Host), host)
+	}
+	if !want.Published || conn.Assumed {
 		return nil, nil
 	}
 	matches := conn.Login == want.Username && secret.Fingerprint(conn.Password) == want.Fingerprint
 	age := s.Now().Sub(*want.PublishedAt)
 	switch {
 	case matches:
-		s.Log.Info(fmt.Sprintf("connection %q holds the token that was published", want.ConnectionID))
-	case age < shadowWindow:
-		return nil, failure.Permanent(shadowHint(conn), "tasks see another login or password than was published %s ago: the connection is shadowed%s", age.Round(time.Second), shadowName(conn))
+		s.Log.Info(fmt.Sprintf("connection %q: tasks read the new token", want.ConnectionID))
+	case age < overrideWindow:
+		const form = "tasks read another login or password than the update %s ago set: it is overridden"
+		return nil, overridden(conn, want, form, age.Round(time.Second))
 	default:
-		s.Log.Warn(fmt.Sprintf("connection %q holds another password than was published %s ago: another run has refreshed it since, or it is shadowed", want.ConnectionID, age.Round(time.Second)))
+		s.Log.Warn(fmt.Sprintf("connection %q: tasks read another password than the update %s ago set: "+
+			"another run has refreshed it since, or it is overridden", want.ConnectionID, age.Round(time.Second)))
 	}
 	return &matches, nil
 }
 
-func shadowName(conn DockerConnection) string {
-	if conn.Shadow == "" {
-		return ""
+func overridden(conn DockerConnection, want xcom.Updated, format string, args ...any) error {
+	kind := Overridden
+	if conn.OverriddenBy != "" {
+		kind = OverriddenByVariable
 	}
-	return " by " + conn.Shadow
+	facts := failure.Facts{Object: want.ConnectionID, Want: conn.OverriddenBy}
+	return failure.With(failure.Permanent(kind, format, args...), facts)
 }
 
-func shadowHint(conn DockerConnection) failure.Kind {
-	if conn.Shadow != "" {
-		return failure.Kind("unset " + conn.Shadow + " on the workers: tasks read it before Airflow's database, and a refresh reaches only the database")
-	}
-	return "look for AIRFLOW_CONN_… on the workers and for this connection in the secrets backend: tasks read both before Airflow's database"
-}
-
-func (s TestDockerConnection) checkConfig(ctx context.Context, login docker.Login) error {
-	warning, err := s.Config.Check(ctx, login)
-	if warning != "" {
+// logIn checks docker-py's configuration, then asks Docker, as DockerHook does at the start of each task, or the
+// registry where there is no Docker.
+func (s TestDockerConnection) logIn(ctx context.Context, l *login) {
+	var warning string
+	if warning, l.err = s.Config.Check(ctx, l.Login); warning != "" {
 		s.Log.Warn(warning)
 	}
-	return err
+	switch {
+	case l.err != nil:
+	case l.Username == "" || l.password.Empty():
+		l.err = failure.Permanent(NoLogin, "it has no login or no password: %w", registry.ErrRejected)
+	case s.Engine == nil:
+		l.answer, l.err = "Accepted by the registry", s.Registry.Check(ctx, l.registryURL, l.Username, l.password)
+	default:
+		l.answer, l.err = s.Engine.Login(ctx, l.Server, l.Username, l.password)
+	}
 }
 
-// login asks the Engine, as DockerHook does at the start of each task, or the registry where there is no Engine.
-func (s TestDockerConnection) login(ctx context.Context, conn DockerConnection, want xcom.Published) (string, error) {
-	if conn.Login == "" || conn.Password.Empty() {
-		return "", failure.Permanent("run the DAG without dry_run, and look for what hides the connection from tasks", "it has no login or no password: %w", registry.ErrRejected)
+// finish returns what a login means for one of its connections. After a dry run a rejected password is a warning.
+func (s TestDockerConnection) finish(t *test) (xcom.Tested, error) {
+	if t.err != nil {
+		return xcom.Tested{}, t.err
 	}
-	if s.Engine == nil {
-		return "Accepted by the registry", s.Registry.Check(ctx, want.RegistryURL, conn.Login, conn.Password)
+	id, answer, err := t.want.ConnectionID, t.login.answer, t.login.err
+	switch {
+	case err != nil && (t.want.Published || !errors.Is(err, registry.ErrRejected)):
+		return xcom.Tested{}, err
+	case err != nil:
+		answer = "refused"
+		s.Log.Warn(fmt.Sprintf("connection %q: its password is rejected; a run without dry run replaces it", id))
+	case s.Engine != nil:
+		s.Log.Info(fmt.Sprintf("connection %q: Docker answered %q", id, answer))
 	}
-	return s.Engine.Login(ctx, conn.server(), conn.Login, conn.Password)
+	return xcom.Tested{
+		ConnectionID: id, RegistryURL: t.want.RegistryURL, ExpiresAt: t.want.ExpiresAt,
+		Matches: t.matches, Login: answer,
+	}, nil
 }

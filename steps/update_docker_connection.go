@@ -4,9 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"ecr-refresh/airflowclient"
 	"ecr-refresh/steps/failure"
@@ -15,13 +14,23 @@ import (
 	"ecr-refresh/steps/xcom"
 )
 
-// UpdateDockerConnection puts the tokens of document 1 into Airflow's connections: each as the password, and nothing
-// else is touched. A password that works is never replaced by one that was not seen to work.
+// Why step 2 updates nothing. The fact Object of HostMismatch is the connection, and Want the host of its registry.
+const (
+	OldResult     failure.Kind = "result is too old"
+	AlteredResult failure.Kind = "result was altered"
+	HostMismatch  failure.Kind = "connection is to another registry"
+)
+
+// logoutTimeout leaves time to end within Airflow's 5 s between SIGTERM and SIGKILL.
+const logoutTimeout = 2 * time.Second
+
+// UpdateDockerConnection sets the password of Airflow's connections to the tokens of step 1, and changes nothing else.
+// It never replaces a password that works by one that its registry did not accept.
 type UpdateDockerConnection struct {
-	Document xcom.ExtractECRToken
+	Input    xcom.ExtractECRToken
 	Identity secret.Identity
-	MaxAge   time.Duration // an older document is refused: a newer run may have published since
-	DryRun   bool          // check all, publish nothing
+	MaxAge   time.Duration // rejects older tokens: a newer run may have updated the connections since
+	DryRun   bool          // check everything, update nothing
 
 	Airflow  Airflow
 	Registry *registry.Client
@@ -29,227 +38,164 @@ type UpdateDockerConnection struct {
 	Log      *slog.Logger
 }
 
-// Airflow is the part of Airflow's REST API that step 2 uses; *airflowclient.Client has it.
+// Airflow is the part of Airflow's REST API that step 2 uses; *airflowclient.Client implements it.
 type Airflow interface {
 	ConnectionsByID(ctx context.Context, ids []string) (map[string]airflowclient.Connection, map[string]error)
 	UpdateConnections(ctx context.Context, updates []airflowclient.Update) map[string]error
 	Logout(ctx context.Context) error
 }
 
-// renewal is one connection and the token that it is to get.
-type renewal struct {
+// update is one connection with the token that it gets, or why it does not.
+type update struct {
 	id    string
 	token secret.Token
+	send  airflowclient.Update
+	err   error
 }
 
-// Run gives document 2. With several connections it succeeds when any was updated, and carries the failures of the others.
+// Run returns what was updated. With several connections it succeeds when any was updated, and the result carries the
+// failures of the others.
 func (s UpdateDockerConnection) Run(ctx context.Context) (xcom.UpdateDockerConnection, error) {
-	tokens, err := s.open()
+	tokens, err := s.decrypt()
 	if err != nil {
 		return xcom.UpdateDockerConnection{}, err
 	}
-	result := &results{doc: xcom.NewUpdateDockerConnection(), log: s.Log}
-	result.doc.Failures = append(result.doc.Failures, s.Document.Failures...)
 	defer s.logout(ctx)
-	seen := s.read(ctx)
-	renewals := s.checkTokens(ctx, tokens, result)
-	updates := s.prepare(renewals, seen(), result)
-	s.publish(ctx, renewals, updates, result)
-	return result.done()
+	var found map[string]airflowclient.Connection
+	var failed map[string]error
+	var read sync.WaitGroup // Airflow and the registries are asked at once
+	read.Go(func() { found, failed = s.Airflow.ConnectionsByID(ctx, s.ids()) })
+	checkAll(ctx, s.Registry, s.Log, tokens) // anyone who knows the public key can encrypt a token, and time has passed
+	read.Wait()
+	var updates []*update
+	for _, t := range tokens {
+		for _, id := range t.connections {
+			updates = append(updates, s.prepare(id, t, found[id], failed[id]))
+		}
+	}
+	s.send(ctx, updates)
+	return s.result(updates)
 }
 
-// open checks the document's age and seal, and that what it shows in clear is what it sealed.
-func (s UpdateDockerConnection) open() ([]secret.Token, error) {
-	if err := s.checkAge(); err != nil {
-		return nil, err
+// decrypt checks the age of the tokens, and that what the result shows of them is what it holds encrypted.
+func (s UpdateDockerConnection) decrypt() (all []*issued, err error) {
+	const check = "check result of extract_ecr_token: "
+	for _, t := range s.Input.Tokens {
+		if age := s.Now().Sub(t.IssuedAt); age > s.MaxAge {
+			const form = check + "its token is %s old, over the limit of %s: a newer run may have updated since"
+			return nil, failure.Permanent(OldResult, form, age.Round(time.Second), s.MaxAge)
+		}
 	}
-	tokens, err := secret.Decrypt(s.Identity, s.Document.Recipient, s.Document.Sealed)
+	tokens, err := secret.Decrypt(s.Identity, s.Input.Recipient, s.Input.Sealed)
 	if err != nil {
 		return nil, err
 	}
-	if len(tokens) != len(s.Document.Tokens) {
-		return nil, failure.Permanent(hintDownstream, "open seal: it holds %d tokens, and the document shows %d", len(tokens), len(s.Document.Tokens))
+	if shown := len(s.Input.Tokens); len(tokens) != shown {
+		const form = check + "it shows %d tokens and holds %d: it was altered"
+		return nil, failure.Permanent(AlteredResult, form, shown, len(tokens))
 	}
 	for i, t := range tokens {
-		if shown := s.Document.Tokens[i]; t.RegistryURL != shown.RegistryURL || t.Username != shown.Username || t.Fingerprint() != shown.Fingerprint ||
-			!t.IssuedAt.Equal(shown.IssuedAt) || !t.ExpiresAt.Equal(shown.ExpiresAt) {
-			return nil, failure.Permanent(hintDownstream, "open seal: tokens[%d] is not what the document shows: it was altered", i)
+		shown := s.Input.Tokens[i]
+		if !t.Equal(shown.TokenInfo) || t.Fingerprint() != shown.Fingerprint {
+			const form = check + "tokens[%d] is not what was encrypted: it was altered"
+			return nil, failure.Permanent(AlteredResult, form, i)
 		}
+		all = append(all, &issued{token: t, connections: shown.Connections})
 	}
-	return tokens, nil
+	return all, nil
 }
 
-func (s UpdateDockerConnection) checkAge() error {
-	for _, t := range s.Document.Tokens {
-		if age := s.Now().Sub(t.IssuedAt); age > s.MaxAge {
-			return failure.Permanent(hintDownstream,
-				"check document of extract_ecr_token: its token is %s old, over the limit of %s (--max-age): a newer run may have published since",
-				age.Round(time.Second), s.MaxAge)
-		}
-	}
-	return nil
-}
-
-// read logs in to Airflow and reads the connections, while the registries are asked. The function that it gives waits for
-// them.
-func (s UpdateDockerConnection) read(ctx context.Context) func() connections {
-	var ids []string
-	for _, t := range s.Document.Tokens {
+func (s UpdateDockerConnection) ids() (ids []string) {
+	for _, t := range s.Input.Tokens {
 		ids = append(ids, t.Connections...)
 	}
-	done := make(chan connections, 1)
-	go func() {
-		found, failed := s.Airflow.ConnectionsByID(ctx, ids)
-		done <- connections{found, failed}
-	}()
-	return func() connections { return <-done }
+	return ids
 }
 
-// connections are those of Airflow's database, or why not, by id.
-type connections struct {
-	found  map[string]airflowclient.Connection
-	failed map[string]error
-}
-
-// checkTokens asks each registry again: anyone who knows the recipient can make a seal, and time has passed.
-func (s UpdateDockerConnection) checkTokens(ctx context.Context, tokens []secret.Token, result *results) (renewals []renewal) {
-	refused := make([]error, len(tokens))
-	var checks errgroup.Group
-	checks.SetLimit(concurrency)
-	for i, t := range tokens {
-		checks.Go(func() error {
-			refused[i] = s.Registry.Check(ctx, t.RegistryURL, t.Username, t.Password)
-			return nil
-		})
+// prepare decides what to send for a connection: exactly id, type and password, and the login if it differs.
+func (s UpdateDockerConnection) prepare(id string, t *issued, conn airflowclient.Connection, err error) *update {
+	if t.err != nil {
+		return &update{id: id, token: t.token, err: t.err}
 	}
-	_ = checks.Wait()
-	for i, t := range tokens {
-		if refused[i] == nil {
-			s.Log.Info(fmt.Sprintf("%s accepts the token", registry.Host(t.RegistryURL)))
-		}
-		for _, id := range s.Document.Tokens[i].Connections {
-			if refused[i] != nil {
-				result.fail(renewal{id, t}, refused[i])
-				continue
-			}
-			renewals = append(renewals, renewal{id, t})
-		}
+	if err == nil {
+		err = s.checkConnection(conn, t.token)
 	}
-	return renewals
+	if err != nil {
+		return &update{id: id, token: t.token, err: fmt.Errorf("update connection %q: %w", id, err)}
+	}
+	send := airflowclient.Update{ID: id, Type: conn.Type, Password: t.token.Password}
+	if user := t.token.Username; conn.Login != user {
+		s.Log.Info(fmt.Sprintf("connection %q: login %q becomes %q", id, failure.Excerpt(conn.Login), user))
+		send.Login = user
+	}
+	return &update{id: id, token: t.token, send: send}
 }
 
-// prepare decides what to send for each connection: exactly id, type and password, and the login if it differs.
-func (s UpdateDockerConnection) prepare(renewals []renewal, seen connections, result *results) []airflowclient.Update {
-	var updates []airflowclient.Update
-	for _, r := range renewals {
-		conn, err := seen.found[r.id], seen.failed[r.id]
-		if err == nil {
-			err = s.checkConnection(conn, r.token)
-		}
-		if err != nil {
-			result.fail(r, fmt.Errorf("update connection %q: %w", r.id, err))
-			continue
-		}
-		update := airflowclient.Update{ID: r.id, Type: conn.Type, Password: r.token.Password}
-		if conn.Login != r.token.Username {
-			s.Log.Info(fmt.Sprintf("connection %q: its login %q becomes %q", r.id, failure.Said(conn.Login), r.token.Username))
-			update.Login = r.token.Username
-		}
-		updates = append(updates, update)
-	}
-	return updates
-}
-
-// checkConnection refuses a connection of another registry, and warns of what makes docker-py miss the fresh login.
+// checkConnection rejects a connection to another registry, and warns of what makes docker-py miss the fresh login.
 func (s UpdateDockerConnection) checkConnection(conn airflowclient.Connection, t secret.Token) error {
-	if host := registry.Host(conn.Host); host != registry.Host(t.RegistryURL) {
-		return failure.Permanent(failure.Kind(fmt.Sprintf("set the connection's host to %s, or list another connection", registry.Host(t.RegistryURL))),
-			"its host is %q, and the token is for %q", failure.Said(conn.Host), registry.Host(t.RegistryURL))
+	host, want := failure.Excerpt(conn.Host), registry.Host(t.RegistryURL)
+	if registry.Host(conn.Host) != want {
+		err := failure.Permanent(HostMismatch, "its host is %q, and the token is for %q", host, want)
+		return failure.With(err, failure.Facts{Object: conn.ID, Want: want})
 	}
-	if conn.Host != registry.Host(t.RegistryURL) || conn.Port != 0 {
-		s.Log.Warn(fmt.Sprintf("connection %q: its host should be %s alone, with no scheme, path or port: docker-py may not find the login otherwise", conn.ID, registry.Host(t.RegistryURL)))
+	if conn.Host != want || conn.Port != 0 {
+		s.Log.Warn(fmt.Sprintf("connection %q: its host should be %s alone, with no scheme, path or port: "+
+			"docker-py may not find the login otherwise", conn.ID, want))
 	}
 	if conn.Type != "docker" {
-		s.Log.Warn(fmt.Sprintf("connection %q is of type %q, not docker", conn.ID, failure.Said(conn.Type)))
+		s.Log.Warn(fmt.Sprintf("connection %q is of type %q, not docker", conn.ID, failure.Excerpt(conn.Type)))
 	}
 	return nil
 }
 
-func (s UpdateDockerConnection) publish(ctx context.Context, renewals []renewal, updates []airflowclient.Update, result *results) {
-	sent := map[string]bool{}
+func (s UpdateDockerConnection) send(ctx context.Context, updates []*update) {
+	var send []airflowclient.Update
 	for _, u := range updates {
-		sent[u.ID] = true
+		if u.err == nil {
+			send = append(send, u.send)
+		}
 	}
-	var failed map[string]error
-	if !s.DryRun && len(updates) > 0 {
-		failed = s.Airflow.UpdateConnections(ctx, updates)
+	if s.DryRun || len(send) == 0 {
+		return
 	}
-	for _, r := range renewals {
-		switch {
-		case !sent[r.id]:
-		case failed[r.id] != nil:
-			result.fail(r, fmt.Errorf("update connection %q: %w", r.id, failed[r.id]))
-		default:
-			result.add(r, s.DryRun, s.Now())
+	failed := s.Airflow.UpdateConnections(ctx, send)
+	for _, u := range updates {
+		if err := failed[u.id]; u.err == nil && err != nil {
+			u.err = fmt.Errorf("update connection %q: %w", u.id, err)
 		}
 	}
 }
 
-// logout is best effort, also after SIGTERM: the JWT dies by itself in a day.
+func (s UpdateDockerConnection) result(updates []*update) (xcom.UpdateDockerConnection, error) {
+	result := xcom.UpdateDockerConnection{
+		Head: xcom.NewHead(xcom.StepUpdateDockerConnection), Failures: append([]xcom.Failure{}, s.Input.Failures...),
+	}
+	var errs []error
+	for _, u := range updates {
+		if u.err != nil {
+			errs = append(errs, u.err)
+			result.Failures = append(result.Failures, failureOf(xcom.StepUpdateDockerConnection, u.id, u.token, u.err))
+			continue
+		}
+		done := xcom.Updated{ConnectionID: u.id, TokenInfo: u.token.TokenInfo, Fingerprint: u.token.Fingerprint()}
+		until := u.token.ExpiresAt.Format(time.RFC3339)
+		if s.DryRun {
+			s.Log.Info(fmt.Sprintf("dry run: connection %q would get the token that is valid until %s", u.id, until))
+		} else {
+			at := s.Now().UTC().Truncate(time.Second)
+			done.Published, done.PublishedAt = true, &at
+			s.Log.Info(fmt.Sprintf("connection %q has the new token, valid until %s", u.id, until))
+		}
+		result.Connections = append(result.Connections, done)
+	}
+	return result, verdict(s.Log, len(result.Connections), errs)
+}
+
+// logout is best effort, also after SIGTERM: Airflow's token expires in a day.
 func (s UpdateDockerConnection) logout(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), logoutTimeout)
 	defer cancel()
 	if err := s.Airflow.Logout(ctx); err != nil {
-		s.Log.Debug("revoke Airflow's JWT: " + err.Error())
+		s.Log.Debug("revoke Airflow's token: " + err.Error())
 	}
 }
-
-// results gathers document 2 and the errors behind its failures.
-type results struct {
-	doc    xcom.UpdateDockerConnection
-	errors []error
-	log    *slog.Logger
-}
-
-func (r *results) add(t renewal, dry bool, now time.Time) {
-	done := xcom.Published{
-		ConnectionID: t.id,
-		RegistryURL:  t.token.RegistryURL,
-		Username:     t.token.Username,
-		IssuedAt:     t.token.IssuedAt,
-		ExpiresAt:    t.token.ExpiresAt,
-		Fingerprint:  t.token.Fingerprint(),
-	}
-	until := t.token.ExpiresAt.Format(time.RFC3339)
-	if dry {
-		r.log.Info(fmt.Sprintf("dry run: connection %q would get the token that is good until %s", t.id, until))
-	} else {
-		at := now.UTC().Truncate(time.Second)
-		done.Published, done.PublishedAt = true, &at
-		r.log.Info(fmt.Sprintf("connection %q has the new token, good until %s", t.id, until))
-	}
-	r.doc.Connections = append(r.doc.Connections, done)
-}
-
-func (r *results) fail(t renewal, err error) {
-	r.errors = append(r.errors, err)
-	r.doc.Failures = append(r.doc.Failures, xcom.Failure{
-		ConnectionID: t.id, RegistryURL: t.token.RegistryURL, Step: xcom.StepUpdateDockerConnection, Error: err.Error(),
-	})
-}
-
-// done is an error when nothing succeeded; else the failures travel on in the document.
-func (r *results) done() (xcom.UpdateDockerConnection, error) {
-	if len(r.doc.Connections) == 0 {
-		return r.doc, joinLogged(r.log, r.errors)
-	}
-	for _, err := range r.errors {
-		logFailure(r.log, err)
-	}
-	return r.doc, nil
-}
-
-// logoutTimeout leaves time to end within Airflow's 5 s between SIGTERM and SIGKILL.
-const logoutTimeout = 2 * time.Second
-
-const hintDownstream = "clear extract_ecr_token with Downstream: it gets a new token and goes on from there"

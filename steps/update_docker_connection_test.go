@@ -3,7 +3,6 @@ package steps_test
 import (
 	"context"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -11,92 +10,84 @@ import (
 	"ecr-refresh/integration/sandbox"
 	"ecr-refresh/steps"
 	"ecr-refresh/steps/failure"
+	"ecr-refresh/steps/registry"
 	"ecr-refresh/steps/secret"
 	"ecr-refresh/steps/xcom"
 )
 
-func wantLog(t *testing.T, f *fixture, words string) {
-	t.Helper()
-	if !strings.Contains(f.log.String(), words) {
-		t.Errorf("log does not say %q:\n%s", words, f.log)
-	}
-}
-
-func TestUpdateTouchesThePasswordAlone(t *testing.T) {
+// Only the password changes, also the second time.
+func TestUpdateChangesThePasswordAlone(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	before, _ := f.box.Airflow.Connection(id)
-	doc := f.published(t, id)
-	after, _ := f.box.Airflow.Connection(id)
-	before.Password = f.box.ECR.LastToken().Password
-	if after != before {
-		t.Errorf("connection is %+v, want %+v", after, before)
-	}
-	if c := doc.Connections[0]; !c.Published || c.PublishedAt.Sub(f.now).Abs() > time.Minute || c.ConnectionID != id {
-		t.Errorf("document says %+v", c)
-	}
-	if f.box.Airflow.Revoked() != 1 {
-		t.Error("the JWT was not revoked")
+	want, _ := f.box.Airflow.Connection(id)
+	one := f.extracted(t, id)
+	want.Password = f.box.ECR.LastToken().Password
+	for n := range 2 {
+		two, err := f.update(one).Run(t.Context())
+		must(t, err)
+		if got, _ := f.box.Airflow.Connection(id); got != want {
+			t.Errorf("connection is %+v, want %+v", got, want)
+		}
+		updated := two.Connections[0]
+		if !updated.Published || updated.PublishedAt.Sub(f.now).Abs() > time.Minute || updated.ConnectionID != id {
+			t.Errorf("result is %+v", updated)
+		}
+		if updated.TokenInfo != one.Tokens[0].TokenInfo || updated.Fingerprint != one.Tokens[0].Fingerprint {
+			t.Errorf("result is %+v of token %+v", updated, one.Tokens[0])
+		}
+		if f.box.Airflow.Revoked() != n+1 {
+			t.Error("Airflow's token was not revoked")
+		}
 	}
 }
 
 // Clearing step 2 of an old run would put an old token over a newer one.
-func TestUpdateRefusesAnOldDocument(t *testing.T) {
+func TestUpdateRejectsAnOldResult(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	doc, err := f.extract(id).Run(t.Context())
-	must(t, err)
-	old := f.password(id)
+	one, old := f.extracted(t, id), f.password(id)
 	f.now = f.now.Add(time.Hour + 2*time.Second)
-	_, err = f.update(doc).Run(t.Context())
-	wantError(t, err, "over the limit of 1h0m0s (--max-age)")
+	_, err := f.update(one).Run(t.Context())
+	wantError(t, err, "over the limit of 1h0m0s", steps.OldResult)
 	if !failure.IsPermanent(err) || f.password(id) != old {
-		t.Error("an old document was not refused for good")
+		t.Error("an old token was used")
 	}
 	f.now = f.now.Add(-4 * time.Second)
-	_, err = f.update(doc).Run(t.Context())
+	_, err = f.update(one).Run(t.Context())
 	must(t, err)
 }
 
-// Anyone who knows the recipient can make a seal.
-func TestUpdateRefusesAForgedToken(t *testing.T) {
+// Anyone who knows the public key can encrypt a token.
+func TestUpdateRejectsAForgedToken(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	doc, err := f.extract(id).Run(t.Context())
+	one, old := f.extracted(t, id), f.password(id)
+	forged := secret.Token{TokenInfo: one.Tokens[0].TokenInfo, Password: secret.New("forged")}
+	var err error
+	one.Sealed, err = secret.Encrypt(one.Recipient, []secret.Token{forged})
 	must(t, err)
-	forged := secret.Token{
-		RegistryURL: doc.Tokens[0].RegistryURL, Username: "AWS", Password: secret.New("forged"),
-		IssuedAt: doc.Tokens[0].IssuedAt, ExpiresAt: doc.Tokens[0].ExpiresAt,
-	}
-	doc.Sealed, err = secret.Encrypt(doc.Recipient, []secret.Token{forged})
-	must(t, err)
-	old := f.password(id)
-	_, err = f.update(doc).Run(t.Context())
-	wantError(t, err, "it was altered")
-	doc.Tokens[0].Fingerprint = forged.Fingerprint()
-	_, err = f.update(doc).Run(t.Context())
-	wantError(t, err, "login rejected")
+	one.Tokens[0].Fingerprint = forged.Fingerprint()
+	_, err = f.update(one).Run(t.Context())
+	wantError(t, err, "login rejected", registry.WrongRegion)
 	if f.password(id) != old {
-		t.Error("a forged token was published")
+		t.Error("a forged token was used")
 	}
 }
 
-// A token that expires between the steps is not published.
+// A token that expires between the steps is not used.
 func TestUpdateChecksTheTokenAgain(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	doc, err := f.extract(id).Run(t.Context())
-	must(t, err)
-	old := f.password(id)
+	one, old := f.extracted(t, id), f.password(id)
 	f.box.ECR.ExpireTokens()
-	_, err = f.update(doc).Run(t.Context())
-	wantError(t, err, "it answered 403")
+	_, err := f.update(one).Run(t.Context())
+	wantError(t, err, "it answered 403", registry.Rejected)
 	if f.password(id) != old {
-		t.Error("a dead token was published")
+		t.Error("an expired token was used")
 	}
 }
 
-// One broken connection does not stop the others, and is told to the next step.
+// One connection that fails does not stop the others. Failures of step 1 go on too, and step 3 reports them all.
 func TestUpdateCarriesFailures(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -104,18 +95,20 @@ func TestUpdateCarriesFailures(t *testing.T) {
 	other := good
 	other.ID, other.Host = "other", "example.com"
 	f.box.Airflow.SetConnection(other)
-	doc, err := f.extract(id, "other", "missing").Run(t.Context())
+	one := f.extracted(t, id, "other", "missing")
+	earlier := xcom.Failure{ConnectionID: "x", Step: xcom.StepExtractECRToken, Error: "no\ntoken"}
+	one.Failures = append(one.Failures, earlier)
+	two, err := f.update(one).Run(t.Context())
 	must(t, err)
-	two, err := f.update(doc).Run(t.Context())
-	must(t, err)
-	if len(two.Connections) != 1 || len(two.Failures) != 2 || f.password(id) != f.box.ECR.LastToken().Password {
-		t.Errorf("document is %+v", two)
+	if len(two.Connections) != 1 || len(two.Failures) != 3 || f.password(id) != f.box.ECR.LastToken().Password {
+		t.Errorf("result is %+v", two)
 	}
 	if f.password("other") != good.Password {
 		t.Error("the password of another registry's connection was changed")
 	}
 	_, err = f.test(two).Run(t.Context())
-	wantError(t, err, "2 targets failed")
+	wantError(t, err, "3 targets failed", steps.ManyFailed)
+	wantLog(t, f, `extract_ecr_token: connection \"x\": no token`)
 	wantLog(t, f, `update_docker_connection: update connection \"other\": its host is \"example.com\"`)
 	wantLog(t, f, `update connection \"missing\": airflow has no such connection`)
 	if failure.IsPermanent(err) {
@@ -123,73 +116,82 @@ func TestUpdateCarriesFailures(t *testing.T) {
 	}
 }
 
-func TestUpdateWarnsOfAHostThatDockerPyMisses(t *testing.T) {
+// What makes docker-py miss the login, or changes more than the password, is in the log.
+func TestUpdateReportsWhatIsOdd(t *testing.T) {
 	t.Parallel()
-	for name, change := range map[string]func(*sandbox.Connection){
-		"scheme": func(c *sandbox.Connection) { c.Host = "https://" + c.Host },
-		"port":   func(c *sandbox.Connection) { c.Port = 443 },
+	for words, change := range map[string]func(*sandbox.Connection){
+		"its host should be 123456789012.dkr": func(c *sandbox.Connection) { c.Host = "https://" + c.Host },
+		"with no scheme, path or port":        func(c *sandbox.Connection) { c.Port = 443 },
+		`is of type \"generic\", not docker`:  func(c *sandbox.Connection) { c.Type = "generic" },
+		`login \"somebody\" becomes \"AWS\"`:  func(c *sandbox.Connection) { c.Login = "somebody" },
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			f := newFixture(t)
-			conn, _ := f.box.Airflow.Connection(id)
-			change(&conn)
-			f.box.Airflow.SetConnection(conn)
-			f.published(t, id)
-			wantLog(t, f, "with no scheme, path or port")
-		})
+		f := newFixture(t)
+		f.connect(change)
+		f.updated(t, id)
+		wantLog(t, f, words)
+		if conn, _ := f.box.Airflow.Connection(id); conn.Login != "AWS" {
+			t.Errorf("login is %q", conn.Login)
+		}
 	}
 }
 
-func TestUpdateTwiceIsSafe(t *testing.T) {
+func TestUpdateRejectsAnotherHost(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	doc, err := f.extract(id).Run(t.Context())
-	must(t, err)
-	for range 2 {
-		_, err = f.update(doc).Run(t.Context())
-		must(t, err)
+	f.connect(func(c *sandbox.Connection) { c.Host = "example.com" })
+	_, err := f.update(f.extracted(t, id)).Run(t.Context())
+	wantError(t, err, `update connection "docker_default": its host is "example.com"`, steps.HostMismatch)
+	_, facts := failure.Describe(err)
+	if want := (failure.Facts{Object: id, Want: f.box.RegistryHost()}); facts != want || !failure.IsPermanent(err) {
+		t.Errorf("facts %+v, want %+v", facts, want)
 	}
 }
 
-// refusing is an Airflow that updates nothing but says so connection by connection.
-type refusing struct {
+// airflow is an Airflow that a test interferes with.
+type airflow struct {
 	steps.Airflow
-	failed map[string]error
+	read   func()                                                 // called after the connections are read
+	update func([]airflowclient.Update) (failed map[string]error) // nil: as usual
 }
 
-func (r refusing) UpdateConnections(context.Context, []airflowclient.Update) map[string]error {
-	return r.failed
+func (a airflow) ConnectionsByID(
+	ctx context.Context, ids []string,
+) (map[string]airflowclient.Connection, map[string]error) {
+	defer a.read()
+	return a.Airflow.ConnectionsByID(ctx, ids)
 }
 
-// What Airflow refuses for one connection is not told as published.
-func TestUpdateTellsWhatAirflowRefused(t *testing.T) {
+func (a airflow) UpdateConnections(ctx context.Context, updates []airflowclient.Update) map[string]error {
+	if a.update == nil {
+		return a.Airflow.UpdateConnections(ctx, updates)
+	}
+	return a.update(updates)
+}
+
+// What Airflow rejects for one connection is not in the result as updated.
+func TestUpdateReportsWhatAirflowRejected(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	other, _ := f.box.Airflow.Connection(id)
-	other.ID = "other"
-	f.box.Airflow.SetConnection(other)
-	doc, err := f.extract(id, "other").Run(t.Context())
-	must(t, err)
-	step := f.update(doc)
-	step.Airflow = refusing{f.airflow, map[string]error{"other": airflowclient.ErrNotFound}}
+	f.connect(nothing, "other")
+	step := f.update(f.extracted(t, id, "other"))
+	rejected := map[string]error{"other": airflowclient.ErrNotFound}
+	step.Airflow = airflow{f.airflow, func() {}, func([]airflowclient.Update) map[string]error { return rejected }}
 	two, err := step.Run(t.Context())
 	must(t, err)
-	if len(two.Connections) != 1 || two.Connections[0].ConnectionID != id || len(two.Failures) != 1 || two.Failures[0].ConnectionID != "other" {
-		t.Errorf("document is %+v", two)
+	if len(two.Connections) != 1 || two.Connections[0].ConnectionID != id || two.Failures[0].ConnectionID != "other" {
+		t.Errorf("result is %+v", two)
 	}
-	step.Airflow = refusing{f.airflow, map[string]error{id: airflowclient.ErrNotFound, "other": airflowclient.ErrNotFound}}
+	rejected[id] = airflowclient.ErrNotFound
 	_, err = step.Run(t.Context())
-	wantError(t, err, "2 targets failed")
+	wantError(t, err, "2 targets failed", steps.ManyFailed)
 	wantLog(t, f, `update connection \"other\": airflow has no such`)
 }
 
-// What the document shows must be what it sealed, field by field: else --max-age, for one, could be edited away.
-func TestUpdateHoldsTheDocumentToItsSeal(t *testing.T) {
+// What the result shows must be what is encrypted, field by field: else its age, for one, could be edited.
+func TestUpdateRejectsAnAlteredResult(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	good, err := f.extract(id).Run(t.Context())
-	must(t, err)
+	good := f.extracted(t, id)
 	for name, edit := range map[string]func(*xcom.ExtractECRToken){
 		"registry":    func(d *xcom.ExtractECRToken) { d.Tokens[0].RegistryURL = "https://example.com" },
 		"user":        func(d *xcom.ExtractECRToken) { d.Tokens[0].Username = "root" },
@@ -199,66 +201,28 @@ func TestUpdateHoldsTheDocumentToItsSeal(t *testing.T) {
 		"fewer":       func(d *xcom.ExtractECRToken) { d.Tokens = nil },
 		"more":        func(d *xcom.ExtractECRToken) { d.Tokens = append(d.Tokens, d.Tokens[0]) },
 	} {
-		doc := good
-		doc.Tokens = slices.Clone(good.Tokens)
-		edit(&doc)
-		_, err := f.update(doc).Run(t.Context())
-		wantError(t, err, "open seal: ")
+		one := good
+		one.Tokens = slices.Clone(good.Tokens)
+		edit(&one)
+		_, err := f.update(one).Run(t.Context())
+		wantError(t, err, "it was altered", steps.AlteredResult)
 		if !failure.IsPermanent(err) {
 			t.Errorf("%s: a retry cannot help", name)
 		}
 	}
 }
 
-// Failures of step 1 travel on.
-func TestUpdateCarriesFailuresOfStepOne(t *testing.T) {
+// Airflow's token is revoked also when the step is cancelled.
+func TestUpdateRevokesItsTokenWhenItIsCancelled(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	doc, err := f.extract(id).Run(t.Context())
-	must(t, err)
-	doc.Failures = append(doc.Failures, xcom.Failure{ConnectionID: "x", Step: xcom.StepExtractECRToken, Error: "no"})
-	two, err := f.update(doc).Run(t.Context())
-	must(t, err)
-	if len(two.Failures) != 1 || two.Failures[0].ConnectionID != "x" {
-		t.Errorf("document is %+v", two)
-	}
-}
-
-func TestUpdateWarnsOfAnotherType(t *testing.T) {
-	t.Parallel()
-	f := newFixture(t)
-	conn, _ := f.box.Airflow.Connection(id)
-	conn.Type = "generic"
-	f.box.Airflow.SetConnection(conn)
-	f.published(t, id)
-	wantLog(t, f, `is of type \"generic\", not docker`)
-}
-
-// The JWT is revoked also when the step is told to end.
-func TestUpdateRevokesItsJWTWhenItIsCancelled(t *testing.T) {
-	t.Parallel()
-	f := newFixture(t)
-	doc, err := f.extract(id).Run(t.Context())
-	must(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
-	step := f.update(doc)
-	step.Airflow = cancelling{f.airflow, cancel}
+	step := f.update(f.extracted(t, id))
+	step.Airflow = airflow{f.airflow, cancel, nil}
 	if _, err := step.Run(ctx); err == nil {
 		t.Error("a cancelled step succeeds")
 	}
 	if f.box.Airflow.Revoked() != 1 {
-		t.Error("the JWT was not revoked")
+		t.Error("Airflow's token was not revoked")
 	}
-}
-
-// cancelling cancels the step once it is logged in.
-type cancelling struct {
-	steps.Airflow
-	cancel func()
-}
-
-func (c cancelling) ConnectionsByID(ctx context.Context, ids []string) (map[string]airflowclient.Connection, map[string]error) {
-	found, failed := c.Airflow.ConnectionsByID(ctx, ids)
-	c.cancel()
-	return found, failed
 }

@@ -17,10 +17,15 @@ import (
 	"ecr-refresh/cmd/ecr-refresh/names"
 	"ecr-refresh/cmd/ecr-refresh/setup"
 	"ecr-refresh/cmd/ecr-refresh/status"
+	"ecr-refresh/steps"
+	"ecr-refresh/steps/docker"
 	"ecr-refresh/steps/ecr"
 	"ecr-refresh/steps/failure"
+	"ecr-refresh/steps/privatefile"
 	"ecr-refresh/steps/registry"
+	"ecr-refresh/steps/secret"
 	"ecr-refresh/steps/target"
+	"ecr-refresh/steps/xcom"
 )
 
 // hint is what to do next about one kind of failure, where the reader stands: in an Airflow task's log it names the
@@ -60,7 +65,7 @@ func hints() map[failure.Kind]hint {
 	all := map[failure.Kind]hint{}
 	for _, part := range []map[failure.Kind]hint{
 		inputHints(), commandHints(), targetHints(), ecrHints(), registryHints(), airflowHints(), dockerHints(),
-		stepHints(), secretHints(), fileHints(),
+		dockerLoginHints(), stepHints(), secretHints(), fileHints(), networkHints(),
 	} {
 		maps.Copy(all, part)
 	}
@@ -376,20 +381,163 @@ func airflowHints() map[failure.Kind]hint {
 
 // dockerHints are of steps/docker.
 func dockerHints() map[failure.Kind]hint {
-	return map[failure.Kind]hint{}
+	return map[failure.Kind]hint{
+		docker.BadHost: {
+			task:  "set DOCKER_HOST in the worker's environment to unix:///path/docker.sock or tcp://host:port",
+			shell: "set DOCKER_HOST (--engine) to unix:///path/docker.sock or tcp://host:port, or --engine none",
+		},
+		docker.LoginInHost: {
+			task:  "remove the login from DOCKER_HOST in the worker's environment: Docker requires a certificate instead",
+			shell: "remove the login from DOCKER_HOST (--engine): Docker requires a certificate instead",
+		},
+		docker.BadCertificates: {
+			task:  "put ca.pem, cert.pem and key.pem into {object}, or set DOCKER_CERT_PATH in the worker's environment to their folder",
+			shell: "put ca.pem, cert.pem and key.pem into {object}, or set DOCKER_CERT_PATH to their folder",
+		},
+		docker.NoDaemon: {
+			task: "start Docker on this worker, or set DOCKER_HOST in the worker's environment; " +
+				"on workers without Docker set ECR_REFRESH_ENGINE=none there",
+			shell: "start Docker, or set DOCKER_HOST (--engine); without Docker give --engine none",
+		},
+		docker.NotDocker: {
+			task: "check that DOCKER_HOST and DOCKER_TLS_VERIFY in the worker's environment lead to Docker; " +
+				"a proxy before it must pass GET /version and POST /auth",
+			shell: "check that DOCKER_HOST (--engine) and DOCKER_TLS_VERIFY lead to Docker; " +
+				"a proxy before it must pass GET /version and POST /auth",
+		},
+		docker.SocketPermission: {task: "add this user to the group of the socket (docker), or mount the socket into the container"},
+		docker.Untrusted: {
+			task: "put the certificate of Docker's CA into ca.pem in DOCKER_CERT_PATH of the worker's environment, " +
+				"use a host name that Docker's certificate holds, or renew that certificate",
+			shell: "put the certificate of Docker's CA into ca.pem in DOCKER_CERT_PATH, use a host name that Docker's certificate holds, " +
+				"or renew that certificate",
+		},
+		docker.TLSAlert: {
+			task: "put cert.pem and key.pem that Docker's CA has signed into DOCKER_CERT_PATH of the worker's environment; " +
+				"Docker must speak TLS 1.2 or newer",
+			shell: "put cert.pem and key.pem that Docker's CA has signed into DOCKER_CERT_PATH; Docker must speak TLS 1.2 or newer",
+		},
+		docker.Busy: {task: "wait, and clear this task", shell: "wait, and run it again"},
+	}
+}
+
+// dockerLoginHints are of steps/docker, too: what Docker answers, and its config.json.
+func dockerLoginHints() map[failure.Kind]hint {
+	return map[failure.Kind]hint{
+		docker.Failed:              {task: "see the log of Docker on this worker", shell: "see the log of Docker"},
+		docker.NoAnswer:            {task: "see the log of Docker on this worker", shell: "see the log of Docker"},
+		docker.NoLoginAnswer:       {task: "see the log of Docker, and check how it reaches the registry (its own proxy settings)"},
+		docker.BadCredential:       {task: "clear extract_ecr_token with Downstream: it gets a new token", shell: "run all three steps again"},
+		docker.UntrustedRegistry:   {task: "put the certificate of the registry's CA where Docker reads it: /etc/docker/certs.d/HOST/ca.crt"},
+		docker.RegistryUnavailable: {task: "wait, and clear this task", shell: "wait, and run it again"},
+		docker.BadEntry:            {task: "remove this entry from {object} on the worker"},
+		docker.EntryWins:           {task: "remove this entry from {object} on the worker, or run there: docker logout {want}"},
+		docker.HelperMissing:       {task: "install {object} on the worker, or remove this entry from its Docker configuration"},
+		docker.HelperFails: {
+			task: "remove this entry from the worker's Docker configuration, or find out there why it fails: echo {want} | {object} get",
+		},
+	}
 }
 
 // stepHints are of the three steps and of the results that they hand on.
 func stepHints() map[failure.Kind]hint {
-	return map[failure.Kind]hint{}
+	return map[failure.Kind]hint{
+		xcom.NoResult:     {task: "clear {object} with Downstream", shell: "run that step first, and pass its result with --in"},
+		xcom.OtherVersion: {task: "install the same version of ecr-refresh on all workers, and clear {object} with Downstream"},
+		xcom.BadResult:    {task: "clear {object} with Downstream: it makes a new result", shell: "run that step again"},
+		xcom.NotAResult: {
+			task: "clear {object} with Downstream; with DockerOperator, update apache-airflow-providers-docker to 4.5.1 or newer: " +
+				"older ones cut a long result",
+			shell: "pass the last line that this step printed, unchanged",
+		},
+		steps.OldResult: {
+			task:  "clear extract_ecr_token with Downstream: it gets a new token",
+			shell: "run extract-ecr-token again, or raise --max-age (ECR_REFRESH_MAX_AGE)",
+		},
+		steps.AlteredResult: {task: "clear extract_ecr_token with Downstream: it makes a new result", shell: "run extract-ecr-token again"},
+		steps.HostMismatch: {
+			task: "set the host of connection {object} to {want}, or name another connection in Variable " + names.TargetsVariable,
+			shell: "set the host of connection {object} to {want}, " +
+				"or name another connection with --connection-ids (ECR_REFRESH_CONNECTION_IDS)",
+		},
+		steps.EarlierFailure: {task: "see the log of {object}"},
+		steps.NotGiven: {
+			task:  "install the DAG file of this version: it passes each connection on",
+			shell: "set AIRFLOW_CONN_… of connection {object}, or ECR_REFRESH_DOCKER_SECRETS",
+		},
+		steps.NoLogin: {task: "run the DAG without dry_run, and check what overrides the connection on the workers"},
+		steps.Overridden: {
+			task: "check AIRFLOW_CONN_… in the workers' environment, and the secrets backend, for connection {object}: " +
+				"tasks read both before Airflow's database, and a refresh updates only the database",
+		},
+		steps.OverriddenByVariable: {
+			task: "unset {want} on the workers: tasks read it before Airflow's database, and a refresh updates only the database",
+		},
+		steps.ManyFailed: {task: "see the error lines above"},
+	}
 }
 
 // secretHints are of steps/secret: keys and encryption.
 func secretHints() map[failure.Kind]hint {
-	return map[failure.Kind]hint{}
+	return map[failure.Kind]hint{
+		secret.NotAPublicKey: {
+			task: "run 'ecr-refresh keygen' and set Variables " + names.RecipientVariable + " and " + names.PrivateKeyVariable +
+				" as it prints",
+			shell: "run 'ecr-refresh keygen' and set ECR_REFRESH_RECIPIENT (--recipient) to its public key (age1…)",
+		},
+		secret.NotAPrivateKey: {
+			task: "run 'ecr-refresh keygen' and set Variables " + names.RecipientVariable + " and " + names.PrivateKeyVariable +
+				" as it prints",
+			shell: "run 'ecr-refresh keygen' and set ECR_REFRESH_PRIVATE_KEY to its private key, " +
+				"or name a file that holds it with --identity-file (ECR_REFRESH_IDENTITY_FILE)",
+		},
+		secret.OtherKeyPair: {
+			task: "use one key pair for all workers: run 'ecr-refresh keygen' once and set Variables " + names.RecipientVariable +
+				" and " + names.PrivateKeyVariable + " as it prints",
+			shell: "use one key pair for steps 1 and 2: run 'ecr-refresh keygen' once, and set ECR_REFRESH_RECIPIENT for step 1 " +
+				"and ECR_REFRESH_PRIVATE_KEY for step 2",
+		},
+		secret.Damaged: {task: "clear extract_ecr_token with Downstream: it encrypts a new token", shell: "run extract-ecr-token again"},
+		secret.CannotStoreKey: {
+			task: "let this worker's user create {object}, or run 'ecr-refresh keygen' and set Variables " + names.RecipientVariable +
+				" and " + names.PrivateKeyVariable + " as it prints",
+			shell: "make {object} writable, or run 'ecr-refresh keygen' and set ECR_REFRESH_RECIPIENT and ECR_REFRESH_PRIVATE_KEY",
+		},
+	}
 }
 
 // fileHints are of steps/privatefile.
 func fileHints() map[failure.Kind]hint {
-	return map[failure.Kind]hint{}
+	return map[failure.Kind]hint{
+		privatefile.SymbolicLink:   {task: "name the file itself, not a link to it"},
+		privatefile.NotRegular:     {task: "name a regular file", shell: "name a regular file; --in - reads a result from stdin"},
+		privatefile.OtherOwner:     {task: "run: chown {want} {object}"},
+		privatefile.OpenToOthers:   {task: "run: chmod 600 {object}; a Kubernetes Secret needs defaultMode 0400, or 0440 with fsGroup"},
+		privatefile.TooLong:        {task: "name the file that ecr-refresh wrote: it is far smaller"},
+		privatefile.NotReplaceable: {task: "name a regular file"},
+		privatefile.DiskFull:       {task: "make room on its disk, or name a file on another disk"},
+		privatefile.NotWritable:    {task: "name a file in a folder that user {want} may write to"},
+		privatefile.NoFolder:       {task: "make its folder, or name a file in another folder"},
+	}
+}
+
+// networkHints are of steps/failure: calls without an answer.
+func networkHints() map[failure.Kind]hint {
+	return map[failure.Kind]hint{
+		failure.Untrusted: {
+			task: "if a proxy or a private CA stands between, set ECR_REFRESH_CA_FILE in the worker's environment to its certificate; " +
+				"else check the clock and the name of {object}",
+			shell: "if a proxy or a private CA stands between, name its certificate with --ca-file (ECR_REFRESH_CA_FILE); " +
+				"else check the clock and the name of {object}",
+		},
+		failure.TLSAlert: {task: "let {object}, or the proxy before it, speak TLS 1.2 or newer and require no client certificate"},
+		failure.Timeout: {
+			task:  "check the network between this worker and {object}, and HTTPS_PROXY and NO_PROXY in the worker's environment",
+			shell: "check the network between this machine and {object}, HTTPS_PROXY and NO_PROXY",
+		},
+		failure.Unreachable: {
+			task:  "check the name and port of {object}, and HTTPS_PROXY and NO_PROXY in the worker's environment",
+			shell: "check the name and port of {object}, HTTPS_PROXY and NO_PROXY",
+		},
+	}
 }

@@ -36,9 +36,9 @@ Example:
 		func(c *call) command.Work {
 			s := c.test()
 			s.Registry = registry.New(transport.New(c.Certificates().All))
-			s.Document = input.Result(c.Reader, xcom.Parse[xcom.UpdateDockerConnection])
+			s.Input = input.Result(c.Reader, xcom.Parse[xcom.UpdateDockerConnection])
 			var ids []string
-			for _, updated := range s.Document.Connections {
+			for _, updated := range s.Input.Connections {
 				ids = append(ids, updated.ConnectionID)
 			}
 			s.Connections = c.DockerConnections(ids, true)

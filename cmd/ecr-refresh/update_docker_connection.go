@@ -32,9 +32,9 @@ Example:
 	}, []input.Setting{in.Previous, in.Out, in.Metrics, in.MaxAge, in.IdentityFile, in.AirflowURL},
 		func(c *call) command.Work {
 			s := c.update(c.Certificates())
-			s.Document = input.Result(c.Reader, xcom.Parse[xcom.ExtractECRToken])
+			s.Input = input.Result(c.Reader, xcom.Parse[xcom.ExtractECRToken])
 			if !c.Faulty() {
-				s.Identity = c.PrivateKey(s.Document.Recipient)
+				s.Identity = c.PrivateKey(s.Input.Recipient)
 			}
 			return func(ctx context.Context) ([]byte, error) { return command.Printed(s.Run(ctx)) }
 		})

@@ -162,7 +162,7 @@ func (w *world) dockerOperator(t *testing.T) {
 	}
 	r.wantNoPiece(t, token, w.identity.PrivateKey, w.Sandbox.ECR.Credentials().SecretAccessKey,
 		w.Airflow.Users["op"].Password)
-	r.wantLog(t, test, "Docker Engine", "holds the token that was published", "Login Succeeded")
+	r.wantLog(t, test, "tasks read the new token", "Login Succeeded")
 	w.wantNoContainer(t, d.connection)
 	w.wantEngineClosed(t)
 	w.wantSound(t, dockerDAG)
@@ -230,7 +230,7 @@ func (w *world) wantNoContainer(t *testing.T, connection string) {
 // dockerNoIdentity: two containers share no file, so that there is no identity without the two Variables.
 func (w *world) dockerNoIdentity(t *testing.T) {
 	d := w.dockerCopy(t, "no_identity", nil, `"docker_recipient"`, `"no_such_variable"`)
-	d.run(t).wantFailed(t, extract, "'StatusCode': 2", "create identity", "ecr-refresh keygen")
+	d.run(t).wantFailed(t, extract, "'StatusCode': 2", "store private key", "ecr-refresh keygen")
 	d.wantOld(t)
 
 	d = w.dockerCopy(t, "no_key", nil, `"docker_private_key"`, `"no_such_variable"`)
@@ -245,8 +245,8 @@ func (w *world) dockerCut(t *testing.T) {
 	r.wantGreen(t)
 	whole := asJSON(r.textDocument(t, update))
 	must(t, w.Airflow.SetXCom(t.Context(), r.dag, r.id, update, whole[len(whole)/2:]))
-	r.again(t, test).wantFailed(t, test, "'StatusCode': 2", "read document of update_docker_connection", "is cut",
-		"Docker provider before 4.5.1")
+	r.again(t, test).wantFailed(t, test, "'StatusCode': 2", "read result of update_docker_connection", "is cut",
+		"update apache-airflow-providers-docker to 4.5.1")
 }
 
 // dockerTokenRefused is tokenRefused in containers.
@@ -278,7 +278,7 @@ func (w *world) imageOneStream(t *testing.T) {
 	lines := strings.Split(strings.TrimSpace(stdout), "\n")
 	var doc map[string]any
 	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &doc); err != nil || doc["step"] != extract {
-		t.Errorf("the last line is no document of step 1 (%v):\n%s", err, stdout)
+		t.Errorf("the last line is no result of step 1 (%v):\n%s", err, stdout)
 	}
 	if len(lines) < 2 || stderr != "" {
 		t.Errorf("stdout:\n%s\nstderr:\n%s", stdout, stderr)

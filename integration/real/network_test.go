@@ -77,7 +77,7 @@ func (w *world) wayToEngine(t *testing.T, h suite.Shell, toxic string) {
 	h.Extract(t).Want(t, 0)
 	h.Update(t).Want(t, 0)
 	t.Parallel()
-	wantFault(t, h, toxic, h.Test, "ask Docker Engine at tcp://",
+	wantFault(t, h, toxic, h.Test, "reach Docker at tcp://",
 		"DOCKER_HOST=tcp://"+through(t, toUnix(t, w.Docker.Socket), toxic))
 }
 

@@ -13,7 +13,7 @@ import (
 // overridden: tasks read AIRFLOW_CONN_DOCKER_OVERRIDDEN of the workers before the database, where the token is.
 func (w *world) overridden(t *testing.T) {
 	d := w.copy(t, "overridden", peers.SandboxHost)
-	d.run(t).wantRed(t, test, "2", "shadowed", "AIRFLOW_CONN_DOCKER_OVERRIDDEN")
+	d.run(t).wantRed(t, test, "2", "overridden", "AIRFLOW_CONN_DOCKER_OVERRIDDEN")
 }
 
 // testedAgain: step 3 of an old run is run again after a newer run has published. It compares with what was published

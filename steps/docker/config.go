@@ -16,28 +16,37 @@ import (
 	"ecr-refresh/steps/failure"
 )
 
-// maxDockerConfig bounds what is read of a config.json.
-const maxDockerConfig = 1 << 20
+// Why docker-py does not use a fresh login. The fact Object is the path of config.json; of the last two it is the
+// helper's program, and Want the registry that it is asked for.
+const (
+	BadEntry      failure.Kind = "docker config entry is not valid"
+	EntryWins     failure.Kind = "docker config entry wins over the login"
+	HelperMissing failure.Kind = "docker credential helper is missing"
+	HelperFails   failure.Kind = "docker credential helper fails"
+)
 
-// Config is what docker-py, under Airflow's DockerHook, reads of ~/.docker/config.json before it uses a fresh
-// login. No password in it is kept.
+// maxConfig bounds what is read of a config.json, in bytes.
+const maxConfig = 1 << 20
+
+// Config is what docker-py, which Airflow's DockerHook uses, reads of ~/.docker/config.json before it uses a fresh
+// login. It holds no password.
 type Config struct {
 	path        string
-	fault       error             // what makes docker-py, and with it every Docker task, fail before any login
+	err         error             // why docker-py, and with it every Docker task, fails before any login
 	users       map[string]string // of auths, by their keys
 	credsStore  string
 	credHelpers map[string]string
 }
 
-// ReadConfig reads the file at path; a missing one is an empty Config.
+// ReadConfig reads the file at path. A missing one is an empty Config.
 func ReadConfig(path string) (Config, error) {
-	config := Config{path: path}
+	config := Config{path: path, users: map[string]string{}}
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return config, nil
 	}
-	if err != nil || !info.Mode().IsRegular() || info.Size() > maxDockerConfig {
-		return config, fmt.Errorf("read %s: not a readable file of at most %d bytes", path, maxDockerConfig)
+	if err != nil || !info.Mode().IsRegular() || info.Size() > maxConfig {
+		return config, fmt.Errorf("read %s: not a readable file of at most %d bytes", path, maxConfig)
 	}
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -51,28 +60,28 @@ func ReadConfig(path string) (Config, error) {
 	if json.Unmarshal(text, &file) != nil {
 		return config, fmt.Errorf("read %s: not the JSON of a Docker config", path)
 	}
-	config.credsStore, config.credHelpers, config.users = file.CredsStore, file.CredHelpers, map[string]string{}
+	config.credsStore, config.credHelpers = file.CredsStore, file.CredHelpers
 	for _, key := range slices.Sorted(maps.Keys(file.Auths)) {
 		if config.users[key], err = userOf(file.Auths[key]); err != nil {
-			config.fault = failure.Permanent("remove this entry from the worker's file (docker logout, or edit it)",
-				"docker-py cannot read %s, and every Docker task fails of it: entry auths[%q] %w", path, key, err)
+			const form = "docker-py cannot read %s, and every Docker task fails: entry auths[%q] %w"
+			config.err = failure.With(failure.Permanent(BadEntry, form, path, key, err), failure.Facts{Object: path})
 		}
 	}
 	return config, nil
 }
 
-// userOf reads the login of an auths entry as docker-py does (docker/auth.py, parse_auth), whose base64 leaves out what is
-// not of its alphabet.
+// userOf returns the user of an auths entry as docker-py reads it (docker/auth.py, parse_auth): its base64 skips what
+// is not of the alphabet.
 func userOf(entry json.RawMessage) (string, error) {
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(entry, &fields) != nil || fields == nil {
-		return "", errors.New("is no object")
+		return "", errors.New("is not an object")
 	}
 	if fields["auth"] == nil || fields["identitytoken"] != nil {
 		return "", nil
 	}
 	var auth string
-	_ = json.Unmarshal(fields["auth"], &auth) // what is no text, docker-py cannot decode
+	_ = json.Unmarshal(fields["auth"], &auth) // docker-py cannot decode what is not a string
 	login, err := base64.StdEncoding.DecodeString(regexp.MustCompile(`[^A-Za-z0-9+/=]`).ReplaceAllString(auth, ""))
 	user, _, found := strings.Cut(string(login), ":")
 	if err != nil || !found {
@@ -81,39 +90,42 @@ func userOf(entry json.RawMessage) (string, error) {
 	return user, nil
 }
 
-// Login is what DockerHook logs in to: Server is made of the connection's host and port, Registry is the host that
-// image names begin with, and ReauthOff is what the connection's extra says (docker-py then keeps a login that it finds).
+// Login is what DockerHook logs in to.
 type Login struct {
-	Server, Registry string
-	Username         string // of the login
-	ReauthOff        bool
+	Server    string // the connection's host and port
+	Registry  string // the host that names of images begin with
+	Username  string // with reauth off, docker-py keeps only an entry of the same user
+	ReauthOff bool   // as the connection's extra turns it off: docker-py then keeps a login that it finds
 }
 
-// Check tells what docker-py 7 would do for a login (docker/auth.py, resolve_authconfig; testdata/docker_config.json is what
-// it did). A helper or store is asked before the fresh login is used: it raises, or its own login wins. The fresh login is kept under
-// Server as it is written, and a pull looks for Registry first: with a scheme or a port in Server, a stale auths entry is found
-// before it. warning is for what does no harm to the image names that people write; err for what does.
+// Check returns what docker-py 7 would do with a login (docker/auth.py, resolve_authconfig; testdata/docker_config.json
+// holds what it did). It asks a helper or store before it uses the fresh login: that fails, or its own login wins. It
+// keeps the fresh login under Server as written, and a pull looks for Registry first: with a scheme or a port in Server
+// it finds an old auths entry instead. warning is for what does no harm to the names of images that people write, err
+// for what does.
 func (c Config) Check(ctx context.Context, l Login) (warning string, err error) {
-	if c.fault != nil {
-		return "", c.fault
+	if c.err != nil {
+		return "", c.err
 	}
 	if err := c.checkHelpers(ctx, l); err != nil {
 		return "", err
 	}
 	for _, key := range slices.Sorted(maps.Keys(c.users)) {
+		entry := fmt.Sprintf("auths[%q]", key)
 		switch {
 		case l.ReauthOff && hostname(key) == hostname(l.Server) && c.users[key] == l.Username:
-			return "", c.wins(fmt.Sprintf("auths[%q]", key), "and the connection's extra turns reauth off")
+			return "", c.wins(l, entry, "and the connection's extra turns reauth off")
 		case hostname(key) != l.Registry:
 		case l.Server == l.Registry:
-			warning = fmt.Sprintf("%s has an auths entry %q: harmless while the connection's extra does not turn reauth off; better run: docker logout %s",
-				c.path, key, l.Registry)
+			const form = "%s has an auths entry %q: harmless while the connection's extra does not turn reauth off"
+			warning = fmt.Sprintf(form, c.path, key)
 		case key != l.Server:
-			return "", c.wins(fmt.Sprintf("auths[%q]", key), "since the connection's host is not the bare registry")
+			return "", c.wins(l, entry, "since the connection's host is not the bare registry")
 		}
 	}
 	if hostname(l.Server) != l.Registry {
-		warning = fmt.Sprintf("the connection makes Docker log in to %q: an image named %s/… is pulled without this login; leave the port empty", l.Server, l.Registry)
+		const form = "the connection makes Docker log in to %q: an image named %s/… is pulled without this login"
+		warning = fmt.Sprintf(form, l.Server, l.Registry)
 	}
 	return warning, nil
 }
@@ -134,19 +146,20 @@ func (c Config) checkHelpers(ctx context.Context, l Login) error {
 			return fmt.Errorf("docker-py asks %s before the fresh login, entry %s: %w", c.path, entry, err)
 		}
 		if found && key == l.Registry {
-			return c.wins(entry, "since that helper has a login for it")
+			return c.wins(l, entry, "since that helper has a login for it")
 		}
 	}
 	return nil
 }
 
-// hostname is docker-py's convert_to_hostname: a port stays.
+// hostname is docker-py's convert_to_hostname, which keeps a port.
 func hostname(key string) string {
 	host, _, _ := strings.Cut(strings.NewReplacer("https://", "", "http://", "").Replace(key), "/")
 	return host
 }
 
-func (c Config) wins(entry, why string) error {
-	return failure.Permanent("remove this entry from the worker's file (docker logout, or edit it)",
-		"docker-py asks %s before the fresh login: entry %s wins over the connection, %s", c.path, entry, why)
+func (c Config) wins(l Login, entry, why string) error {
+	const form = "docker-py asks %s before the fresh login: entry %s wins over the connection, %s"
+	err := failure.Permanent(EntryWins, form, c.path, entry, why)
+	return failure.With(err, failure.Facts{Object: c.path, Want: l.Registry})
 }

@@ -35,20 +35,27 @@ func TestDockerConfigAgreesWithDockerPy(t *testing.T) {
 	}
 	for _, row := range golden.Rows {
 		t.Run(row.Name, func(t *testing.T) {
-			login := docker.Login{Server: row.Server, Registry: golden.Registry, ReauthOff: row.Reauth != nil && !*row.Reauth}
+			login := docker.Login{
+				Server: row.Server, Registry: golden.Registry, Username: "AWS", ReauthOff: row.Reauth != nil && !*row.Reauth,
+			}
 			warning, err := readConfig(t, string(row.Config)).Check(t.Context(), login)
 			switch {
 			case row.PullsWith == "fresh" && err != nil,
 				row.PullsWith == "none" && err == nil && warning == "",
 				row.PullsWith != "fresh" && row.PullsWith != "none" && err == nil:
 				t.Errorf("docker-py pulls with %s; warning %q, error %v", row.PullsWith, warning, err)
-			case err != nil && (!failure.IsPermanent(err) || !strings.Contains(err.Error(), "config.json") || failure.Hint(err) == ""):
-				t.Errorf("error %v, hint %q", err, failure.Hint(err))
+			case err != nil && (!failure.IsPermanent(err) || !strings.Contains(err.Error(), "config.json") || kindOf(err) == ""):
+				t.Errorf("error %v of kind %q", err, kindOf(err))
 			case strings.Contains(fmt.Sprint(warning, err), "S3CRET"):
 				t.Errorf("repeats what the helper printed: %v", err)
 			}
 		})
 	}
+}
+
+func kindOf(err error) failure.Kind {
+	kind, _ := failure.Describe(err)
+	return kind
 }
 
 // withHelpers puts the credential helpers of testdata on PATH.
@@ -66,35 +73,54 @@ func TestDockerConfigHelperHangs(t *testing.T) {
 	withHelpers(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	_, err := readConfig(t, `{"credsStore":"hangs"}`).Check(ctx, docker.Login{Server: "r.example.com", Registry: "r.example.com"})
-	if err == nil || !strings.Contains(err.Error(), "docker-credential-hangs does not answer") {
-		t.Errorf("error %v", err)
-	}
+	config := readConfig(t, `{"credsStore":"hangs"}`)
+	_, err := config.Check(ctx, docker.Login{Server: "r.example.com", Registry: "r.example.com"})
+	wantKind(t, err, docker.HelperFails, "docker-credential-hangs does not answer", "docker-credential-hangs")
 }
 
 func TestDockerConfigNamesTheEntry(t *testing.T) {
 	withHelpers(t)
-	for _, row := range []struct{ config, server, want string }{
-		{`{"auths":{"r.example.com":{}}}`, "r.example.com", `config.json has an auths entry "r.example.com"`},
-		{`{"auths":{"http://r.example.com/v1/":{}}}`, "r.example.com", `auths entry "http://r.example.com/v1/"`},
-		{`{"auths":{"r.example.com":{},"other":{}}}`, "https://r.example.com", `entry auths["r.example.com"] wins`},
-		{`{"credsStore":"works"}`, "r.example.com", `entry credsStore = "works" wins`},
-		{`{"credHelpers":{"r.example.com":"works"}}`, "r.example.com", `entry credHelpers["r.example.com"] = "works" wins`},
-		{`{"credsStore":"missing"}`, "r.example.com", `entry credsStore = "missing": docker-credential-missing is not on PATH`},
-		{`{"credHelpers":{"r.example.com":"broken"}}`, "r.example.com", `entry credHelpers["r.example.com"] = "broken": docker-credential-broken fails`},
-		{`{"credsStore":"empty"}`, "r.example.com", ""},
-		{`{"auths":{"other":{"auth":"S3CRET"}}}`, "r.example.com", `every Docker task fails of it: entry auths["other"]`},
-		{`{}`, "r.example.com:443", `log in to "r.example.com:443"`},
-		{`{"auths":{"other":{}},"credHelpers":{"other":"x"}}`, "r.example.com", ""},
+	const host = "r.example.com"
+	for _, row := range []struct {
+		config, server, want string
+		kind                 failure.Kind
+	}{
+		{`{"auths":{"r.example.com":{}}}`, host, `config.json has an auths entry "r.example.com"`, ""},
+		{`{"auths":{"http://r.example.com/v1/":{}}}`, host, `auths entry "http://r.example.com/v1/"`, ""},
+		{`{"auths":{"r.example.com":{},"other":{}}}`, "https://" + host, `auths["r.example.com"] wins`, docker.EntryWins},
+		{`{"credsStore":"works"}`, host, `entry credsStore = "works" wins`, docker.EntryWins},
+		{`{"credHelpers":{"r.example.com":"works"}}`, host, `credHelpers["r.example.com"] = "works" wins`, docker.EntryWins},
+		{`{"credsStore":"missing"}`, host, `credsStore = "missing": docker-credential-missing is not on PATH`, docker.HelperMissing},
+		{`{"credHelpers":{"r.example.com":"broken"}}`, host, `["r.example.com"] = "broken": docker-credential-broken fails`,
+			docker.HelperFails},
+		{`{"credsStore":"empty"}`, host, "", ""},
+		{`{"auths":{"other":{"auth":"S3CRET"}}}`, host, `every Docker task fails: entry auths["other"]`, docker.BadEntry},
+		{`{}`, host + ":443", `log in to "r.example.com:443"`, ""},
+		{`{"auths":{"other":{}},"credHelpers":{"other":"x"}}`, host, "", ""},
 	} {
-		warning, err := readConfig(t, row.config).Check(t.Context(), docker.Login{Server: row.server, Registry: "r.example.com"})
-		said := warning
+		warning, err := readConfig(t, row.config).Check(t.Context(), docker.Login{Server: row.server, Registry: host})
+		got := warning
 		if err != nil {
-			said = err.Error()
+			got = err.Error()
 		}
-		if !strings.Contains(said, row.want) || (row.want == "") != (said == "") {
-			t.Errorf("%s, %s: says %q, want %q", row.config, row.server, said, row.want)
+		if !strings.Contains(got, row.want) || (row.want == "") != (got == "") || kindOf(err) != row.kind {
+			t.Errorf("%s, %s: %q of kind %q, want %q", row.config, row.server, got, kindOf(err), row.want)
 		}
+	}
+}
+
+// With reauth off, docker-py keeps an entry that it finds, if that is of the same user.
+func TestDockerConfigKeepsAnEntryOfTheSameUser(t *testing.T) {
+	t.Parallel()
+	config := readConfig(t, `{"auths":{"r.example.com":{"auth":"QVdTOm9sZA=="}}}`)
+	login := docker.Login{Server: "r.example.com", Registry: "r.example.com", Username: "AWS", ReauthOff: true}
+	_, err := config.Check(t.Context(), login)
+	if _, facts := failure.Describe(err); kindOf(err) != docker.EntryWins || facts.Want != login.Registry {
+		t.Errorf("%v of kind %q, %+v", err, kindOf(err), facts)
+	}
+	login.Username = "somebody"
+	if _, err := config.Check(t.Context(), login); err != nil {
+		t.Errorf("another user's entry: %v", err)
 	}
 }
 
@@ -118,11 +144,14 @@ func TestReadDockerConfig(t *testing.T) {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := docker.ReadConfig(path); err == nil || !strings.Contains(err.Error(), path) || strings.Contains(err.Error(), "S3CRET") {
+		_, err := docker.ReadConfig(path)
+		if err == nil || !strings.Contains(err.Error(), path) || strings.Contains(err.Error(), "S3CRET") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	for name, path := range map[string]string{"folder": folder, "device": os.DevNull, "below a file": filepath.Join(folder, "not JSON", "config.json")} {
+	for name, path := range map[string]string{
+		"folder": folder, "device": os.DevNull, "below a file": filepath.Join(folder, "not JSON", "config.json"),
+	} {
 		if _, err := docker.ReadConfig(path); err == nil || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: %v", name, err)
 		}

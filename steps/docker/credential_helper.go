@@ -2,7 +2,6 @@ package docker
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"os/exec"
 	"strings"
@@ -14,38 +13,40 @@ import (
 	"ecr-refresh/steps/failure"
 )
 
-// helperTimeout bounds one question to a credential helper; docker-py would wait for ever.
+// helperTimeout bounds one call of a credential helper; docker-py would wait for ever.
 const helperTimeout = 10 * time.Second
 
-// helper is a program docker-credential-NAME. (The library's own has no limit in time, and hands stderr on.)
+// helper is a program docker-credential-NAME. (The library's own has no timeout, and passes stderr on.)
 type helper struct{ *exec.Cmd }
 
 // Input implements client.Program.
 func (h helper) Input(in io.Reader) { h.Stdin = in }
 
-// askHelper tells whether the credential helper name has a login for server, by docker-py's rules (docker/credentials): it
-// takes the text "credentials not found" anywhere in an error, and an empty login, for none. What the helper prints may be
+// askHelper reports whether the credential helper has a login for server, by docker-py's rules (docker/credentials): an
+// error that contains "credentials not found", and an empty login, mean that it has none. What the helper prints may be
 // a secret, and is not repeated.
 func askHelper(ctx context.Context, name, server string) (found bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, helperTimeout)
 	defer cancel()
 	program := "docker-credential-" + name
-	hint := failure.Kind(fmt.Sprintf("remove this entry from the worker's file, or look what is wrong: echo %s | %s get", server, program))
 	got, err := client.Get(func(args ...string) client.Program {
 		cmd := exec.CommandContext(ctx, program, args...) // #nosec G204 -- docker-py runs it too
 		cmd.WaitDelay = time.Second
 		return helper{cmd}
 	}, server)
-	switch {
-	case err == nil:
+	if err == nil {
 		return got.Username != "" || got.Secret != "", nil
+	}
+	_, missing := exec.LookPath(program)
+	switch {
 	case ctx.Err() != nil:
-		return false, failure.Permanent(hint, "%s does not answer", program)
+		err = failure.Permanent(HelperFails, "%s does not answer", program)
 	case strings.Contains(err.Error(), credentials.NewErrCredentialsNotFound().Error()):
 		return false, nil
+	case missing != nil:
+		err = failure.Permanent(HelperMissing, "%s is not on PATH", program)
+	default:
+		err = failure.Permanent(HelperFails, "%s fails", program)
 	}
-	if _, missing := exec.LookPath(program); missing != nil {
-		return false, failure.Permanent("install it, or remove this entry from the worker's file", "%s is not on PATH", program)
-	}
-	return false, failure.Permanent(hint, "%s fails", program)
+	return false, failure.With(err, failure.Facts{Object: program, Want: server})
 }

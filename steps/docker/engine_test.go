@@ -3,7 +3,9 @@ package docker_test
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -15,94 +17,200 @@ import (
 	"ecr-refresh/integration/sandbox"
 	"ecr-refresh/steps/docker"
 	"ecr-refresh/steps/failure"
+	"ecr-refresh/steps/registry"
+	"ecr-refresh/steps/secret"
 )
 
-// An Engine that wants TLS and a client's certificate, as DOCKER_TLS_VERIFY and DOCKER_CERT_PATH have it.
-func TestEngineOverTLS(t *testing.T) {
-	t.Parallel()
-	f := newFixture(t)
-	ca, host := engineOverTLS(t, f.box)
-	known := certPath(t, ca)
-	stranger, err := sandbox.NewAuthority()
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func wantKind(t *testing.T, err error, want failure.Kind, message, object string) {
+	t.Helper()
+	kind, facts := failure.Describe(err)
+	if err == nil || kind != want || facts.Object != object || !strings.Contains(err.Error(), message) {
+		t.Errorf("%v of kind %q and %+v, want %q of kind %q, object %q", err, kind, facts, message, want, object)
+	}
+}
+
+func startSandbox(t *testing.T) *sandbox.Sandbox {
+	t.Helper()
+	box, err := sandbox.Start(sandbox.Options{})
 	must(t, err)
-	engine, err := docker.NewEngine(host, known, true)
+	t.Cleanup(func() { box.Close() })
+	return box
+}
+
+// wantReached calls a sandbox's daemon.
+func wantReached(t *testing.T, host, certPath string, verify bool) {
+	t.Helper()
+	engine, err := docker.NewEngine(host, certPath, verify)
 	must(t, err)
 	version, api, err := engine.Reach(t.Context())
-	if err != nil || version != "28.5.2" || api != "1.51" {
-		t.Errorf("version %q, API %q, error %v", version, api, err)
+	if err != nil || version != "28.5.2" || api != "1.51" || engine.Host != host {
+		t.Errorf("host %q, version %q, API %q, error %v", engine.Host, version, api, err)
 	}
-	engine, err = docker.NewEngine(host, certPath(t, stranger), true)
+}
+
+// A daemon that wants TLS and a client's certificate, as DOCKER_TLS_VERIFY and DOCKER_CERT_PATH have it. Without
+// DOCKER_TLS_VERIFY nobody is verified, as in docker-py.
+func TestEngineOverTLS(t *testing.T) {
+	t.Parallel()
+	ca, host := engineOverTLS(t, startSandbox(t))
+	stranger, err := sandbox.NewAuthority()
 	must(t, err)
-	_, _, err = engine.Reach(t.Context())
-	wantError(t, err, "certificate signed by unknown authority")
-	_, err = docker.NewEngine(host, t.TempDir(), true)
-	wantError(t, err, "load Engine certificates")
-}
+	known, unknown := certPath(t, ca, ca), certPath(t, stranger, ca)
+	wantReached(t, host, known, true)
+	wantReached(t, host, unknown, false)
 
-func TestNewEngineRefuses(t *testing.T) {
-	t.Parallel()
-	for _, host := range []string{"", "/var/run/docker.sock", "unix://", "tcp://", "ssh://me@host", "npipe:////./pipe/docker", "unix://" + strings.Repeat("/long", 40)} {
-		_, err := docker.NewEngine(host, "", false)
-		wantError(t, err, "read Engine host")
-	}
-}
-
-// Airflow's own default is unix://var/run/docker.sock, which docker-py takes for unix:///var/run/docker.sock.
-func TestEngineAtPathWithoutSlash(t *testing.T) {
-	t.Parallel()
-	f := newFixture(t)
-	engine, err := docker.NewEngine(strings.Replace(f.box.Engine.Host(), "unix:///", "unix://", 1), "", false)
-	must(t, err)
-	version, _, err := engine.Reach(t.Context())
-	if err != nil || version != "28.5.2" {
-		t.Errorf("version %q, error %v", version, err)
-	}
-}
-
-// What answers in JSON need not be an Engine, and a filter before one may deny a call in JSON, too.
-func TestEngineIsNone(t *testing.T) {
-	t.Parallel()
-	for _, row := range []struct {
-		status       int
-		answer, says string
-		permanent    bool
-	}{
-		{200, `{}`, "it names no version", true},
-		{403, `{"message":"authorization denied by plugin opa"}`, "answered 403: authorization denied by plugin opa", true},
-		{404, `{"detail":"Not Found"}`, "answered 404: Not Found", true},
-		{405, `{}`, "answered 405: Method Not Allowed", true},
-		{500, `{"message":"no space"}`, "answered 500: no space", false},
-	} {
-		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.ContentLength != 0 || r.Header.Get("Content-Type") != "" {
-				t.Errorf("GET has a body of %d bytes, %q", r.ContentLength, r.Header.Get("Content-Type"))
-			}
-			w.Header().Set("Content-Type", "application/json; charset=utf-8")
-			w.WriteHeader(row.status)
-			_, _ = io.WriteString(w, row.answer)
-		}))
-		defer server.Close()
-		engine, err := docker.NewEngine("tcp://"+server.Listener.Addr().String(), "", false)
+	for folder, want := range map[string]failure.Kind{unknown: docker.Untrusted, certPath(t, ca, stranger): docker.TLSAlert} {
+		engine, err := docker.NewEngine(host, folder, true)
 		must(t, err)
 		_, _, err = engine.Reach(t.Context())
-		wantError(t, err, row.says)
-		if failure.IsPermanent(err) != row.permanent {
+		wantKind(t, err, want, "tls: ", host)
+		if !failure.IsPermanent(err) {
+			t.Errorf("not permanent: %v", err)
+		}
+	}
+	empty := t.TempDir()
+	_, err = docker.NewEngine(host, empty, true)
+	wantKind(t, err, docker.BadCertificates, "load Docker's certificates of ", empty)
+}
+
+func TestNewEngineRejects(t *testing.T) {
+	t.Parallel()
+	long := "unix://" + strings.Repeat("/long", 40)
+	for _, host := range []string{
+		"", "/var/run/docker.sock", "unix://", "tcp://", "ssh://me", "npipe:////./pipe/docker", "fd://x", long,
+	} {
+		_, err := docker.NewEngine(host, "", false)
+		wantKind(t, err, docker.BadHost, "read Docker host", "")
+	}
+	// docker-py rejects a password in the address, too: it would be in every log.
+	_, err := docker.NewEngine("tcp://me:S3CRET@host:2375", "", false)
+	wantKind(t, err, docker.LoginInHost, "read Docker host: it holds a login", "")
+	if strings.Contains(err.Error(), "S3CRET") {
+		t.Errorf("%v", err)
+	}
+	engine, err := docker.NewEngine("tcp://%zz", "", false)
+	must(t, err)
+	_, _, err = engine.Reach(t.Context())
+	wantKind(t, err, docker.BadHost, "its address is not valid", "")
+}
+
+// Airflow's own default is unix://var/run/docker.sock, which docker-py reads as unix:///var/run/docker.sock.
+func TestEngineAtASocket(t *testing.T) {
+	t.Parallel()
+	box := startSandbox(t)
+	wantReached(t, box.Engine.Host(), "", false)
+	wantReached(t, strings.Replace(box.Engine.Host(), "unix:///", "unix://", 1), "", false)
+	must(t, box.Engine.SetDown(true))
+	engine, err := docker.NewEngine(box.Engine.Host(), "", false)
+	must(t, err)
+	_, _, err = engine.Reach(t.Context())
+	wantKind(t, err, docker.NoDaemon, box.Engine.Host()+": connect: no such file or directory", box.Engine.Host())
+	if failure.IsPermanent(err) {
+		t.Errorf("permanent: %v", err)
+	}
+}
+
+// serve returns a daemon that answers as written, and checks what it is asked.
+func serve(t *testing.T, status int, kind, answer string) *docker.Engine {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		hasBody := r.ContentLength != 0 || r.Header.Get("Content-Type") != ""
+		if post := r.Method == http.MethodPost; hasBody != post || post != (r.URL.Path == "/auth") {
+			t.Errorf("%s %s with a body of %d bytes, %q", r.Method, r.URL, r.ContentLength, r.Header.Get("Content-Type"))
+		}
+		w.Header().Set("Content-Type", kind)
+		w.Header().Set("Location", "https://elsewhere.example.com/path?S3CRET")
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, answer)
+	}))
+	t.Cleanup(server.Close)
+	engine, err := docker.NewEngine("tcp://"+server.Listener.Addr().String()+"/", "", false)
+	must(t, err)
+	return engine
+}
+
+// What answers need not be Docker, and a filter before it may deny a call.
+func TestReachErrors(t *testing.T) {
+	t.Parallel()
+	const json = "application/json; charset=utf-8"
+	for _, row := range []struct {
+		status          int
+		answered, body  string
+		kind            failure.Kind
+		message         string
+		permanent, good bool
+	}{
+		{status: 200, answered: json, body: `{"Version":"1"}`, good: true},
+		{200, json, `{}`, docker.NotDocker, "it names no version", true, false},
+		{200, json, `{"Version":`, docker.NotDocker, "its answer is not Docker's JSON, or is cut", false, false},
+		{200, json, `{"Version":"` + strings.Repeat("x", 1<<20) + `"}`, docker.NotDocker, "longer than 1 MiB", true, false},
+		{200, "text/html", `S3CRET`, docker.NotDocker, "it answered 200 with text/html instead of JSON", true, false},
+		{200, "", ``, docker.NotDocker, "it answered 200 with nothing instead of JSON", true, false},
+		{301, json, `{}`, docker.NotDocker, `it answered 301, a redirect to "elsewhere.example.com"`, true, false},
+		{307, "text/html", `S3CRET`, docker.NotDocker, "it answered 307, a redirect", true, false},
+		{403, "text/html", `S3CRET`, docker.NotDocker, "it answered 403 Forbidden", true, false},
+		{429, "text/html", `S3CRET`, docker.Busy, "it answered 429 Too Many Requests", false, false},
+		{500, "text/html", `S3CRET`, docker.Busy, "it answered 500 Internal Server Error", false, false},
+		{403, json, `{"message":"denied by plugin\nopa"}`, docker.NotDocker, "answered 403: denied by plugin opa", true, false},
+		{404, json, `{"detail":"S3CRET"}`, docker.NotDocker, "Docker answered 404: Not Found", true, false},
+		{405, json, `{}`, docker.NotDocker, "Docker answered 405: Method Not Allowed", true, false},
+		{400, json, `S3CRET`, docker.Failed, "Docker answered 400: Bad Request", false, false},
+		{429, json, `{}`, docker.Busy, "Docker answered 429: Too Many Requests", false, false},
+		{500, json, `{"message":"no space"}`, docker.Failed, "Docker answered 500: no space", false, false},
+	} {
+		engine := serve(t, row.status, row.answered, row.body)
+		_, _, err := engine.Reach(t.Context())
+		if row.good {
+			must(t, err)
+			continue
+		}
+		wantKind(t, err, row.kind, row.message, engine.Host)
+		if failure.IsPermanent(err) != row.permanent || strings.Contains(err.Error(), "S3CRET") {
 			t.Errorf("permanent %v: %v", failure.IsPermanent(err), err)
 		}
 	}
 }
 
-// docker-py refuses a password in the address, which would stand in every log.
-func TestEngineAddressHoldsNoPassword(t *testing.T) {
+// A registry's answer comes as Docker's own error.
+func TestLoginErrors(t *testing.T) {
 	t.Parallel()
-	_, err := docker.NewEngine("tcp://me:S3CRET@host:2375", "", false)
-	wantError(t, err, "read Engine host: it holds a login")
-	if err != nil && strings.Contains(err.Error(), "S3CRET") {
-		t.Errorf("%v", err)
+	const prefix = `{"message":"login attempt to https://r/v2/ failed with status: `
+	for _, row := range []struct {
+		body, message       string
+		kind                failure.Kind
+		permanent, rejected bool
+	}{
+		{prefix + `400 Bad Request"}`, "the registry answered Docker 400", docker.BadCredential, false, true},
+		{prefix + `401 Unauthorized"}`, "the registry answered Docker 401", docker.BadCredential, false, true},
+		{prefix + `403 Forbidden"}`, "the registry answered Docker 403", docker.BadCredential, false, true},
+		{prefix + `503 Service Unavailable"}`, "the registry answered Docker 503", docker.RegistryUnavailable, false, false},
+		{`{"message":"Get r: x509: unknown authority"}`, "x509: unknown", docker.UntrustedRegistry, true, false},
+		{`{"message":"dial: refused"}`, "Docker answered 500: dial: refused", docker.Failed, false, false},
+	} {
+		engine := serve(t, 500, "application/json", row.body)
+		_, err := engine.Login(t.Context(), "r", "AWS", secret.New("p"))
+		wantKind(t, err, row.kind, row.message, engine.Host)
+		if failure.IsPermanent(err) != row.permanent || errors.Is(err, registry.ErrRejected) != row.rejected {
+			t.Errorf("permanent %v, rejected %v: %v", failure.IsPermanent(err), errors.Is(err, registry.ErrRejected), err)
+		}
+	}
+	engine := serve(t, 200, "application/json", `{"Status":"Login\nSucceeded"}`)
+	if answer, err := engine.Login(t.Context(), "r", "AWS", secret.New("p")); err != nil || answer != "Login Succeeded" {
+		t.Errorf("%q, %v", answer, err)
+	}
+	if _, err := engine.Login(t.Context(), "", "AWS", secret.New("p")); err == nil || !failure.IsPermanent(err) {
+		t.Errorf("without a host the password would go to Docker Hub: %v", err)
 	}
 }
 
-// engineOverTLS serves the sandbox's Engine on localhost to clients of one authority.
+// engineOverTLS serves the sandbox's daemon on localhost to clients of one authority.
 func engineOverTLS(t *testing.T, box *sandbox.Sandbox) (ca *sandbox.Authority, host string) {
 	t.Helper()
 	ca, err := sandbox.NewAuthority()
@@ -112,20 +220,23 @@ func engineOverTLS(t *testing.T, box *sandbox.Sandbox) (ca *sandbox.Authority, h
 	clients := x509.NewCertPool()
 	clients.AppendCertsFromPEM(ca.PEM())
 	server := httptest.NewUnstartedServer(box.Engine)
-	server.TLS = &tls.Config{Certificates: []tls.Certificate{*certificate}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: clients}
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.TLS = &tls.Config{
+		Certificates: []tls.Certificate{*certificate}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: clients,
+	}
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	_, port, _ := strings.Cut(server.Listener.Addr().String(), ":")
 	return ca, "tcp://localhost:" + port
 }
 
-// certPath is a folder as DOCKER_CERT_PATH names one.
-func certPath(t *testing.T, ca *sandbox.Authority) string {
+// certPath returns a folder as DOCKER_CERT_PATH names one: it trusts one authority, and its client is of another.
+func certPath(t *testing.T, trusted, client *sandbox.Authority) string {
 	t.Helper()
-	key, err := ca.KeyPEM()
+	key, err := client.KeyPEM()
 	must(t, err)
 	dir := t.TempDir()
-	for name, text := range map[string][]byte{"ca.pem": ca.PEM(), "cert.pem": ca.PEM(), "key.pem": key} {
+	for name, text := range map[string][]byte{"ca.pem": trusted.PEM(), "cert.pem": client.PEM(), "key.pem": key} {
 		must(t, os.WriteFile(filepath.Join(dir, name), text, 0o600))
 	}
 	return dir

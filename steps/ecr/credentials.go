@@ -33,9 +33,9 @@ func credentialsError(cause string) (failure.Kind, string) {
 	case strings.Contains(cause, "validate credentials, "):
 		return NotAWS, get + "STS answered without any"
 	case strings.Contains(cause, "SSO"):
-		return SSOLogin, get + failure.Said(cause)
+		return SSOLogin, get + failure.Excerpt(cause)
 	}
-	return NoCredentials, get + failure.Said(cause)
+	return NoCredentials, get + failure.Excerpt(cause)
 }
 
 // containerEndpoint (AWS_CONTAINER_CREDENTIALS_FULL_URI) serves ECS's task role or EKS's Pod Identity.

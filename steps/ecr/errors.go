@@ -163,7 +163,7 @@ func denied(service, operation string) (kind failure.Kind, permissions string) {
 
 // coded returns the code and the message of an error.
 func coded(api smithy.APIError) string {
-	if message := failure.Said(api.ErrorMessage()); message != "" && message != unknownCode {
+	if message := failure.Excerpt(api.ErrorMessage()); message != "" && message != unknownCode {
 		return api.ErrorCode() + ": " + message
 	}
 	return api.ErrorCode()

@@ -65,5 +65,6 @@ func decode(token *string, expires *time.Time) (secret.Token, error) {
 		return secret.Token{}, errors.New("it has no expiry")
 	}
 	expiry := expires.UTC().Truncate(time.Second)
-	return secret.Token{Username: user, Password: secret.New(password), ExpiresAt: expiry}, nil
+	info := secret.TokenInfo{Username: user, ExpiresAt: expiry}
+	return secret.Token{TokenInfo: info, Password: secret.New(password)}, nil
 }

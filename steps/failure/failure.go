@@ -1,5 +1,5 @@
-// Package failure describes what went wrong as a kind with facts, and reports whether a retry may help. It has no words
-// of advice: only cmd turns a kind into a hint and an error into an exit code.
+// Package failure describes what went wrong as a kind with facts, and reports whether a retry may help. It holds no
+// advice: only cmd turns a kind into a hint and an error into an exit code.
 package failure
 
 import (

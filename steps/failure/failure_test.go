@@ -21,40 +21,46 @@ import (
 
 func TestErrors(t *testing.T) {
 	t.Parallel()
-	permanent := failure.Permanent("mend it", "read %q: %w", "a", io.ErrUnexpectedEOF)
-	transient := failure.Transient("wait", "ask: %w", io.EOF)
+	const mend, wait failure.Kind = "mend", "wait"
+	permanent := failure.Permanent(mend, "read %q: %w", "a", io.ErrUnexpectedEOF)
+	transient := failure.Transient(wait, "ask: %w", io.EOF)
+	join := func(errs ...error) error { return failure.Join(errs) }
 	for _, row := range []struct {
 		name string
 		err  error
 		text string
-		hint string
+		kind failure.Kind
 		code int
 		is   error
 	}{
 		{"nil", nil, "", "", 0, nil},
 		{"unknown", io.EOF, "EOF", "", 1, io.EOF},
-		{"permanent", permanent, `read "a": unexpected EOF`, "mend it", 2, io.ErrUnexpectedEOF},
-		{"transient", transient, "ask: EOF", "wait", 1, io.EOF},
-		{"wrapped", fmt.Errorf("step: %w", permanent), `step: read "a": unexpected EOF`, "mend it", 2, io.ErrUnexpectedEOF},
-		{"the outer one decides", failure.Transient("outer", "try: %w", permanent), `try: read "a": unexpected EOF`, "outer", 1, io.ErrUnexpectedEOF},
-		{"no outer hint", failure.Permanent("", "try: %w", transient), "try: ask: EOF", "wait", 2, io.EOF},
-		{"join of none", failure.Join(nil), "", "", 0, nil},
-		{"join of one", failure.Join([]error{transient}), "ask: EOF", "wait", 1, io.EOF},
-		{"join of permanent ones", failure.Join([]error{permanent, failure.Permanent("", "b")}), `read "a": unexpected EOF; b`, "mend it", 2, io.ErrUnexpectedEOF},
-		{"join of both kinds", failure.Join([]error{permanent, transient}), `read "a": unexpected EOF; ask: EOF`, "mend it", 1, io.EOF},
-		{"join of both kinds, turned", failure.Join([]error{transient, permanent}), `ask: EOF; read "a": unexpected EOF`, "wait", 1, io.EOF},
-		{"join takes the first hint", failure.Join([]error{io.EOF, transient}), "EOF; ask: EOF", "wait", 1, io.EOF},
-		{"wrapped join", fmt.Errorf("all: %w", failure.Join([]error{permanent, permanent})), `all: read "a": unexpected EOF; read "a": unexpected EOF`, "mend it", 2, io.ErrUnexpectedEOF},
+		{"permanent", permanent, `read "a": unexpected EOF`, mend, 2, io.ErrUnexpectedEOF},
+		{"transient", transient, "ask: EOF", wait, 1, io.EOF},
+		{"wrapped", fmt.Errorf("step: %w", permanent), `step: read "a": unexpected EOF`, mend, 2, io.ErrUnexpectedEOF},
+		{"the outer one decides", failure.Transient("outer", "try: %w", permanent), `try: read "a": unexpected EOF`, "outer", 1,
+			io.ErrUnexpectedEOF},
+		{"no outer kind", failure.Permanent("", "try: %w", transient), "try: ask: EOF", wait, 2, io.EOF},
+		{"join of none", join(), "", "", 0, nil},
+		{"join of one", join(transient), "ask: EOF", wait, 1, io.EOF},
+		{"join of permanent ones", join(permanent, failure.Permanent("", "b")), `read "a": unexpected EOF; b`, mend, 2,
+			io.ErrUnexpectedEOF},
+		{"join of both kinds", join(permanent, transient), `read "a": unexpected EOF; ask: EOF`, mend, 1, io.EOF},
+		{"join of both kinds, turned", join(transient, permanent), `ask: EOF; read "a": unexpected EOF`, wait, 1, io.EOF},
+		{"join has the first kind", join(io.EOF, transient), "EOF; ask: EOF", wait, 1, io.EOF},
+		{"wrapped join", fmt.Errorf("all: %w", join(permanent, permanent)),
+			`all: read "a": unexpected EOF; read "a": unexpected EOF`, mend, 2, io.ErrUnexpectedEOF},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			if row.err != nil && row.err.Error() != row.text {
 				t.Errorf("text %q", row.err)
 			}
-			if got := failure.Hint(row.err); got != row.hint {
-				t.Errorf("hint %q", got)
+			if kind, _ := failure.Describe(row.err); kind != row.kind {
+				t.Errorf("kind %q", kind)
 			}
-			if got := failure.ExitCode(row.err); got != row.code || failure.IsPermanent(row.err) != (row.code == failure.ExitPermanent) {
+			permanent := row.code == failure.ExitPermanent
+			if got := failure.ExitCode(row.err); got != row.code || failure.IsPermanent(row.err) != permanent {
 				t.Errorf("code %d", got)
 			}
 			if !errors.Is(row.err, row.is) {
@@ -64,44 +70,79 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+// The facts stay with the kind that they belong to, and are set once.
+func TestFacts(t *testing.T) {
+	t.Parallel()
+	first, second := failure.Facts{Object: "a", Service: "s", Want: "w", Status: 403}, failure.Facts{Object: "b"}
+	inner := func() error { return fmt.Errorf("ask: %w", failure.With(failure.Permanent("inner", "x"), first)) }
+	for name, row := range map[string]struct {
+		err  error
+		kind failure.Kind
+		want failure.Facts
+	}{
+		"set":                        {inner(), "inner", first},
+		"not set twice":              {failure.With(inner(), second), "inner", first},
+		"of the outer one":           {failure.With(failure.Transient("outer", "%w", inner()), second), "outer", second},
+		"not of one without kind":    {failure.With(failure.Transient("", "%w", inner()), second), "inner", first},
+		"in a join":                  {failure.Join([]error{io.EOF, inner(), io.EOF}), "inner", first},
+		"not of an unknown error":    {failure.With(io.EOF, first), "", failure.Facts{}},
+		"not of an error of no kind": {failure.With(failure.Permanent("", "x"), first), "", failure.Facts{}},
+	} {
+		if kind, facts := failure.Describe(row.err); kind != row.kind || facts != row.want {
+			t.Errorf("%s: kind %q, facts %+v", name, kind, facts)
+		}
+	}
+}
+
 func TestNetwork(t *testing.T) {
 	t.Parallel()
 	at := func(err error) error {
 		return &url.Error{Op: "Get", URL: "https://user:S3CRET@h/?token=S3CRET", Err: err}
 	}
+	verify := func(err error) error { return at(&tls.CertificateVerificationError{Err: err}) }
+	expired := x509.CertificateInvalidError{Reason: x509.Expired}
+	otherName := x509.HostnameError{Certificate: &x509.Certificate{}, Host: "h"}
+	alert := &net.OpError{Op: "remote error", Err: errors.New("tls: protocol version not supported")}
 	for _, row := range []struct {
-		name      string
-		err       error
-		text      string
-		permanent bool
+		name string
+		err  error
+		text string
+		kind failure.Kind
 	}{
-		{"unknown authority", at(&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}), "signed by unknown authority", true},
-		{"refused by the platform", at(&tls.CertificateVerificationError{Err: errors.New("not standards compliant")}), "not standards compliant", true},
-		{"bare unknown authority", x509.UnknownAuthorityError{}, "signed by unknown authority", true},
-		{"expired", x509.CertificateInvalidError{Reason: x509.Expired}, "expired", true},
-		{"another name", x509.HostnameError{Certificate: &x509.Certificate{}, Host: "h"}, "", true},
-		{"deadline", at(context.DeadlineExceeded), "no answer in time", false},
-		{"timeout", at(&net.DNSError{IsTimeout: true}), "no answer in time", false},
-		{"no such host", at(&net.DNSError{Err: "no such host", Name: "h", IsNotFound: true}), "no such host", false},
-		{"refused", at(errors.New("connection\nrefused")), "connection refused", false},
+		{"unknown authority", verify(x509.UnknownAuthorityError{}), "reach h: tls: failed to verify certificate", failure.Untrusted},
+		{"rejected by the platform", verify(errors.New("not compliant")), "not compliant", failure.Untrusted},
+		{"bare unknown authority", x509.UnknownAuthorityError{}, "signed by unknown authority", failure.Untrusted},
+		{"expired", expired, "expired", failure.Untrusted},
+		{"another name", otherName, "reach h: ", failure.Untrusted},
+		{"alert", at(alert), "agree on TLS with h: remote error: tls: protocol version not supported", failure.TLSAlert},
+		{"deadline", at(context.DeadlineExceeded), "reach h: no answer in time", failure.Timeout},
+		{"timeout", at(&net.DNSError{IsTimeout: true}), "reach h: no answer in time", failure.Timeout},
+		{"no such host", at(&net.DNSError{Err: "no such host", Name: "h", IsNotFound: true}), "no such host", failure.Unreachable},
+		{"refused", at(errors.New("connection\nrefused")), "reach h: connection refused", failure.Unreachable},
+		{"refused, wrapped by the SDK", fmt.Errorf("S3CRET: %w", &net.OpError{Op: "dial", Err: errors.New("refused")}),
+			"reach h: dial: refused", failure.Unreachable},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			got := failure.Network("peer", row.err)
-			if !strings.HasPrefix(got.Error(), "reach peer: ") || !strings.Contains(got.Error(), row.text) || failure.IsPermanent(got) != row.permanent {
-				t.Errorf("%v, permanent %v", got, failure.IsPermanent(got))
+			got := failure.Network("h", row.err)
+			kind, facts := failure.Describe(got)
+			if kind != row.kind || facts != (failure.Facts{Object: "h"}) || !strings.Contains(got.Error(), row.text) {
+				t.Errorf("%v of kind %q, %+v", got, kind, facts)
 			}
-			if failure.Hint(got) == "" || strings.ContainsAny(got.Error(), "\n") || strings.Contains(got.Error(), "S3CRET") {
-				t.Errorf("%v, hint %q", got, failure.Hint(got))
+			if permanent := kind == failure.Untrusted || kind == failure.TLSAlert; failure.IsPermanent(got) != permanent {
+				t.Errorf("permanent %v: %v", !permanent, got)
+			}
+			if strings.ContainsAny(got.Error(), "\n") || strings.Contains(got.Error(), "S3CRET") {
+				t.Errorf("%v", got)
 			}
 		})
 	}
-	if got := failure.Network("peer", at(context.Canceled)); !errors.Is(got, context.Canceled) || failure.IsPermanent(got) {
+	if got := failure.Network("h", at(context.Canceled)); !errors.Is(got, context.Canceled) || failure.IsPermanent(got) {
 		t.Errorf("%v", got)
 	}
 }
 
-// The errors of a real client, since the types above are only what it is known to give.
+// The errors of a real client.
 func TestNetworkOfARealClient(t *testing.T) {
 	t.Parallel()
 	stuck := make(chan struct{})
@@ -111,18 +152,18 @@ func TestNetworkOfARealClient(t *testing.T) {
 	t.Cleanup(server.Close)
 	t.Cleanup(func() { close(stuck) })
 	_, err := (&http.Client{Transport: &http.Transport{}}).Get(server.URL)
-	if got := failure.Network("peer", err); !failure.IsPermanent(got) || !failure.IsCertificate(err) {
+	if got := failure.Network("service", err); !failure.IsPermanent(got) || !failure.IsCertificate(err) {
 		t.Errorf("untrusted certificate: %v", got)
 	}
 	client := server.Client()
 	client.Timeout = 50 * time.Millisecond
 	_, err = client.Get(server.URL)
-	if got := failure.Network("peer", err); failure.IsPermanent(got) || got.Error() != "reach peer: no answer in time" {
+	if got := failure.Network("service", err); failure.IsPermanent(got) || got.Error() != "reach service: no answer in time" {
 		t.Errorf("timeout: %v", got)
 	}
 }
 
-func TestSaid(t *testing.T) {
+func TestExcerpt(t *testing.T) {
 	t.Parallel()
 	for words, want := range map[string]string{
 		"":                           "",
@@ -140,8 +181,8 @@ func TestSaid(t *testing.T) {
 		strings.Repeat("ü", 200):     strings.Repeat("ü", 200),
 		strings.Repeat("ü", 201):     strings.Repeat("ü", 200) + "…",
 	} {
-		if got := failure.Said(words); got != want {
-			t.Errorf("Said(%q) = %q, want %q", words, got, want)
+		if got := failure.Excerpt(words); got != want {
+			t.Errorf("Excerpt(%q) = %q, want %q", words, got, want)
 		}
 	}
 }

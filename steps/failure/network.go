@@ -9,27 +9,37 @@ import (
 	"net/url"
 )
 
-// Network sorts an error of a call that got no answer: a certificate that is not trusted is permanent, all else may
-// pass. peer is the host that was called.
-func Network(peer string, err error) error {
-	if IsCertificate(err) {
-		return Permanent("if a proxy or a private CA stands between, name its certificate with --ca-file (ECR_REFRESH_CA_FILE); else look at the clock and the host's name",
-			"reach %s: %s", peer, Said(cause(err).Error()))
-	}
-	if IsAlert(err) {
-		return Permanent(Kind("let "+peer+", or the proxy before it, speak TLS 1.2 or newer and ask for no client certificate"), "agree on TLS with %s: %s", peer, Said(cause(err).Error()))
-	}
+// Why a call got no answer. The fact Object is the host or the service that was called.
+const (
+	Untrusted   Kind = "certificate is not trusted"
+	TLSAlert    Kind = "TLS handshake was rejected"
+	Timeout     Kind = "no answer in time"
+	Unreachable Kind = "host is not reachable"
+)
+
+// Network classifies the error of a call to host that got no answer: TLS that cannot be agreed on is permanent, all
+// else may pass. It returns context.Canceled as it is.
+func Network(host string, err error) error {
 	if errors.Is(err, context.Canceled) {
 		return err
 	}
 	var timeout net.Error
-	if errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout() {
-		return Transient(Kind("look at the network between here and "+peer+", HTTPS_PROXY and NO_PROXY"), "reach %s: no answer in time", peer)
+	late := errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout()
+	why := Cause(err)
+	switch {
+	case IsCertificate(err):
+		err = Permanent(Untrusted, "reach %s: %s", host, why)
+	case IsAlert(err):
+		err = Permanent(TLSAlert, "agree on TLS with %s: %s", host, why)
+	case late:
+		err = Transient(Timeout, "reach %s: no answer in time", host)
+	default:
+		err = Transient(Unreachable, "reach %s: %s", host, why)
 	}
-	return Transient("look at the host's name, its port, HTTPS_PROXY and NO_PROXY", "reach %s: %s", peer, Said(cause(err).Error()))
+	return With(err, Facts{Object: host})
 }
 
-// IsCertificate tells whether err comes of a certificate that is unknown, expired or of another name.
+// IsCertificate reports whether err comes of a certificate that is unknown, expired or of another name.
 func IsCertificate(err error) bool {
 	var verify *tls.CertificateVerificationError
 	var unknown x509.UnknownAuthorityError
@@ -38,23 +48,25 @@ func IsCertificate(err error) bool {
 	return errors.As(err, &verify) || errors.As(err, &unknown) || errors.As(err, &name) || errors.As(err, &invalid)
 }
 
-// IsAlert tells a peer that refused the TLS handshake: it speaks another version, or wants a client certificate. crypto/tls
-// has no exported type for it.
+// IsAlert reports whether the server rejected the TLS handshake: it speaks another version, or requires a client
+// certificate. crypto/tls has no exported type for it.
 func IsAlert(err error) bool {
 	var op *net.OpError
 	return errors.As(err, &op) && op.Op == "remote error"
 }
 
-// cause drops url.Error's method and URL, and what the AWS SDK wraps around a failed connection: the caller's own words
-// name it better.
-func cause(err error) error {
+// Cause returns what went wrong with a call, without what its caller names: url.Error's method and URL, what the AWS
+// SDK wraps around a failed connection, and a socket's path.
+func Cause(err error) string {
 	var at *url.Error
 	var op *net.OpError
-	switch {
-	case errors.As(err, &at):
-		return at.Err
-	case errors.As(err, &op):
-		return op
+	if errors.As(err, &at) {
+		err = at.Err
+	} else if errors.As(err, &op) {
+		err = op
 	}
-	return err
+	if errors.As(err, &op) && op.Net == "unix" {
+		err = op.Err
+	}
+	return Excerpt(err.Error())
 }

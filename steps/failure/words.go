@@ -6,15 +6,16 @@ import (
 	"unicode"
 )
 
-// maxSaid bounds what is repeated of a server's words.
-const maxSaid = 200
+// maxExcerpt bounds what is repeated of a server's message, in characters.
+const maxExcerpt = 200
 
-// Clean makes somebody else's words fit for a log, be they a server's or a file's name: without terminal escapes and
-// invisible characters, other control characters and line breaks as blanks, and without the marks with which Airflow's
-// log page folds lines (::group::).
+// Clean makes a text of somebody else, such as a server's message or a file's name, fit for a log. It drops terminal
+// escapes and invisible characters, turns control characters and line breaks into blanks, and drops the marks with
+// which Airflow's log page folds lines (::group::).
 func Clean(words string) string {
 	if strings.Contains(words, "\x1b") {
-		words = regexp.MustCompile(`\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(\x07|\x1b\\)?`).ReplaceAllString(words, "")
+		escapes := regexp.MustCompile(`\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(\x07|\x1b\\)?`)
+		words = escapes.ReplaceAllString(words, "")
 	}
 	words = strings.Map(func(r rune) rune {
 		switch {
@@ -34,13 +35,13 @@ func Clean(words string) string {
 // Line is Clean, with single blanks between words.
 func Line(words string) string { return strings.Join(strings.Fields(Clean(words)), " ") }
 
-// Said is Line, cut to 200 characters: enough of what a server says.
-func Said(words string) string { return Cut(Line(words)) }
+// Excerpt is Line, cut to 200 characters.
+func Excerpt(words string) string { return Cut(Line(words)) }
 
-// Cut gives the first 200 characters.
+// Cut returns the first 200 characters.
 func Cut(words string) string {
-	if runes := []rune(words); len(runes) > maxSaid {
-		return string(runes[:maxSaid]) + "…"
+	if runes := []rune(words); len(runes) > maxExcerpt {
+		return string(runes[:maxExcerpt]) + "…"
 	}
 	return words
 }

@@ -1,29 +1,39 @@
-// Package privatefile reads and writes small files that only their owner may see: the sealing identity and the
-// documents that the steps exchange. What is checked is what is read: the checks look at the open file, not at its path.
+// Package privatefile reads and writes small files, each whole or not at all: private ones that only their owner may
+// see (a private key, the results that the steps exchange), and public ones. What is checked is what is read: the
+// checks look at the open file, not at its path.
 package privatefile
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 
 	"ecr-refresh/steps/failure"
 )
 
-// Read gives the text of the regular file at path, at most max bytes. The file must belong to this user or root and be
-// closed to group and others, and must not be a symbolic link: in a shared folder somebody else may have put one there.
-// A missing file is fs.ErrNotExist.
+// Why a file was not read or written. The fact Object is its path, and Want the user id that should own it or write it.
+const (
+	SymbolicLink   failure.Kind = "file is a symbolic link"
+	NotRegular     failure.Kind = "file to read is not a regular file"
+	OtherOwner     failure.Kind = "file belongs to another user"
+	OpenToOthers   failure.Kind = "file is open to other users"
+	TooLong        failure.Kind = "file is too long"
+	NotReplaceable failure.Kind = "file to write is not a regular file"
+	DiskFull       failure.Kind = "disk is full"
+	NotWritable    failure.Kind = "folder is not writable"
+	NoFolder       failure.Kind = "folder does not exist"
+)
+
+// Read returns the text of the regular file at path, at most max bytes. The file must belong to this user or root and
+// be closed to group and others, and must not be a symbolic link: in a shared folder somebody else may have put one
+// there. The error of a missing file is fs.ErrNotExist.
 func Read(path string, max int64) ([]byte, error) {
-	text, err := read(path, max, syscall.O_NOFOLLOW, 0o077)
-	if errors.Is(err, syscall.ELOOP) {
-		return nil, failure.Permanent("name the file itself", "read %q: it is a symbolic link", path)
-	}
-	return text, err
+	return read(path, max, syscall.O_NOFOLLOW, 0o077)
 }
 
 // ReadMounted is Read for a file that its user named on purpose, such as a mounted Kubernetes Secret: links are
@@ -43,61 +53,58 @@ func read(path string, max int64, flag int, forbidden fs.FileMode) ([]byte, erro
 		return nil, err
 	}
 	text, err := io.ReadAll(io.LimitReader(f, max+1))
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, readError(path, err)
-	}
-	if int64(len(text)) > max {
-		return nil, failure.Permanent("name the file that ecr-refresh wrote: it is far smaller", "read %q: it is longer than %d bytes", path, max)
+	case int64(len(text)) > max:
+		return nil, fault(TooLong, path, "read %q: it is longer than %d bytes", path, max)
 	}
 	return text, nil
 }
 
-// readError drops the operation and path that fs.PathError would repeat.
 func readError(path string, err error) error {
-	var at *fs.PathError
-	if errors.As(err, &at) {
-		err = at.Err
+	if errors.Is(err, syscall.ELOOP) {
+		return fault(SymbolicLink, path, "read %q: it is a symbolic link", path)
 	}
-	return failure.Permanent("", "read %q: %w", path, err)
+	return fault("", path, "read %q: %w", path, cause(err))
 }
 
+// check rejects a file that another user may have written, or can read.
 func check(f *os.File, forbidden fs.FileMode) error {
 	info, err := f.Stat()
 	if err != nil {
-		return err
-	}
-	if !info.Mode().IsRegular() {
-		return failure.Permanent("name a file, or give - and the document on stdin", "read %q: it is not a regular file", f.Name())
+		return readError(f.Name(), err)
 	}
 	owner := int(info.Sys().(*syscall.Stat_t).Uid)
-	if owner != os.Geteuid() && owner != 0 {
-		return failure.Permanent(failure.Kind(fmt.Sprintf("make the file again as user %d", os.Geteuid())),
-			"read %q: it belongs to user %d", f.Name(), owner)
-	}
 	if owner != 0 {
 		forbidden = 0o077
 	}
-	if mode := info.Mode().Perm(); mode&forbidden != 0 {
-		return failure.Permanent(failure.Kind("run: chmod 600 "+f.Name()+"; a Kubernetes Secret wants defaultMode: 0400, or 0440 with fsGroup"), "read %q: mode %04o lets others at it", f.Name(), mode)
+	switch mode := info.Mode(); {
+	case !mode.IsRegular():
+		return fault(NotRegular, f.Name(), "read %q: it is not a regular file", f.Name())
+	case owner != os.Geteuid() && owner != 0:
+		return fault(OtherOwner, f.Name(), "read %q: it belongs to user %d", f.Name(), owner)
+	case mode.Perm()&forbidden != 0:
+		return fault(OpenToOthers, f.Name(), "read %q: mode %04o opens it to other users", f.Name(), mode.Perm())
 	}
 	return nil
 }
 
-// CheckWrite tells beforehand whether Write could write: the folder takes a file, and no device or pipe, nor a link to one,
-// is in its place.
+// CheckWrite reports beforehand whether Write could write: the folder accepts a file, and no device or pipe, nor a link
+// to one, is in its place.
 func CheckWrite(path string) error {
 	if !replaceable(path) {
-		return failure.Permanent("name a file", "write %q: it is not a regular file", path)
+		return fault(NotReplaceable, path, "write %q: it is not a regular file", path)
 	}
-	draft, err := draft(path, nil)
+	draft, err := newDraft(path, nil, 0o600)
 	if err != nil {
 		return writeError(path, err)
 	}
 	return os.Remove(draft)
 }
 
-// replaceable tells a file, a link to one, and nothing at all. What leads into /proc, as /dev/stdout does, may end at a file,
-// but whoever names it does not mean that link itself.
+// replaceable reports a file, a link to one, and nothing at all. A link into /proc, as /dev/stdout is one, may end at a
+// file, but whoever names it does not want that link to be replaced.
 func replaceable(path string) bool {
 	info, err := os.Lstat(path)
 	if err == nil && info.Mode().Type() == fs.ModeSymlink {
@@ -109,43 +116,40 @@ func replaceable(path string) bool {
 	return err != nil || info.Mode().IsRegular()
 }
 
-// Write puts text at path, whole or not at all: a temporary file (0600) in the same folder, synced, then renamed over
-// what was there. A symbolic link at path is replaced, never followed.
-func Write(path string, text []byte) error {
-	draft, err := draft(path, text)
-	if err != nil {
-		return writeError(path, err)
-	}
-	if err := os.Rename(draft, path); err != nil {
-		os.Remove(draft)
-		return writeError(path, err)
-	}
-	return nil
-}
+// Write replaces the file at path by a private one (0600) with text. A symbolic link is replaced, never followed.
+func Write(path string, text []byte) error { return write(path, text, 0o600, os.Rename) }
 
-// Create is Write for a file that must not be there yet: fs.ErrExist when it is. Its folder is made (0700) if need be.
+// WritePublic is Write for a file that everybody may read (0644).
+func WritePublic(path string, text []byte) error { return write(path, text, 0o644, os.Rename) }
+
+// Create is Write for a file that must not exist yet: the error is fs.ErrExist if it does. It makes the folder (0700)
+// where that is missing.
 func Create(path string, text []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return writeError(path, err)
 	}
-	draft, err := draft(path, text)
-	if err != nil {
-		return writeError(path, err)
-	}
-	defer os.Remove(draft)
-	if err := os.Link(draft, path); err != nil {
-		return writeError(path, err)
-	}
-	return nil
+	return write(path, text, 0o600, os.Link)
 }
 
-func draft(path string, text []byte) (name string, err error) {
+// write makes a draft beside path and lets place rename or link it, so that the file appears whole.
+func write(path string, text []byte, mode fs.FileMode, place func(draft, path string) error) error {
+	draft, err := newDraft(path, text, mode)
+	if err == nil {
+		err = place(draft, path)
+		os.Remove(draft) // a renamed one is gone
+	}
+	return writeError(path, err)
+}
+
+// newDraft returns the name of a temporary file with text, which is synced. Neither Airflow (*.py) nor a metrics
+// collector (*.prom) reads a file of that name.
+func newDraft(path string, text []byte, mode fs.FileMode) (string, error) {
 	f, err := os.CreateTemp(filepath.Dir(path), ".ecr-refresh-*")
 	if err != nil {
 		return "", err
 	}
 	_, err = f.Write(text)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+	if err := errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err != nil {
 		os.Remove(f.Name())
 		return "", err
 	}
@@ -153,25 +157,38 @@ func draft(path string, text []byte) (name string, err error) {
 }
 
 func writeError(path string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fault(writeKind(err), path, "write %q: %w", path, cause(err))
+}
+
+func writeKind(err error) failure.Kind {
+	switch {
+	case errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT):
+		return DiskFull
+	case errors.Is(err, syscall.EROFS) || errors.Is(err, fs.ErrPermission):
+		return NotWritable
+	case errors.Is(err, fs.ErrNotExist):
+		return NoFolder
+	}
+	return ""
+}
+
+func fault(kind failure.Kind, path, format string, args ...any) error {
+	facts := failure.Facts{Object: path, Want: strconv.Itoa(os.Geteuid())}
+	return failure.With(failure.Permanent(kind, format, args...), facts)
+}
+
+// cause drops the operation and the path, which may be the draft's.
+func cause(err error) error {
 	var at *fs.PathError
 	var link *os.LinkError
 	switch {
 	case errors.As(err, &at):
-		err = at.Err
+		return at.Err
 	case errors.As(err, &link):
-		err = link.Err
+		return link.Err
 	}
-	return failure.Permanent(writeHint(err), "write %q: %w", path, err)
-}
-
-func writeHint(err error) failure.Kind {
-	switch {
-	case errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT):
-		return "make room on its disk, or name a file on another one"
-	case errors.Is(err, syscall.EROFS) || errors.Is(err, fs.ErrPermission):
-		return failure.Kind(fmt.Sprintf("name a file in a folder that user %d may write to", os.Geteuid()))
-	case errors.Is(err, fs.ErrNotExist):
-		return "make its folder, or name a file in another one"
-	}
-	return ""
+	return err
 }

@@ -17,34 +17,35 @@ import (
 
 const long = 100
 
-// Each kind of file, and the fault that Read and ReadMounted find in it; "" where they take it.
+// Each kind of file, and why Read and ReadMounted reject it; "" where they do not.
 func TestRead(t *testing.T) {
 	t.Parallel()
 	type row struct {
 		name          string
 		put           func(path string) error
-		read, mounted string
+		read, mounted failure.Kind
 	}
+	linked := func(mode fs.FileMode) func(string) error {
+		return func(path string) error {
+			return errors.Join(file("text", mode)(path+".to"), os.Symlink(path+".to", path))
+		}
+	}
+	const link, open, irregular = privatefile.SymbolicLink, privatefile.OpenToOthers, privatefile.NotRegular
 	rows := []row{
 		{"closed", file("text", 0o600), "", ""},
 		{"closed to writing", file("text", 0o400), "", ""},
 		{"empty", file("", 0o600), "", ""},
-		{"as long as may be", file(strings.Repeat("x", long), 0o600), "", ""},
-		{"too long", file(strings.Repeat("x", long+1), 0o600), "longer than 100 bytes", "longer than 100 bytes"},
-		{"readable by others", file("text", 0o604), "mode 0604", "mode 0604"},
-		{"writable by others", file("text", 0o602), "mode 0602", "mode 0602"},
-		{"executable by others", file("text", 0o601), "mode 0601", "mode 0601"},
-		{"writable by a group", file("text", 0o620), "mode 0620", "mode 0620"},
-		{"link", func(path string) error {
-			return errors.Join(file("text", 0o600)(path+".to"), os.Symlink(path+".to", path))
-		}, "symbolic link", ""},
-		{"link to nothing", func(path string) error { return os.Symlink(path+".to", path) }, "symbolic link", "no such file"},
-		{"link to a loose file", func(path string) error {
-			return errors.Join(file("text", 0o644)(path+".to"), os.Symlink(path+".to", path))
-		}, "symbolic link", "mode 0644"},
-		{"folder", func(path string) error { return os.Mkdir(path, 0o700) }, "not a regular file", "not a regular file"},
-		{"pipe without a writer", func(path string) error { return syscall.Mkfifo(path, 0o600) }, "not a regular file", "not a regular file"},
-		{"device", func(path string) error { return os.Symlink(os.DevNull, path) }, "symbolic link", "not a regular file"},
+		{"at the limit", file(strings.Repeat("x", long), 0o600), "", ""},
+		{"over the limit", file(strings.Repeat("x", long+1), 0o600), privatefile.TooLong, privatefile.TooLong},
+		{"readable by others", file("text", 0o604), open, open},
+		{"writable by others", file("text", 0o602), open, open},
+		{"executable by others", file("text", 0o601), open, open},
+		{"writable by a group", file("text", 0o620), open, open},
+		{"link", linked(0o600), link, ""},
+		{"link to an open file", linked(0o644), link, open},
+		{"folder", func(path string) error { return os.Mkdir(path, 0o700) }, irregular, irregular},
+		{"pipe without a writer", func(path string) error { return syscall.Mkfifo(path, 0o600) }, irregular, irregular},
+		{"device", func(path string) error { return os.Symlink(os.DevNull, path) }, link, irregular},
 	}
 	if os.Geteuid() == 0 {
 		const somebody = 12345
@@ -52,12 +53,12 @@ func TestRead(t *testing.T) {
 			return func(path string) error { return errors.Join(file("text", mode)(path), os.Chown(path, uid, gid)) }
 		}
 		rows = append(rows, []row{
-			{"somebody else's", owned(0o600, somebody, 0), "belongs to user 12345", "belongs to user 12345"},
-			{"root's, for a group to read", owned(0o640, 0, somebody), "mode 0640", ""},
-			{"root's, for a group to write", owned(0o660, 0, somebody), "mode 0660", "mode 0660"},
+			{"somebody else's", owned(0o600, somebody, 0), privatefile.OtherOwner, privatefile.OtherOwner},
+			{"root's, for a group to read", owned(0o640, 0, somebody), open, ""},
+			{"root's, for a group to write", owned(0o660, 0, somebody), open, open},
 		}...)
 	} else {
-		rows = append(rows, row{"our own, for a group to read", file("text", 0o640), "mode 0640", "mode 0640"})
+		rows = append(rows, row{"our own, for a group to read", file("text", 0o640), open, open})
 	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
@@ -80,24 +81,33 @@ func file(text string, mode fs.FileMode) func(string) error {
 	}
 }
 
-func check(t *testing.T, call, path, fault string, text []byte, err error) {
+func check(t *testing.T, call, path string, want failure.Kind, text []byte, err error) {
 	t.Helper()
-	if fault == "" {
+	if want == "" {
 		if want, _ := os.ReadFile(path); err != nil || string(text) != string(want) {
 			t.Errorf("%s: %q, %v", call, text, err)
 		}
 		return
 	}
-	if text != nil || !failure.IsPermanent(err) || !strings.Contains(err.Error(), fault) || !strings.Contains(err.Error(), path) {
-		t.Errorf("%s: %q, error %v, want %q", call, text, err, fault)
+	kind, facts := failure.Describe(err)
+	if text != nil || !failure.IsPermanent(err) || kind != want || !strings.Contains(err.Error(), path) {
+		t.Errorf("%s: %q, error %v of kind %q, want %q", call, text, err, kind, want)
+	}
+	if facts.Object != path || facts.Want != fmt.Sprint(os.Geteuid()) {
+		t.Errorf("%s: facts %+v", call, facts)
 	}
 }
 
 func TestReadMissing(t *testing.T) {
 	t.Parallel()
-	for _, read := range []func(string, int64) ([]byte, error){privatefile.Read, privatefile.ReadMounted} {
-		path := filepath.Join(t.TempDir(), "file")
-		_, err := read(path, long)
+	path := filepath.Join(t.TempDir(), "file")
+	link := path + ".link"
+	if err := os.Symlink(path, link); err != nil {
+		t.Fatal(err)
+	}
+	_, absent := privatefile.Read(path, long)
+	_, broken := privatefile.ReadMounted(link, long)
+	for path, err := range map[string]error{path: absent, link: broken} {
 		if !errors.Is(err, fs.ErrNotExist) || !failure.IsPermanent(err) || strings.Count(err.Error(), path) != 1 {
 			t.Errorf("%v", err)
 		}
@@ -122,20 +132,27 @@ func TestWrite(t *testing.T) {
 			if err := errors.Join(os.Mkdir(folder, 0o700), put(path)); err != nil {
 				t.Fatal(err)
 			}
-			if err := privatefile.Write(path, []byte("new")); err != nil {
-				t.Fatal(err)
-			}
-			if info, err := os.Lstat(path); err != nil || info.Mode() != 0o600 {
-				t.Errorf("mode %v, %v", info.Mode(), err)
-			}
-			if text, err := privatefile.Read(path, long); err != nil || string(text) != "new" {
-				t.Errorf("%q, %v", text, err)
-			}
+			checkWritten(t, path, privatefile.WritePublic, 0o644)
+			checkWritten(t, path, privatefile.Write, 0o600)
 			if text, err := os.ReadFile(filepath.Join(outside, "target")); err == nil && string(text) != "kept" {
 				t.Errorf("the link was followed: %q", text)
 			}
 			checkAlone(t, folder, "file")
 		})
+	}
+}
+
+func checkWritten(t *testing.T, path string, write func(string, []byte) error, mode fs.FileMode) {
+	t.Helper()
+	if err := write(path, []byte("new")); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Lstat(path)
+	if err != nil || info.Mode() != mode {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+	if text, err := os.ReadFile(path); err != nil || string(text) != "new" {
+		t.Errorf("%q, %v", text, err)
 	}
 }
 
@@ -152,44 +169,49 @@ func checkAlone(t *testing.T, folder string, names ...string) {
 	}
 }
 
-// /dev/stdout is a link to what is no file: to put a file in its place would take it from everybody.
-func TestCheckWriteRefuses(t *testing.T) {
+// /dev/stdout is a link to what is no file: a file in its place would break it for everybody.
+func TestCheckWrite(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
-	pipe, toPipe, stdout, toFile := filepath.Join(folder, "pipe"), filepath.Join(folder, "to-pipe"), filepath.Join(folder, "stdout"), filepath.Join(folder, "to-file")
-	plain := filepath.Join(folder, "plain")
-	if err := errors.Join(file("kept", 0o600)(plain), os.Symlink(plain, toFile), syscall.Mkfifo(pipe, 0o600), os.Symlink(pipe, toPipe),
-		os.Symlink("/proc/self/fd/1", stdout)); err != nil {
+	in := func(name string) string { return filepath.Join(folder, name) }
+	if err := errors.Join(
+		file("kept", 0o600)(in("plain")), os.Symlink(in("plain"), in("to-plain")), syscall.Mkfifo(in("pipe"), 0o600),
+		os.Symlink(in("pipe"), in("to-pipe")), os.Symlink("/proc/self/fd/1", in("stdout")),
+	); err != nil {
 		t.Fatal(err)
 	}
-	for path, fits := range map[string]bool{folder: false, pipe: false, toPipe: false, stdout: false, plain: true, toFile: true, filepath.Join(folder, "none"): true} {
-		if err := privatefile.CheckWrite(path); (err == nil) != fits || err != nil && !strings.Contains(err.Error(), "not a regular file") {
-			t.Errorf("%s: %v", path, err)
+	for path, want := range map[string]failure.Kind{
+		folder: privatefile.NotReplaceable, in("pipe"): privatefile.NotReplaceable, in("to-pipe"): privatefile.NotReplaceable,
+		in("stdout"): privatefile.NotReplaceable, in("none/file"): privatefile.NoFolder,
+		in("plain"): "", in("to-plain"): "", in("none"): "",
+	} {
+		err := privatefile.CheckWrite(path)
+		if kind, _ := failure.Describe(err); kind != want || (err == nil) != (want == "") {
+			t.Errorf("%s: %v of kind %q", path, err, kind)
 		}
 	}
-	checkAlone(t, folder, "pipe", "plain", "stdout", "to-file", "to-pipe")
+	checkAlone(t, folder, "pipe", "plain", "stdout", "to-pipe", "to-plain")
 }
 
 // What stands at the path when a write fails must still stand there, with no draft beside it.
 func TestWriteFails(t *testing.T) {
 	t.Parallel()
-	for name, write := range map[string]func(string, []byte) error{"Write": privatefile.Write, "Create": privatefile.Create} {
+	for name, write := range map[string]func(string, []byte) error{
+		"Write": privatefile.Write, "WritePublic": privatefile.WritePublic, "Create": privatefile.Create,
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			folder := t.TempDir()
-			if err := errors.Join(os.MkdirAll(filepath.Join(folder, "full", "x"), 0o700), file("kept", 0o600)(filepath.Join(folder, "plain"))); err != nil {
+			full, plain := filepath.Join(folder, "full"), filepath.Join(folder, "plain")
+			if err := errors.Join(os.MkdirAll(filepath.Join(full, "x"), 0o700), file("kept", 0o600)(plain)); err != nil {
 				t.Fatal(err)
 			}
-			for _, path := range []string{
-				filepath.Join(folder, "full"),
-				filepath.Join(folder, "plain", "file"),
-				filepath.Join(folder, strings.Repeat("x", 300)),
-			} {
+			for _, path := range []string{full, filepath.Join(plain, "file"), filepath.Join(folder, strings.Repeat("x", 300))} {
 				if err := write(path, []byte("new")); !failure.IsPermanent(err) || strings.Count(err.Error(), path) != 1 {
 					t.Errorf("%s: %v", path, err)
 				}
 			}
-			if text, err := os.ReadFile(filepath.Join(folder, "plain")); err != nil || string(text) != "kept" {
+			if text, err := os.ReadFile(plain); err != nil || string(text) != "kept" {
 				t.Errorf("%q, %v", text, err)
 			}
 			checkAlone(t, folder, "full", "plain")
@@ -199,12 +221,13 @@ func TestWriteFails(t *testing.T) {
 
 func TestWriteNeedsItsFolder(t *testing.T) {
 	t.Parallel()
-	if err := privatefile.Write(filepath.Join(t.TempDir(), "none", "file"), nil); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("%v", err)
+	err := privatefile.Write(filepath.Join(t.TempDir(), "none", "file"), nil)
+	if kind, _ := failure.Describe(err); kind != privatefile.NoFolder || !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%v of kind %q", err, kind)
 	}
 }
 
-// One of many creators wins, its text stands whole, and all others are told.
+// One of many creators wins, its text stands whole, and the others get fs.ErrExist.
 func TestCreateAtOnce(t *testing.T) {
 	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "a", "b")

@@ -8,28 +8,30 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
 
 	"filippo.io/age"
 
 	"ecr-refresh/steps/failure"
 )
 
-// maxOpened bounds what a seal may unpack to: 1,000 tokens of the 8 KiB that this tool accepts.
-const maxOpened = 8 << 20
+// Why tokens cannot be decrypted. Of OtherKeyPair the facts are both public keys: Object is the one that the tokens are
+// encrypted to, Want the one of the private key.
+const (
+	OtherKeyPair failure.Kind = "encrypted to another key pair"
+	Damaged      failure.Kind = "encrypted tokens are damaged"
+)
 
-// sealed is one token inside the seal: the only JSON in which a password stands in clear, and it never leaves memory.
-type sealed struct {
-	RegistryURL string    `json:"registry_url"`
-	Username    string    `json:"username"`
-	IssuedAt    time.Time `json:"issued_at"`
-	ExpiresAt   time.Time `json:"expires_at"`
-	Password    string    `json:"password"`
+// maxDecrypted bounds the JSON of the tokens: 1,000 of the 8 KiB that this tool accepts.
+const maxDecrypted = 8 << 20
+
+// clearToken is the only JSON in which a password stands in clear. It never leaves this process.
+type clearToken struct {
+	TokenInfo
+	Password string `json:"password"`
 }
 
-// Encrypt encrypts all tokens to an age recipient (age1…): JSON, gzipped, then age (X25519), then padded standard base64.
-// One seal holds any number of tokens. Anyone who knows the recipient can seal, so who opens it must still check the
-// tokens with their registry.
+// Encrypt encrypts any number of tokens to a public key (age1…): JSON, gzipped, then age (X25519), then padded standard
+// base64. Anyone who knows the public key can do so: whoever decrypts tokens must still check them at their registry.
 func Encrypt(recipient string, tokens []Token) (string, error) {
 	to, err := parseRecipient(recipient)
 	if err != nil {
@@ -37,12 +39,12 @@ func Encrypt(recipient string, tokens []Token) (string, error) {
 	}
 	var box bytes.Buffer
 	if err := encrypt(&box, to, tokens); err != nil {
-		return "", fmt.Errorf("seal tokens: %w", err)
+		return "", fmt.Errorf("encrypt tokens: %w", err)
 	}
 	return base64.StdEncoding.EncodeToString(box.Bytes()), nil
 }
 
-// CheckRecipient refuses what Encrypt could not seal to.
+// CheckRecipient rejects what is not a public key.
 func CheckRecipient(recipient string) error {
 	_, err := parseRecipient(recipient)
 	return err
@@ -51,61 +53,57 @@ func CheckRecipient(recipient string) error {
 func parseRecipient(recipient string) (*age.X25519Recipient, error) {
 	to, err := age.ParseX25519Recipient(recipient)
 	if err != nil {
-		// Cut: who swaps the two Variables gives the private key here, and its first 15 characters tell him so.
-		return nil, failure.Permanent(hintKeygen, "read recipient %.15q: not an age X25519 recipient (age1…)", recipient)
+		// Cut: who swaps the two keys passes the private one here, and its first 15 characters are enough to see that.
+		return nil, failure.Permanent(NotAPublicKey, "read public key %.15q: not an age X25519 key (age1…)", recipient)
 	}
 	return to, nil
 }
 
 func encrypt(w io.Writer, to age.Recipient, tokens []Token) error {
-	list := make([]sealed, len(tokens))
+	list := make([]clearToken, len(tokens))
 	for i, t := range tokens {
-		list[i] = sealed{t.RegistryURL, t.Username, t.IssuedAt, t.ExpiresAt, t.Password.Reveal()}
+		list[i] = clearToken{t.TokenInfo, t.Password.Reveal()}
+	}
+	level := gzip.DefaultCompression
+	if len(tokens) == 1 {
+		level = gzip.HuffmanOnly // nothing repeats in one token, and looking for it takes a sixth of a step's memory
 	}
 	crypt, err := age.Encrypt(w, to)
 	if err != nil {
 		return err
 	}
-	zip, err := gzip.NewWriterLevel(crypt, level(tokens))
+	zip, err := gzip.NewWriterLevel(crypt, level)
 	if err != nil {
 		return err
 	}
 	return errors.Join(json.NewEncoder(zip).Encode(list), zip.Close(), crypt.Close())
 }
 
-// level is gzip's for a list of tokens. In one token nothing repeats: to look for it costs a sixth of a step's memory, and
-// saves eleven bytes.
-func level(tokens []Token) int {
-	if len(tokens) > 1 {
-		return gzip.DefaultCompression
+// Decrypt decrypts what Encrypt returned. recipient is the public key that the result names: age's format does not, and
+// without it another key pair could not be told from damage.
+func Decrypt(identity Identity, recipient, sealed string) ([]Token, error) {
+	if own := identity.Recipient(); recipient != own {
+		const form = "decrypt tokens: they are encrypted to public key %.70q, and this one is %s"
+		err := failure.Permanent(OtherKeyPair, form, recipient, own)
+		return nil, failure.With(err, failure.Facts{Object: failure.Excerpt(recipient), Want: own})
 	}
-	return gzip.HuffmanOnly
-}
-
-// Decrypt decrypts what Encrypt made. recipient is the one that the document names: an age stanza does not, and without it a
-// wrong identity could not be told from a broken seal.
-func Decrypt(identity Identity, recipient, seal string) ([]Token, error) {
-	if recipient != identity.Recipient() {
-		return nil, failure.Permanent(hintRecipients,
-			"open seal: it is made for recipient %.70q, and this identity is %s", recipient, identity.Recipient())
-	}
-	box, err := base64.StdEncoding.DecodeString(seal)
+	list, err := decrypt(sealed, identity.key)
 	if err != nil {
-		return nil, failure.Permanent(hintBroken, "open seal: not base64, cut or altered")
-	}
-	list, err := decrypt(box, identity.key)
-	if err != nil {
-		return nil, failure.Permanent(hintBroken, "open seal: cut or altered")
+		return nil, failure.Permanent(Damaged, "decrypt tokens: cut or altered")
 	}
 	tokens := make([]Token, len(list))
-	for i, s := range list {
-		tokens[i] = Token{s.RegistryURL, s.Username, New(s.Password), s.IssuedAt, s.ExpiresAt}
+	for i, t := range list {
+		tokens[i] = Token{t.TokenInfo, New(t.Password)}
 	}
 	return tokens, nil
 }
 
 // decrypt returns bare causes: Decrypt drops them, since a JSON error may quote what was inside.
-func decrypt(box []byte, key *age.X25519Identity) ([]sealed, error) {
+func decrypt(sealed string, key *age.X25519Identity) ([]clearToken, error) {
+	box, err := base64.StdEncoding.DecodeString(sealed)
+	if err != nil {
+		return nil, err
+	}
 	plain, err := age.Decrypt(bytes.NewReader(box), key)
 	if err != nil {
 		return nil, err
@@ -114,19 +112,13 @@ func decrypt(box []byte, key *age.X25519Identity) ([]sealed, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, err := io.ReadAll(io.LimitReader(zip, maxOpened+1))
+	text, err := io.ReadAll(io.LimitReader(zip, maxDecrypted+1))
 	if err != nil {
 		return nil, err
 	}
-	if len(text) > maxOpened {
-		return nil, errors.New("too large")
+	if len(text) > maxDecrypted {
+		return nil, errors.New("too long")
 	}
-	var list []sealed
+	var list []clearToken
 	return list, json.Unmarshal(text, &list)
 }
-
-const (
-	hintKeygen     = "run 'ecr-refresh keygen' and set the two Airflow Variables that it prints"
-	hintRecipients = "steps 1 and 2 need the same identity: run 'ecr-refresh keygen' once and set the two Airflow Variables that it prints (ecr_refresh_recipient, ecr_refresh_private_key)"
-	hintBroken     = "clear extract_ecr_token with Downstream: it makes a new seal"
-)

@@ -12,22 +12,29 @@ import (
 	"ecr-refresh/steps/privatefile"
 )
 
-// maxIdentityFile bounds an identity file: one key of 74 characters and some comment lines.
-const maxIdentityFile = 4 << 10
+// Why a key of the encryption key pair cannot be used.
+const (
+	NotAPublicKey  failure.Kind = "not a public key"
+	NotAPrivateKey failure.Kind = "not a private key"
+	CannotStoreKey failure.Kind = "private key cannot be stored"
+)
 
-// Identity is the private half of a seal: an age X25519 identity. Print gives nothing away: its key is behind a pointer.
+// maxKeyFile bounds the file of a private key: one key of 74 characters and some comment lines.
+const maxKeyFile = 4 << 10
+
+// Identity is an encryption key pair, as age (X25519) names it. It cannot be printed.
 type Identity struct{ key *age.X25519Identity }
 
-// NewIdentity makes a fresh identity.
+// NewIdentity returns a new key pair.
 func NewIdentity() (Identity, error) {
 	key, err := age.GenerateX25519Identity()
 	if err != nil {
-		return Identity{}, fmt.Errorf("make identity: %w", err)
+		return Identity{}, fmt.Errorf("create key pair: %w", err)
 	}
 	return Identity{key}, nil
 }
 
-// ParseIdentity reads AGE-SECRET-KEY-1…, alone or as age-keygen writes it, with comment lines around it.
+// ParseIdentity reads a private key, AGE-SECRET-KEY-1…, alone or as age-keygen writes it, with comment lines around it.
 func ParseIdentity(text Secret) (Identity, error) {
 	for line := range strings.Lines(text.Reveal()) {
 		line = strings.TrimSpace(line)
@@ -40,22 +47,22 @@ func ParseIdentity(text Secret) (Identity, error) {
 		}
 		return Identity{key}, nil
 	}
-	return Identity{}, failure.Permanent(hintKeygen, "read identity: not an age X25519 identity (AGE-SECRET-KEY-1…)")
+	return Identity{}, failure.Permanent(NotAPrivateKey, "read private key: not an age X25519 key (AGE-SECRET-KEY-1…)")
 }
 
-// Recipient gives the public half, age1….
+// Recipient returns the public key, age1….
 func (id Identity) Recipient() string { return id.key.Recipient().String() }
 
-// PrivateKey gives the private half, AGE-SECRET-KEY-1…, for keygen to print and for its file.
+// PrivateKey returns the private key, AGE-SECRET-KEY-1….
 func (id Identity) PrivateKey() Secret { return New(id.key.String()) }
 
-// Format keeps fmt away from the key.
+// Format prints "[redacted]" for every verb.
 func (id Identity) Format(f fmt.State, verb rune) { Secret{}.Format(f, verb) }
 
-// LoadIdentity reads an identity file, as age-keygen and keygen write it: of this user or root, and closed to others.
-// A missing file is fs.ErrNotExist.
+// LoadIdentity reads the file of a private key: it must belong to this user or root, and be closed to others. The error
+// of a missing file is fs.ErrNotExist.
 func LoadIdentity(path string) (Identity, error) {
-	text, err := privatefile.ReadMounted(path, maxIdentityFile)
+	text, err := privatefile.ReadMounted(path, maxKeyFile)
 	if err != nil {
 		return Identity{}, err
 	}
@@ -66,8 +73,8 @@ func LoadIdentity(path string) (Identity, error) {
 	return id, nil
 }
 
-// CreateIdentity loads the identity at path, or makes it (0600, its folder 0700) when there is none. Two processes that
-// make it at once agree: the file appears whole, and the later one reads the earlier one's.
+// CreateIdentity loads the key pair at path, or creates it (0600, its folder 0700) if there is none. Two processes that
+// create it at once get the same one: the file appears whole, and the later process reads the earlier one's.
 func CreateIdentity(path string) (Identity, error) {
 	id, err := LoadIdentity(path)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -82,9 +89,8 @@ func CreateIdentity(path string) (Identity, error) {
 		return LoadIdentity(path)
 	}
 	if err != nil {
-		return Identity{}, failure.Permanent(hintIdentity, "create identity: %w", err)
+		err = failure.Permanent(CannotStoreKey, "store private key: %w", err)
+		return Identity{}, failure.With(err, failure.Facts{Object: path})
 	}
 	return id, nil
 }
-
-const hintIdentity = "run 'ecr-refresh keygen' and set the two Airflow Variables that it prints, or make the folder writable"

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"ecr-refresh/steps/failure"
+	"ecr-refresh/steps/privatefile"
 	"ecr-refresh/steps/secret"
 )
 
@@ -43,13 +44,18 @@ func TestParseIdentity(t *testing.T) {
 			switch {
 			case row.ok && (err != nil || id.Recipient() != want || id.PrivateKey().Reveal() != identity):
 				t.Errorf("%v", err)
-			case !row.ok && (!failure.IsPermanent(err) || failure.Hint(err) == ""):
-				t.Errorf("%v", err)
+			case !row.ok && (kindOf(err) != secret.NotAPrivateKey || !failure.IsPermanent(err)):
+				t.Errorf("%v of kind %q", err, kindOf(err))
 			case !row.ok && (leaks(err.Error()) || strings.Contains(err.Error(), identity[:20])):
 				t.Errorf("the error repeats the text: %v", err)
 			}
 		})
 	}
+}
+
+func kindOf(err error) failure.Kind {
+	kind, _ := failure.Describe(err)
+	return kind
 }
 
 func TestNewIdentitiesDiffer(t *testing.T) {
@@ -77,7 +83,7 @@ func TestCreateIdentity(t *testing.T) {
 	}
 	again, err := secret.CreateIdentity(path)
 	if err != nil || again.Recipient() != made.Recipient() {
-		t.Errorf("made anew: %v", err)
+		t.Errorf("created again: %v", err)
 	}
 	for name, want := range map[string]fs.FileMode{path: 0o600, folder: fs.ModeDir | 0o700, filepath.Dir(folder): fs.ModeDir | 0o700} {
 		if info, err := os.Stat(name); err != nil || info.Mode() != want {
@@ -86,7 +92,7 @@ func TestCreateIdentity(t *testing.T) {
 	}
 }
 
-// Two first runs at once must not seal to an identity that the other overwrites.
+// Two first runs at once must not encrypt to a key that the other overwrites.
 func TestCreateIdentityAtOnce(t *testing.T) {
 	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "ecr-refresh")
@@ -110,7 +116,7 @@ func TestCreateIdentityAtOnce(t *testing.T) {
 	first := <-made
 	for recipient := range made {
 		if recipient != first {
-			t.Fatalf("two identities: %s and %s", first, recipient)
+			t.Fatalf("two key pairs: %s and %s", first, recipient)
 		}
 	}
 	if left, err := os.ReadDir(folder); err != nil || len(left) != 1 {
@@ -118,7 +124,7 @@ func TestCreateIdentityAtOnce(t *testing.T) {
 	}
 }
 
-func TestCreateIdentityRefuses(t *testing.T) {
+func TestCreateIdentityRejects(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
 	write := func(name, text string, mode fs.FileMode) string {
@@ -128,27 +134,33 @@ func TestCreateIdentityRefuses(t *testing.T) {
 		}
 		return path
 	}
-	for name, path := range map[string]string{
-		"closed to all but others": write("others", identity, 0o604),
-		"open to all":              write("all", identity, 0o644),
-		"writable by a group":      write("group", identity, 0o620),
-		"empty":                    write("empty", "", 0o600),
-		"garbage":                  write("garbage", clear, 0o600),
-		"too long":                 write("long", strings.Repeat("#\n", 4<<10)+identity, 0o600),
-		"below a file":             filepath.Join(write("file", "", 0o600), "identity"),
-		"folder":                   folder,
+	for name, row := range map[string]struct {
+		path string
+		kind failure.Kind
+	}{
+		"open to others":        {write("others", identity, 0o604), privatefile.OpenToOthers},
+		"writable by a group":   {write("group", identity, 0o620), privatefile.OpenToOthers},
+		"empty":                 {write("empty", "", 0o600), secret.NotAPrivateKey},
+		"garbage":               {write("garbage", clear, 0o600), secret.NotAPrivateKey},
+		"too long":              {write("long", strings.Repeat("#\n", 4<<10)+identity, 0o600), privatefile.TooLong},
+		"below a file":          {filepath.Join(write("file", "", 0o600), "identity"), ""},
+		"in a folder of nobody": {"/proc/ecr-refresh/identity", secret.CannotStoreKey},
+		"folder":                {folder, privatefile.NotRegular},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := secret.CreateIdentity(path)
-			if !failure.IsPermanent(err) || !strings.Contains(err.Error(), path) || leaks(err.Error()) || errors.Is(err, fs.ErrNotExist) {
+			_, err := secret.CreateIdentity(row.path)
+			if kindOf(err) != row.kind || !failure.IsPermanent(err) {
+				t.Fatalf("%v of kind %q, want %q", err, kindOf(err), row.kind)
+			}
+			if !strings.Contains(err.Error(), row.path) || leaks(err.Error()) {
 				t.Errorf("%v", err)
 			}
 		})
 	}
 }
 
-// An identity file that was named on purpose may be a link, as kubelet mounts a Secret.
+// A key file that was named on purpose may be a link, as kubelet mounts a Secret.
 func TestLoadIdentityFollowsALink(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()

@@ -10,14 +10,14 @@ import (
 const redacted = "[redacted]"
 
 // Secret holds a password, a token or a private key. It cannot be printed (fmt, slog) and refuses to be marshalled: a
-// "[redacted]" that marshals could be written into Airflow as a password. The value stands behind a pointer, so that
-// fmt cannot reach it even inside another struct's unexported field. The zero Secret is empty.
+// "[redacted]" that marshals could be written into Airflow as a password. The value is behind a pointer, so that fmt
+// cannot reach it even in an unexported field of another struct. The zero Secret is empty.
 type Secret struct{ value *string }
 
-// New hides value.
+// New returns a Secret with value.
 func New(value string) Secret { return Secret{value: &value} }
 
-// Reveal gives the value in clear. Call it only where the secret leaves for its peer; layout_test.go holds the list.
+// Reveal returns the value. Call it only where the secret leaves for its service; layout_test.go lists those places.
 func (s Secret) Reveal() string {
 	if s.value == nil {
 		return ""
@@ -25,19 +25,19 @@ func (s Secret) Reveal() string {
 	return *s.value
 }
 
-// Empty tells whether there is no value.
+// Empty reports whether there is no value.
 func (s Secret) Empty() bool { return s.Reveal() == "" }
 
-// Equal tells whether two secrets hold the same value.
+// Equal reports whether two secrets hold the same value.
 func (s Secret) Equal(other Secret) bool { return s.Reveal() == other.Reveal() }
 
 // Format prints "[redacted]" for every verb.
 func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
 
-// String gives "[redacted]", for callers that bypass fmt.
+// String returns "[redacted]", for callers that bypass fmt.
 func (s Secret) String() string { return redacted }
 
-// LogValue gives slog "[redacted]".
+// LogValue returns "[redacted]", for slog.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 
 // MarshalText always fails, and with it every encoder of the standard library.

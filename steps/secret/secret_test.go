@@ -10,13 +10,14 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"ecr-refresh/steps/secret"
 )
 
 const clear = "S3CRETpassw0rd"
 
-// leaks tells whether text holds the secret in a form that fmt can print it in.
+// leaks reports whether text holds the secret in a form that fmt can print it in.
 func leaks(text string) bool {
 	text = strings.ToLower(text)
 	return strings.Contains(text, strings.ToLower(clear)) ||
@@ -88,7 +89,7 @@ func recovered(value any) (text string) {
 	panic(value)
 }
 
-func TestSecretSaysThatItIsRedacted(t *testing.T) {
+func TestSecretPrintsAsRedacted(t *testing.T) {
 	t.Parallel()
 	s := secret.New(clear)
 	for _, got := range []string{s.String(), fmt.Sprint(s), fmt.Sprintf("%x", s), fmt.Sprintf("%#v", &s), s.LogValue().String(), fmt.Sprint(secret.Secret{})} {
@@ -143,5 +144,30 @@ func TestSecretValue(t *testing.T) {
 	}
 	if a.Equal(b) || !a.Equal(secret.New("a")) || !none.Equal(secret.New("")) {
 		t.Error("Equal is wrong")
+	}
+}
+
+func TestFingerprint(t *testing.T) {
+	t.Parallel()
+	// printf token | sha256sum | cut -c -12
+	if got := (secret.Token{Password: secret.New("token")}).Fingerprint(); got != "3c469e9d6c58" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestTokenInfoEqual(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	info := secret.TokenInfo{RegistryURL: "https://r", Username: "AWS", IssuedAt: now, ExpiresAt: now.Add(time.Hour)}
+	same, registry, user, issued, expires := info, info, info, info, info
+	same.IssuedAt = now.In(time.FixedZone("", 3600))
+	registry.RegistryURL, user.Username, issued.IssuedAt, expires.ExpiresAt = "https://s", "root", now.Add(1), now
+	if !info.Equal(same) {
+		t.Error("another zone is another token")
+	}
+	for _, other := range []secret.TokenInfo{registry, user, issued, expires} {
+		if info.Equal(other) {
+			t.Errorf("%+v equals %+v", other, info)
+		}
 	}
 }

@@ -1,5 +1,5 @@
-// Package secret holds the credentials: Secret, a value that cannot be printed; Token, an ECR authorization token; and the
-// encryption that carries tokens from one task to the next without anybody between being able to read them.
+// Package secret holds the credentials: Secret, a value that cannot be printed; Token, an ECR authorization token; and
+// the encryption of tokens on their way from one task to the next.
 package secret
 
 import (
@@ -8,23 +8,34 @@ import (
 	"time"
 )
 
+// TokenInfo is what everybody may know of a token.
+type TokenInfo struct {
+	RegistryURL string    `json:"registry_url"` // https://<account>.dkr.ecr.<region>.<suffix>, no path
+	Username    string    `json:"username"`     // "AWS"
+	IssuedAt    time.Time `json:"issued_at,omitzero"`
+	ExpiresAt   time.Time `json:"expires_at"`
+}
+
+// Equal reports whether both describe the same token; a time may stand in another zone.
+func (i TokenInfo) Equal(other TokenInfo) bool {
+	return i.RegistryURL == other.RegistryURL && i.Username == other.Username &&
+		i.IssuedAt.Equal(other.IssuedAt) && i.ExpiresAt.Equal(other.ExpiresAt)
+}
+
 // Token is one ECR authorization token, decoded.
 // https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_AuthorizationData.html
 type Token struct {
-	RegistryURL string // https://<account>.dkr.ecr.<region>.<suffix>, no path
-	Username    string // "AWS"
-	Password    Secret // about 2,400 characters
-	IssuedAt    time.Time
-	ExpiresAt   time.Time
+	TokenInfo
+	Password Secret // about 2,400 characters
 }
 
-// Fingerprint gives the first 12 hex digits of the SHA-256 of the password: enough to tell two tokens apart, and of no
-// use to who would guess one, since a token is random and long.
+// Fingerprint returns the first 12 hex digits of the SHA-256 of the token: enough to tell two tokens apart, and of no
+// use for guessing one, since a token is random and long.
 func (t Token) Fingerprint() string { return Fingerprint(t.Password) }
 
-// Fingerprint gives the first 12 hex digits of the SHA-256 of an ECR token. Never use it on a password that a human
-// may have chosen.
-func Fingerprint(s Secret) string {
-	sum := sha256.Sum256([]byte(s.Reveal()))
+// Fingerprint is Token.Fingerprint of a password that may be a token. Never show that of a password that a human may
+// have chosen.
+func Fingerprint(password Secret) string {
+	sum := sha256.Sum256([]byte(password.Reveal()))
 	return hex.EncodeToString(sum[:])[:12]
 }

@@ -1,7 +1,8 @@
-// Package xcom is the XCom-style document that one step leaves for the next: one compact JSON object. Airflow stores it
-// where every Viewer can read it, so nothing in it is secret but what is sealed.
+// Package xcom is the XCom-style result that one step leaves for the next: one compact JSON object. Airflow stores it
+// where every Viewer can read it, so nothing in it is secret but the encrypted tokens.
 //
-// Airflow hands it on through Jinja's tojson, which sorts keys and adds spaces: documents are equal as JSON, not as bytes.
+// Airflow passes it on through Jinja's tojson, which sorts keys and adds spaces: results are equal as JSON, not as
+// bytes.
 package xcom
 
 import (
@@ -9,67 +10,76 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"strings"
 	"time"
 
 	"ecr-refresh/steps/failure"
+	"ecr-refresh/steps/secret"
 )
 
-// Version is the only version of the documents so far. Another one is refused.
+// Version is the only version of the results so far.
 const Version = 1
 
-// The names of the steps: each is the document's "step", the Airflow task_id and, with hyphens, the command.
+// The names of the steps: each is its result's "step", the Airflow task_id and, with hyphens, the command.
 const (
 	StepExtractECRToken        = "extract_ecr_token"
 	StepUpdateDockerConnection = "update_docker_connection"
 	StepTestDockerConnection   = "test_docker_connection"
 )
 
-// ExtractECRToken is document 1.
+// Why a result cannot be read. The fact Object is the step that should have left it.
+const (
+	NoResult     failure.Kind = "step left no result"
+	NotAResult   failure.Kind = "not the result of that step, or cut"
+	OtherVersion failure.Kind = "result of another version"
+	BadResult    failure.Kind = "result is not valid"
+)
+
+// Head opens each result.
+type Head struct {
+	Version int    `json:"version"`
+	Step    string `json:"step"`
+}
+
+// NewHead returns the head of a step's result.
+func NewHead(step string) Head { return Head{Version, step} }
+
+// ExtractECRToken is the result of step 1.
 type ExtractECRToken struct {
-	Version   int       `json:"version"`
-	Step      string    `json:"step"`
-	Recipient string    `json:"recipient"` // age1…
-	Sealed    string    `json:"sealed"`    // token.Seal of all tokens
+	Head
+	Recipient string    `json:"recipient"` // public key, age1…
+	Sealed    string    `json:"sealed"`    // secret.Encrypt of all tokens
 	Tokens    []Token   `json:"tokens"`
 	Failures  []Failure `json:"failures"`
 }
 
-// Token is what may be known of a token. It must equal what is sealed.
+// Token is an encrypted token as it is shown, and what it is for.
 type Token struct {
-	RegistryURL string    `json:"registry_url"`
-	Username    string    `json:"username"`
-	IssuedAt    time.Time `json:"issued_at"`
-	ExpiresAt   time.Time `json:"expires_at"`
-	Fingerprint string    `json:"fingerprint"` // token.Fingerprint
-	Connections []string  `json:"connections"` // connection ids that get this token
+	secret.TokenInfo
+	Fingerprint string   `json:"fingerprint"` // secret.Fingerprint
+	Connections []string `json:"connections"` // ids of the connections that get this token
 }
 
-// UpdateDockerConnection is document 2.
+// UpdateDockerConnection is the result of step 2.
 type UpdateDockerConnection struct {
-	Version     int         `json:"version"`
-	Step        string      `json:"step"`
-	Connections []Published `json:"connections"`
-	Failures    []Failure   `json:"failures"`
+	Head
+	Connections []Updated `json:"connections"`
+	Failures    []Failure `json:"failures"`
 }
 
-// Published is one connection as step 2 left it. Published is false after a dry run, and PublishedAt is absent.
-type Published struct {
-	ConnectionID string     `json:"connection_id"`
-	RegistryURL  string     `json:"registry_url"`
-	Username     string     `json:"username"`
-	IssuedAt     time.Time  `json:"issued_at,omitzero"` // documents of earlier versions have none
-	ExpiresAt    time.Time  `json:"expires_at"`
-	Fingerprint  string     `json:"fingerprint"`
-	Published    bool       `json:"published"`
-	PublishedAt  *time.Time `json:"published_at,omitempty"`
+// Updated is one connection as step 2 left it, and the token that it got. Results of earlier versions have no IssuedAt.
+// After a dry run Published is false, and PublishedAt is absent.
+type Updated struct {
+	ConnectionID string `json:"connection_id"`
+	secret.TokenInfo
+	Fingerprint string     `json:"fingerprint"`
+	Published   bool       `json:"published"`
+	PublishedAt *time.Time `json:"published_at,omitempty"`
 }
 
-// TestDockerConnection is document 3.
+// TestDockerConnection is the result of step 3.
 type TestDockerConnection struct {
-	Version     int       `json:"version"`
-	Step        string    `json:"step"`
+	Head
 	Connections []Tested  `json:"connections"`
 	Failures    []Failure `json:"failures"`
 }
@@ -80,8 +90,8 @@ type Tested struct {
 	RegistryURL  string    `json:"registry_url"`
 	ExpiresAt    time.Time `json:"expires_at"`
 	Matches      *bool     `json:"matches"` // null: not compared
-	Engine       string    `json:"engine"`  // the Engine's version, or "none"
-	Login        string    `json:"login"`   // what the Engine (or, without one, the registry) said
+	Engine       string    `json:"engine"`  // Docker's version, or "none"
+	Login        string    `json:"login"`   // what Docker (or, without it, the registry) answered
 }
 
 // Failure carries what went wrong for one target past the tasks behind it: a red Airflow task leaves no XCom.
@@ -92,10 +102,16 @@ type Failure struct {
 	Error        string `json:"error"`
 }
 
-// document is what Parse can read.
-type document interface {
+// Print returns a result as one line of JSON with its line end.
+func Print(result any) ([]byte, error) {
+	line, err := json.Marshal(result)
+	return append(line, '\n'), err
+}
+
+// result is what Parse can read.
+type result interface {
 	ExtractECRToken | UpdateDockerConnection | TestDockerConnection
-	check() []error
+	check() faults
 	step() string
 }
 
@@ -103,61 +119,56 @@ func (ExtractECRToken) step() string        { return StepExtractECRToken }
 func (UpdateDockerConnection) step() string { return StepUpdateDockerConnection }
 func (TestDockerConnection) step() string   { return StepTestDockerConnection }
 
-// Parse reads a document out of the last non-empty line of text: older Docker providers glue log lines to the result.
-// Unknown fields are ignored. Every fault of the document is in the error, which is permanent.
-func Parse[D document](text string) (D, error) {
-	var doc D
-	line := lastLine(text)
+// Parse reads a result from the last non-empty line of text: older Docker providers put lines of the log before it.
+// It ignores unknown fields. The error, which is permanent, names every fault of the result.
+func Parse[R result](text string) (R, error) {
+	var r R
+	err := read(text, &r)
+	return r, failure.With(err, failure.Facts{Object: r.step()})
+}
+
+func read[R result](text string, r *R) error {
+	line, step := lastLine(text), (*r).step()
 	switch line {
 	case "", "null", "None", `""`:
-		return doc, failure.Permanent("run it first, or clear it with Downstream", "read document: %s left no result", doc.step())
+		return failure.Permanent(NoResult, "read result: %s left no result", step)
 	}
-	if err := decode(line, &doc); err != nil {
-		return doc, failure.Permanent(failure.Kind(fmt.Sprintf("hand over the last line that %s printed, unchanged: Airflow's Docker provider "+
-			"before 4.5.1 cuts a long one", doc.step())),
-			"read document of %s: %w", doc.step(), err)
+	// Version and step come first, since another version's fields may mean something else.
+	var head Head
+	err := unmarshal(line, &head)
+	if err == nil && head.Version != Version {
+		return failure.Permanent(OtherVersion, "read result of %s: its version is %d, and this binary reads version %d",
+			step, head.Version, Version)
 	}
-	if err := errors.Join(doc.check()...); err != nil {
-		return doc, failure.Permanent(failure.Kind(fmt.Sprintf("clear %s with Downstream: it makes a new document", doc.step())),
-			"read document of %s: %s", doc.step(), strings.ReplaceAll(err.Error(), "\n", "; "))
+	if err == nil && head.Step != step {
+		err = fmt.Errorf("it is the result of %.40q", head.Step)
 	}
-	return doc, nil
+	if err == nil {
+		err = unmarshal(line, r)
+	}
+	if err != nil {
+		return failure.Permanent(NotAResult, "read result of %s: %w", step, err)
+	}
+	if found := (*r).check(); len(found) > 0 {
+		return failure.Permanent(BadResult, "read result of %s: %s", step, strings.Join(found, "; "))
+	}
+	return nil
 }
 
 func lastLine(text string) string {
 	text = strings.TrimSpace(text)
-	if i := strings.LastIndexByte(text, '\n'); i >= 0 {
-		text = text[i+1:]
-	}
-	return strings.TrimSpace(text)
+	return strings.TrimSpace(text[strings.LastIndexByte(text, '\n')+1:])
 }
 
-// decode looks at version and step before anything else, since another version's fields may mean something else.
-func decode[D document](line string, doc *D) error {
-	var head struct {
-		Version int    `json:"version"`
-		Step    string `json:"step"`
-	}
-	if err := unmarshal(line, &head); err != nil {
-		return err
-	}
-	if head.Version != Version {
-		return fmt.Errorf("its version is %d, and this binary reads version %d: run one binary in all three tasks", head.Version, Version)
-	}
-	if head.Step != (*doc).step() {
-		return fmt.Errorf("it is a document of %.40q", head.Step)
-	}
-	return unmarshal(line, doc)
-}
-
-// unmarshal keeps the JSON package's words to those that do not quote the input.
+// unmarshal repeats of the JSON package's messages only those that do not quote the input.
 func unmarshal(line string, into any) error {
 	in := json.NewDecoder(strings.NewReader(line))
 	err := in.Decode(into)
 	var field *json.UnmarshalTypeError
 	switch {
 	case errors.As(err, &field) && field.Field != "":
-		return fmt.Errorf("field %q is not of type %s", field.Field, field.Type)
+		name := field.Field[strings.LastIndexByte(field.Field, '.')+1:] // without Go's embedded structs
+		return fmt.Errorf("field %q is not of type %s", name, field.Type)
 	case err != nil:
 		return errors.New("it is not a JSON object, or is cut, or a time in it is malformed")
 	}
@@ -165,30 +176,4 @@ func unmarshal(line string, into any) error {
 		return errors.New("something follows the JSON object")
 	}
 	return nil
-}
-
-var (
-	connectionID = regexp.MustCompile(`^[\w.-]+$`)
-	fingerprint  = regexp.MustCompile(`^[0-9a-f]{12}$`)
-)
-
-// NewExtractECRToken gives an empty document 1.
-func NewExtractECRToken() ExtractECRToken {
-	return ExtractECRToken{Version: Version, Step: StepExtractECRToken, Tokens: []Token{}, Failures: []Failure{}}
-}
-
-// NewUpdateDockerConnection gives an empty document 2.
-func NewUpdateDockerConnection() UpdateDockerConnection {
-	return UpdateDockerConnection{Version: Version, Step: StepUpdateDockerConnection, Connections: []Published{}, Failures: []Failure{}}
-}
-
-// NewTestDockerConnection gives an empty document 3.
-func NewTestDockerConnection() TestDockerConnection {
-	return TestDockerConnection{Version: Version, Step: StepTestDockerConnection, Connections: []Tested{}, Failures: []Failure{}}
-}
-
-// Print gives doc as one line of JSON with its line end.
-func Print(doc any) ([]byte, error) {
-	line, err := json.Marshal(doc)
-	return append(line, '\n'), err
 }

@@ -24,12 +24,12 @@ func (a Steps) Run(ctx context.Context) (result xcom.TestDockerConnection, err e
 		return result, err
 	}
 	a.Extract.Recipient = a.Update.Identity.Recipient()
-	if a.Update.Document, err = a.Extract.Run(ctx); err != nil {
+	if a.Update.Input, err = a.Extract.Run(ctx); err != nil {
 		return result, err
 	}
 	seen := &connectionsSeen{Airflow: a.Update.Airflow}
 	a.Update.Airflow = seen
-	if a.Test.Document, err = a.Update.Run(ctx); err != nil {
+	if a.Test.Input, err = a.Update.Run(ctx); err != nil {
 		return result, err
 	}
 	if err := a.addUnseen(seen.byID); err != nil {
@@ -55,23 +55,23 @@ func (s *connectionsSeen) ConnectionsByID(
 
 // addUnseen gives step 3 each connection that the environment does not have, made of what step 2 read and wrote.
 func (a Steps) addUnseen(read map[string]airflowclient.Connection) error {
-	tokens, err := secret.Decrypt(a.Update.Identity, a.Update.Document.Recipient, a.Update.Document.Sealed)
+	tokens, err := secret.Decrypt(a.Update.Identity, a.Update.Input.Recipient, a.Update.Input.Sealed)
 	if err != nil {
 		return err
 	}
 	written := map[string]secret.Token{}
 	for i, t := range tokens {
-		for _, id := range a.Update.Document.Tokens[i].Connections {
+		for _, id := range a.Update.Input.Tokens[i].Connections {
 			written[id] = t
 		}
 	}
-	for _, updated := range a.Test.Document.Connections {
+	for _, updated := range a.Test.Input.Connections {
 		id := updated.ConnectionID
 		if _, found := a.Test.Connections[id]; found {
 			continue
 		}
 		made := steps.DockerConnection{
-			Host: read[id].Host, Login: written[id].Username, Password: written[id].Password, Unseen: true,
+			Host: read[id].Host, Login: written[id].Username, Password: written[id].Password, Assumed: true,
 		}
 		if read[id].Port != 0 {
 			made.Port = strconv.Itoa(read[id].Port)

@@ -31,7 +31,7 @@ func (x *examination) checkConnections(ctx context.Context, f *Findings) {
 	f.clock("clock of airflow", x.Now(), version.Date)
 	role, err := x.Airflow.SimpleRole(ctx)
 	if role != "" {
-		role = ", with role " + failure.Said(role)
+		role = ", with role " + failure.Excerpt(role)
 	}
 	if !f.result("airflow login", err, "the account of %s logs in%s", names.AirflowConnection, role) {
 		if x.Reader == x.Airflow {
@@ -77,7 +77,7 @@ func (x *examination) checkTargets(f *Findings) {
 func (f *Findings) connection(conn airflowclient.Connection, want string) {
 	name, before := "connection "+conn.ID, len(f.Checks)
 	const hintReauth = `remove "reauth" from its extra`
-	switch is := failure.Said(conn.Host); {
+	switch is := failure.Excerpt(conn.Host); {
 	case registry.Host(conn.Host) != want:
 		f.add(fail, name, "set its host to "+want, "host is %q, want %q", is, want)
 	case conn.Host != want:
@@ -87,10 +87,10 @@ func (f *Findings) connection(conn airflowclient.Connection, want string) {
 		f.add(warn, name, "empty its port", "port is %d, want none: docker-py may not find the login", conn.Port)
 	}
 	if conn.Type != "docker" {
-		f.add(warn, name, "set its type to docker", `type is %q, want "docker"`, failure.Said(conn.Type))
+		f.add(warn, name, "set its type to docker", `type is %q, want "docker"`, failure.Excerpt(conn.Type))
 	}
 	if conn.Login != "AWS" {
-		f.add(warn, name, "the next run sets it", `login is %q, want "AWS"`, failure.Said(conn.Login))
+		f.add(warn, name, "the next run sets it", `login is %q, want "AWS"`, failure.Excerpt(conn.Login))
 	}
 	if on, valid := reauth(conn.Extra); !valid {
 		f.add(fail, name, hintReauth, `"reauth" in its extra is neither true nor false: every Docker task fails`)

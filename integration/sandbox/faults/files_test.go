@@ -27,7 +27,7 @@ func documents() (all []row) {
 	}
 	chmod := func(path string) error { return os.Chmod(path, 0o644) }
 	chown := func(path string) error { return os.Chown(path, 65534, 65534) }
-	add("result file readable by others", "lets others at it", chmod)
+	add("result file readable by others", "opens it to other users", chmod)
 	add("result file is a link", "it is a symbolic link", link)
 	add("result file of another user", "it belongs to user 65534", chown)
 	add("result file is a pipe", "it is not a regular file", pipe)
@@ -37,8 +37,8 @@ func documents() (all []row) {
 	add("registry in the result altered", "it was altered",
 		edit(`"registry_url":"https://123456789012`, `"registry_url":"https://210987654321`))
 	add("expiry in the result altered", "it was altered", edit(`"expires_at":"20`, `"expires_at":"21`))
-	add("encrypted token altered", "open seal", flip)
-	add("private key readable by others", "lets others at it", identity(chmod))
+	add("encrypted token altered", "decrypt tokens: cut or altered", flip)
+	add("private key readable by others", "opens it to other users", identity(chmod))
 	add("private key of another user", "it belongs to user 65534", identity(chown))
 	return all
 }

@@ -20,7 +20,7 @@ func named(peer string) string {
 		"ecr":      "extract token of account 123456789012 in us-east-1: ",
 		"registry": "check token at registry 123456789012.dkr.ecr",
 		"airflow":  `update connection "docker_default": `,
-		"engine":   "ask Docker Engine at ",
+		"engine":   "reach Docker at ",
 	}[peer]
 }
 
@@ -84,7 +84,7 @@ func answers(peer string) (all []row) {
 // stranger returns what the hint asks when another program answers in the place of a peer.
 func stranger(peer string) string {
 	return map[string]string{"ecr": "check AWS_ENDPOINT_URL and HTTPS_PROXY",
-		"airflow": "host, port and base path", "engine": "is this a Docker Engine?"}[peer]
+		"airflow": "host, port and base path", "engine": "DOCKER_TLS_VERIFY lead to Docker"}[peer]
 }
 
 const (

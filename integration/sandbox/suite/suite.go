@@ -61,7 +61,7 @@ func green(t *testing.T, h Shell) {
 	h.Update(t).Want(t, 0, "has the new token")
 	h.WantPassword(t, h.Issued())
 	done := h.Test(t)
-	done.Want(t, 0, "Docker Engine", "holds the token that was published")
+	done.Want(t, 0, "tasks read the new token")
 	if !strings.Contains(done.Stdout, `"matches":true`) || !strings.Contains(done.Stdout, `"login":"Login Succeeded"`) {
 		t.Errorf("result is %s", done.Stdout)
 	}
@@ -99,7 +99,7 @@ func dryRun(t *testing.T, h Shell) {
 	h.Extract(t).Want(t, 0)
 	h.Update(t, "ECR_REFRESH_DRY_RUN=True").Want(t, 0, "dry run: ")
 	h.WantOld(t)
-	h.Test(t).Want(t, 0, "its present password is refused")
+	h.Test(t).Want(t, 0, "its password is rejected")
 }
 
 func inOneProcess(t *testing.T, h Shell) {
@@ -143,7 +143,7 @@ func overriddenByEnvironment(t *testing.T, h Shell) {
 	h.Update(t).Want(t, 0)
 	name := "AIRFLOW_CONN_" + strings.ToUpper(h.ConnectionID)
 	h.Test(t, "ECR_REFRESH_DOCKER_PASSWORD=another", name+"=docker://AWS:another@"+h.Host()).
-		Want(t, 2, "the connection is shadowed by "+name, "ecr-refresh: hint: unset "+name)
+		Want(t, 2, "it is overridden", "ecr-refresh: hint: unset "+name)
 }
 
 func engineDown(t *testing.T, h Shell) {
@@ -151,7 +151,7 @@ func engineDown(t *testing.T, h Shell) {
 	h.Update(t).Want(t, 0)
 	h.StopEngine(t)
 	defer h.StartEngine(t)
-	h.Test(t).Want(t, 1, "it cannot be reached", "ecr-refresh: hint: start it")
+	h.Test(t).Want(t, 1, "reach Docker at ", "ecr-refresh: hint: start Docker")
 	h.Do(t, h.asTaskSeesIt(t), "test-docker-connection", "--in", "published.json", "--engine", "none").
 		Want(t, 0, "the registry itself is asked")
 }
