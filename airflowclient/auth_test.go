@@ -95,7 +95,7 @@ func TestLoginOnceMore(t *testing.T) {
 }
 
 // givenToken ends in what wantError takes for a secret.
-const givenToken = "given-0123456789"
+const givenToken = "given~-0123456789"
 
 func withToken(cfg *Config) { cfg.Token, cfg.Login, cfg.Password = hide(givenToken), "", nil }
 

@@ -49,7 +49,7 @@ func TestConnectionsByID(t *testing.T) {
 		calls           int
 	}{
 		"none of none":                   {0, 100, "absent", 1},
-		"few, one by one":                {250, 100, "c0 c249 absent", 3},
+		"few, one by one":                {250, 100, "c0 c1 absent", 3},
 		"of the first page":              {99, 100, "c0 c1 c2 c98", 1},
 		"of none":                        {0, 100, "absent absent absent absent", 1},
 		"a full page":                    {100, 100, "c0 c1 c2 absent", 1},

@@ -49,6 +49,7 @@ func TestFailures(t *testing.T) {
 		{400, `{"detail":"Invalid value"}`, "400: Invalid value", Invalid},
 		{403, `{"detail":"Forbidden"}`, "403: Forbidden", Forbidden},
 		{404, `{"error":"API route not found"}`, "404: API route not found", NotAirflow},
+		{404, `{"detail":"d","error":"e"}`, "404: d", NotAirflow},
 		{405, `{"detail":"Method Not Allowed"}`, "405: Method Not Allowed", NotAirflow},
 		{407, `{}`, "407 Proxy Authentication Required", ProxyAuth},
 		{408, `{}`, "408 Request Timeout", Unavailable},
