@@ -92,25 +92,6 @@ func equalJSON(t testing.TB, a, b string) bool {
 	return compact(a) == compact(b)
 }
 
-// Jinja and Airflow must meet lists where the contract says lists, and null where nothing was compared.
-func TestPrintOfNewResults(t *testing.T) {
-	t.Parallel()
-	for want, got := range map[string]any{
-		head1 + `"recipient":"","sealed":"","tokens":[],"failures":[]}`: xcom.NewExtractECRToken(),
-		head2 + `"connections":[],"failures":[]}`:                       xcom.NewUpdateDockerConnection(),
-		head3 + `"connections":[],"failures":[]}`:                       xcom.NewTestDockerConnection(),
-	} {
-		if got := printed(t, got); got != want+"\n" {
-			t.Errorf("got  %swant %s", got, want)
-		}
-	}
-	got := xcom.NewTestDockerConnection()
-	got.Connections = append(got.Connections, xcom.Tested{})
-	if got := printed(t, got); !strings.Contains(got, `"matches":null`) {
-		t.Errorf("got %s", got)
-	}
-}
-
 // What Airflow and the Docker provider make of a result on its way.
 func TestParseWhatAirflowMakesOfIt(t *testing.T) {
 	t.Parallel()
