@@ -193,7 +193,7 @@ func TestLoginErrors(t *testing.T) {
 		{prefix + `400 Bad Request"}`, "the registry answered Docker 400", docker.BadCredential, false, true},
 		{prefix + `401 Unauthorized"}`, "the registry answered Docker 401", docker.BadCredential, false, true},
 		{prefix + `403 Forbidden"}`, "the registry answered Docker 403", docker.BadCredential, false, true},
-		{prefix + `503 Service Unavailable"}`, "registry answered Docker 503", docker.RegistryUnavailable, false, false},
+		{prefix + `503 Service Unavailable"}`, "answered Docker 503", docker.RegistryUnavailable, false, false},
 		{`{"message":"Get r: x509: unknown authority"}`, "x509: unknown", docker.UntrustedRegistry, true, false},
 		{`{"message":"dial: refused"}`, "Docker answered 500: dial: refused", docker.Failed, false, false},
 	} {

@@ -7,14 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log"
 	"net"
-	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 
 	"ecr-refresh/steps/failure"
 )
@@ -80,13 +76,13 @@ func TestFacts(t *testing.T) {
 		kind failure.Kind
 		want failure.Facts
 	}{
-		"set":                        {inner(), "inner", first},
-		"not set twice":              {failure.With(inner(), second), "inner", first},
-		"of the outer":               {failure.With(failure.Permanent("outer", "%w", inner()), second), "outer", second},
-		"not of one without kind":    {failure.With(failure.Transient("", "%w", inner()), second), "inner", first},
-		"in a join":                  {failure.Join([]error{io.EOF, inner(), io.EOF}), "inner", first},
-		"not of an unknown error":    {failure.With(io.EOF, first), "", failure.Facts{}},
-		"not of an error of no kind": {failure.With(failure.Permanent("", "x"), first), "", failure.Facts{}},
+		"set":                     {inner(), "inner", first},
+		"not set twice":           {failure.With(inner(), second), "inner", first},
+		"outer":                   {failure.With(failure.Permanent("outer", "%w", inner()), second), "outer", second},
+		"not of one without kind": {failure.With(failure.Transient("", "%w", inner()), second), "inner", first},
+		"in a join":               {failure.Join([]error{io.EOF, inner(), io.EOF}), "inner", first},
+		"not of an unknown error": {failure.With(io.EOF, first), "", failure.Facts{}},
+		"not of no kind":          {failure.With(failure.Permanent("", "x"), first), "", failure.Facts{}},
 	} {
 		if kind, facts := failure.Describe(row.err); kind != row.kind || facts != row.want {
 			t.Errorf("%s: kind %q, facts %+v", name, kind, facts)
@@ -142,27 +138,6 @@ func TestNetwork(t *testing.T) {
 	}
 	if got := failure.Network("h", at(context.Canceled)); !errors.Is(got, context.Canceled) {
 		t.Errorf("%v", got)
-	}
-}
-
-// The errors of a real client.
-func TestNetworkOfARealClient(t *testing.T) {
-	t.Parallel()
-	stuck := make(chan struct{})
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-stuck }))
-	server.Config.ErrorLog = log.New(io.Discard, "", 0)
-	server.StartTLS()
-	t.Cleanup(server.Close)
-	t.Cleanup(func() { close(stuck) })
-	_, err := (&http.Client{Transport: &http.Transport{}}).Get(server.URL)
-	if got := failure.Network("service", err); !failure.IsPermanent(got) || !failure.IsCertificate(err) {
-		t.Errorf("untrusted certificate: %v", got)
-	}
-	client := server.Client()
-	client.Timeout = 50 * time.Millisecond
-	_, err = client.Get(server.URL)
-	if kind, _ := failure.Describe(failure.Network("service", err)); kind != failure.Timeout {
-		t.Errorf("timeout: %v of kind %q", err, kind)
 	}
 }
 

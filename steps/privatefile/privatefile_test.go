@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 
@@ -227,39 +226,6 @@ func TestWriteNeedsItsFolder(t *testing.T) {
 	if kind, _ := failure.Describe(err); kind != privatefile.NoFolder || !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("%v of kind %q", err, kind)
 	}
-}
-
-// One of many creators wins, its text stands whole, and the others get fs.ErrExist.
-func TestCreateAtOnce(t *testing.T) {
-	t.Parallel()
-	folder := filepath.Join(t.TempDir(), "a", "b")
-	path := filepath.Join(folder, "file")
-	start := make(chan struct{})
-	won := make(chan string, 50)
-	var all sync.WaitGroup
-	for i := range cap(won) {
-		all.Go(func() {
-			<-start
-			text := fmt.Sprint(i)
-			switch err := privatefile.Create(path, []byte(text)); {
-			case err == nil:
-				won <- text
-			case !errors.Is(err, fs.ErrExist):
-				t.Error(err)
-			}
-		})
-	}
-	close(start)
-	all.Wait()
-	close(won)
-	text, err := privatefile.Read(path, long)
-	if len(won) != 1 || err != nil || string(text) != <-won {
-		t.Errorf("%d creators won; %q, %v", len(won), text, err)
-	}
-	if info, err := os.Stat(folder); err != nil || info.Mode().Perm() != 0o700 {
-		t.Errorf("%v, %v", info.Mode(), err)
-	}
-	checkAlone(t, folder, "file")
 }
 
 func TestCreateKeepsWhatIsThere(t *testing.T) {

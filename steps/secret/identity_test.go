@@ -140,13 +140,10 @@ func TestCreateIdentityRejects(t *testing.T) {
 		kind failure.Kind
 	}{
 		"open to others":        {write("others", identity, 0o604), privatefile.OpenToOthers},
-		"writable by a group":   {write("group", identity, 0o620), privatefile.OpenToOthers},
-		"empty":                 {write("empty", "", 0o600), secret.NotAPrivateKey},
 		"garbage":               {write("garbage", clear, 0o600), secret.NotAPrivateKey},
 		"too long":              {write("long", strings.Repeat("#\n", 4<<10)+identity, 0o600), privatefile.TooLong},
 		"below a file":          {filepath.Join(write("file", "", 0o600), "identity"), ""},
 		"in a folder of nobody": {"/proc/ecr-refresh/identity", secret.CannotStoreKey},
-		"folder":                {folder, privatefile.NotRegular},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
