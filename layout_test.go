@@ -45,7 +45,7 @@ var arrows = map[string][]string{
 	"steps/transport":   nil,
 	"steps/privatefile": {"steps/failure"},
 	"steps/secret":      {"steps/failure", "steps/privatefile"},
-	"steps/xcom":        {"steps/failure"},
+	"steps/xcom":        {"steps/failure", "steps/secret"},
 	"steps/registry":    {"steps/failure", "steps/secret", "steps/transport"},
 	"steps/ecr":         {"steps/failure", "steps/secret", "steps/transport"},
 	"steps/docker":      {"steps/failure", "steps/registry", "steps/secret", "steps/transport"},

@@ -1,6 +1,7 @@
 package docker_test
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -66,7 +67,8 @@ func TestEngineOverTLS(t *testing.T) {
 	wantReached(t, host, known, true)
 	wantReached(t, host, unknown, false)
 
-	for folder, want := range map[string]failure.Kind{unknown: docker.Untrusted, certPath(t, ca, stranger): docker.TLSAlert} {
+	foreign := certPath(t, ca, stranger)
+	for folder, want := range map[string]failure.Kind{unknown: docker.Untrusted, foreign: docker.TLSAlert} {
 		engine, err := docker.NewEngine(host, folder, true)
 		must(t, err)
 		_, _, err = engine.Reach(t.Context())
@@ -123,7 +125,7 @@ func serve(t *testing.T, status int, kind, answer string) *docker.Engine {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		hasBody := r.ContentLength != 0 || r.Header.Get("Content-Type") != ""
 		if post := r.Method == http.MethodPost; hasBody != post || post != (r.URL.Path == "/auth") {
-			t.Errorf("%s %s with a body of %d bytes, %q", r.Method, r.URL, r.ContentLength, r.Header.Get("Content-Type"))
+			t.Errorf("%s %s with a body of %d bytes", r.Method, r.URL, r.ContentLength)
 		}
 		w.Header().Set("Content-Type", kind)
 		w.Header().Set("Location", "https://elsewhere.example.com/path?S3CRET")
@@ -140,6 +142,7 @@ func serve(t *testing.T, status int, kind, answer string) *docker.Engine {
 func TestReachErrors(t *testing.T) {
 	t.Parallel()
 	const json = "application/json; charset=utf-8"
+	long := strings.Repeat("x", 1<<20)
 	for _, row := range []struct {
 		status          int
 		answered, body  string
@@ -150,7 +153,7 @@ func TestReachErrors(t *testing.T) {
 		{status: 200, answered: json, body: `{"Version":"1"}`, good: true},
 		{200, json, `{}`, docker.NotDocker, "it names no version", true, false},
 		{200, json, `{"Version":`, docker.NotDocker, "its answer is not Docker's JSON, or is cut", false, false},
-		{200, json, `{"Version":"` + strings.Repeat("x", 1<<20) + `"}`, docker.NotDocker, "longer than 1 MiB", true, false},
+		{200, json, `{"Version":"` + long + `"}`, docker.NotDocker, "its answer is longer than 1 MiB", true, false},
 		{200, "text/html", `S3CRET`, docker.NotDocker, "it answered 200 with text/html instead of JSON", true, false},
 		{200, "", ``, docker.NotDocker, "it answered 200 with nothing instead of JSON", true, false},
 		{301, json, `{}`, docker.NotDocker, `it answered 301, a redirect to "elsewhere.example.com"`, true, false},
@@ -158,7 +161,7 @@ func TestReachErrors(t *testing.T) {
 		{403, "text/html", `S3CRET`, docker.NotDocker, "it answered 403 Forbidden", true, false},
 		{429, "text/html", `S3CRET`, docker.Busy, "it answered 429 Too Many Requests", false, false},
 		{500, "text/html", `S3CRET`, docker.Busy, "it answered 500 Internal Server Error", false, false},
-		{403, json, `{"message":"denied by plugin\nopa"}`, docker.NotDocker, "answered 403: denied by plugin opa", true, false},
+		{403, json, `{"message":"denied by\nopa"}`, docker.NotDocker, "answered 403: denied by opa", true, false},
 		{404, json, `{"detail":"S3CRET"}`, docker.NotDocker, "Docker answered 404: Not Found", true, false},
 		{405, json, `{}`, docker.NotDocker, "Docker answered 405: Method Not Allowed", true, false},
 		{400, json, `S3CRET`, docker.Failed, "Docker answered 400: Bad Request", false, false},
@@ -190,23 +193,49 @@ func TestLoginErrors(t *testing.T) {
 		{prefix + `400 Bad Request"}`, "the registry answered Docker 400", docker.BadCredential, false, true},
 		{prefix + `401 Unauthorized"}`, "the registry answered Docker 401", docker.BadCredential, false, true},
 		{prefix + `403 Forbidden"}`, "the registry answered Docker 403", docker.BadCredential, false, true},
-		{prefix + `503 Service Unavailable"}`, "the registry answered Docker 503", docker.RegistryUnavailable, false, false},
+		{prefix + `503 Service Unavailable"}`, "answered Docker 503", docker.RegistryUnavailable, false, false},
 		{`{"message":"Get r: x509: unknown authority"}`, "x509: unknown", docker.UntrustedRegistry, true, false},
 		{`{"message":"dial: refused"}`, "Docker answered 500: dial: refused", docker.Failed, false, false},
 	} {
 		engine := serve(t, 500, "application/json", row.body)
 		_, err := engine.Login(t.Context(), "r", "AWS", secret.New("p"))
 		wantKind(t, err, row.kind, row.message, engine.Host)
-		if failure.IsPermanent(err) != row.permanent || errors.Is(err, registry.ErrRejected) != row.rejected {
-			t.Errorf("permanent %v, rejected %v: %v", failure.IsPermanent(err), errors.Is(err, registry.ErrRejected), err)
+		rejected := errors.Is(err, registry.ErrRejected)
+		if failure.IsPermanent(err) != row.permanent || rejected != row.rejected {
+			t.Errorf("permanent %v, rejected %v: %v", failure.IsPermanent(err), rejected, err)
 		}
 	}
 	engine := serve(t, 200, "application/json", `{"Status":"Login\nSucceeded"}`)
-	if answer, err := engine.Login(t.Context(), "r", "AWS", secret.New("p")); err != nil || answer != "Login Succeeded" {
+	answer, err := engine.Login(t.Context(), "r", "AWS", secret.New("p"))
+	if err != nil || answer != "Login Succeeded" {
 		t.Errorf("%q, %v", answer, err)
 	}
 	if _, err := engine.Login(t.Context(), "", "AWS", secret.New("p")); err == nil || !failure.IsPermanent(err) {
 		t.Errorf("without a host the password would go to Docker Hub: %v", err)
+	}
+}
+
+// A daemon that answers late, or only in part, is no other program.
+func TestLateAnswers(t *testing.T) {
+	t.Parallel()
+	for _, part := range []string{"", `{"Version":`} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			if part != "" {
+				_, _ = io.WriteString(w, part)
+				_ = http.NewResponseController(w).Flush()
+			}
+			<-r.Context().Done()
+		}))
+		t.Cleanup(server.Close)
+		engine, err := docker.NewEngine("tcp://"+server.Listener.Addr().String(), "", false)
+		must(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		_, _, err = engine.Reach(ctx)
+		wantKind(t, err, docker.NoAnswer, "no answer in time", engine.Host)
+		_, err = engine.Login(ctx, "r", "AWS", secret.New("p"))
+		wantKind(t, err, docker.NoLoginAnswer, "log in to r through Docker: no answer in time", engine.Host)
 	}
 }
 

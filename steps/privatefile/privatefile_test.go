@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 
@@ -120,7 +119,8 @@ func TestWrite(t *testing.T) {
 		"nothing there": func(string) error { return nil },
 		"a loose file":  file("old and longer", 0o666),
 		"a link": func(path string) error {
-			return errors.Join(file("kept", 0o644)(filepath.Join(filepath.Dir(filepath.Dir(path)), "target")), os.Symlink("../target", path))
+			target := filepath.Join(filepath.Dir(path), "../target")
+			return errors.Join(file("kept", 0o644)(target), os.Symlink("../target", path))
 		},
 		"a pipe": func(path string) error { return syscall.Mkfifo(path, 0o600) },
 	} {
@@ -180,10 +180,10 @@ func TestCheckWrite(t *testing.T) {
 	); err != nil {
 		t.Fatal(err)
 	}
+	const irregular = privatefile.NotReplaceable
 	for path, want := range map[string]failure.Kind{
-		folder: privatefile.NotReplaceable, in("pipe"): privatefile.NotReplaceable, in("to-pipe"): privatefile.NotReplaceable,
-		in("stdout"): privatefile.NotReplaceable, in("none/file"): privatefile.NoFolder,
-		in("plain"): "", in("to-plain"): "", in("none"): "",
+		folder: irregular, in("pipe"): irregular, in("to-pipe"): irregular, in("stdout"): irregular,
+		in("none/file"): privatefile.NoFolder, in("plain"): "", in("to-plain"): "", in("none"): "",
 	} {
 		err := privatefile.CheckWrite(path)
 		if kind, _ := failure.Describe(err); kind != want || (err == nil) != (want == "") {
@@ -202,12 +202,13 @@ func TestWriteFails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			folder := t.TempDir()
-			full, plain := filepath.Join(folder, "full"), filepath.Join(folder, "plain")
-			if err := errors.Join(os.MkdirAll(filepath.Join(full, "x"), 0o700), file("kept", 0o600)(plain)); err != nil {
+			full, plain, long := filepath.Join(folder, "full"), filepath.Join(folder, "plain"), strings.Repeat("x", 300)
+			if err := errors.Join(os.MkdirAll(full+"/x", 0o700), file("kept", 0o600)(plain)); err != nil {
 				t.Fatal(err)
 			}
-			for _, path := range []string{full, filepath.Join(plain, "file"), filepath.Join(folder, strings.Repeat("x", 300))} {
-				if err := write(path, []byte("new")); !failure.IsPermanent(err) || strings.Count(err.Error(), path) != 1 {
+			for _, path := range []string{full, plain + "/file", filepath.Join(folder, long)} {
+				err := write(path, []byte("new"))
+				if !failure.IsPermanent(err) || strings.Count(err.Error(), path) != 1 {
 					t.Errorf("%s: %v", path, err)
 				}
 			}
@@ -225,39 +226,6 @@ func TestWriteNeedsItsFolder(t *testing.T) {
 	if kind, _ := failure.Describe(err); kind != privatefile.NoFolder || !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("%v of kind %q", err, kind)
 	}
-}
-
-// One of many creators wins, its text stands whole, and the others get fs.ErrExist.
-func TestCreateAtOnce(t *testing.T) {
-	t.Parallel()
-	folder := filepath.Join(t.TempDir(), "a", "b")
-	path := filepath.Join(folder, "file")
-	start := make(chan struct{})
-	won := make(chan string, 50)
-	var all sync.WaitGroup
-	for i := range cap(won) {
-		all.Go(func() {
-			<-start
-			text := fmt.Sprint(i)
-			switch err := privatefile.Create(path, []byte(text)); {
-			case err == nil:
-				won <- text
-			case !errors.Is(err, fs.ErrExist):
-				t.Error(err)
-			}
-		})
-	}
-	close(start)
-	all.Wait()
-	close(won)
-	text, err := privatefile.Read(path, long)
-	if len(won) != 1 || err != nil || string(text) != <-won {
-		t.Errorf("%d creators won; %q, %v", len(won), text, err)
-	}
-	if info, err := os.Stat(folder); err != nil || info.Mode().Perm() != 0o700 {
-		t.Errorf("%v, %v", info.Mode(), err)
-	}
-	checkAlone(t, folder, "file")
 }
 
 func TestCreateKeepsWhatIsThere(t *testing.T) {

