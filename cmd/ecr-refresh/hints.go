@@ -72,9 +72,11 @@ func hints() map[failure.Kind]hint {
 	return all
 }
 
+// asAirflow says how to write a connection.
+const asAirflow = `as Airflow's manual describes in "Storing connections in environment variables"`
+
 // inputHints are of flags, the environment, the command line and dag.
 func inputHints() map[failure.Kind]hint {
-	const manualOfAirflow = `as Airflow's manual describes in "Storing connections in environment variables"`
 	return map[failure.Kind]hint{
 		command.Misspelt:     {task: "did you mean {want}?"},
 		command.Usage:        {task: "see {object} --help"},
@@ -90,8 +92,8 @@ func inputHints() map[failure.Kind]hint {
 		input.BadVariable:    {task: "airflow variables set {object} {want}"},
 		input.OldDAG:         {task: "deploy the DAG of this version: ecr-refresh dag install"},
 		connection.Malformed: {
-			task:  "remove {object} from the worker's environment, or write it " + manualOfAirflow,
-			shell: "write {object} " + manualOfAirflow,
+			task:  "remove {object} from the worker's environment, or write it " + asAirflow,
+			shell: "write {object} " + asAirflow,
 		},
 		connection.BadSchema: {task: "set the schema of " + apiConn + " to http or https; a base path belongs into " +
 			"its host, as https://host/path"},

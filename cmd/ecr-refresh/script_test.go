@@ -27,7 +27,8 @@ func TestMain(m *testing.M) {
 // worker. Beside testscript's commands there are:
 //
 //	exits CODE ARG...               run ecr-refresh, which must exit with CODE
-//	[!] peer FAULT                  make a peer fail, or well again: see faults
+//	[!] peer FAULT                  make a service fail, or well again: see faults
+//	fails CODE FAULT ARG...         as exits, while a service fails: nothing is printed, and the old password stays
 //	connection ID FIELD=VALUE...    change a stored connection, or with FIELD "gone" delete it
 //	hand-over ID                    set ECR_REFRESH_DOCKER_{HOST,PORT,LOGIN,PASSWORD} for step 3
 //	hand-over --list ID...          set ECR_REFRESH_DOCKER_SECRETS as the DAG renders it for step 3
@@ -64,6 +65,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":      cmdExits,
 			"peer":       cmdPeer,
+			"fails":      cmdFails,
 			"connection": cmdConnection,
 			"hand-over":  cmdHandOver,
 			"dag-run":    cmdDAGRun,
@@ -146,6 +148,19 @@ func cmdExits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if want, err := strconv.Atoi(args[0]); err != nil || code != want {
 		ts.Fatalf("exit code is %d, want %s", code, args[0])
+	}
+}
+
+func cmdFails(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 {
+		ts.Fatalf("usage: fails CODE FAULT ARG...")
+	}
+	cmdPeer(ts, false, args[1:2])
+	cmdExits(ts, false, append(args[:1:1], args[2:]...))
+	cmdPeer(ts, true, args[1:2])
+	cmdPublished(ts, true, []string{"docker_default"})
+	if out := ts.ReadFile("stdout"); out != "" {
+		ts.Fatalf("stdout has %q", out)
 	}
 }
 
