@@ -2,15 +2,12 @@ package steps_test
 
 import (
 	"context"
+	"crypto/rand"
 	"log/slog"
-	"net/http"
 	"strings"
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"ecr-refresh/airflowclient"
 	"ecr-refresh/integration/sandbox"
@@ -33,7 +30,6 @@ const (
 // fixture is the real clients on a sandbox of the test's own, and a clock that the test moves.
 type fixture struct {
 	box      *sandbox.Sandbox
-	ecr      ecr.GetToken
 	registry *registry.Client
 	airflow  *airflowclient.Client
 	engine   *docker.Engine
@@ -50,12 +46,6 @@ func newFixture(t *testing.T) *fixture {
 	f := &fixture{box: box, log: new(logged), now: time.Now()}
 	// Proxy variables are read once a process, so the clients get the sandbox's proxy by hand.
 	f.registry = registry.New(box.HTTPClient().Transport)
-	f.ecr = ecr.New(func(context.Context, string) (aws.Config, error) {
-		return aws.Config{
-			HTTPClient:  &http.Client{Transport: box.HTTPClient().Transport},
-			Credentials: credentials.StaticCredentialsProvider{Value: box.ECR.Credentials()},
-		}, nil
-	})
 	user, _ := box.Airflow.User("refresher")
 	f.airflow, err = airflowclient.New(airflowclient.Config{
 		BaseURL: box.Airflow.URL(), Login: "refresher", Password: secret.New(user.Password),
@@ -66,6 +56,16 @@ func newFixture(t *testing.T) *fixture {
 	f.identity, err = secret.NewIdentity()
 	must(t, err)
 	return f
+}
+
+// ecr issues tokens that the sandbox's registries accept.
+func (f *fixture) ecr(ctx context.Context, source ecr.Source) (secret.Token, error) {
+	t := sandbox.Token{
+		Username: "AWS", Password: rand.Text(), Region: source.Region, ExpiresAt: time.Now().Add(12 * time.Hour),
+	}
+	f.box.ECR.Accept(t)
+	info := secret.TokenInfo{Username: t.Username, ExpiresAt: t.ExpiresAt.UTC().Truncate(time.Second)}
+	return secret.Token{TokenInfo: info, Password: secret.New(t.Password)}, ctx.Err()
 }
 
 // logged is a log that a test reads.
