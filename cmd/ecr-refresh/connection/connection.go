@@ -176,17 +176,15 @@ func isScheme(text string) bool {
 // splitHostPort accepts host, host:port, [IPv6] and [IPv6]:port, with or without either. It returns a host in lower
 // case unless it has a path.
 func splitHostPort(text string) (host, port string, ok bool) {
-	if inner, found := strings.CutPrefix(text, "["); found {
-		host, port, ok = strings.Cut(inner, "]")
-		port, colon := strings.CutPrefix(port, ":")
-		return strings.ToLower(host), port, ok && net.ParseIP(host) != nil && (colon || port == "")
+	u := url.URL{Host: text}
+	if host, port = u.Hostname(), u.Port(); strings.HasPrefix(text, "[") {
+		return strings.ToLower(host), port, net.ParseIP(host) != nil
 	}
-	host, port, _ = strings.Cut(text, ":")
-	host = unquote(host)
-	if !strings.Contains(host, "/") {
+	ok = !strings.ContainsAny(host, ":[]") // a port that is no number would be part of the host
+	if host = unquote(host); !strings.Contains(host, "/") {
 		host = strings.ToLower(host)
 	}
-	return host, port, !strings.ContainsAny(text, "[]")
+	return host, port, ok
 }
 
 // unquote decodes %2F as Python does: what is not such a code stays as it is.

@@ -102,7 +102,7 @@ func FuzzParse(f *testing.F) {
 		if err == nil && !strings.Contains(base, "://") {
 			t.Errorf("%q: base URL %q", text, base)
 		}
-		if utf8.ValidString(fmt.Sprintf("%#v", c.fields())) && !strings.ContainsRune(text, utf8.RuneError) {
+		if utf8.ValidString(fmt.Sprint(c.fields())) && !strings.ContainsRune(text, utf8.RuneError) {
 			wantReadAgain(t, c, asJSON(t, c))
 			if kind := strings.ReplaceAll(c.Type, "_", "-"); isScheme(kind) && !strings.Contains(c.Host, "://") {
 				c.Host = hostOfURI(c.Host)
