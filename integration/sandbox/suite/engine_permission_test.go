@@ -34,7 +34,8 @@ func TestEngineSocketClosed(t *testing.T) {
 	asNobody(t, cmd, filepath.Dir(strings.TrimPrefix(box.Engine.Host(), "unix://")), box.Proxy.CAFile())
 	out, _ := cmd.CombinedOutput()
 	for _, words := range []string{
-		"error: ask Docker Engine at ", "permission denied", "hint: let this user use the Engine's socket (group docker)",
+		"error: ask Docker Engine at ", "permission denied",
+		"hint: let this user use the Engine's socket (group docker)",
 	} {
 		if !strings.Contains(string(out), words) {
 			t.Errorf("output does not contain %q:\n%s", words, out)
