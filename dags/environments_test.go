@@ -8,12 +8,12 @@ import (
 	"testing"
 )
 
-// TestEnvironments compares what the DAG passes to Airflow with testdata/environments.txt: the operators' arguments, and
-// their environments for all combinations of Variables, connections, params, results and releases of Airflow.
+// TestEnvironments compares what the DAG passes to Airflow with testdata/environments.txt: the operators' arguments,
+// and their environments for all combinations of Variables, connections, params, results and releases of Airflow.
 // testdata/environments.py describes how they are made without Airflow.
 //
-// That script made the file from the two DAGs that this one replaces, in commit 91b4bdb: refresh_docker_token.py as bash,
-// refresh_docker_token_docker.py as docker, and the same as docker-settings with the settings below (MOUNTS was
+// That script made the file from the two DAGs that this one replaces, in commit 91b4bdb: refresh_docker_token.py as
+// bash, refresh_docker_token_docker.py as docker, and the same as docker-settings with the settings below (MOUNTS was
 // [Mount("/ca.pem", "/etc/ca.pem", type="bind", read_only=True)]). Three lines are edited, "operators": those DAGs did
 // not set ECR_REFRESH_OPERATOR.
 func TestEnvironments(t *testing.T) {

@@ -20,7 +20,8 @@ func TestRender(t *testing.T) {
 			[]string{`SCHEDULE = "0 */4 * * *"`, `CONNECTION_IDS = "a,b.c"`}},
 		{Options{Operator: Bash, Schedule: "None"}, RefreshDockerTokenFile, []string{"SCHEDULE = None\n"}},
 		{Options{Operator: Docker, Schedule: "@daily", Image: "registry.example.com:5000/ecr-refresh:1.0"},
-			RefreshDockerTokenDockerFile, []string{`SCHEDULE = "@daily"`, `IMAGE = "registry.example.com:5000/ecr-refresh:1.0"`}},
+			RefreshDockerTokenDockerFile,
+			[]string{`SCHEDULE = "@daily"`, `IMAGE = "registry.example.com:5000/ecr-refresh:1.0"`}},
 		{Options{Operator: Docker}, RefreshDockerTokenDockerFile,
 			[]string{`OPERATOR = "docker"`, `DAG_ID = "refresh_docker_token_docker_v4"`, "SCHEDULE = None\n"}},
 	} {

@@ -9,6 +9,7 @@ import (
 	"ecr-refresh/cmd/ecr-refresh/command"
 	"ecr-refresh/cmd/ecr-refresh/console"
 	"ecr-refresh/cmd/ecr-refresh/doctor"
+	"ecr-refresh/cmd/ecr-refresh/hints"
 	"ecr-refresh/cmd/ecr-refresh/input"
 	"ecr-refresh/cmd/ecr-refresh/names"
 	"ecr-refresh/steps/ecr"
@@ -56,7 +57,7 @@ func (c *call) doctor(roots input.Certificates) doctor.Doctor {
 	d := doctor.Doctor{
 		Pool: c.String("pool"), DAG: c.String("dag-id"), Overriding: input.OverriddenBy,
 		AWS: ecr.DefaultConfig(roots.All, roots.Extra, c.Log), Registry: registry.New(transport.New(roots.All)),
-		Now: time.Now, Hint: hintOf,
+		Now: time.Now, Hint: hints.Of,
 	}
 	if d.AirflowErr = c.Collect(func() { d.Airflow = c.Airflow(roots) }); d.AirflowErr != nil {
 		d.Airflow = nil

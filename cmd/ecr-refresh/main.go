@@ -15,6 +15,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"ecr-refresh/cmd/ecr-refresh/command"
+	"ecr-refresh/cmd/ecr-refresh/hints"
 	"ecr-refresh/cmd/ecr-refresh/input"
 	"ecr-refresh/cmd/ecr-refresh/manual"
 	"ecr-refresh/steps"
@@ -49,7 +50,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	defer signal.Stop(signals)
 
 	p := &program{command.Program{
-		Settings: input.NewSettings(), Stdin: stdin, Stdout: stdout, Stderr: stderr, Hint: hintOf,
+		Settings: input.NewSettings(), Stdin: stdin, Stdout: stdout, Stderr: stderr, Hint: hints.Of,
 	}}
 	done := make(chan error, 1)
 	go func() { done <- p.app().RunContext(ctx, args) }()

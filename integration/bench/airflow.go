@@ -24,7 +24,7 @@ type onAirflow struct {
 	n                 []int     // connections
 	oursUpdate        []usage   // of step 2, for each n
 	oneByOne          []float64 // seconds, for each n
-	calls, mostUpdate float64   // seconds of the fastest runs over the most connections: of the calls alone, and of step 2
+	calls, mostUpdate float64   // seconds over the most connections, fastest runs: the calls alone, and step 2
 }
 
 // parses are the seconds that a parse takes: of our DAG, and of the baseline's.
@@ -73,10 +73,10 @@ func (b bench) parseTimes(venv, dir string) (times parses, err error) {
 	if err := os.WriteFile(stub, []byte(dags.RefreshDockerToken), 0o600); err != nil {
 		return times, err
 	}
-	parse := exec.Command(filepath.Join(venv, "bin", "python"), filepath.Join(b.here, "parse.py"), strconv.Itoa(b.pairs),
-		stub, filepath.Join(b.here, "baseline_dag.py"))
-	parse.Env, parse.Stderr = append(os.Environ(), "AIRFLOW_HOME="+filepath.Join(dir, "parse"), "BENCH_FOLDER="+b.here),
-		os.Stderr
+	parse := exec.Command(filepath.Join(venv, "bin", "python"), filepath.Join(b.here, "parse.py"),
+		strconv.Itoa(b.pairs), stub, filepath.Join(b.here, "baseline_dag.py"))
+	parse.Env = append(os.Environ(), "AIRFLOW_HOME="+filepath.Join(dir, "parse"), "BENCH_FOLDER="+b.here)
+	parse.Stderr = os.Stderr
 	text, err := parse.Output()
 	if err != nil {
 		return times, fmt.Errorf("parse DAGs: %w", err)
@@ -102,13 +102,13 @@ func setUp(ctx context.Context, p *peers.Peers) error {
 	}
 	host := peers.SandboxHost
 	all := []peers.Connection{
-		{ID: "airflow-api", Type: "http", Schema: new("http"), Host: new("127.0.0.1"), Port: &p.Airflow.Port, Login: &op.User,
-			Password: &op.Password},
+		{ID: "airflow-api", Type: "http", Schema: new("http"), Host: new("127.0.0.1"), Port: &p.Airflow.Port,
+			Login: &op.User, Password: &op.Password},
 		{ID: "docker_default", Type: "docker", Host: &host, Login: new("AWS"), Password: new("old")},
 	}
 	for i := range mostConnections {
-		all = append(all, peers.Connection{ID: fmt.Sprintf("bench_%04d", i), Type: "docker", Host: &host, Login: new("AWS"),
-			Password: new("old")})
+		all = append(all, peers.Connection{ID: fmt.Sprintf("bench_%04d", i), Type: "docker", Host: &host,
+			Login: new("AWS"), Password: new("old")})
 	}
 	return p.Airflow.SetConnections(ctx, all)
 }

@@ -29,8 +29,9 @@ func (b bench) againstHelper() (r helperRatio, err error) {
 		return r, err
 	}
 	step := func(args ...string) (usage, error) {
-		return b.measure(b.peers.Environ(), append([]string{shell, "-c", `out="$1"; shift; exec "$@" >"$out"`, "sh", out, b.refresh,
-			"extract-ecr-token"}, args...)...)
+		return b.measure(b.peers.Environ(), append([]string{
+			shell, "-c", `out="$1"; shift; exec "$@" >"$out"`, "sh", out, b.refresh, "extract-ecr-token",
+		}, args...)...)
 	}
 	env := append(b.trusting(), "HOME="+home, "AWS_ECR_DISABLE_CACHE=true")
 	for i := range b.pairs + 1 {
@@ -41,7 +42,8 @@ func (b bench) againstHelper() (r helperRatio, err error) {
 			return r, err
 		}
 		if i > 0 {
-			r.helper, r.unchecked, r.checked = append(r.helper, theirs), append(r.unchecked, without), append(r.checked, with)
+			r.helper = append(r.helper, theirs)
+			r.unchecked, r.checked = append(r.unchecked, without), append(r.checked, with)
 		}
 	}
 	return r, nil

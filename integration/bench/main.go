@@ -1,11 +1,11 @@
-// Command bench times the three steps beside their Python baseline on the sandbox's peers, in alternating runs, and
-// prints medians and ratios; integration/bench/run.sh builds and runs it. With -check it fails under the project's
-// bars.
+// Command bench compares the three steps with their Python baseline on the sandbox's services, in alternating runs,
+// and prints medians and ratios; integration/bench/run.sh builds and runs it. With -check it fails if a figure is over
+// its limit.
 //
 // Each step is a process of its own, as in Airflow, started by the small program in rusage, which measures it: wall
-// time by the monotonic clock from start to exit, CPU time and peak memory by wait4. The stand-ins' work (the other end
-// of each TLS handshake) happens in this process: it is in both sides' wall time and in nobody's CPU time. An idle
-// machine gives the best figures; on a busy one trust the ratio of the fastest runs, and CPU time.
+// time by the monotonic clock from start to exit, CPU time and peak memory by wait4. The sandbox's services (the other
+// end of each TLS handshake) run in this process: their work counts in the wall time of both programs, and in the CPU
+// time of neither. Measure on an idle machine; on a busy one rely on the ratio of the fastest runs, and on CPU time.
 package main
 
 import (
@@ -47,9 +47,9 @@ func parse(args []string) (o options, err error) {
 	flags.StringVar(&o.empty, "empty", "", "an empty static Go `program`")
 	flags.StringVar(&o.helper, "helper", "", "docker-credential-ecr-login, the `program`")
 	flags.StringVar(&o.venv, "airflow", "", "virtualenv `folder` of Airflow: measure on it too")
-	flags.IntVar(&o.pairs, "pairs", 21, "alternating runs of both sides")
+	flags.IntVar(&o.pairs, "pairs", 21, "alternating runs of both programs")
 	flags.IntVar(&o.starts, "starts", 50, "runs of --version")
-	flags.BoolVar(&o.check, "check", false, "fail when a number misses its bar")
+	flags.BoolVar(&o.check, "check", false, "fail if a figure is over its limit")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
@@ -58,7 +58,7 @@ func parse(args []string) (o options, err error) {
 			return o, err
 		}
 		if info, err := os.Stat(*program); err != nil || info.IsDir() {
-			return o, fmt.Errorf("%q is no file: see run.sh", *program)
+			return o, fmt.Errorf("%q is not a file: see run.sh", *program)
 		}
 	}
 	if o.pairs < 1 || o.starts < 1 || flags.NArg() > 0 {
@@ -82,7 +82,7 @@ func run(args []string, stdout io.Writer) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	here, err := os.Getwd() // run.sh sees to it
+	here, err := os.Getwd() // run.sh changes to this folder
 	if err != nil {
 		return err
 	}
@@ -136,6 +136,6 @@ func (b bench) heading() (string, error) {
 	python, err := b.output(b.python, "-c", `import platform, boto3, requests, docker
 print(f"Python {platform.python_version()} (boto3 {boto3.__version__}, "
       f"requests {requests.__version__}, docker {docker.__version__})")`)
-	return fmt.Sprintf("%s beside %s\nmedians of %d alternating runs on the same stand-ins, %d CPUs\n", ours, python,
+	return fmt.Sprintf("%s beside %s\nmedians of %d alternating runs on the same services, %d CPUs\n", ours, python,
 		b.pairs, runtime.NumCPU()), err
 }

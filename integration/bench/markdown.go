@@ -65,13 +65,14 @@ func (r report) others() (lines [][2]string) {
 func (r report) write(root, python, here string) error {
 	var b strings.Builder
 	b.WriteString("# Benchmarks\n\n`make bench` wrote this page on " + time.Now().UTC().Format("2006-01-02") +
-		". Both sides take turns in one run, on the same peers; figures are medians, and ratios medians of pairs. `make " +
-		"bench-check` fails where one misses its bar.\n\n" +
+		". Both programs run alternately against the same services; " +
+		"figures are medians, and ratios medians of pairs. " +
+		"`make bench-check` fails if a figure is over its limit.\n\n" +
 		strings.ReplaceAll(strings.TrimSpace(r.heading), "\n", "; ") + ".\n\n" +
 		"| step | ours: wall, CPU, memory | Python | wall | CPU | memory |\n|---|---|---|---|---|---|\n")
 	for _, row := range r.rows() {
-		fmt.Fprintf(&b, "| %s | %s | %s | %.1f× | %.1f× | %.1f× |\n", row.name, cells(row.ours), cells(row.python), row.wall,
-			row.cpu, row.memory)
+		fmt.Fprintf(&b, "| %s | %s | %s | %.1f× | %.1f× | %.1f× |\n", row.name, cells(row.ours), cells(row.python),
+			row.wall, row.cpu, row.memory)
 	}
 	fmt.Fprintf(&b, "\n| | |\n|---|---|\n| start-up | %s ms over an empty Go program |\n| binary | %s MiB |\n",
 		milli(r.start()), mebi(r.size))
@@ -81,10 +82,10 @@ func (r report) write(root, python, here string) error {
 	if r.airflow.release == "" {
 		return os.WriteFile(filepath.Join(root, "docs", "benchmarks.md"), []byte(b.String()), 0o644)
 	}
-	b.WriteString("\nOne token in all connections that is new to Airflow costs its log masker some 0.05 s, now and " +
-		"then 0.4 s more for Python's garbage " +
-		"collection: with few connections that is most of both sides' time. With many it is Airflow's own work on each " +
-		"password.\n")
+	b.WriteString("\nOne token in all connections that is new to Airflow costs its log masker some 0.05 s, " +
+		"now and then 0.4 s more for Python's garbage collection: " +
+		"with few connections, this is most of the time of both programs. " +
+		"With many it is Airflow's own work on each password.\n")
 	b.WriteString("\n![How time and memory grow with the number of connections](pictures/growth.svg)\n")
 	if err := r.plot(filepath.Join(root, "docs", "pictures", "growth.svg"), python, here); err != nil {
 		return err

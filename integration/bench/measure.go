@@ -35,7 +35,7 @@ func (r round) total() (t usage) {
 	return t
 }
 
-// bench runs the programs of options in the sandbox. dir holds the documents.
+// bench runs the programs of options in the sandbox. dir holds the results of the steps.
 type bench struct {
 	options
 	peers       *sandbox.Sandbox
@@ -48,8 +48,8 @@ type bench struct {
 // systemBundle is where Debian keeps the system's certificates.
 const systemBundle = "/etc/ssl/certs/ca-certificates.crt"
 
-// trust makes a file of the system's certificates and the sandbox's, for the programs that have no --ca-file. The sandbox's
-// stands where Amazon's first one stands on Debian: it is the tenth.
+// trust writes a file of the system's certificates and the sandbox's, for the programs that have no --ca-file. The
+// sandbox's is the tenth, where Debian has Amazon's first one.
 func (b *bench) trust() error {
 	system, err := os.ReadFile(systemBundle)
 	if err != nil {
@@ -69,20 +69,20 @@ func (b bench) trusting() []string {
 
 // ours returns the commands of the three steps.
 func (b bench) ours() (round, error) {
-	token, published := filepath.Join(b.dir, "token.json"), filepath.Join(b.dir, "published.json")
+	token, updated := filepath.Join(b.dir, "token.json"), filepath.Join(b.dir, "updated.json")
 	return b.round(b.peers.Environ(), [3][]string{
 		{b.refresh, "extract-ecr-token", "--out", token},
-		{b.refresh, "update-docker-connection", "--in", token, "--out", published},
-		{b.refresh, "test-docker-connection", "--in", published},
+		{b.refresh, "update-docker-connection", "--in", token, "--out", updated},
+		{b.refresh, "test-docker-connection", "--in", updated},
 	})
 }
 
 func (b bench) theirs() (round, error) {
-	token, published := filepath.Join(b.dir, "python-token.json"), filepath.Join(b.dir, "python-published.json")
+	token, updated := filepath.Join(b.dir, "python-token.json"), filepath.Join(b.dir, "python-updated.json")
 	return b.round(append(b.trusting(), "AWS_CA_BUNDLE="+b.trusted), [3][]string{
 		{b.python, b.baseline, "extract", token},
-		{b.python, b.baseline, "update", token, published},
-		{b.python, b.baseline, "test", published},
+		{b.python, b.baseline, "update", token, updated},
+		{b.python, b.baseline, "test", updated},
 	})
 }
 
@@ -99,7 +99,7 @@ func (b bench) round(environ []string, commands [3][]string) (r round, err error
 	return r, nil
 }
 
-// alternate runs both sides in turn, after one round of each that is not counted. Who begins changes each time.
+// alternate runs both programs in turn, after one round of each that is not counted. Which is first changes each time.
 func (b bench) alternate() (ours, theirs []round, err error) {
 	for i := range b.pairs + 1 {
 		var pair [2]round
@@ -131,7 +131,7 @@ func (b bench) starts() (version, empty []usage, err error) {
 	return version, empty, nil
 }
 
-// measure runs one command through rusage. A command that fails ends the benchmark, with its own words.
+// measure runs one command through rusage. A command that fails ends the benchmark, and its stderr is the error.
 func (b bench) measure(environ []string, command ...string) (u usage, err error) {
 	select {
 	case <-b.interrupted:
@@ -143,16 +143,16 @@ func (b bench) measure(environ []string, command ...string) (u usage, err error)
 		return u, err
 	}
 	defer func() { _ = read.Close() }()
-	said, err := os.Create(filepath.Join(b.dir, "stderr"))
+	stderr, err := os.Create(filepath.Join(b.dir, "stderr"))
 	if err != nil {
 		return u, errors.Join(err, write.Close())
 	}
-	defer func() { _ = said.Close() }()
+	defer func() { _ = stderr.Close() }()
 	shim := exec.Command(b.rusage, command...)
-	shim.Env, shim.Dir, shim.Stderr, shim.ExtraFiles = environ, b.dir, said, []*os.File{write}
+	shim.Env, shim.Dir, shim.Stderr, shim.ExtraFiles = environ, b.dir, stderr, []*os.File{write}
 	err = errors.Join(shim.Run(), write.Close())
 	if err != nil {
-		text, _ := os.ReadFile(said.Name())
+		text, _ := os.ReadFile(stderr.Name())
 		return u, fmt.Errorf("%s: %w\n%s", strings.Join(command, " "), err, text)
 	}
 	if err := json.NewDecoder(read).Decode(&u); err != nil {

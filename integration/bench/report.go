@@ -10,22 +10,22 @@ import (
 	"time"
 )
 
-// The project's bars: times are Python's over ours, the rest is ours alone.
+// The project's limits: times are Python's over ours, the rest is ours alone.
 const (
-	barHelper = 0.85 // ours, registry check included, over docker-credential-ecr-login's
-	barParse  = 15.0
+	limitHelper = 0.85 // ours, registry check included, over docker-credential-ecr-login's
+	limitParse  = 15.0
 	// The DAG processor has Airflow's own modules loaded, and what it takes for any DAG is most of ours.
-	barParseProcessor = 10.0
-	barRun            = 0.2 // seconds over three tasks that do nothing
-	// Airflow's own work on the calls may leave no room for barBulk: then the step must be close to its calls alone.
-	barBulk    = 40.0
-	barOfCalls = 1.2
+	limitParseProcessor = 10.0
+	limitRun            = 0.2 // seconds over three tasks that do nothing
+	// Airflow's own work on the calls may leave no room for limitBulk: then the step must be close to its calls alone.
+	limitBulk    = 40.0
+	limitOfCalls = 1.2
 
-	barWall   = 14.0
-	barCPU    = 14.0
-	barMemory = 24 << 20
-	barStart  = 12 * time.Millisecond
-	barSize   = 16 << 20
+	limitWall   = 14.0
+	limitCPU    = 14.0
+	limitMemory = 24 << 20
+	limitStart  = 12 * time.Millisecond
+	limitSize   = 16 << 20
 )
 
 // report is all that was measured.
@@ -38,12 +38,12 @@ type report struct {
 	airflow        onAirflow
 }
 
-// row is one line of the table: medians of both sides, and the medians of the ratios of each pair.
+// row is one line of the table: medians of both programs, and the medians of the ratios of each pair.
 type row struct {
 	name              string
 	ours, python      usage
 	wall, cpu, memory float64
-	fastest           float64 // wall time of the fastest runs: other work on the machine slows the longer side more
+	fastest           float64 // wall time of the fastest runs: other work on the machine slows the longer one more
 }
 
 // rows are the three steps, then all of them.
@@ -124,8 +124,8 @@ func (r report) table() string {
 	fmt.Fprintln(w, "\tours\t\t\tPython\t\t\tPython / ours\t\t\t\t")
 	fmt.Fprintln(w, "\twall\tcpu\tmemory\twall\tcpu\tmemory\twall\t(fastest)\tcpu\tmemory\t")
 	for _, row := range r.rows() {
-		fmt.Fprintf(w, "%-24s\t%s\t%s\t%.1f×\t%.1f×\t%.1f×\t%.1f×\t\n", row.name, row.ours, row.python, row.wall, row.fastest,
-			row.cpu, row.memory)
+		fmt.Fprintf(w, "%-24s\t%s\t%s\t%.1f×\t%.1f×\t%.1f×\t%.1f×\t\n", row.name, row.ours, row.python,
+			row.wall, row.fastest, row.cpu, row.memory)
 	}
 	_ = w.Flush() // into memory
 	fmt.Fprintf(&b, "\nstart-up %s ms: %d × --version %s ms, less an empty Go program's %s ms\nsize %s MiB\n",
@@ -136,7 +136,7 @@ func (r report) table() string {
 	return b.String()
 }
 
-// String returns the three cells of a side.
+// String returns the three cells of a program.
 func (u usage) String() string {
 	return fmt.Sprintf("%s ms\t%s ms\t%s MiB", milli(u.Wall), milli(u.CPU), mebi(u.Memory))
 }
@@ -145,45 +145,48 @@ func milli(d time.Duration) string { return fmt.Sprintf("%.1f", float64(d)/float
 
 func mebi(bytes int64) string { return fmt.Sprintf("%.1f", float64(bytes)/(1<<20)) }
 
-// check names every figure that misses its bar. Times are checked for all three steps together, memory for each step;
-// wall time twice, so that a busy machine flatters nobody.
+// check reports every figure that is over its limit. Times are checked for all three steps together, memory for each
+// step; wall time also by the fastest runs, because other work on the machine changes the medians.
 func (r report) check() error {
 	var missed []error
-	bar := func(ok bool, format string, v ...any) {
+	within := func(ok bool, format string, v ...any) {
 		if !ok {
 			missed = append(missed, fmt.Errorf(format, v...))
 		}
 	}
 	rows := r.rows()
 	all := rows[len(rows)-1]
-	bar(all.wall >= barWall, "wall time: Python takes %.1f× of ours, under %.0f×", all.wall, barWall)
-	bar(all.fastest >= barWall, "wall time of the fastest runs: Python takes %.1f× of ours, under %.0f×", all.fastest,
-		barWall)
-	bar(all.cpu >= barCPU, "CPU time: Python takes %.1f× of ours, under %.0f×", all.cpu, barCPU)
+	within(all.wall >= limitWall, "wall time: Python takes %.1f× of ours, under %.0f×", all.wall, limitWall)
+	within(all.fastest >= limitWall, "wall time of the fastest runs: Python takes %.1f× of ours, under %.0f×",
+		all.fastest, limitWall)
+	within(all.cpu >= limitCPU, "CPU time: Python takes %.1f× of ours, under %.0f×", all.cpu, limitCPU)
 	for _, row := range rows[:len(rows)-1] {
-		bar(row.ours.Memory <= barMemory, "memory of %s: %s MiB, over %s", row.name, mebi(row.ours.Memory), mebi(barMemory))
+		within(row.ours.Memory <= limitMemory, "memory of %s: %s MiB, over %s",
+			row.name, mebi(row.ours.Memory), mebi(limitMemory))
 	}
 	if len(r.helper.helper) > 0 {
 		_, checked := r.helper.ratios()
-		bar(checked <= barHelper, "extract takes %.2f× of docker-credential-ecr-login, over %.2f×", checked, barHelper)
+		within(checked <= limitHelper, "extract takes %.2f× of docker-credential-ecr-login, over %.2f×",
+			checked, limitHelper)
 	}
 	if r.airflow.release != "" {
-		bar(ratio(r.airflow.parsed.Task) >= barParse,
-			"parse at a task's start: the baseline's DAG takes %.1f× of ours, under %.0f×", ratio(r.airflow.parsed.Task),
-			barParse)
-		bar(ratio(r.airflow.parsed.Processor) >= barParseProcessor,
-			"parse by the DAG processor: the baseline's DAG takes %.1f× of ours, under %.0f×", ratio(r.airflow.parsed.Processor),
-			barParseProcessor)
-		bar(r.airflow.above(r.airflow.run) <= barRun, "run: %.2f s above three tasks that do nothing, over %.1f s",
-			r.airflow.above(r.airflow.run), barRun)
+		atTask, byProcessor := ratio(r.airflow.parsed.Task), ratio(r.airflow.parsed.Processor)
+		within(atTask >= limitParse, "parse at a task's start: the baseline's DAG takes %.1f× of ours, under %.0f×",
+			atTask, limitParse)
+		within(byProcessor >= limitParseProcessor,
+			"parse by the DAG processor: the baseline's DAG takes %.1f× of ours, under %.0f×",
+			byProcessor, limitParseProcessor)
+		within(r.airflow.above(r.airflow.run) <= limitRun, "run: %.2f s above three tasks that do nothing, over %.1f s",
+			r.airflow.above(r.airflow.run), limitRun)
 		most := slices.Max(each(r.airflow.oursUpdate, func(u usage) int64 { return u.Memory }))
-		bar(most <= barMemory, "memory of update_docker_connection with %d connections: %s MiB, over %s", mostConnections,
-			mebi(most), mebi(barMemory))
-		bar(r.airflow.bulk() >= barBulk || r.airflow.ofCalls() <= barOfCalls,
-			"update of %d connections: one by one takes %.0f×, under %.0f×, and the step %.2f× of its calls alone, over %.1f×",
-			mostConnections, r.airflow.bulk(), barBulk, r.airflow.ofCalls(), barOfCalls)
+		within(most <= limitMemory, "memory of update_docker_connection with %d connections: %s MiB, over %s",
+			mostConnections, mebi(most), mebi(limitMemory))
+		within(r.airflow.bulk() >= limitBulk || r.airflow.ofCalls() <= limitOfCalls,
+			"update of %d connections: one by one takes %.0f×, under %.0f×, "+
+				"and the step %.2f× of its calls alone, over %.1f×",
+			mostConnections, r.airflow.bulk(), limitBulk, r.airflow.ofCalls(), limitOfCalls)
 	}
-	bar(r.start() <= barStart, "start-up: %s ms, over %s", milli(r.start()), milli(barStart))
-	bar(r.size <= barSize, "size: %s MiB, over %s", mebi(r.size), mebi(barSize))
+	within(r.start() <= limitStart, "start-up: %s ms, over %s", milli(r.start()), milli(limitStart))
+	within(r.size <= limitSize, "size: %s MiB, over %s", mebi(r.size), mebi(limitSize))
 	return errors.Join(missed...)
 }

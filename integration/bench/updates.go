@@ -64,7 +64,7 @@ func (b bench) timeUpdate(ctx context.Context, p *peers.Peers, venv string, n in
 		if n == mostConnections && i > 0 {
 			turns[1] = alone
 		}
-		if i%2 == 1 { // who comes first pays for a new password that the other has set
+		if i%2 == 1 { // the first one is slowed by a new password that the other has set
 			slices.Reverse(turns)
 		}
 		for _, turn := range turns {
@@ -73,7 +73,8 @@ func (b bench) timeUpdate(ctx context.Context, p *peers.Peers, venv string, n in
 			}
 		}
 	}
-	m.n, m.oursUpdate, m.oneByOne = append(m.n, n), append(m.oursUpdate, middle(ours)), append(m.oneByOne, median(theirs))
+	m.n = append(m.n, n)
+	m.oursUpdate, m.oneByOne = append(m.oursUpdate, middle(ours)), append(m.oneByOne, median(theirs))
 	if len(calls) > 0 {
 		m.calls, m.mostUpdate = slices.Min(calls), fastest(ours).Seconds()
 	}
@@ -86,12 +87,12 @@ func (b bench) update(airflow *peers.Airflow, ids []string) (u usage, err error)
 	env := append(airflow.Environ(), "ECR_REFRESH_AIRFLOW_HOST=127.0.0.1", "ECR_REFRESH_AIRFLOW_SCHEMA=http",
 		"ECR_REFRESH_AIRFLOW_PORT="+strconv.Itoa(airflow.Port),
 		"ECR_REFRESH_AIRFLOW_LOGIN="+op.User, "ECR_REFRESH_AIRFLOW_PASSWORD="+op.Password, "XDG_STATE_HOME="+b.dir)
-	document := filepath.Join(b.dir, "many.json")
+	result := filepath.Join(b.dir, "many.json")
 	if _, err := b.measure(env, b.refresh, "extract-ecr-token", "--connection-ids", strings.Join(ids, ","), "--out",
-		document); err != nil {
+		result); err != nil {
 		return u, err
 	}
-	return b.measure(env, b.refresh, "update-docker-connection", "--in", document)
+	return b.measure(env, b.refresh, "update-docker-connection", "--in", result)
 }
 
 func oneByOne(ctx context.Context, venv, script string, p *peers.Peers, n int) (float64, error) {
@@ -118,8 +119,8 @@ func callsAlone(ctx context.Context, airflow *peers.Airflow, ids []string) (time
 	pages.SetLimit(readsAtOnce)
 	for i := range updates {
 		pages.Go(func() error {
-			return call(ctx1, http.MethodGet, fmt.Sprintf("/api/v2/connections?limit=%d&offset=%d", perCall, i*perCall), nil,
-				nil)
+			page := fmt.Sprintf("/api/v2/connections?limit=%d&offset=%d", perCall, i*perCall)
+			return call(ctx1, http.MethodGet, page, nil, nil)
 		})
 	}
 	if err := pages.Wait(); err != nil {
@@ -139,10 +140,13 @@ func bulkUpdates(ids []string) (bodies []json.RawMessage) {
 	for some := range slices.Chunk(ids, perCall) {
 		var entities []map[string]string
 		for _, id := range some {
-			entities = append(entities, map[string]string{"connection_id": id, "conn_type": "docker", "password": password})
+			entities = append(entities, map[string]string{
+				"connection_id": id, "conn_type": "docker", "password": password,
+			})
 		}
-		body, _ := json.Marshal(map[string]any{"actions": []any{map[string]any{"action": "update", "entities": entities,
-			"action_on_non_existence": "skip"}}})
+		body, _ := json.Marshal(map[string]any{"actions": []any{map[string]any{
+			"action": "update", "entities": entities, "action_on_non_existence": "skip",
+		}}})
 		bodies = append(bodies, body)
 	}
 	return bodies

@@ -30,7 +30,8 @@ func (w *world) deployed(t *testing.T) {
 	token := w.newestToken(t)
 	issued := r.document(t, extract)["tokens"].([]any)[0].(map[string]any)
 	if issued["fingerprint"] != suite.Fingerprint(token) {
-		t.Errorf("document 1 has fingerprint %v, and ECR's last token %s", issued["fingerprint"], suite.Fingerprint(token))
+		t.Errorf("document 1 has fingerprint %v, and ECR's last token %s",
+			issued["fingerprint"], suite.Fingerprint(token))
 	}
 	if d.password(t, d.connection) != token {
 		t.Error("Airflow's stored password is not ECR's token")
@@ -69,7 +70,8 @@ func (r run) wantOrder(t *testing.T) {
 	tasks := r.tasks(t)
 	for _, pair := range [][2]string{{extract, update}, {update, test}} {
 		if tasks[pair[1]].Start.Before(tasks[pair[0]].End) {
-			t.Errorf("%s started at %s, before %s ended at %s", pair[1], tasks[pair[1]].Start, pair[0], tasks[pair[0]].End)
+			t.Errorf("%s started at %s, before %s ended at %s",
+				pair[1], tasks[pair[1]].Start, pair[0], tasks[pair[0]].End)
 		}
 	}
 }

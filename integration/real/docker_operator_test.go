@@ -90,7 +90,9 @@ func (w *world) dockerCopy(t *testing.T, name string, env map[string]string, edi
 	d.deploy(t, text, append([]string{
 		`"` + dockerDAG + `"`, `"` + d.id + `"`,
 		`ENVIRONMENT = {}`, `ENVIRONMENT = ` + asJSON(all),
-		`MOUNTS = []`, fmt.Sprintf(`MOUNTS = [{"target": %q, "source": %q, "type": "bind", "read_only": True}]`, caInContainer, w.CAFile()),
+		`MOUNTS = []`,
+		fmt.Sprintf(`MOUNTS = [{"target": %q, "source": %q, "type": "bind", "read_only": True}]`,
+			caInContainer, w.CAFile()),
 		`SOCKET = "/var/run/docker.sock"`, fmt.Sprintf(`SOCKET = %q`, w.Docker.Socket),
 		`"ecr_refresh_recipient"`, `"docker_recipient"`,
 		`"ecr_refresh_private_key"`, `"docker_private_key"`,
@@ -289,8 +291,9 @@ func (w *world) imageOneStream(t *testing.T) {
 func (w *world) imageProcessOne(t *testing.T) {
 	silent := newSilence(t)
 	c := w.container(t, "extract-ecr-token", map[string]string{
-		"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
-		"AWS_ENDPOINT_URL": silent.URL,
+		"AWS_ACCESS_KEY_ID":     "AKIAIOSFODNN7EXAMPLE",
+		"AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+		"AWS_ENDPOINT_URL":      silent.URL,
 	})
 	silent.wait(t)
 	found, err := c.engine.ContainerInspect(t.Context(), c.id)
@@ -339,7 +342,8 @@ func (w *world) container(t *testing.T, command string, env map[string]string) o
 	c := oneContainer{engine: w.engine(t)}
 	created, err := c.engine.ContainerCreate(t.Context(),
 		&container.Config{Image: image, Cmd: []string{command}, Env: environ},
-		&container.HostConfig{NetworkMode: "host", Binds: []string{w.CAFile() + ":" + caInContainer + ":ro"}}, nil, nil, "")
+		&container.HostConfig{NetworkMode: "host", Binds: []string{w.CAFile() + ":" + caInContainer + ":ro"}},
+		nil, nil, "")
 	must(t, err)
 	c.id = created.ID
 	t.Cleanup(func() {

@@ -13,9 +13,10 @@ import (
 func (w *world) doctor(t *testing.T) {
 	op, viewer := w.Airflow.Users["op"], w.Airflow.Users["viewer"]
 	env := append(w.Airflow.Environ(), w.admin("viewer")...)
-	env = append(env, "AIRFLOW_VAR_ECR_AWS_ACCOUNT="+peers.SandboxAccount, "AIRFLOW_VAR_ECR_AWS_REGION_NAME="+peers.Region,
-		"ECR_REFRESH_AIRFLOW_SCHEMA=http",
-		"ECR_REFRESH_AIRFLOW_HOST=127.0.0.1", fmt.Sprintf("ECR_REFRESH_AIRFLOW_PORT=%d", w.Airflow.Port),
+	env = append(env,
+		"AIRFLOW_VAR_ECR_AWS_ACCOUNT="+peers.SandboxAccount, "AIRFLOW_VAR_ECR_AWS_REGION_NAME="+peers.Region,
+		"ECR_REFRESH_AIRFLOW_SCHEMA=http", "ECR_REFRESH_AIRFLOW_HOST=127.0.0.1",
+		fmt.Sprintf("ECR_REFRESH_AIRFLOW_PORT=%d", w.Airflow.Port),
 		"ECR_REFRESH_AIRFLOW_LOGIN="+op.User, "ECR_REFRESH_AIRFLOW_PASSWORD="+op.Password)
 	doctor := func(args ...string) string {
 		cmd := exec.CommandContext(t.Context(), w.bin, append([]string{"doctor"}, args...)...)
@@ -38,7 +39,8 @@ func (w *world) doctor(t *testing.T) {
 		{[]string{"--engine", "unix:///nowhere/docker.sock"}, "fail  docker engine"},
 		{[]string{"--connection-ids", "no_such_connection"}, "fail  connection no_such_connection"},
 	} {
-		if got := doctor(c.args...); !strings.Contains(got, "\n"+c.want) || !strings.Contains(got, "ecr-refresh: error: ") {
+		got := doctor(c.args...)
+		if !strings.Contains(got, "\n"+c.want) || !strings.Contains(got, "ecr-refresh: error: ") {
 			t.Errorf("%v: want %q:\n%s", c.args, c.want, got)
 		}
 	}

@@ -22,8 +22,7 @@ const (
 	killLimit = 5 * time.Second
 	// noticeLimit is how long Airflow may take to notify the task: it polls a task's state once a second here.
 	noticeLimit = 4 * time.Second
-	// taskLimit is the execution_timeout of the copies that run into it. A call to Airflow gives up after ten seconds by
-	// itself.
+	// taskLimit is the execution_timeout of the copies that run into it. A call to Airflow times out after ten seconds.
 	taskLimit = 6 * time.Second
 )
 

@@ -22,7 +22,8 @@ const (
 func (w *world) many(t *testing.T) {
 	targets := w.setMany(t)
 	must(t, w.Airflow.SetVariable(t.Context(), "many_targets", asJSON(targets)))
-	d := w.copy(t, "many", "", `"ecr_targets"`, `"many_targets"`, `CONNECTION_IDS = "docker_many"`, `CONNECTION_IDS = ""`)
+	d := w.copy(t, "many", "",
+		`"ecr_targets"`, `"many_targets"`, `CONNECTION_IDS = "docker_many"`, `CONNECTION_IDS = ""`)
 	r := d.run(t)
 	r.wantGreen(t)
 	for task, ti := range r.tasks(t) {

@@ -157,7 +157,8 @@ func (w *world) setDocker(t *testing.T, id, host string) string {
 	old := "old-password-" + rand.Text()
 	w.secrets.add(old)
 	must(t, w.Airflow.SetConnection(t.Context(), peers.Connection{
-		ID: id, Type: "docker", Description: new("ECR of the platform team"), Host: &host, Login: new("AWS"), Password: &old,
+		ID: id, Type: "docker", Description: new("ECR of the platform team"),
+		Host: &host, Login: new("AWS"), Password: &old,
 		Extra: new(`{"email": "platform@example.com", "reauth": true}`),
 	}))
 	return old

@@ -71,7 +71,8 @@ func (w *world) wantEitherWay(t *testing.T, o suite.Outcome, old map[string]stri
 	reported := strings.Count(o.Stderr, "ecr-refresh: error: update connection ")
 	switch {
 	case reported < len(old)-fresh:
-		t.Errorf("%d errors are reported for %d connections that are not updated:\n%s", reported, len(old)-fresh, o.Stderr)
+		t.Errorf("%d errors are reported for %d connections that are not updated:\n%s",
+			reported, len(old)-fresh, o.Stderr)
 	case reported == len(old):
 		o.Want(t, 1, "airflow", "ecr-refresh: hint: check that Airflow's API server runs")
 	default:

@@ -39,7 +39,8 @@ func (w *world) revoked(t *testing.T) {
 // takes reports whether Airflow accepts a JWT of a user who may read connections: one that is revoked gets 403, as a
 // user without the right does.
 func (w *world) takes(t *testing.T, authorization string) bool {
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.Airflow.URL+"/api/v2/connections?limit=1", nil)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet,
+		w.Airflow.URL+"/api/v2/connections?limit=1", nil)
 	must(t, err)
 	req.Header.Set("Authorization", authorization)
 	resp, err := http.DefaultClient.Do(req)

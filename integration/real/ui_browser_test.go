@@ -63,7 +63,8 @@ func startBrowser(t *testing.T, airflow string, secrets *secretSet) *browser {
 		recorder: startRecorder(t, airflow), url: airflow,
 		hidden: hidden{secrets, map[string]bool{}, new(leaks.Pieces)},
 	}
-	parent, stop := chromedp.NewExecAllocator(context.WithoutCancel(t.Context()), chromiumOptions(t.TempDir(), b.URL)...)
+	parent, stop := chromedp.NewExecAllocator(context.WithoutCancel(t.Context()),
+		chromiumOptions(t.TempDir(), b.URL)...)
 	b.ctx, _ = chromedp.NewContext(parent)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(b.ctx, 20*time.Second)
@@ -164,7 +165,8 @@ func (b *browser) wantWords(t *testing.T, page string, words ...string) {
 	}
 	list, err := json.Marshal(close)
 	must(t, err)
-	b.wait(t, fmt.Sprintf("%s on page %s", list, page), fmt.Sprintf(`%s.every(word => %s.includes(word))`, list, squeezed))
+	b.wait(t, fmt.Sprintf("%s on page %s", list, page),
+		fmt.Sprintf(`%s.every(word => %s.includes(word))`, list, squeezed))
 }
 
 // everything is all that a page holds: its HTML, its text without any break, and what stands in its fields.

@@ -39,7 +39,8 @@ func startRecorder(t *testing.T, airflow string) *recorder {
 	must(t, err)
 	r := &recorder{airflow: address.Host}
 	r.forward = &httputil.ReverseProxy{
-		Rewrite:        func(p *httputil.ProxyRequest) { p.Out.Header.Del("Accept-Encoding") }, // bodies are read as they are
+		// record reads the bodies as they are
+		Rewrite:        func(p *httputil.ProxyRequest) { p.Out.Header.Del("Accept-Encoding") },
 		Transport:      &http.Transport{DisableCompression: true},
 		ModifyResponse: r.record,
 		FlushInterval:  -1,
@@ -101,7 +102,8 @@ func (r *recorder) triggered() (id string, n int) {
 		var run struct {
 			ID string `json:"dag_run_id"`
 		}
-		if a.method == "POST" && path.Base(a.path) == "dagRuns" && json.Unmarshal([]byte(body), &run) == nil && run.ID != "" {
+		if a.method == "POST" && path.Base(a.path) == "dagRuns" &&
+			json.Unmarshal([]byte(body), &run) == nil && run.ID != "" {
 			id, n = run.ID, n+1
 		}
 	})

@@ -264,8 +264,8 @@ func checkLogin(form map[string]any) string {
 				"input_type=dict]", field, form)
 		}
 		if _, ok := value.(string); !ok {
-			return fmt.Sprintf("1 validation error for LoginBody\n%s\n  Input should be a valid string [type=string_type, "+
-				"input_value=%v]", field, value)
+			return fmt.Sprintf("1 validation error for LoginBody\n%s\n  Input should be a valid string "+
+				"[type=string_type, input_value=%v]", field, value)
 		}
 	}
 	for field, value := range form {
@@ -440,7 +440,8 @@ func writePage(w http.ResponseWriter, r *http.Request, name string, all []map[st
 
 func (a *Airflow) sorted() []Connection {
 	return locked(&a.state, func() []Connection {
-		return slices.SortedFunc(maps.Values(a.connections), func(x, y Connection) int { return strings.Compare(x.ID, y.ID) })
+		byID := func(x, y Connection) int { return strings.Compare(x.ID, y.ID) }
+		return slices.SortedFunc(maps.Values(a.connections), byID)
 	})
 }
 
@@ -546,7 +547,8 @@ func (a *Airflow) update(body any, actions [][]entity) map[string]any {
 		missing := a.missing(entities)
 		if len(missing) > 0 && !skips(body, i) {
 			failures = append(failures, map[string]any{"status_code": http.StatusNotFound,
-				"error": "The connections with these connection_ids: {'" + strings.Join(missing, "', '") + "'} were not found."})
+				"error": "The connections with these connection_ids: {'" + strings.Join(missing, "', '") +
+					"'} were not found."})
 			continue
 		}
 		for _, e := range entities {

@@ -168,7 +168,9 @@ func (a *Airflow) getImportErrors(w http.ResponseWriter, r *http.Request) {
 	}
 	list := []map[string]any{}
 	for _, e := range locked(&a.state, func() []ImportError { return a.broken }) {
-		list = append(list, map[string]any{"filename": e.File, "stack_trace": e.StackTrace, "bundle_name": "dags-folder"})
+		list = append(list, map[string]any{
+			"filename": e.File, "stack_trace": e.StackTrace, "bundle_name": "dags-folder",
+		})
 	}
 	writePage(w, r, "import_errors", list)
 }

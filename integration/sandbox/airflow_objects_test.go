@@ -33,9 +33,10 @@ func TestAirflowObjects(t *testing.T) {
 			`{"connection_id":"c","conn_type":"http","port":80,"password":"x"}`, 201, `"password":"***"`},
 		{"old connection", "POST /api/v2/connections", admin, `{"connection_id":"c","conn_type":"http"}`, 409,
 			`Unique constraint violation`},
-		{"bad connection", "POST /api/v2/connections", admin, `{"connection_id":"c"}`, 422, `"loc":["body","conn_type"]`},
-		{"change connection", "PATCH /api/v2/connections/c", admin, `{"connection_id":"c","conn_type":"docker","port":null}`,
-			200, `"port":null`},
+		{"bad connection", "POST /api/v2/connections", admin, `{"connection_id":"c"}`, 422,
+			`"loc":["body","conn_type"]`},
+		{"change connection", "PATCH /api/v2/connections/c", admin,
+			`{"connection_id":"c","conn_type":"docker","port":null}`, 200, `"port":null`},
 		{"other connection", "PATCH /api/v2/connections/c", admin, `{"connection_id":"d","conn_type":"docker"}`, 400,
 			`does not match the URL parameter`},
 		{"no connection", "PATCH /api/v2/connections/d", admin, `{"connection_id":"d","conn_type":"docker"}`, 404,
@@ -66,7 +67,8 @@ func TestAirflowRights(t *testing.T) {
 		s.Airflow.SetVariable(sandbox.Variable{Key: "there"})
 		for i, call := range []string{"GET /api/v2/pools/p", "GET /api/v2/variables/v", "GET /api/v2/dags/d/details",
 			`POST /api/v2/pools {"name":"p","slots":1}`,
-			"GET /api/v2/connections", "PATCH /api/v2/connections " + patch, `POST /api/v2/variables {"key":"there","value":""}`,
+			"GET /api/v2/connections", "PATCH /api/v2/connections " + patch,
+			`POST /api/v2/variables {"key":"there","value":""}`,
 			`POST /api/v2/connections {"connection_id":"docker_default","conn_type":"docker"}`} {
 			line, body, _ := strings.Cut(call, " {")
 			if body != "" {
@@ -93,14 +95,16 @@ func TestAirflowDAGs(t *testing.T) {
 		{"nobody", "GET /api/v2/dags/x/details", "", "", 401, `Not authenticated`},
 		{"runs", "GET /api/v2/dags/d/dagRuns?limit=1", viewer, "", 200,
 			`"dag_run_id":"first","end_date":null,"start_date":"2026-11-24T06:41:40.000000Z"`},
-		{"newest run", "GET /api/v2/dags/d/dagRuns?limit=1&order_by=-id", viewer, "", 200, `"dag_run_id":"second+00:00"`},
+		{"newest run", "GET /api/v2/dags/d/dagRuns?limit=1&order_by=-id", viewer, "", 200,
+			`"dag_run_id":"second+00:00"`},
 		{"other order", "GET /api/v2/dags/d/dagRuns?order_by=zap", viewer, "", 400, `Ordering with 'zap'`},
 		{"tasks", "GET /api/v2/dags/d/dagRuns/first/taskInstances", viewer, "", 200,
 			`"map_index":2,"state":"failed","task_id":"a"`},
 		{"no run", "GET /api/v2/dags/d/dagRuns/zap/taskInstances", viewer, "", 404, "`zap` was not found"},
 		{"XCom", tasks + "/a/xcomEntries/return_value?map_index=-1", viewer, "", 200, `"value":{"n":1}`},
 		{"mapped XCom", tasks + "/a/xcomEntries/return_value?map_index=2", viewer, "", 200, `"value":"text"`},
-		{"no XCom", tasks + "/b/xcomEntries/return_value", viewer, "", 404, "XCom entry with key: `return_value` not found"},
+		{"no XCom", tasks + "/b/xcomEntries/return_value", viewer, "", 404,
+			"XCom entry with key: `return_value` not found"},
 		{"no such instance", tasks + "/a/xcomEntries/return_value?map_index=x", viewer, "", 422, "int_parsing"},
 		{"import errors", "GET /api/v2/importErrors", viewer, "", 200, `"stack_trace":"SyntaxError"`},
 	} {

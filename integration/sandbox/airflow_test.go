@@ -39,7 +39,8 @@ func (x exchange) run(t *testing.T, s *sandbox.Sandbox, contentType string) {
 	t.Run(x.name, func(t *testing.T) {
 		method, path, _ := strings.Cut(x.call, " ")
 		response, body := do(t, http.DefaultClient,
-			newRequest(t, method, s.Airflow.URL()+path, x.body, "Authorization", x.authorization, "Content-Type", contentType))
+			newRequest(t, method, s.Airflow.URL()+path, x.body,
+				"Authorization", x.authorization, "Content-Type", contentType))
 		if response.StatusCode != x.status || !strings.Contains(body, x.want) {
 			t.Errorf("got %d %s\nwant %d %s", response.StatusCode, body, x.status, x.want)
 		}
@@ -68,8 +69,8 @@ func TestAirflowLogin(t *testing.T) {
 	} {
 		x.run(t, s, jsonType)
 	}
-	exchange{"form", call, "", "username=a&password=hunter22", 422, `"input":"username=a\u0026password=hunter22"`}.run(t,
-		s, "application/x-www-form-urlencoded")
+	exchange{"form", call, "", "username=a&password=hunter22", 422,
+		`"input":"username=a\u0026password=hunter22"`}.run(t, s, "application/x-www-form-urlencoded")
 }
 
 func TestAirflowRoutes(t *testing.T) {
@@ -130,7 +131,8 @@ func TestAirflowTokensEnd(t *testing.T) {
 	const get = "GET /api/v2/connections/docker_default"
 	first, second := login(t, s, "refresher"), login(t, s, "refresher")
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	response, _ := do(t, client, newRequest(t, "GET", s.Airflow.URL()+"/api/v2/auth/logout", "", "Authorization", first))
+	response, _ := do(t, client,
+		newRequest(t, "GET", s.Airflow.URL()+"/api/v2/auth/logout", "", "Authorization", first))
 	if response.StatusCode != http.StatusTemporaryRedirect || response.Header.Get("Location") != "/auth/login" ||
 		s.Airflow.Revoked() != 1 {
 		t.Errorf("%s to %s, %d revoked", response.Status, response.Header.Get("Location"), s.Airflow.Revoked())
@@ -149,8 +151,8 @@ func TestAirflowRedacts(t *testing.T) {
 	s.Airflow.SetConnection(sandbox.Connection{ID: "a", Type: "docker", Host: "h", Password: "oldpassword123",
 		Extra: `{"reauth": true, "registry_token": "abcdefgh", "n": [1, {"password": "zzzzzz"}], "plain": "xx ` +
 			`oldpassword123 yy"}`})
-	_, body := do(t, http.DefaultClient, newRequest(t, "GET", s.Airflow.URL()+"/api/v2/connections/a", "", "Authorization",
-		login(t, s, "refresher")))
+	_, body := do(t, http.DefaultClient, newRequest(t, "GET", s.Airflow.URL()+"/api/v2/connections/a", "",
+		"Authorization", login(t, s, "refresher")))
 	var got struct{ Password, Login, Extra *string }
 	if err := json.Unmarshal([]byte(body), &got); err != nil {
 		t.Fatal(err)
@@ -212,8 +214,8 @@ func TestAirflowRefusesBodies(t *testing.T) {
 		{"team", call, op, update(`{` + good + `,"team_name":"x"}`), 422, `team_name cannot be set`},
 		{"entity", call, op, update(`"a"`), 422, `{"type":"model_attributes_type",` + at + `]`},
 		{"policy", call, op, update(`{`+good+`}`, `,"action_on_non_existence":"zap"`), 422,
-			`{"type":"enum","loc":["body","actions",0,"update","action_on_non_existence"],"msg":"Input should be 'fail' or ` +
-				`'skip'","input":"zap"`},
+			`{"type":"enum","loc":["body","actions",0,"update","action_on_non_existence"],` +
+				`"msg":"Input should be 'fail' or 'skip'","input":"zap"`},
 		{"mask", call, op, update(`{`+good+`}`, `,"update_mask":"password"`), 422,
 			`{"type":"list_type","loc":["body","actions",0,"update","update_mask"]`},
 		{"action's field", call, op, update(`{`+good+`}`, `,"foo":1`), 422,
@@ -221,10 +223,12 @@ func TestAirflowRefusesBodies(t *testing.T) {
 		{"no entities", call, op, `{"actions":[{"action":"update"}]}`, 422,
 			`{"type":"missing","loc":["body","actions",0,"update","entities"],"msg":"Field ` +
 				`required","input":{"action":"update"}}`},
-		{"no actions", call, op, `{}`, 422, `{"type":"missing","loc":["body","actions"],"msg":"Field required","input":{}}`},
+		{"no actions", call, op, `{}`, 422,
+			`{"type":"missing","loc":["body","actions"],"msg":"Field required","input":{}}`},
 		{"unknown action", call, op, `{"actions":[{"action":"zap","entities":[]}]}`, 500, "Internal Server Error"},
 		{"list", call, op, `[1]`, 422, `{"type":"model_attributes_type","loc":["body"]`},
-		{"number is fine", call, op, update(`{` + good + `,"port":"80"}`), 200, `{"errors":[],"success":["docker_default"]}`},
+		{"number is fine", call, op, update(`{` + good + `,"port":"80"}`), 200,
+			`{"errors":[],"success":["docker_default"]}`},
 	} {
 		x.run(t, s, jsonType)
 	}
@@ -233,8 +237,8 @@ func TestAirflowRefusesBodies(t *testing.T) {
 
 func TestAirflowUpdates(t *testing.T) {
 	const a = `"connection_id":"a","conn_type":"docker"`
-	old := sandbox.Connection{ID: "a", Type: "http", Description: "d", Host: "h", Login: "l", Password: "old", Schema: "s",
-		Port: 1, Extra: `{"token":"t"}`}
+	old := sandbox.Connection{ID: "a", Type: "http", Description: "d", Schema: "s", Host: "h", Port: 1,
+		Login: "l", Password: "old", Extra: `{"token":"t"}`}
 	with := func(change func(*sandbox.Connection)) sandbox.Connection {
 		c := old
 		c.Type = "docker"
@@ -250,7 +254,8 @@ func TestAirflowUpdates(t *testing.T) {
 			with(func(c *sandbox.Connection) { c.Password = "new" })},
 		{"null host", update(`{` + a + `,"host":null}`), `"success":["a"]`,
 			with(func(c *sandbox.Connection) { c.Host = "" })},
-		{"null port", update(`{` + a + `,"port":null}`), `"success":["a"]`, with(func(c *sandbox.Connection) { c.Port = 0 })},
+		{"null port", update(`{` + a + `,"port":null}`), `"success":["a"]`,
+			with(func(c *sandbox.Connection) { c.Port = 0 })},
 		{"null password", update(`{` + a + `,"password":null}`), `"success":["a"]`, same},
 		{"empty password", update(`{` + a + `,"password":""}`), `"success":["a"]`, same},
 		{"stars", update(`{` + a + `,"password":"***"}`), `"success":["a"]`, same},
@@ -271,7 +276,8 @@ func TestAirflowUpdates(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			s := start(t, sandbox.Options{})
 			s.Airflow.SetConnection(old)
-			exchange{"", "PATCH /api/v2/connections", login(t, s, "refresher"), test.body, 200, test.want}.run(t, s, jsonType)
+			x := exchange{"", "PATCH /api/v2/connections", login(t, s, "refresher"), test.body, 200, test.want}
+			x.run(t, s, jsonType)
 			if got, _ := s.Airflow.Connection("a"); got != test.stored {
 				t.Errorf("stored %+v\nwant   %+v", got, test.stored)
 			}

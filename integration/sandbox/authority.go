@@ -52,7 +52,8 @@ func (a *Authority) KeyPEM() ([]byte, error) {
 func (a *Authority) Issue(begins, ends time.Time, names ...string) (*tls.Certificate, error) {
 	template := certificateTemplate(names[0], begins, ends)
 	template.DNSNames = names
-	template.KeyUsage, template.ExtKeyUsage = x509.KeyUsageDigitalSignature, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	template.KeyUsage = x509.KeyUsageDigitalSignature
+	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 	der, err := x509.CreateCertificate(rand.Reader, template, a.certificate, a.key.Public(), a.key)
 	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: a.key}, err
 }
@@ -72,5 +73,7 @@ func (a *Authority) leaf(name string) (*tls.Certificate, error) {
 
 func certificateTemplate(name string, begins, ends time.Time) *x509.Certificate {
 	serial, _ := rand.Int(rand.Reader, big.NewInt(1<<62)) // never fails
-	return &x509.Certificate{SerialNumber: serial, Subject: pkix.Name{CommonName: name}, NotBefore: begins, NotAfter: ends}
+	return &x509.Certificate{
+		SerialNumber: serial, Subject: pkix.Name{CommonName: name}, NotBefore: begins, NotAfter: ends,
+	}
 }

@@ -77,11 +77,9 @@ func hiding(outer, inner string) string {
 func sensitive(key string) bool {
 	key = regexp.MustCompile(`\W+`).ReplaceAllString(strings.ToLower(key), "_")
 	return slices.ContainsFunc([]string{
-		"access_key", "access_token", "api_key", "apikey", "auth_header", "authorization", "bearer", "connection_string",
-		"dsn",
-		"passphrase", "passwd", "password", "private_key", "proxy", "proxies", "secret", "service_account", "service_key",
-		"token",
-		"keyfile_dict", "webhook_url",
+		"access_key", "access_token", "api_key", "apikey", "auth_header", "authorization", "bearer",
+		"connection_string", "dsn", "passphrase", "passwd", "password", "private_key", "proxy", "proxies", "secret",
+		"service_account", "service_key", "token", "keyfile_dict", "webhook_url",
 	}, func(name string) bool { return strings.Contains(key, name) })
 }
 
@@ -152,8 +150,8 @@ type invalid struct {
 }
 
 func notAnObject(input any, loc ...any) []invalid {
-	return []invalid{{"model_attributes_type", loc, "Input should be a valid dictionary or object to extract fields from",
-		input, nil}}
+	return []invalid{{"model_attributes_type", loc,
+		"Input should be a valid dictionary or object to extract fields from", input, nil}}
 }
 
 // validateBulk returns the entities of each action, or the problems in Airflow's words. An action that the stand-in
@@ -263,12 +261,13 @@ func validateText(name, text string, at []any) []invalid {
 		return []invalid{{"string_pattern_mismatch", at, "String should match pattern '" + pattern + "'", text,
 			map[string]any{"pattern": pattern}}}
 	case name == "extra" && text != "" && json.Unmarshal([]byte(text), &object) != nil:
-		return []invalid{{"value_error", at, "Value error, The `extra` field must be a valid JSON object (e.g., {'key': " +
-			"'value'}), but encountered non-JSON in `extra` field", text, map[string]any{"error": map[string]any{}}}}
+		return []invalid{{"value_error", at,
+			"Value error, The `extra` field must be a valid JSON object (e.g., {'key': 'value'}), " +
+				"but encountered non-JSON in `extra` field", text, map[string]any{"error": map[string]any{}}}}
 	case name == "team_name":
 		return []invalid{{"value_error", at[:len(at)-1],
-			"Value error, team_name cannot be set when multi_team mode is disabled. Please contact your administrator.", text,
-			map[string]any{"error": map[string]any{}}}}
+			"Value error, team_name cannot be set when multi_team mode is disabled. " +
+				"Please contact your administrator.", text, map[string]any{"error": map[string]any{}}}}
 	}
 	return nil
 }

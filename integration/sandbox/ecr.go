@@ -63,8 +63,10 @@ type ECR struct {
 func newECR(opts Options) *ECR {
 	return &ECR{
 		account: opts.Account, now: opts.Now, life: tokenLife, username: "AWS", issued: map[string]Token{},
-		sessions:    map[string]aws.Credentials{},
-		credentials: aws.Credentials{AccessKeyID: "AKIAIOSFODNN7EXAMPLE", SecretAccessKey: rand.Text() + rand.Text()[:14]},
+		sessions: map[string]aws.Credentials{},
+		credentials: aws.Credentials{
+			AccessKeyID: "AKIAIOSFODNN7EXAMPLE", SecretAccessKey: rand.Text() + rand.Text()[:14],
+		},
 	}
 }
 
@@ -167,7 +169,8 @@ func (e *ECR) getAuthorizationToken(w http.ResponseWriter, r *http.Request) {
 // respondPublic answers as ECR Public does: in one region, with one token, and no endpoint.
 func (e *ECR) respondPublic(w http.ResponseWriter, region string) {
 	if region != "us-east-1" {
-		awsErrorf("UnsupportedCommandException", "GetAuthorizationToken command is only supported in us-east-1.").write(w)
+		awsErrorf("UnsupportedCommandException",
+			"GetAuthorizationToken command is only supported in us-east-1.").write(w)
 		return
 	}
 	if locked(&e.state, func() bool { return e.noBearer }) {
@@ -209,7 +212,9 @@ func (e *ECR) issue(region string) Token {
 	e.state.Lock()
 	defer e.state.Unlock()
 	now := e.now()
-	token := Token{Username: e.username, Password: e.password, Region: region, IssuedAt: now, ExpiresAt: now.Add(e.life)}
+	token := Token{
+		Username: e.username, Password: e.password, Region: region, IssuedAt: now, ExpiresAt: now.Add(e.life),
+	}
 	if token.Password == "" {
 		token.Password = newPassword(token.ExpiresAt)
 	}
@@ -273,9 +278,9 @@ func (e *ECR) checkRight(service string) *awsError {
 		e.throttled--
 		return awsErrorf("ThrottlingException", "Rate exceeded")
 	case e.denied:
-		return awsErrorf("AccessDeniedException", "User: arn:aws:iam::%s:user/ecr-refresh is not authorized to perform: "+
-			"%[2]s:GetAuthorizationToken on resource: * because no identity-based policy allows the "+
-			"%[2]s:GetAuthorizationToken action", e.account, service)
+		return awsErrorf("AccessDeniedException", "User: arn:aws:iam::%s:user/ecr-refresh "+
+			"is not authorized to perform: %[2]s:GetAuthorizationToken on resource: * "+
+			"because no identity-based policy allows the %[2]s:GetAuthorizationToken action", e.account, service)
 	}
 	return nil
 }

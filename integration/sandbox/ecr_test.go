@@ -27,7 +27,9 @@ func ecrClient(t *testing.T, s *sandbox.Sandbox, credentials aws.Credentials) *e
 	t.Cleanup(client.CloseIdleConnections)
 	return ecr.New(ecr.Options{
 		Region: "us-east-1", HTTPClient: client, RetryMaxAttempts: 1,
-		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return credentials, nil }),
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return credentials, nil
+		}),
 	})
 }
 
@@ -129,7 +131,8 @@ func TestECRHandMadeRequests(t *testing.T) {
 		{"service", "us-east-1", "sts", 0, nil, "scoped to correct service"},
 		{"header", "us-east-1", "ecr", 0, func(r *http.Request) { r.Header.Set("X-Amz-Meta", "added later") },
 			"authorizationData"},
-		{"date", "us-east-1", "ecr", 0, func(r *http.Request) { r.Header.Del("X-Amz-Date") }, "IncompleteSignatureException"},
+		{"date", "us-east-1", "ecr", 0, func(r *http.Request) { r.Header.Del("X-Amz-Date") },
+			"IncompleteSignatureException"},
 		{"unsigned", "us-east-1", "ecr", 0, func(r *http.Request) { r.Header.Del("Authorization") },
 			"MissingAuthenticationTokenException"},
 		{"half", "us-east-1", "ecr", 0, func(r *http.Request) {

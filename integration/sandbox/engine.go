@@ -111,11 +111,11 @@ func (e *Engine) route(w http.ResponseWriter, r *http.Request) {
 	case !slices.Contains([]string{"HEAD /_ping", "GET /_ping", "GET /version", "POST /auth"}, call):
 		engineError(w, http.StatusNotFound, "page not found")
 	case olderAPI(asked, minAPI):
-		engineError(w, http.StatusBadRequest, fmt.Sprintf("client version %s is too old. Minimum supported API version is "+
-			"%s, please upgrade your client to a newer version", asked, minAPI))
+		engineError(w, http.StatusBadRequest, fmt.Sprintf("client version %s is too old. "+
+			"Minimum supported API version is %s, please upgrade your client to a newer version", asked, minAPI))
 	case olderAPI(api, asked):
-		engineError(w, http.StatusBadRequest, fmt.Sprintf("client version %s is too new. Maximum supported API version is %s",
-			asked, api))
+		engineError(w, http.StatusBadRequest, fmt.Sprintf("client version %s is too new. "+
+			"Maximum supported API version is %s", asked, api))
 	case path == "/_ping":
 		e.ping(w)
 	case path == "/version":

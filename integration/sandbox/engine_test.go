@@ -95,8 +95,8 @@ func TestEngineVersions(t *testing.T) {
 	s := start(t, sandbox.Options{})
 	for version, want := range map[string]string{
 		"1.99": "client version 1.99 is too new. Maximum supported API version is 1.51",
-		"1.9": "client version 1.9 is too old. Minimum supported API version is 1.24, please upgrade your client to a " +
-			"newer version",
+		"1.9": "client version 1.9 is too old. Minimum supported API version is 1.24, " +
+			"please upgrade your client to a newer version",
 	} {
 		if _, err := engineClient(t, s, client.WithVersion(version)).ServerVersion(t.Context()); err == nil ||
 			!strings.Contains(err.Error(), want) {

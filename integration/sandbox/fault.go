@@ -102,7 +102,8 @@ func (x Fault) write(w http.ResponseWriter, r *http.Request) {
 	}
 	w.WriteHeader(x.Status)
 	for {
-		if _, err := io.WriteString(w, x.Body); err != nil || !x.Endless || r.Method == http.MethodHead { // that has no body
+		_, err := io.WriteString(w, x.Body)
+		if err != nil || !x.Endless || r.Method == http.MethodHead { // the answer to HEAD has no body
 			return
 		}
 	}

@@ -82,12 +82,12 @@ func TestEnvironIsCompleteAndClean(t *testing.T) {
 		}
 	}
 	for _, name := range []string{
-		"PATH", "TERM", "HOME", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "ECR_REFRESH_CA_FILE", "AWS_ACCESS_KEY_ID",
-		"AWS_SECRET_ACCESS_KEY",
-		"AWS_EC2_METADATA_DISABLED", "AIRFLOW_VAR_ECR_AWS_ACCOUNT", "AIRFLOW_VAR_ECR_AWS_REGION_NAME",
-		"ECR_REFRESH_AIRFLOW_CONN_TYPE",
-		"ECR_REFRESH_AIRFLOW_SCHEMA", "ECR_REFRESH_AIRFLOW_HOST", "ECR_REFRESH_AIRFLOW_PORT", "ECR_REFRESH_AIRFLOW_LOGIN",
-		"ECR_REFRESH_AIRFLOW_PASSWORD", "DOCKER_HOST", sandbox.ExecutionAPI, sandbox.TaskToken,
+		"PATH", "TERM", "HOME", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "DOCKER_HOST", "ECR_REFRESH_CA_FILE",
+		"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_EC2_METADATA_DISABLED",
+		"AIRFLOW_VAR_ECR_AWS_ACCOUNT", "AIRFLOW_VAR_ECR_AWS_REGION_NAME",
+		"ECR_REFRESH_AIRFLOW_CONN_TYPE", "ECR_REFRESH_AIRFLOW_SCHEMA",
+		"ECR_REFRESH_AIRFLOW_HOST", "ECR_REFRESH_AIRFLOW_PORT",
+		"ECR_REFRESH_AIRFLOW_LOGIN", "ECR_REFRESH_AIRFLOW_PASSWORD", sandbox.ExecutionAPI, sandbox.TaskToken,
 	} {
 		if !slices.Contains(names, name) {
 			t.Errorf("%s is missing", name)
@@ -132,7 +132,8 @@ func TestStartIsFastAndCloseLeavesNothing(t *testing.T) {
 	for deadline := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > before; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			stacks := make([]byte, 1<<16)
-			t.Fatalf("%d goroutines, %d before\n%s", runtime.NumGoroutine(), before, stacks[:runtime.Stack(stacks, true)])
+			t.Fatalf("%d goroutines, %d before\n%s",
+				runtime.NumGoroutine(), before, stacks[:runtime.Stack(stacks, true)])
 		}
 	}
 }
@@ -211,9 +212,9 @@ func TestManyAtOnce(t *testing.T) {
 		all.Go(func() {
 			newToken(t, s)
 			checkV2(t, s, s.RegistryHost(), "AWS", s.ECR.LastToken().Password)
-			body := update(fmt.Sprintf(`{"connection_id":"docker_default","conn_type":"docker","password":"new-%d"}`, i))
-			do(t, http.DefaultClient, newRequest(t, "PATCH", s.Airflow.URL()+"/api/v2/connections", body, "Authorization", op,
-				"Content-Type", jsonType))
+			entity := fmt.Sprintf(`{"connection_id":"docker_default","conn_type":"docker","password":"new-%d"}`, i)
+			do(t, http.DefaultClient, newRequest(t, "PATCH", s.Airflow.URL()+"/api/v2/connections", update(entity),
+				"Authorization", op, "Content-Type", jsonType))
 			s.Registry.Refuse(i%2 == 0)
 			s.Airflow.FailNext(1, 503, "")
 			_, _, _ = s.Environ(), s.TaskEnviron("docker_default"), s.Airflow.Requests()

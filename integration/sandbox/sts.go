@@ -85,14 +85,15 @@ func (s *STS) assume(w http.ResponseWriter, form url.Values, region string, call
 	stsAnswer(w, "AssumeRole", fmt.Sprintf(`<Credentials><AccessKeyId>%s</AccessKeyId>`+
 		`<SecretAccessKey>%s</SecretAccessKey><SessionToken>%s</SessionToken><Expiration>%s</Expiration></Credentials>`+
 		`<AssumedRoleUser><Arn>%s</Arn><AssumedRoleId>AROAEXAMPLE:x</AssumedRoleId></AssumedRoleUser>`,
-		c.AccessKeyID, c.SecretAccessKey, c.SessionToken, s.ecr.now().Add(tokenLife).UTC().Format("2006-01-02T15:04:05Z"),
-		role.RoleARN))
+		c.AccessKeyID, c.SecretAccessKey, c.SessionToken,
+		s.ecr.now().Add(tokenLife).UTC().Format("2006-01-02T15:04:05Z"), role.RoleARN))
 }
 
 func stsAnswer(w http.ResponseWriter, action, result string) {
 	_, _ = fmt.Fprintf(w, `<%[1]sResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">`+
 		`<%[1]sResult>%[2]s</%[1]sResult>`+
-		`<ResponseMetadata><RequestId>%[3]s</RequestId></ResponseMetadata></%[1]sResponse>`, action, result, requestID())
+		`<ResponseMetadata><RequestId>%[3]s</RequestId></ResponseMetadata></%[1]sResponse>`,
+		action, result, requestID())
 }
 
 func stsReject(w http.ResponseWriter, x *awsError) {

@@ -137,7 +137,8 @@ func rewrite(file, table string) error {
 	before, rest, found := bytes.Cut(text, []byte(begin))
 	older, after, closed := bytes.Cut(rest, []byte(end))
 	if !found || !closed {
-		return fmt.Errorf("%s has no lines %q and %q for the table", file, strings.TrimSpace(begin), strings.TrimSpace(end))
+		return fmt.Errorf("%s has no lines %q and %q for the table",
+			file, strings.TrimSpace(begin), strings.TrimSpace(end))
 	}
 	return os.WriteFile(file, slices.Concat(before, []byte(begin+merge(table, string(older))+end), after), 0o644)
 }

@@ -65,10 +65,11 @@ func setup(a *peers.Airflow) [][]string {
 	return [][]string{
 		{"variables", "set", "ecr_aws_account", peers.SandboxAccount},
 		{"variables", "set", "ecr_aws_region_name", peers.Region},
-		{"connections", "add", "airflow-api", "--conn-type", "http", "--conn-schema", "http", "--conn-host", "127.0.0.1",
-			"--conn-port", fmt.Sprint(a.Port), "--conn-login", user.User, "--conn-password", user.Password},
-		{"connections", "add", "docker_default", "--conn-type", "docker", "--conn-host", peers.SandboxHost, "--conn-login",
-			"AWS"},
+		{"connections", "add", "airflow-api", "--conn-type", "http",
+			"--conn-schema", "http", "--conn-host", "127.0.0.1", "--conn-port", fmt.Sprint(a.Port),
+			"--conn-login", user.User, "--conn-password", user.Password},
+		{"connections", "add", "docker_default", "--conn-type", "docker",
+			"--conn-host", peers.SandboxHost, "--conn-login", "AWS"},
 		{"pools", "set", "systemqueue", "5", "System maintenance tasks"},
 	}
 }

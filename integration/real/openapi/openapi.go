@@ -18,8 +18,9 @@ type Document map[string]any
 func Differences(client, server Document) []string {
 	c := &comparison{client: client, server: server, seen: map[string]bool{}}
 	for path, methods := range client.node("paths") {
+		served := object(server.node("paths")[path])
 		for method, operation := range object(methods) {
-			c.operation(strings.ToUpper(method)+" "+path, object(operation), object(object(server.node("paths")[path])[method]))
+			c.operation(strings.ToUpper(method)+" "+path, object(operation), object(served[method]))
 		}
 	}
 	slices.Sort(c.found)

@@ -196,8 +196,8 @@ func (a *Airflow) StartStranger(ctx context.Context) (url string, err error) {
 	}
 	// the last one counts
 	env := append(slices.Clone(a.env), "AIRFLOW__API_AUTH__JWT_SECRET="+rand.Text()+rand.Text()+rand.Text())
-	p, err := start("airflow-stranger", filepath.Dir(a.Home), env, a.bin("airflow"), "api-server", "--host", "127.0.0.1",
-		"--port", fmt.Sprint(port))
+	p, err := start("airflow-stranger", filepath.Dir(a.Home), env,
+		a.bin("airflow"), "api-server", "--host", "127.0.0.1", "--port", fmt.Sprint(port))
 	if err != nil {
 		return "", err
 	}

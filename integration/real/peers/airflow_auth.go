@@ -85,8 +85,8 @@ func fabRoles() map[string]string {
 func (fab) settings() []string {
 	return []string{
 		"AIRFLOW__CORE__AUTH_MANAGER=airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager",
-		// A thread of the API server keeps its session of FAB's, and then waits for a second connection: of the 15 there are
-		// by default, none is left (as in https://github.com/apache/airflow/issues/56129).
+		// A thread of the API server keeps its session of FAB's, and then waits for a second connection: of the 15 that
+		// there are by default, none is left (as in https://github.com/apache/airflow/issues/56129).
 		"AIRFLOW__DATABASE__SQL_ALCHEMY_POOL_SIZE=40",
 		"AIRFLOW__FAB__CACHE_TTL=1", // seconds for which it remembers a user's rights; 30 by default
 	}
@@ -103,8 +103,9 @@ func (fab) prepare(ctx context.Context, a *Airflow) error {
 	}
 	for _, kind := range slices.Sorted(maps.Keys(a.Users)) {
 		user := a.Users[kind]
-		commands = append(commands, []string{"users", "create", "--username", user.User, "--role", fabRoles()[kind],
-			"--firstname", "ECR", "--lastname", "refresh", "--email", user.User + "@example.com", "--password", user.Password})
+		commands = append(commands, []string{"users", "create",
+			"--username", user.User, "--password", user.Password, "--role", fabRoles()[kind],
+			"--firstname", "ECR", "--lastname", "refresh", "--email", user.User + "@example.com"})
 	}
 	return a.commands(ctx, commands)
 }

@@ -310,7 +310,8 @@ func (a *Airflow) bulk(ctx context.Context, kind string, entities any) error {
 		}
 	}
 	action := map[string]any{"action": "create", "action_on_existence": "overwrite", "entities": entities}
-	if err := a.rest.call(ctx, "PATCH", "/api/v2/"+kind, map[string]any{"actions": []any{action}}, &answer); err != nil {
+	body := map[string]any{"actions": []any{action}}
+	if err := a.rest.call(ctx, "PATCH", "/api/v2/"+kind, body, &answer); err != nil {
 		return err
 	}
 	if len(answer.Create.Success) == 0 || len(answer.Create.Errors) > 0 {

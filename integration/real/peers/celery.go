@@ -167,7 +167,8 @@ func (w *Worker) start(ctx context.Context, a *Airflow) (err error) {
 		return err
 	}
 	w.env = w.environ(a)
-	argv := append(enter, a.bin("airflow"), "celery", "worker", "--queues", sharedQueue+","+w.Queue, "--concurrency", "1",
+	argv := append(enter, a.bin("airflow"), "celery", "worker",
+		"--queues", sharedQueue+","+w.Queue, "--concurrency", "1",
 		"--skip-serve-logs", "--without-mingle", "--without-gossip")
 	w.proc, err = start(w.User, filepath.Dir(w.Home), w.env, argv...)
 	return err

@@ -210,8 +210,8 @@ func installed(release string) (string, error) {
 		missing = append(missing, "root (a Docker Engine runs as root)")
 	}
 	if len(missing) > 0 {
-		return "", fmt.Errorf("the real peers need %s: run integration/real/peers/install.sh %s", strings.Join(missing, ", "),
-			release)
+		return "", fmt.Errorf("the real peers need %s: run integration/real/peers/install.sh %s",
+			strings.Join(missing, ", "), release)
 	}
 	return venv, nil
 }

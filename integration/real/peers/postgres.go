@@ -34,7 +34,9 @@ func newPostgres(dir string) (*postgres, error) {
 		return nil, err
 	}
 	owner, err := credential("postgres")
-	return &postgres{bin: bin, dir: filepath.Join(dir, "postgres"), port: port, password: rand.Text(), owner: owner}, err
+	return &postgres{
+		bin: bin, dir: filepath.Join(dir, "postgres"), port: port, password: rand.Text(), owner: owner,
+	}, err
 }
 
 // postgresBin returns the folder of the newest PostgreSQL that Debian's packages have installed.

@@ -19,7 +19,8 @@ func Providers(release string) (map[string]string, error) {
 	}
 	versions := map[string]string{}
 	for _, folder := range folders {
-		name, version, _ := strings.Cut(strings.TrimSuffix(strings.TrimPrefix(filepath.Base(folder), prefix), suffix), "-")
+		base := strings.TrimSuffix(strings.TrimPrefix(filepath.Base(folder), prefix), suffix)
+		name, version, _ := strings.Cut(base, "-")
 		versions[name] = version
 	}
 	return versions, nil

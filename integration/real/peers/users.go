@@ -19,8 +19,8 @@ func UserName(worker string) string { return userPrefix + strconv.Itoa(os.Getpid
 
 // addUser makes an OS user, who may speak to the Docker Engine where Debian's group for that exists.
 func addUser(ctx context.Context, name, home string) error {
-	argv := []string{"useradd", "--system", "--user-group", "--no-create-home", "--home-dir", home, "--shell", "/bin/sh",
-		name}
+	argv := []string{"useradd", "--system", "--user-group", "--no-create-home",
+		"--home-dir", home, "--shell", "/bin/sh", name}
 	if _, err := user.LookupGroup("docker"); err == nil {
 		argv = append(argv, "--groups", "docker")
 	}
@@ -35,7 +35,8 @@ func removeUsers(ctx context.Context) error {
 		return err
 	}
 	var failures []error
-	for _, found := range regexp.MustCompile(`(?m)^(`+userPrefix+`(\d+)-\w+):`).FindAllStringSubmatch(string(text), -1) {
+	users := regexp.MustCompile(`(?m)^(` + userPrefix + `(\d+)-\w+):`)
+	for _, found := range users.FindAllStringSubmatch(string(text), -1) {
 		if pid, _ := strconv.Atoi(found[2]); pid == os.Getpid() || !alive(pid) {
 			_, err := run(ctx, cleanEnv(), "userdel", found[1])
 			failures = append(failures, err)

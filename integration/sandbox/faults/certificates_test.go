@@ -24,10 +24,12 @@ func certificates(peer string) (all []row) {
 		begins, ends time.Duration
 	}{
 		{"certificate of an unknown authority", "signed by unknown authority", false, "", -time.Hour, time.Hour},
-		{"certificate of another name", "certificate is valid for other.example.com", true, "other.example.com", -time.Hour,
-			time.Hour},
-		{"expired certificate", "certificate has expired or is not yet valid", true, "", -2 * time.Hour, -time.Hour},
-		{"certificate of the future", "certificate has expired or is not yet valid", true, "", time.Hour, 2 * time.Hour},
+		{"certificate of another name", "certificate is valid for other.example.com", true, "other.example.com",
+			-time.Hour, time.Hour},
+		{"expired certificate", "certificate has expired or is not yet valid", true, "",
+			-2 * time.Hour, -time.Hour},
+		{"certificate of the future", "certificate has expired or is not yet valid", true, "",
+			time.Hour, 2 * time.Hour},
 	} {
 		all = append(all, row{peer: peer, fault: bad.fault, exit: 2, error: named(peer), because: bad.error,
 			advises: "certificate", inject: func(s *setting) {

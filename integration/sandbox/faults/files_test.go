@@ -100,8 +100,8 @@ func disks() (all []row) {
 		func(s *setting) { s.full(); args(s, "--out", "full/x.json") }, (*setting).wantOnlyFiller)
 	add("disk of the private key is full", 2, "no space left on device",
 		func(s *setting) { s.setenv("XDG_STATE_HOME", s.full()); args(s) }, nil)
-	add("disk of --metrics-file is full", 0, "", func(s *setting) { s.full(); args(s, "--metrics-file", "full/x.prom") },
-		(*setting).wantOnlyFiller)
+	add("disk of --metrics-file is full", 0, "",
+		func(s *setting) { s.full(); args(s, "--metrics-file", "full/x.prom") }, (*setting).wantOnlyFiller)
 	add("stdout is full", 2, "no space left on device", func(s *setting) {
 		full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 		must(s.t, err)

@@ -31,7 +31,8 @@ func answers(peer string) (all []row) {
 		if !other {
 			exit = 1
 		}
-		all = append(all, row{peer: peer, fault: name, exit: exit, error: named(peer), because: because, advises: advises,
+		all = append(all, row{peer: peer, fault: name, exit: exit,
+			error: named(peer), because: because, advises: advises,
 			inject: func(s *setting) {
 				if f.Header.Get("Location") != "" {
 					f.Header.Set("Location", s.Trap.url+"/v2/")

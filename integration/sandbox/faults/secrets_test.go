@@ -30,7 +30,7 @@ func TestSecrets(t *testing.T) {
 			}
 		})
 	}
-	// ECR and the registries are reached through the proxy: what is wrong with the way to one is so for all who take it.
+	// ECR and the registries are reached through the proxy: a fault of the proxy applies to all of them.
 	way := map[string]string{"airflow": "airflow", "registry": "proxy", "ecr": "proxy", "engine": "engine"}
 	for _, peer := range []string{"airflow", "registry", "ecr", "engine"} {
 		for _, r := range answers(peer) {

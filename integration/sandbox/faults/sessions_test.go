@@ -16,10 +16,11 @@ import (
 // sessions are JWTs that Airflow no longer accepts: one new login, and no loop.
 func sessions() (all []row) {
 	add := func(fault string, exit int, status int, detail string, times int) {
-		r := row{peer: "airflow", fault: fault, exit: exit, error: "the JWT of a new login is rejected: ", inject: func(s *setting) {
+		r := row{peer: "airflow", fault: fault, exit: exit, error: "the JWT of a new login is rejected: "}
+		r.inject = func(s *setting) {
 			s.Airflow.Inject(sandbox.Fault{Method: "PATCH", Path: "/api/v2/connections", Times: times, Status: status,
 				Header: header("Content-Type", "application/json"), Body: fmt.Sprintf(`{"detail":%q}`, detail)})
-		}}
+		}
 		r.also = func(s *setting) {
 			if n := s.Airflow.Logins(); n != 2 {
 				s.t.Errorf("%d logins, want 2", n)
@@ -85,7 +86,8 @@ func atStdin() row {
 
 // beforeAnswer is SIGTERM while a peer has taken the connection and says nothing at all.
 func beforeAnswer(peer string) row {
-	return row{peer: peer, fault: "SIGTERM while the connection is silent", exit: terminated, error: "ended by terminated",
+	return row{peer: peer, fault: "SIGTERM while the connection is silent",
+		exit: terminated, error: "ended by terminated",
 		inject: func(s *setting) {
 			listener, err := net.Listen("tcp", "127.0.0.1:0")
 			must(s.t, err)

@@ -167,13 +167,16 @@ func (s *setting) good(args ...string) {
 
 // setenv replaces a variable.
 func (s *setting) setenv(name, value string) {
-	s.env = append(slices.DeleteFunc(s.env, func(e string) bool { return strings.HasPrefix(e, name+"=") }), name+"="+value)
+	others := slices.DeleteFunc(s.env, func(e string) bool { return strings.HasPrefix(e, name+"=") })
+	s.env = append(others, name+"="+value)
 }
 
 // peer returns the faults of a peer by its name.
 func (s *setting) peer(name string) *sandbox.Faults {
-	return map[string]*sandbox.Faults{"ecr": &s.ECR.Faults, "registry": &s.Registry.Faults, "airflow": &s.Airflow.Faults,
-		"engine": &s.Engine.Faults, "proxy": &s.Proxy.Faults}[name]
+	return map[string]*sandbox.Faults{
+		"ecr": &s.ECR.Faults, "registry": &s.Registry.Faults, "airflow": &s.Airflow.Faults,
+		"engine": &s.Engine.Faults, "proxy": &s.Proxy.Faults,
+	}[name]
 }
 
 // await waits until something holds.

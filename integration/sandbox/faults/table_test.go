@@ -58,6 +58,6 @@ func (s *seenTable) write(path string) error {
 	if !ok || !ok2 {
 		return fmt.Errorf("%s has no %q", path, begin)
 	}
-	table := "| peer | fault | exit | error | hint |\n|---|---|---|---|---|\n" + strings.Join(s.rows, "\n") + "\n"
+	table := "| service | fault | exit | error | hint |\n|---|---|---|---|---|\n" + strings.Join(s.rows, "\n") + "\n"
 	return os.WriteFile(path, []byte(head+begin+table+end+tail), 0o644)
 }

@@ -13,7 +13,7 @@ import (
 // Site is a set of peers, and a worker's environment among them.
 type Site interface {
 	Environ() []string                             // of the tasks; Airflow's user may edit connections
-	As(role string) []string                       // the login of another user: "viewer", or "wrong" with a wrong password
+	As(role string) []string                       // the login of user "viewer", or "wrong": a wrong password
 	Rejected() []string                            // makes the registry reject what ECR issues
 	Host() string                                  // of the registry
 	Issued() string                                // the newest token
@@ -134,7 +134,8 @@ func viewerMayNot(t *testing.T, h Shell) {
 
 func wrongPassword(t *testing.T, h Shell) {
 	h.Extract(t).Want(t, 0)
-	h.Update(t, h.As("wrong")...).Want(t, 2, "airflow answered 401", "check login and password of connection airflow-api")
+	h.Update(t, h.As("wrong")...).Want(t, 2,
+		"airflow answered 401", "check login and password of connection airflow-api")
 	h.WantOld(t)
 }
 
