@@ -13,11 +13,13 @@ func dockerHints() map[failure.Kind]hint {
 			shell: "set DOCKER_HOST (--engine) to unix:///path/docker.sock or tcp://host:port, or --engine none",
 		},
 		docker.LoginInHost: {
-			task:  "remove the login from DOCKER_HOST in the worker's environment: Docker requires a certificate instead",
+			task: "remove the login from DOCKER_HOST in the worker's environment: Docker requires a certificate " +
+				"instead",
 			shell: "remove the login from DOCKER_HOST (--engine): Docker requires a certificate instead",
 		},
 		docker.BadCertificates: {
-			task:  "put ca.pem, cert.pem and key.pem into {object}, or set DOCKER_CERT_PATH in the worker's environment to their folder",
+			task: "put ca.pem, cert.pem and key.pem into {object}, or set DOCKER_CERT_PATH in the worker's " +
+				"environment to their folder",
 			shell: "put ca.pem, cert.pem and key.pem into {object}, or set DOCKER_CERT_PATH to their folder",
 		},
 		docker.NoDaemon: {
@@ -31,17 +33,21 @@ func dockerHints() map[failure.Kind]hint {
 			shell: "check that DOCKER_HOST (--engine) and DOCKER_TLS_VERIFY lead to Docker; " +
 				"a proxy before it must pass GET /version and POST /auth",
 		},
-		docker.SocketPermission: {task: "add this user to the group of the socket (docker), or mount the socket into the container"},
+		docker.SocketPermission: {task: "add this user to the group of the socket (docker), or mount the socket " +
+			"into the container"},
 		docker.Untrusted: {
 			task: "put the certificate of Docker's CA into ca.pem in DOCKER_CERT_PATH of the worker's environment, " +
 				"use a host name that Docker's certificate holds, or renew that certificate",
-			shell: "put the certificate of Docker's CA into ca.pem in DOCKER_CERT_PATH, use a host name that Docker's certificate holds, " +
+			shell: "put the certificate of Docker's CA into ca.pem in DOCKER_CERT_PATH, use a host name that " +
+				"Docker's certificate holds, " +
 				"or renew that certificate",
 		},
 		docker.TLSAlert: {
-			task: "put cert.pem and key.pem that Docker's CA has signed into DOCKER_CERT_PATH of the worker's environment; " +
+			task: "put cert.pem and key.pem that Docker's CA has signed into DOCKER_CERT_PATH of the worker's " +
+				"environment; " +
 				"Docker must speak TLS 1.2 or newer",
-			shell: "put cert.pem and key.pem that Docker's CA has signed into DOCKER_CERT_PATH; Docker must speak TLS 1.2 or newer",
+			shell: "put cert.pem and key.pem that Docker's CA has signed into DOCKER_CERT_PATH; Docker must speak " +
+				"TLS 1.2 or newer",
 		},
 		docker.Busy: {task: "wait, and clear this task", shell: "wait, and run it again"},
 	}
@@ -50,17 +56,23 @@ func dockerHints() map[failure.Kind]hint {
 // dockerLoginHints are of steps/docker, too: what Docker answers, and its configuration.
 func dockerLoginHints() map[failure.Kind]hint {
 	return map[failure.Kind]hint{
-		docker.Failed:              {task: "see the log of Docker on this worker", shell: "see the log of Docker"},
-		docker.NoAnswer:            {task: "see the log of Docker on this worker", shell: "see the log of Docker"},
-		docker.NoLoginAnswer:       {task: "see the log of Docker, and check how it reaches the registry (its own proxy settings)"},
-		docker.BadCredential:       {task: "clear extract_ecr_token with Downstream: it gets a new token", shell: "run all three steps again"},
-		docker.UntrustedRegistry:   {task: "put the certificate of the registry's CA where Docker reads it: /etc/docker/certs.d/HOST/ca.crt"},
+		docker.Failed:   {task: "see the log of Docker on this worker", shell: "see the log of Docker"},
+		docker.NoAnswer: {task: "see the log of Docker on this worker", shell: "see the log of Docker"},
+		docker.NoLoginAnswer: {task: "see the log of Docker, and check how it reaches the registry (its own " +
+			"proxy settings)"},
+		docker.BadCredential: {task: "clear extract_ecr_token with Downstream: it gets a new " +
+			"token", shell: "run all three steps again"},
+		docker.UntrustedRegistry: {task: "put the certificate of the registry's CA where Docker reads it: " +
+			"/etc/docker/certs.d/HOST/ca.crt"},
 		docker.RegistryUnavailable: {task: "wait, and clear this task", shell: "wait, and run it again"},
 		docker.BadEntry:            {task: "remove this entry from {object} on the worker"},
-		docker.EntryWins:           {task: "remove this entry from {object} on the worker, or run there: docker logout {want}"},
-		docker.HelperMissing:       {task: "install {object} on the worker, or remove this entry from its Docker configuration"},
+		docker.EntryWins: {task: "remove this entry from {object} on the worker, or run there: docker " +
+			"logout {want}"},
+		docker.HelperMissing: {task: "install {object} on the worker, or remove this entry from its Docker " +
+			"configuration"},
 		docker.HelperFails: {
-			task: "remove this entry from the worker's Docker configuration, or find out there why it fails: echo {want} | {object} get",
+			task: "remove this entry from the worker's Docker configuration, or find out there why it fails: echo " +
+				"{want} | {object} get",
 		},
 	}
 }

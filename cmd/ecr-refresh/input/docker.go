@@ -81,7 +81,8 @@ func (r *Reader) DockerConnections(ids []string, needed bool) map[string]steps.D
 		r.Fault(err)
 		if found {
 			seen[id] = steps.DockerConnection{
-				Host: conn.Host, Port: conn.Port, Login: conn.Login, Password: conn.Password, OverriddenBy: OverriddenBy(id),
+				Host: conn.Host, Port: conn.Port, Login: conn.Login, Password: conn.Password,
+				OverriddenBy: OverriddenBy(id),
 			}
 		}
 	}
