@@ -65,7 +65,6 @@ func (c DockerConnection) login() docker.Login {
 // test is one connection and what came of it.
 type test struct {
 	want    xcom.Updated
-	conn    DockerConnection
 	matches *bool
 	login   *login // shared by the connections with the same host, login and password
 	err     error

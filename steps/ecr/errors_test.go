@@ -97,7 +97,9 @@ func TestAnswersThatAreNotOfAWS(t *testing.T) {
 		{429, "S3CRET", ecr.Unavailable, false, "ECR answered 429 Too Many Requests"},
 		{500, "S3CRET", ecr.Unavailable, false, "ECR answered 500 Internal Server Error"},
 	} {
-		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			// The SDK closes the body of a request that is answered, and with it the connection if it is not sent yet.
+			_, _ = io.Copy(io.Discard, r.Body)
 			w.Header().Set("Location", "https://elsewhere.example.com/?S3CRET")
 			w.WriteHeader(row.status)
 			_, _ = io.WriteString(w, row.body)
