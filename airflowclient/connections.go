@@ -1,7 +1,9 @@
 package airflowclient
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"maps"
 	"net/http"
 	"slices"
@@ -184,8 +186,16 @@ func (c *Client) PatchConnection(ctx context.Context, u Update) error {
 		return err
 	}
 	body := u.body()
-	body.Port, body.Schema = &u.Port, &u.Schema
-	return c.find(ctx, new(ConnectionResponse), NoConnection, u.ID)(NewPatchConnectionRequest(c.server, u.ID, body))
+	text, _ := json.Marshal(patchBody{body, body.Port, body.Schema}) // strings and a number
+	return c.find(ctx, new(ConnectionResponse), NoConnection, u.ID)(
+		NewPatchConnectionRequestWithBody(c.server, u.ID, "application/json", bytes.NewReader(text)))
+}
+
+// patchBody has a null for a port or a schema that is to be emptied; the generated body leaves out what is empty.
+type patchBody struct {
+	ConnectionBody
+	Port   *int    `json:"port"`
+	Schema *string `json:"schema"`
 }
 
 // check checks what is to be written, and adds the password to the scrubber.

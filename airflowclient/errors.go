@@ -134,17 +134,17 @@ func kindOf(status int) Kind {
 // of the path decides.
 func (a answer) right() (resource, right string) {
 	_, below, _ := strings.Cut(a.Request.URL.Path, "/api/v2")
+	right = map[string]string{"GET": "can_read", "POST": "can_create", "PATCH": "can_edit"}[a.Request.Method]
 	for _, r := range [][2]string{
 		{"/xcomEntries", "XComs"}, {"/taskInstances", "Task Instances"}, {"/dagRuns", "DAG Runs"}, {"/dags", "DAGs"},
 		{"/importErrors", "ImportError"}, {"/pools", "Pools"}, {"/variables", "Variables"},
 		{"/connections", "Connections"},
 	} {
 		if strings.Contains(below, r[0]) {
-			resource = r[1]
-			break
+			return r[1], right
 		}
 	}
-	return resource, map[string]string{"GET": "can_read", "POST": "can_create", "PATCH": "can_edit"}[a.Request.Method]
+	return "", right
 }
 
 // target returns scheme and host of a redirect, and no more: path and query may hold anything.

@@ -157,7 +157,7 @@ func TestWrites(t *testing.T) {
 		"POST /api/v2/connections": {`{"conn_type":"http","connection_id":"c","description":"d","host":"h",` +
 			`"login":"l","password":"` + newPassword + `","port":8080,"schema":"s"}`,
 			func(c *Client) error { return c.CreateConnection(t.Context(), whole) }},
-		"PATCH /api/v2/connections/c": {`{"conn_type":"docker","connection_id":"c","port":0,"schema":""}`,
+		"PATCH /api/v2/connections/c": {`{"conn_type":"docker","connection_id":"c","port":null,"schema":null}`,
 			func(c *Client) error { return c.PatchConnection(t.Context(), Update{ID: "c", Type: "docker"}) }},
 	} {
 		t.Run(line, func(t *testing.T) {

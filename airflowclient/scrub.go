@@ -30,16 +30,13 @@ func (s *scrubber) add(secret Secret) {
 // scrub makes a server's message fit for a log: no secret, no control characters, one line, not long. It looks for
 // secrets twice, since control characters may stand between two halves of one.
 func (s *scrubber) scrub(message string) string {
-	const enough = 16 << 10
-	message = message[:min(len(message), enough)]
+	message = message[:min(len(message), 16<<10)]
 	return cut(s.redact(line(s.redact(message))))
 }
 
 // line returns text on one line, without terminal escapes, invisible characters and the user information of URLs.
 func line(text string) string {
-	if strings.Contains(text, "\x1b") {
-		text = regexp.MustCompile(`\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(\x07|\x1b\\)?`).ReplaceAllString(text, "")
-	}
+	text = regexp.MustCompile(`\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(\x07|\x1b\\)?`).ReplaceAllString(text, "")
 	text = strings.Map(func(r rune) rune {
 		switch {
 		case unicode.IsSpace(r) || unicode.IsControl(r):
@@ -49,9 +46,7 @@ func line(text string) string {
 		}
 		return r
 	}, strings.ToValidUTF8(text, "?"))
-	if strings.Contains(text, "//") {
-		text = regexp.MustCompile(`//[^/@\s]*@`).ReplaceAllString(text, "//")
-	}
+	text = regexp.MustCompile(`//[^/@\s]*@`).ReplaceAllString(text, "//")
 	return strings.Join(strings.Fields(text), " ")
 }
 

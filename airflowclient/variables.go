@@ -22,16 +22,15 @@ func (c *Client) Variable(ctx context.Context, key string) (Variable, error) {
 
 // CreateVariable creates a Variable that does not exist yet.
 func (c *Client) CreateVariable(ctx context.Context, v Variable) error {
-	return c.call(ctx, new(VariableResponse))(NewPostVariableRequest(c.server, c.variable(v)))
+	return c.call(ctx, new(VariableResponse))(NewPostVariableRequest(c.server, c.body(v)))
 }
 
 // UpdateVariable changes the value.
 func (c *Client) UpdateVariable(ctx context.Context, v Variable) error {
-	body := c.variable(v)
-	return c.find(ctx, new(VariableResponse), NoVariable, v.Key)(NewPatchVariableRequest(c.server, v.Key, body))
+	return c.find(ctx, new(VariableResponse), NoVariable, v.Key)(NewPatchVariableRequest(c.server, v.Key, c.body(v)))
 }
 
-func (c *Client) variable(v Variable) VariableBody {
+func (c *Client) body(v Variable) VariableBody {
 	c.scrubber.add(v.Value)
 	return VariableBody{Key: v.Key, Value: v.Value.Reveal()}
 }

@@ -193,9 +193,9 @@ func overridden(conn DockerConnection, want xcom.Updated, format string, args ..
 // logIn checks docker-py's configuration, then asks Docker, as DockerHook does at the start of each task, or the
 // registry where there is no Docker.
 func (s TestDockerConnection) logIn(ctx context.Context, l *login) {
-	var warning string
-	if warning, l.err = s.Config.Check(ctx, l.Login); warning != "" {
-		s.Log.Warn(warning)
+	var warning error
+	if warning, l.err = s.Config.Check(ctx, l.Login); warning != nil {
+		s.Log.Warn(warning.Error(), FailureKey, warning)
 	}
 	switch {
 	case l.err != nil:

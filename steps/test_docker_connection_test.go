@@ -180,7 +180,7 @@ func TestTestLogsInOnceForEachLogin(t *testing.T) {
 	must(t, err)
 	_, err = step.Run(t.Context())
 	wantError(t, err, `test connection "port": docker-py asks `, docker.EntryWins)
-	if n := strings.Count(f.log.String(), "has an auths entry"); n != 1 || len(f.box.Engine.Logins()) != 1 {
+	if n := strings.Count(f.log.String(), "level=WARN"); n != 1 || len(f.box.Engine.Logins()) != 1 {
 		t.Errorf("reported %d times, %d logins:\n%s", n, len(f.box.Engine.Logins()), f.log)
 	}
 	step.Config = docker.Config{}

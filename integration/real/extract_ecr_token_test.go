@@ -21,8 +21,9 @@ func (w *world) variablesMissing(t *testing.T) {
 	d := w.copy(t, "no_variables", peers.SandboxHost, without...)
 	d.run(t).wantGreen(t)
 	d = w.copy(t, "no_host", "example.com", without...)
-	d.run(t).wantRed(t, extract, "2", "registry is missing", "example.com", "is not a private registry of ECR")
+	missing := []string{`Variable "ecr_aws_account" is missing`, `Variable "ecr_aws_region_name" is missing`}
+	d.run(t).wantRed(t, extract, "2", append(missing, "example.com", "is not an ECR registry")...)
 	d.wantOld(t)
 	d = w.copy(t, "nothing", "", without...)
-	d.run(t).wantRed(t, extract, "2", "AIRFLOW_VAR_ECR_AWS_ACCOUNT", "AIRFLOW_VAR_ECR_AWS_REGION_NAME")
+	d.run(t).wantRed(t, extract, "2", append(missing, "hint: airflow variables set ecr_aws_region_name")...)
 }

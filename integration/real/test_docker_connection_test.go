@@ -71,7 +71,7 @@ func (w *world) engineStopped(t *testing.T) {
 	d := w.copy(t, "engine", peers.SandboxHost)
 	w.Docker.Stop()
 	r := d.run(t)
-	r.wantRed(t, test, "1", "Docker Engine", w.Docker.Host)
+	r.wantRed(t, test, "1", "reach Docker at", w.Docker.Host)
 	must(t, w.Docker.Start(t.Context()))
 	r.again(t, test).wantGreen(t)
 }

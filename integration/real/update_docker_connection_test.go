@@ -34,11 +34,10 @@ func (w *world) wrongPassword(t *testing.T) {
 	d.wantOld(t)
 }
 
-// noAPIConnection: without airflow-api, all that is missing is named at once.
+// noAPIConnection: without airflow-api, the log says so, and how to create it.
 func (w *world) noAPIConnection(t *testing.T) {
 	d := w.copy(t, "no_api", peers.SandboxHost, `"airflow-api"`, `"no-such-connection"`)
-	d.run(t).wantRed(t, update, "2", "ECR_REFRESH_AIRFLOW_HOST", "ECR_REFRESH_AIRFLOW_LOGIN",
-		"ECR_REFRESH_AIRFLOW_PASSWORD")
+	d.run(t).wantRed(t, update, "2", `Airflow connection "airflow-api" does not exist`, "ecr-refresh setup")
 	d.wantOld(t)
 }
 

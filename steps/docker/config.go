@@ -23,6 +23,8 @@ const (
 	EntryWins     failure.Kind = "docker config entry wins over the login"
 	HelperMissing failure.Kind = "docker credential helper is missing"
 	HelperFails   failure.Kind = "docker credential helper fails"
+	HarmlessEntry failure.Kind = "docker config entry is harmless" // a warning, as the next; Object is the registry
+	OtherServer   failure.Kind = "docker logs in to another server's name"
 )
 
 // maxConfig bounds what is read of a config.json, in bytes.
@@ -103,31 +105,32 @@ type Login struct {
 // keeps the fresh login under Server as written, and a pull looks for Registry first: with a scheme or a port in Server
 // it finds an old auths entry instead. warning is for what does no harm to the names of images that people write, err
 // for what does.
-func (c Config) Check(ctx context.Context, l Login) (warning string, err error) {
+func (c Config) Check(ctx context.Context, l Login) (warning, err error) {
 	if c.err != nil {
-		return "", c.err
+		return nil, c.err
 	}
 	if err := c.checkHelpers(ctx, l); err != nil {
-		return "", err
+		return nil, err
 	}
 	for _, key := range slices.Sorted(maps.Keys(c.users)) {
 		entry := fmt.Sprintf("auths[%q]", key)
 		switch {
 		case l.ReauthOff && hostname(key) == hostname(l.Server) && c.users[key] == l.Username:
-			return "", c.wins(l, entry, "and the connection's extra turns reauth off")
+			return nil, c.wins(l, entry, "and the connection's extra turns reauth off")
 		case hostname(key) != l.Registry:
 		case l.Server == l.Registry:
-			const form = "%s has an auths entry %q: harmless while the connection's extra does not turn reauth off"
-			warning = fmt.Sprintf(form, c.path, key)
+			warning = failure.Permanent(HarmlessEntry,
+				"%s has an auths entry %q: harmless while the connection's extra does not turn reauth off", c.path, key)
 		case key != l.Server:
-			return "", c.wins(l, entry, "since the connection's host is not the bare registry")
+			return nil, c.wins(l, entry, "since the connection's host is not the bare registry")
 		}
 	}
 	if hostname(l.Server) != l.Registry {
-		const form = "the connection makes Docker log in to %q: an image named %s/… is pulled without this login"
-		warning = fmt.Sprintf(form, l.Server, l.Registry)
+		warning = failure.Permanent(OtherServer,
+			"the connection makes Docker log in to %q: an image named %s/… is pulled without this login",
+			l.Server, l.Registry)
 	}
-	return warning, nil
+	return failure.With(warning, failure.Facts{Object: l.Registry}), nil
 }
 
 // checkHelpers asks the helpers that the login and a pull ask. Only for a pull does it matter what they have.

@@ -40,9 +40,9 @@ func TestDockerConfigAgreesWithDockerPy(t *testing.T) {
 			warning, err := readConfig(t, string(row.Config)).Check(t.Context(), login)
 			switch {
 			case row.PullsWith == "fresh" && err != nil,
-				row.PullsWith == "none" && err == nil && warning == "",
+				row.PullsWith == "none" && err == nil && warning == nil,
 				row.PullsWith != "fresh" && row.PullsWith != "none" && err == nil:
-				t.Errorf("docker-py pulls with %s; warning %q, error %v", row.PullsWith, warning, err)
+				t.Errorf("docker-py pulls with %s; warning %v, error %v", row.PullsWith, warning, err)
 			case err != nil && (!failure.IsPermanent(err) || !strings.Contains(err.Error(), "config.json")):
 				t.Errorf("error %v of kind %q", err, kindOf(err))
 			case strings.Contains(fmt.Sprint(warning, err), "S3CRET"):
@@ -84,8 +84,8 @@ func TestDockerConfigNamesTheEntry(t *testing.T) {
 		config, server, want string
 		kind                 failure.Kind
 	}{
-		{`{"auths":{"r.example.com":{}}}`, host, `config.json has an auths entry "r.example.com"`, ""},
-		{`{"auths":{"http://r.example.com/v1/":{}}}`, host, `auths entry "http://r.example.com/v1/"`, ""},
+		{`{"auths":{"r.example.com":{}}}`, host, `has an auths entry "r.example.com"`, docker.HarmlessEntry},
+		{`{"auths":{"http://r.example.com/v1/":{}}}`, host, `"http://r.example.com/v1/"`, docker.HarmlessEntry},
 		{`{"auths":{"r.example.com":{},"other":{}}}`, "https://" + host, `["r.example.com"] wins`, docker.EntryWins},
 		{`{"credsStore":"works"}`, host, `entry credsStore = "works" wins`, docker.EntryWins},
 		{`{"credHelpers":{"r.example.com":"works"}}`, host, `["r.example.com"] = "works" wins`, docker.EntryWins},
@@ -95,15 +95,15 @@ func TestDockerConfigNamesTheEntry(t *testing.T) {
 			docker.HelperFails},
 		{`{"credsStore":"empty"}`, host, "", ""},
 		{`{"auths":{"other":{"auth":"S3CRET"}}}`, host, `Docker task fails: entry auths["other"]`, docker.BadEntry},
-		{`{}`, host + ":443", `log in to "r.example.com:443"`, ""},
+		{`{}`, host + ":443", `log in to "r.example.com:443"`, docker.OtherServer},
 		{`{"auths":{"other":{}},"credHelpers":{"other":"x"}}`, host, "", ""},
 	} {
 		warning, err := readConfig(t, row.config).Check(t.Context(), docker.Login{Server: row.server, Registry: host})
-		got := warning
-		if err != nil {
-			got = err.Error()
+		if err == nil {
+			err = warning
 		}
-		if !strings.Contains(got, row.want) || (row.want == "") != (got == "") || kindOf(err) != row.kind {
+		got := fmt.Sprint(err)
+		if !strings.Contains(got, row.want) || (row.want == "") != (err == nil) || kindOf(err) != row.kind {
 			t.Errorf("%s, %s: %q of kind %q, want %q", row.config, row.server, got, kindOf(err), row.want)
 		}
 	}
@@ -132,8 +132,8 @@ func TestReadDockerConfig(t *testing.T) {
 		t.Errorf("a missing file: %v", err)
 	}
 	login := docker.Login{Server: "r", Registry: "r"}
-	if warning, err := config.Check(t.Context(), login); warning != "" || err != nil {
-		t.Errorf("a missing file: %q, %v", warning, err)
+	if warning, err := config.Check(t.Context(), login); warning != nil || err != nil {
+		t.Errorf("a missing file: %v, %v", warning, err)
 	}
 	for name, text := range map[string]string{
 		"not JSON":     `{"auths":{"r":{"auth":"S3CRET"}}`,

@@ -49,8 +49,8 @@ func (x *examination) checkOverriding(_ context.Context, f *Findings) {
 func (x *examination) checkConfig(ctx context.Context, f *Findings, login docker.Login) {
 	const name = "docker config"
 	warning, err := x.Config.Check(ctx, login)
-	if err == nil && warning != "" {
-		f.add(warn, name, "", "%s", warning)
+	if err == nil && warning != nil {
+		f.add(warn, name, x.Hint(warning), "%s", warning)
 		return
 	}
 	f.result(name, err, "no entry of config.json overrides the login for %s", login.Registry)

@@ -68,6 +68,8 @@ func dockerLoginHints() map[failure.Kind]hint {
 		docker.BadEntry:            {task: "remove this entry from {object} on the worker"},
 		docker.EntryWins: {task: "remove this entry from {object} on the worker, or run there: docker " +
 			"logout {want}"},
+		docker.HarmlessEntry: {task: "remove the entry, as the user of the worker: docker logout {object}"},
+		docker.OtherServer:   {task: "set the host of the connection to {object} alone, and empty its port"},
 		docker.HelperMissing: {task: "install {object} on the worker, or remove this entry from its Docker " +
 			"configuration"},
 		docker.HelperFails: {
