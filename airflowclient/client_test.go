@@ -220,7 +220,6 @@ func TestNotAirflow(t *testing.T) {
 		"half of it":        {answers(200, dockerDB[:40]), "200 with JSON of another shape"},
 		"nothing":           {answer(204, "", ""), "204 No Content"},
 		"403 of a gateway":  {answer(403, "text/html", "<html>"), "403 Forbidden"},
-		"409 of a gateway":  {answer(409, "text/html", "<html>"), "409 Conflict"},
 		"an unknown status": {answers(418, `{}`), "418 I'm a teapot"},
 		"a page of a fault": {answer(400, "text/plain", newPassword), "400 Bad Request"},
 	} {

@@ -72,16 +72,8 @@ func unlessZero[T comparable](v T) *T {
 	return &v
 }
 
-// One call updates up to bulkSize connections: a token has 2.4 kB. More than two calls at once would only delay one
-// another on an Airflow that answers slowly, with one process.
-const (
-	bulkSize      = 100
-	updatesAtOnce = 2
-)
-
 // UpdateConnections writes the updates, in calls of up to 100; name each connection once. The map holds an error for
 // each connection that was not updated. An update that would do nothing, or something else than it says, is not sent.
-// Sending the same updates twice does no harm.
 func (c *Client) UpdateConnections(ctx context.Context, updates []Update) map[string]error {
 	failed := map[string]error{}
 	var good []Update

@@ -3,6 +3,8 @@ package airflowclient
 import (
 	"cmp"
 	"context"
+	"slices"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -11,6 +13,8 @@ const (
 	pageSize       = 100 // Airflow's own limit ([api] maximum_page_limit), whatever is asked for
 	fewConnections = 3   // are read one by one: more of them cost fewer calls in pages
 	atOnce         = 4   // calls under way where one does not need the other's answer
+	bulkSize       = 100 // connections that one call updates: a token has 2.4 kB
+	updatesAtOnce  = 2   // more would only delay one another on an Airflow with one process
 )
 
 // ConnectionsByID reads connections of the metadata database. Each id is in the first map, or in the second with the
@@ -27,23 +31,27 @@ func (c *Client) ConnectionsByID(ctx context.Context, ids []string) (map[string]
 			return found, failed
 		}
 	}
+	var mu sync.Mutex
+	var calls errgroup.Group
+	calls.SetLimit(atOnce)
 	for _, id := range ids {
-		if conn, err := c.Connection(ctx, id); err != nil {
-			failed[id] = err
-		} else {
-			found[id] = conn
-		}
+		calls.Go(func() error {
+			conn, err := c.Connection(ctx, id)
+			mu.Lock()
+			defer mu.Unlock()
+			if failed[id] = err; err == nil {
+				delete(failed, id)
+				found[id] = conn
+			}
+			return nil
+		})
 	}
+	_ = calls.Wait()
 	return found, failed
 }
 
-func missing(ids []string, found map[string]Connection) (rest []string) {
-	for _, id := range ids {
-		if _, ok := found[id]; !ok {
-			rest = append(rest, id)
-		}
-	}
-	return rest
+func missing(ids []string, found map[string]Connection) []string {
+	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return found[id].ID == id })
 }
 
 // readPages adds the first page of all connections to found, and the others too where these are fewer calls than one
@@ -52,7 +60,7 @@ func (c *Client) readPages(ctx context.Context, ids []string, found map[string]C
 	first, err := c.page(ctx, 0)
 	size := len(first.Connections) // an Airflow may be set to shorter pages than were asked for
 	if err != nil || size == 0 {
-		return err == nil, err
+		return false, err
 	}
 	first.addTo(found)
 	pages := make([]ConnectionCollectionResponse, (max(size, first.TotalEntries)-1)/size) // behind the first

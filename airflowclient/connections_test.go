@@ -51,7 +51,7 @@ func TestConnectionsByID(t *testing.T) {
 		"none of none":                   {0, 100, "absent", 1},
 		"few, one by one":                {250, 100, "c0 c1 absent", 3},
 		"of the first page":              {99, 100, "c0 c1 c2 c98", 1},
-		"of none":                        {0, 100, "absent absent absent absent", 1},
+		"of none":                        {0, 100, "absent absent absent absent", 5},
 		"a full page":                    {100, 100, "c0 c1 c2 absent", 1},
 		"the second page has one":        {101, 100, "c0 c1 c2 c100", 2},
 		"all pages":                      {250, 100, "c0 c1 c2 c100 c249 absent", 3},

@@ -107,7 +107,8 @@ func (c *Client) failed(a answer) error {
 			"airflow answered %d, a redirect to %s: no redirect is followed", a.StatusCode, a.target())
 	}
 	resource, right := a.right()
-	if !a.isJSON() && kind != ProxyAuth && kind != Unavailable || kind == Forbidden && resource == "" {
+	plain := slices.Contains([]Kind{ProxyAuth, Unavailable, Conflict}, kind)
+	if !plain && !a.isJSON() || kind == Forbidden && resource == "" {
 		kind = NotAirflow
 	}
 	err := c.fault(kind, a, "")

@@ -57,6 +57,7 @@ func TestFailures(t *testing.T) {
 		{425, `{}`, "425 Too Early", Unavailable},
 		{409, `{"detail":{"reason":"Unique constraint violation","statement":"hidden","message":"look for ID x"}}`,
 			"409: Unique constraint violation: look for ID x", Conflict},
+		{409, `<html>`, "409 Conflict", Conflict},
 		{422, `{"detail":[` + input + "," + input + `]}`, "422: [body actions 0 conn_type]: Field required", Invalid},
 		{422, `{"detail":[]}`, "422 Unprocessable Entity", Invalid},
 		{422, `{"detail":"got ` + newPassword + `"}`, "422: the request did not pass validation", Invalid},

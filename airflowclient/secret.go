@@ -1,5 +1,7 @@
 package airflowclient
 
+import "cmp"
+
 // Secret is a password, a token or a value that may be one. It must not print or marshal its text: only Reveal returns
 // it. A nil Secret is an empty one.
 type Secret interface {
@@ -18,9 +20,4 @@ func (h hidden) Reveal() string { return h() }
 // Empty reports whether there is no text.
 func (h hidden) Empty() bool { return h() == "" }
 
-func orEmpty(s Secret) Secret {
-	if s == nil {
-		return hide("")
-	}
-	return s
-}
+func orEmpty(s Secret) Secret { return cmp.Or(s, Secret(hide(""))) }

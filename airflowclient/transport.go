@@ -17,7 +17,7 @@ const (
 	loginAttempts  = 6 // of a login that is answered 500
 	attemptTimeout = 10 * time.Second
 	longestWait    = time.Minute // that Airflow may ask for when the caller has set no deadline
-	maxAnswer      = 4 << 20     // bytes: a page of 100 connections with their extras
+	maxAnswer      = 8 << 20     // bytes: a page of 100 connections with their extras
 )
 
 // newHTTP returns a client that follows no redirect: one would take the password to another host.

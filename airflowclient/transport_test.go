@@ -142,7 +142,7 @@ func TestAnswerTooLong(t *testing.T) {
 		}
 	}
 	a := newAirflow(t, routes{one: endless})
-	wantError(t, readOne(t, newClient(t, a.URL)), NotAirflow, "airflow's answer is longer than 4 MiB")
+	wantError(t, readOne(t, newClient(t, a.URL)), NotAirflow, "airflow's answer is longer than 8 MiB")
 	if n := len(a.received(one)); n != 1 {
 		t.Errorf("%d attempts, want 1", n)
 	}

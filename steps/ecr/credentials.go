@@ -31,7 +31,7 @@ func credentialsError(cause string) (failure.Kind, string) {
 	case strings.Contains(cause, "process provider error: "):
 		return ProcessFailed, get + "credential_process failed"
 	case strings.Contains(cause, "validate credentials, "):
-		return NotAWS, get + "STS answered without any"
+		return NoCredentials, get + "STS answered without any"
 	case strings.Contains(cause, "SSO"):
 		return SSOLogin, get + failure.Excerpt(cause)
 	}

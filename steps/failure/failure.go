@@ -91,9 +91,3 @@ func ExitCode(err error) int {
 	}
 	return ExitRetry
 }
-
-// Hint is being replaced by Describe and the table of hints in cmd.
-func Hint(err error) string {
-	kind, _ := Describe(err)
-	return string(kind)
-}
