@@ -30,11 +30,8 @@ type Connection struct {
 	Password                        secret.Secret
 }
 
-// Env returns the name of the variable in which Airflow looks for a connection before its database. People write "_"
-// for "-", which cannot be part of a shell variable's name.
-func Env(id string) string {
-	return "AIRFLOW_CONN_" + strings.ToUpper(strings.ReplaceAll(id, "-", "_"))
-}
+// Env returns the name of the variable in which Airflow looks for a connection before its database.
+func Env(id string) string { return "AIRFLOW_CONN_" + strings.ToUpper(id) }
 
 // FromFields reads a connection whose fields are variables that start with prefix. found reports whether any is set.
 func FromFields(prefix string) (c Connection, found bool) {
@@ -50,16 +47,24 @@ func FromFields(prefix string) (c Connection, found bool) {
 	return c, found || !c.Password.Empty()
 }
 
-// FromEnv reads AIRFLOW_CONN_<ID> as Airflow does. found reports whether it is set.
+// FromEnv reads AIRFLOW_CONN_<ID> as Airflow does, or the same with "_" for "-", which cannot be part of a shell
+// variable's name. found reports whether it is set. Nothing of one that is malformed is returned: the text before a raw
+// "/" in a password looks like a port.
 func FromEnv(id string) (c Connection, found bool, err error) {
-	text := environment.Value(Env(id))
+	name := Env(id)
+	text := environment.Value(name)
+	if text == "" {
+		name = strings.ReplaceAll(name, "-", "_")
+		text = environment.Value(name)
+	}
 	if text == "" {
 		return Connection{}, false, nil
 	}
 	if c, err = Parse(text); err != nil {
-		err = failure.With(failure.Permanent(Malformed, "read %s: %w", Env(id), err), failure.Facts{Object: Env(id)})
+		err = failure.With(failure.Permanent(Malformed, "read %s: %w", name, err), failure.Facts{Object: name})
+		return Connection{}, true, err
 	}
-	return c, true, err
+	return c, true, nil
 }
 
 // ParseList adds the connections of a JSON list of logins, each with the connections that have it, by id.

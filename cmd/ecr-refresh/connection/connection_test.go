@@ -243,6 +243,14 @@ func TestFromEnv(t *testing.T) {
 	}
 	t.Setenv("AIRFLOW_CONN_MY_DOCKER", "docker://AWS:S3CR/ET@r.example.com")
 	_, found, err = FromEnv("my_docker")
+	t.Setenv("AIRFLOW_CONN_MY_DOCKER", "docker://AWS:12345678/x@r.example.com") // a port, to who does not know better
+	if c, _, portErr := FromEnv("my_docker"); portErr == nil || c != (Connection{}) ||
+		strings.Contains(portErr.Error(), "1234") {
+		t.Errorf("%+v, %v", c, portErr)
+	}
+	if Env("my-docker") != "AIRFLOW_CONN_MY-DOCKER" { // Airflow: conn_id.upper()
+		t.Error(Env("my-docker"))
+	}
 	kind, facts := failure.Describe(err)
 	if !found || !failure.IsPermanent(err) || kind != Malformed || facts.Object != "AIRFLOW_CONN_MY_DOCKER" {
 		t.Errorf("%v, %v, %q %+v", found, err, kind, facts)

@@ -65,7 +65,7 @@ func (r *Reader) AirflowConfig() airflowclient.Config {
 		conn, _, err = connection.FromEnv(names.AirflowConnection)
 	}
 	base := r.Optional(r.AirflowURL)
-	if base == "" && conn.Host != "" {
+	if err == nil && base == "" && conn.Host != "" {
 		base, err = conn.BaseURL()
 	}
 	if err != nil {

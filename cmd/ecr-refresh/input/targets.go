@@ -23,7 +23,7 @@ func (r *Reader) Targets() []target.Target {
 	entries, from := r.Entries()
 	if from == "" {
 		entries = r.ofOneRegistry(ids)
-	} else if len(ids) > 0 {
+	} else if len(ids) > 0 && len(entries) > 0 {
 		entries = r.chosen(entries, from, ids)
 	}
 	if len(entries) == 0 {
