@@ -121,7 +121,7 @@ func (u *ui) dryRun(t *testing.T) {
 		t.Errorf("the API's client reads the dry run as %+v", run)
 	}
 	u.secrets.add(u.newestToken(t))
-	u.tasks(t, id, "dry run: connection", "Docker Engine") // which rejects the old passwords, and that is no error
+	u.tasks(t, id, "dry run: connection", "answers") // Docker, which rejects the old passwords, and that is no error
 }
 
 // runInAPI is a run as our client reads it.
