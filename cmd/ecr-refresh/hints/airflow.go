@@ -34,8 +34,8 @@ func airflowHints() map[failure.Kind]hint {
 		airflowKind(airflowclient.TokenRejected): {
 			task: "put a new token into Variable " + names.TokenVariable + " (this one may have expired, or be of " +
 				"another Airflow), or delete the Variable to log in with login and password",
-			shell: "put a new token into {object} (this one may have expired, or be of another Airflow), or unset it " +
-				"to log in with login and password",
+			shell: "put a new token into {object} (this one may have expired, or be of another Airflow), or unset " +
+				"it to log in with login and password",
 		},
 		airflowKind(airflowclient.JWTRejected): {
 			task: "give all API servers the same [api_auth] jwt_secret, and check the clocks of their machines",
@@ -51,8 +51,8 @@ func airflowHints() map[failure.Kind]hint {
 			shell: "give the final address as host of " + apiConn + ", or in " + apiFlag,
 		},
 		airflowKind(airflowclient.Forbidden): {
-			task: "the account needs {want} on {object}: airflow roles add-perms ROLE -r '{object}' -a {want} (FAB; " +
-				"can_read and can_edit on Connections are enough to refresh them), or the role Op " +
+			task: "the account needs {want} on {object}: airflow roles add-perms ROLE -r '{object}' -a {want} " +
+				"(FAB; can_read and can_edit on Connections are enough to refresh them), or the role Op " +
 				"(SimpleAuthManager; Viewer may read pools, DAGs and runs)",
 		},
 		airflowKind(airflowclient.Invalid): {
@@ -66,14 +66,14 @@ func airflowHints() map[failure.Kind]hint {
 			shell: "set the schema of " + apiConn + ", or of " + apiFlag + ", to what its port speaks: http or https",
 		},
 		airflowKind(airflowclient.TLSAlert): {
-			task: "let Airflow's API server, or the proxy before it, speak TLS 1.2 or newer " +
-				"and ask for no client certificate",
+			task: "let Airflow's API server, or the proxy before it, speak TLS 1.2 or newer and ask for no client " +
+				"certificate",
 		},
 		airflowKind(airflowclient.Untrusted): {
-			task: "set ECR_REFRESH_CA_FILE in the worker's environment to the certificate of its authority, " +
-				"use a host name that its certificate holds, or replace the certificate",
-			shell: "give the certificate of its authority with --ca-file (ECR_REFRESH_CA_FILE), " +
-				"use a host name that its certificate holds, or replace the certificate",
+			task: "set ECR_REFRESH_CA_FILE in the worker's environment to the certificate of its authority, use a " +
+				"host name that its certificate holds, or replace the certificate",
+			shell: "give the certificate of its authority with --ca-file (ECR_REFRESH_CA_FILE), use a host name " +
+				"that its certificate holds, or replace the certificate",
 		},
 		airflowKind(airflowclient.NoConnection): {
 			task: "create it: airflow connections add {object} --conn-type docker --conn-host REGISTRY " +

@@ -11,15 +11,13 @@ import (
 func ecrHints() map[failure.Kind]hint {
 	return map[failure.Kind]hint{
 		ecr.AccessDenied: {task: "allow {want} on resource * to this AWS identity"},
-		ecr.RoleDenied: {task: "allow {want} on the role to this AWS identity, and name this identity in the role's " +
-			"trust policy; " +
-			"check external_id"},
-		ecr.WebIdentityDenied: {task: "let the role's trust policy accept the token's issuer, audience and subject " +
-			"(AWS_ROLE_ARN, AWS_WEB_IDENTITY_TOKEN_FILE)"},
+		ecr.RoleDenied: {task: "allow {want} on the role to this AWS identity, and name this identity in the " +
+			"role's trust policy; check external_id"},
+		ecr.WebIdentityDenied: {task: "let the role's trust policy accept the token's issuer, audience and " +
+			"subject (AWS_ROLE_ARN, AWS_WEB_IDENTITY_TOKEN_FILE)"},
 		ecr.SSOLogin: {
 			task: "use an AWS profile without IAM Identity Center on the workers, or log in there (aws sso login) " +
-				"and check " +
-				"sso_account_id and sso_role_name of the profile",
+				"and check sso_account_id and sso_role_name of the profile",
 			shell: "log in (aws sso login), and check sso_account_id and sso_role_name of the profile",
 		},
 		ecr.BadKeys: {
@@ -29,8 +27,7 @@ func ecrHints() map[failure.Kind]hint {
 		},
 		ecr.SessionExpired: {
 			task: "give the worker a role, or put a new AWS_SESSION_TOKEN with its keys into the worker's " +
-				"environment; " +
-				"check the worker's clock",
+				"environment; check the worker's clock",
 			shell: "get a new AWS session (aws sso login, a role, or AWS_SESSION_TOKEN with its keys), and check " +
 				"this machine's clock",
 		},
@@ -52,8 +49,8 @@ func ecrHints() map[failure.Kind]hint {
 			shell: "run it again in a minute; if it fails again, see https://health.aws.amazon.com/health/status",
 		},
 		ecr.Redirect: {
-			task: "correct AWS_ENDPOINT_URL or HTTPS_PROXY in the worker's environment: AWS sends no redirect, and " +
-				"none is followed",
+			task: "correct AWS_ENDPOINT_URL or HTTPS_PROXY in the worker's environment: AWS sends no redirect, " +
+				"and none is followed",
 			shell: "correct AWS_ENDPOINT_URL or HTTPS_PROXY: AWS sends no redirect, and none is followed",
 		},
 		ecr.NotAWS: {
@@ -73,19 +70,19 @@ func ecrHints() map[failure.Kind]hint {
 			task:  "run credential_process of the AWS profile by hand on the worker, as the worker's user",
 			shell: "run credential_process of the AWS profile (AWS_PROFILE) by hand",
 		},
-		ecr.ContainerEndpoint: {task: "check the pod's Pod Identity association (EKS) or the task's role (ECS), and " +
-			"the role's trust policy"},
+		ecr.ContainerEndpoint: {task: "check the pod's Pod Identity association (EKS) or the task's role (ECS), " +
+			"and the role's trust policy"},
 		ecr.NoInstanceRole: {
-			task: "attach a role to the worker's instance, or set AWS_PROFILE or AWS_ACCESS_KEY_ID in the worker's " +
-				"environment",
+			task: "attach a role to the worker's instance, or set AWS_PROFILE or AWS_ACCESS_KEY_ID in the " +
+				"worker's environment",
 			shell: "attach a role to the instance, or set AWS_PROFILE or AWS_ACCESS_KEY_ID",
 		},
 		ecr.HopLimit: {task: "in a container, set the instance's hop limit to 2 (aws ec2 " +
-			"modify-instance-metadata-options " +
-			"--http-put-response-hop-limit 2); elsewhere, set AWS_PROFILE or AWS_ACCESS_KEY_ID"},
+			"modify-instance-metadata-options --http-put-response-hop-limit 2); elsewhere, set AWS_PROFILE or " +
+			"AWS_ACCESS_KEY_ID"},
 		ecr.NotECRHost: {task: "give ACCOUNT.dkr.ecr.REGION.amazonaws.com, its FIPS, dual-stack or other " +
-			"partition's form, " +
-			"or public.ecr.aws; for a new partition, add partition_suffix to an entry of " + names.TargetsVariable},
+			"partition's form, or public.ecr.aws; for a new partition, add partition_suffix to an entry of " +
+			"" + names.TargetsVariable},
 	}
 }
 
@@ -95,17 +92,14 @@ func registryHints() map[failure.Kind]hint {
 		registry.WrongRegion: {
 			task: "check that {object} is in the region of the token: Variable " + names.RegionVariable + " or " +
 				names.TargetsVariable + "; ECR answers 400 to a token of another region, or to one that was altered",
-			shell: "check that {object} is in the region of the token (--region or --targets): ECR answers 400 to a " +
-				"token of another " +
-				"region, or to one that was altered",
+			shell: "check that {object} is in the region of the token (--region or --targets): ECR answers 400 to " +
+				"a token of another region, or to one that was altered",
 		},
 		registry.Rejected: {
 			task: "clear extract_ecr_token with Downstream for a new token; if {object} rejects that, too, allow " +
-				"its identity to use " +
-				"this registry (repository policy, VPC endpoint policy)",
+				"its identity to use this registry (repository policy, VPC endpoint policy)",
 			shell: "get a new token (extract-ecr-token); if {object} rejects that, too, allow its identity to use " +
-				"this registry " +
-				"(repository policy, VPC endpoint policy)",
+				"this registry (repository policy, VPC endpoint policy)",
 		},
 		registry.Redirect: {
 			task:  "set the host of the connection to the registry itself: no redirect is followed",

@@ -23,29 +23,27 @@ func dockerHints() map[failure.Kind]hint {
 			shell: "put ca.pem, cert.pem and key.pem into {object}, or set DOCKER_CERT_PATH to their folder",
 		},
 		docker.NoDaemon: {
-			task: "start Docker on this worker, or set DOCKER_HOST in the worker's environment; " +
-				"on workers without Docker set ECR_REFRESH_ENGINE=none there",
+			task: "start Docker on this worker, or set DOCKER_HOST in the worker's environment; on workers " +
+				"without Docker set ECR_REFRESH_ENGINE=none there",
 			shell: "start Docker, or set DOCKER_HOST (--engine); without Docker give --engine none",
 		},
 		docker.NotDocker: {
-			task: "check that DOCKER_HOST and DOCKER_TLS_VERIFY in the worker's environment lead to Docker; " +
-				"a proxy before it must pass GET /version and POST /auth",
-			shell: "check that DOCKER_HOST (--engine) and DOCKER_TLS_VERIFY lead to Docker; " +
-				"a proxy before it must pass GET /version and POST /auth",
+			task: "check that DOCKER_HOST and DOCKER_TLS_VERIFY in the worker's environment lead to Docker; a " +
+				"proxy before it must pass GET /version and POST /auth",
+			shell: "check that DOCKER_HOST (--engine) and DOCKER_TLS_VERIFY lead to Docker; a proxy before it " +
+				"must pass GET /version and POST /auth",
 		},
 		docker.SocketPermission: {task: "add this user to the group of the socket (docker), or mount the socket " +
 			"into the container"},
 		docker.Untrusted: {
-			task: "put the certificate of Docker's CA into ca.pem in DOCKER_CERT_PATH of the worker's environment, " +
-				"use a host name that Docker's certificate holds, or renew that certificate",
+			task: "put the certificate of Docker's CA into ca.pem in DOCKER_CERT_PATH of the worker's " +
+				"environment, use a host name that Docker's certificate holds, or renew that certificate",
 			shell: "put the certificate of Docker's CA into ca.pem in DOCKER_CERT_PATH, use a host name that " +
-				"Docker's certificate holds, " +
-				"or renew that certificate",
+				"Docker's certificate holds, or renew that certificate",
 		},
 		docker.TLSAlert: {
 			task: "put cert.pem and key.pem that Docker's CA has signed into DOCKER_CERT_PATH of the worker's " +
-				"environment; " +
-				"Docker must speak TLS 1.2 or newer",
+				"environment; Docker must speak TLS 1.2 or newer",
 			shell: "put cert.pem and key.pem that Docker's CA has signed into DOCKER_CERT_PATH; Docker must speak " +
 				"TLS 1.2 or newer",
 		},
@@ -58,16 +56,16 @@ func dockerLoginHints() map[failure.Kind]hint {
 	return map[failure.Kind]hint{
 		docker.Failed:   {task: "see the log of Docker on this worker", shell: "see the log of Docker"},
 		docker.NoAnswer: {task: "see the log of Docker on this worker", shell: "see the log of Docker"},
-		docker.NoLoginAnswer: {task: "see the log of Docker, and check how it reaches the registry (its own " +
-			"proxy settings)"},
-		docker.BadCredential: {task: "clear extract_ecr_token with Downstream: it gets a new " +
-			"token", shell: "run all three steps again"},
+		docker.NoLoginAnswer: {task: "see the log of Docker, and check how it reaches the registry (its own proxy " +
+			"settings)"},
+		docker.BadCredential: {task: "clear extract_ecr_token with Downstream: it gets a new token", shell: "run " +
+			"all three steps again"},
 		docker.UntrustedRegistry: {task: "put the certificate of the registry's CA where Docker reads it: " +
 			"/etc/docker/certs.d/HOST/ca.crt"},
 		docker.RegistryUnavailable: {task: "wait, and clear this task", shell: "wait, and run it again"},
 		docker.BadEntry:            {task: "remove this entry from {object} on the worker"},
-		docker.EntryWins: {task: "remove this entry from {object} on the worker, or run there: docker " +
-			"logout {want}"},
+		docker.EntryWins: {task: "remove this entry from {object} on the worker, or run there: " +
+			"docker logout {want}"},
 		docker.HarmlessEntry: {task: "remove the entry, as the user of the worker: docker logout {object}"},
 		docker.OtherServer:   {task: "set the host of the connection to {object} alone, and empty its port"},
 		docker.HelperMissing: {task: "install {object} on the worker, or remove this entry from its Docker " +

@@ -37,11 +37,11 @@ func inputHints() map[failure.Kind]hint {
 			task:  "remove {object} from the worker's environment, or write it " + asAirflow,
 			shell: "write {object} " + asAirflow,
 		},
-		connection.BadSchema: {task: "set the schema of " + apiConn + " to http or https; a base path belongs into " +
-			"its host, as https://host/path"},
+		connection.BadSchema: {task: "set the schema of " + apiConn + " to http or https; a base path belongs " +
+			"into its host, as https://host/path"},
 		input.NoAirflow: {
-			task: "create it: ecr-refresh setup, or Admin > Connections (type HTTP; host, port, login and password " +
-				"of a user who may edit connections)",
+			task: "create it: ecr-refresh setup, or Admin > Connections (type HTTP; host, port, login and " +
+				"password of a user who may edit connections)",
 			shell: "give --airflow-url and set " + names.AirflowPrefix + "{LOGIN,PASSWORD}, or set " +
 				names.AirflowPrefix + "{HOST,PORT,LOGIN,PASSWORD} or AIRFLOW_CONN_AIRFLOW_API (a URI or JSON)",
 		},
@@ -52,8 +52,8 @@ func inputHints() map[failure.Kind]hint {
 				" or {want} (a URI or JSON)",
 		},
 		input.NoPrivateKey: {
-			task: "run 'ecr-refresh keygen' once and set the two Airflow Variables that it prints: this worker " +
-				"is not the one that ran step 1",
+			task: "run 'ecr-refresh keygen' once and set the two Airflow Variables that it prints: this worker is " +
+				"not the one that ran step 1",
 			shell: "give --identity-file (" + names.IdentityFileEnv + ") or set " + names.PrivateKeyEnv +
 				"; step 1 was run by another host or user, whose key is not in {object}",
 		},
@@ -99,7 +99,8 @@ func targetHints() map[failure.Kind]hint {
 		target.AccountMissing: {
 			task: "airflow variables set " + names.AccountVariable + " ACCOUNT, or set the host of connection " +
 				"{object} to its registry",
-			shell: "give --account (" + names.AccountEnv + "), or set the host of connection {object} to its registry",
+			shell: "give --account (" + names.AccountEnv + "), or set the host of connection {object} to its " +
+				"registry",
 		},
 		target.RegionMissing: {
 			task: "airflow variables set " + names.RegionVariable + " REGION, or set the host of connection " +
@@ -109,9 +110,8 @@ func targetHints() map[failure.Kind]hint {
 		target.RegistryMissing: {
 			task: "set the host of connection {object} to its registry, or Variables " +
 				names.AccountVariable + " and " + names.RegionVariable,
-			shell: "give --account and --region (" + names.AccountEnv + ", " + names.RegionEnv + "), or set the host " +
-				"of " +
-				"connection {object} to its registry",
+			shell: "give --account and --region (" + names.AccountEnv + ", " + names.RegionEnv + "), or set the " +
+				"host of connection {object} to its registry",
 		},
 	}
 }
