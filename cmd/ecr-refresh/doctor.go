@@ -6,6 +6,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"ecr-refresh/airflowclient"
 	"ecr-refresh/cmd/ecr-refresh/command"
 	"ecr-refresh/cmd/ecr-refresh/console"
 	"ecr-refresh/cmd/ecr-refresh/doctor"
@@ -41,38 +42,39 @@ Example:
 			d := c.doctor(c.Certificates())
 			return func(ctx context.Context) ([]byte, error) {
 				defer input.LogOut(ctx, d.Airflow)
-				defer input.LogOut(ctx, d.Reader) // does nothing the second time
+				defer input.LogOut(ctx, d.Admin)
 				found := d.Examine(ctx)
-				text := found.Table(console.Paint(c.Stdout))
-				if c.Bool("json") {
-					text, _ = command.JSONLine(found, nil) // strings
-				}
-				return text, found.Err()
+				return c.text(found, found.Table(console.Paint(c.Stdout))), found.Err()
 			}
 		})
 }
 
 // doctor reads the inputs. What is missing or malformed becomes a finding.
-func (c *call) doctor(roots input.Certificates) doctor.Doctor {
-	d := doctor.Doctor{
-		Pool: c.String("pool"), DAG: c.String("dag-id"), Overriding: input.OverriddenBy,
+func (c *call) doctor(roots input.Certificates) *doctor.Doctor {
+	d := &doctor.Doctor{
+		Faults: map[string]error{}, Pool: c.String("pool"), DAG: c.String("dag-id"),
 		AWS: ecr.DefaultConfig(roots.All, roots.Extra, c.Log), Registry: registry.New(transport.New(roots.All)),
 		Now: time.Now, Hint: hints.Of,
 	}
-	if d.AirflowErr = c.Collect(func() { d.Airflow = c.Airflow(roots) }); d.AirflowErr != nil {
-		d.Airflow = nil
-	}
-	d.Reader = d.Airflow
+	d.Airflow = unlessFaulty(c, d.Faults, "airflow", func() *airflowclient.Client { return c.Airflow(roots) })
 	if input.AdminGiven() {
-		d.ReaderErr = c.Collect(func() { d.Reader = c.AdminAirflow(roots) })
+		d.Admin = unlessFaulty(c, d.Faults, "admin", func() *airflowclient.Client { return c.AdminAirflow(roots) })
 	}
-	d.DockerErr = c.Collect(func() { d.Docker = c.Docker() })
-	d.Config, d.ConfigErr = input.DockerConfig()
-	_ = c.Collect(func() { d.ConnectionIDs = c.WantedIDs() }) // Targets returns the error
+	d.Docker = unlessFaulty(c, d.Faults, "docker engine", c.Docker)
+	// Targets returns the errors of these.
+	_ = c.Collect(func() { d.ConnectionIDs, d.Account = c.WantedIDs(), c.AirflowConfig().Account })
 	d.Targets = func(hosts map[string]string) (targets []target.Target, err error) {
 		c.SetHosts(hosts)
 		err = c.Collect(func() { targets = c.Targets() })
 		return targets, err
 	}
 	return d
+}
+
+// unlessFaulty returns what read returns, or nil and adds to faults.
+func unlessFaulty[T any](c *call, faults map[string]error, name string, read func() *T) (client *T) {
+	if err := c.Collect(func() { client = read() }); err != nil {
+		faults[name], client = err, nil
+	}
+	return client
 }

@@ -44,15 +44,19 @@ Examples:
 				if err != nil {
 					return nil, err
 				}
-				text := found.Table(limit, console.Paint(c.Stdout))
-				if c.Bool("json") {
-					text, _ = command.JSONLine(found, nil) // strings, numbers and times
-				}
-				return text, found.Check(dag, limit)
+				return c.text(found, found.Table(limit, console.Paint(c.Stdout))), found.Check(dag, limit)
 			}
 		})
 }
 
 func dagIDFlag() cli.Flag {
 	return &cli.StringFlag{Name: "dag-id", Usage: "`ID` of the DAG that refreshes the tokens", Value: names.DAG}
+}
+
+// text returns v as JSON with --json, else the text.
+func (c *call) text(v any, text []byte) []byte {
+	if c.Bool("json") {
+		text, _ = command.JSONLine(v, nil) // strings, numbers and times
+	}
+	return text
 }

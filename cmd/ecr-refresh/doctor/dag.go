@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,23 +22,35 @@ const (
 
 const hintDeploy = "deploy the file of this version: ecr-refresh dag install"
 
-// checkDAG looks at the pool, the DAG and its last run.
-func (x *examination) checkDAG(ctx context.Context, f *Findings) {
-	if x.Reader == nil || x.ReaderErr != nil {
-		f.notChecked("pool, DAG and runs", x.ReaderErr)
-		return
+// dagChecks are of what Airflow has beside the connections, as far as somebody could log in.
+func (d *Doctor) dagChecks() (checks []check) {
+	if d.Airflow != nil {
+		checks = append(checks, d.checkRight)
 	}
-	if pool, err := x.Reader.Pool(ctx, x.Pool); err == nil {
-		f.add(ok, "pool "+x.Pool, "", "%d slots", pool.Slots)
-	} else {
-		f.unreadable("pool "+x.Pool, err, fmt.Sprintf("airflow pools set %s %d %q; without it the tasks wait for ever",
-			x.Pool, names.PoolSlots, names.PoolUse))
+	if d.reader = cmp.Or(d.Admin, d.Airflow); d.reader != nil {
+		checks = append(checks, d.checkPool, d.checkDAG)
 	}
-	name := "DAG " + x.DAG
-	dag, err := x.Reader.DAG(ctx, x.DAG)
+	return checks
+}
+
+// checkRight checks that the account may update connections.
+func (d *Doctor) checkRight(ctx context.Context, f *Findings) {
+	err := rights.UpdateConnections(ctx, d.Airflow)
+	f.result("right to edit", err, "the account of %s may edit connections", names.AirflowConnection)
+}
+
+func (d *Doctor) checkPool(ctx context.Context, f *Findings) {
+	pool, err := d.reader.Pool(ctx, d.Pool)
+	create := fmt.Sprintf("airflow pools set %s %d %q; without it the tasks wait for ever",
+		d.Pool, names.PoolSlots, names.PoolUse)
+	f.object("pool "+d.Pool, err, create, "%d slots", pool.Slots)
+}
+
+// checkDAG looks at the DAG, and then at its last run.
+func (d *Doctor) checkDAG(ctx context.Context, f *Findings) {
+	name := "DAG " + d.DAG
+	dag, err := d.reader.DAG(ctx, d.DAG)
 	switch {
-	case err != nil:
-		f.unreadable(name, err, "ecr-refresh dag install --dags-folder …, and look for import errors")
 	case dag.HasImportErrors:
 		f.add(fail, name, hintDeploy, "its file has import errors")
 	case dag.Stale:
@@ -45,21 +58,22 @@ func (x *examination) checkDAG(ctx context.Context, f *Findings) {
 	case dag.Paused:
 		f.add(fail, name, "airflow dags unpause "+dag.ID, "it is paused")
 	default:
-		f.add(ok, name, "", "deployed and not paused")
+		create := "ecr-refresh dag install --dags-folder …, and look for import errors"
+		f.object(name, err, create, "deployed and not paused")
 	}
 	if err == nil {
-		x.checkLastRun(ctx, f)
+		f.then = []check{d.checkLastRun}
 	}
 	if err != nil || dag.HasImportErrors {
-		all, _ := x.Reader.ImportErrors(ctx) // of all files: one that cannot be read has no DAG
+		all, _ := d.reader.ImportErrors(ctx) // of all files: one that cannot be read has no DAG
 		for _, e := range all {
 			f.add(fail, "import of "+e.File, hintDeploy, "%s", e.Text)
 		}
 	}
 }
 
-// unreadable adds an error of reading an object: it may not exist, or the account may not read it.
-func (f *Findings) unreadable(name string, err error, create string) {
+// object adds the message, or why an object was not read: it may not exist, or the account may not read it.
+func (f *Findings) object(name string, err error, create, format string, args ...any) {
 	switch {
 	case errors.Is(err, airflowclient.ErrNotFound):
 		f.add(fail, name, create, "does not exist")
@@ -67,15 +81,15 @@ func (f *Findings) unreadable(name string, err error, create string) {
 		hint := "name an account that may read it: " + names.AdminPrefix + "LOGIN and " + names.AdminPrefix + "PASSWORD"
 		f.add(skip, name, hint, "this account may not read it")
 	default:
-		f.result(name, err, "")
+		f.result(name, err, format, args...)
 	}
 }
 
-func (x *examination) checkLastRun(ctx context.Context, f *Findings) {
+func (d *Doctor) checkLastRun(ctx context.Context, f *Findings) {
 	const name, hintLate = "last run", "check that the scheduler runs"
-	runs, err := x.Reader.DAGRuns(ctx, x.DAG, latestRuns)
+	runs, err := d.reader.DAGRuns(ctx, d.DAG, latestRuns)
 	if err != nil {
-		f.unreadable(name, err, "")
+		f.object(name, err, "", "")
 		return
 	}
 	at := slices.IndexFunc(runs, func(r airflowclient.DAGRun) bool {
@@ -85,7 +99,7 @@ func (x *examination) checkLastRun(ctx context.Context, f *Findings) {
 		f.add(warn, name, "trigger the DAG", "no run has ended yet")
 		return
 	}
-	switch age := x.Now().Sub(runs[at].End).Round(time.Minute); {
+	switch age := d.Now().Sub(runs[at].End).Round(time.Minute); {
 	case runs[at].State == "failed":
 		f.add(fail, name, "look at the log of its red task", "run %s failed %s ago", runs[at].ID, age)
 	case age > tokenLife:

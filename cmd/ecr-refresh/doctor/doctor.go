@@ -3,6 +3,7 @@ package doctor
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -17,33 +18,27 @@ import (
 // checkLimit bounds one check.
 const checkLimit = 10 * time.Second
 
-// Doctor is what a run would use. An input that is missing or malformed leaves an error beside it.
+// Doctor is what a run would use. A client is nil where there is none, or its inputs are faulty.
 type Doctor struct {
-	Airflow    *airflowclient.Client // logs in as the DAG does; nil with AirflowErr
-	AirflowErr error
-	Reader     *airflowclient.Client // reads the pool, the DAG and its runs: Airflow, or the admin's
-	ReaderErr  error                 // of the admin's alone
+	Faults map[string]error // of inputs, by the name of what they are for
+
+	Airflow *airflowclient.Client // logs in as the DAG does
+	Account string                // what it logs in with
+	Admin   *airflowclient.Client // an account that may read more
 
 	ConnectionIDs []string
 	Targets       func(hosts map[string]string) ([]target.Target, error) // given the hosts of connections
-	Overriding    func(connectionID string) string                       // the variable that tasks read instead, or ""
 	Pool, DAG     string
 
-	AWS       ecr.Config
-	Registry  *registry.Client
-	Docker    *docker.Engine // nil without DockerErr: there is none on this worker
-	DockerErr error
-	Config    docker.Config
-	ConfigErr error
+	AWS      ecr.Config
+	Registry *registry.Client
+	Docker   *docker.Engine
 
 	Now  func() time.Time
 	Hint func(error) string // what to do about an error
-}
 
-// examination is what is known while the checks run.
-type examination struct {
-	Doctor
 	connections map[string]airflowclient.Connection
+	reader      *airflowclient.Client // of the pool, the DAG and its runs
 	targets     []target.Target
 }
 
@@ -51,24 +46,29 @@ type check func(context.Context, *Findings)
 
 // Examine runs all checks: first those of Airflow's connections, since their hosts may name the registries, then all
 // others at once.
-func (d Doctor) Examine(ctx context.Context) (found Findings) {
-	x := &examination{Doctor: d}
-	found.hint = d.Hint
-	found.concurrently(ctx, []check{x.checkConnections})
-	x.checkTargets(&found)
-	found.concurrently(ctx, slices.Concat(x.awsChecks(), []check{x.checkRight, x.checkDAG}, x.workerChecks()))
+func (d *Doctor) Examine(ctx context.Context) Findings {
+	found := Findings{hint: d.Hint}
+	for _, name := range slices.Sorted(maps.Keys(d.Faults)) {
+		found.result(name, d.Faults[name], "")
+	}
+	found.concurrently(ctx, d.checkConnections)
+	d.checkTargets(&found)
+	found.concurrently(ctx, slices.Concat(d.awsChecks(), d.dagChecks(), d.workerChecks())...)
 	return found
 }
 
-// concurrently adds what the checks find, in their order.
-func (f *Findings) concurrently(ctx context.Context, checks []check) {
-	ctx, cancel := context.WithTimeout(ctx, checkLimit)
-	defer cancel()
+// concurrently adds what the checks find, in their order. What one of them leaves in then has a time of its own.
+func (f *Findings) concurrently(ctx context.Context, checks ...check) {
 	found := make([]Findings, len(checks))
 	var all sync.WaitGroup
 	for i, check := range checks {
-		found[i].hint = f.hint
-		all.Go(func() { check(ctx, &found[i]) })
+		all.Go(func() {
+			limited, cancel := context.WithTimeout(ctx, checkLimit)
+			defer cancel()
+			found[i].hint = f.hint
+			check(limited, &found[i])
+			found[i].concurrently(ctx, found[i].then...)
+		})
 	}
 	all.Wait()
 	for _, one := range found {
@@ -80,14 +80,12 @@ func (f *Findings) concurrently(ctx context.Context, checks []check) {
 func each[T comparable](targets []target.Target, of func(target.Target) T, look func(context.Context, *Findings, T)) (
 	checks []check,
 ) {
-	var all []T
+	seen := map[T]bool{}
 	for _, t := range targets {
-		if value := of(t); !slices.Contains(all, value) {
-			all = append(all, value)
+		if value := of(t); !seen[value] {
+			seen[value] = true
 			checks = append(checks, func(ctx context.Context, f *Findings) { look(ctx, f, value) })
 		}
 	}
 	return checks
 }
-
-func hostOf(t target.Target) string { return t.Registry.Name }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"text/tabwriter"
-	"time"
 
 	"ecr-refresh/cmd/ecr-refresh/console"
 	"ecr-refresh/steps/failure"
@@ -34,6 +33,7 @@ type Findings struct {
 	Checks []Finding `json:"checks"`
 
 	hint func(error) string
+	then []check // run after the check that leaves them
 }
 
 func (f *Findings) add(state, name, hint, format string, args ...any) {
@@ -48,23 +48,6 @@ func (f *Findings) result(name string, err error, format string, args ...any) bo
 	}
 	f.add(ok, name, "", format, args...)
 	return true
-}
-
-// downgrade changes the state of the last finding.
-func (f *Findings) downgrade(state string) { f.Checks[len(f.Checks)-1].State = state }
-
-// clock compares this machine's clock with a service's. AWS rejects what was signed over 5 minutes from its time.
-func (f *Findings) clock(name string, here, there time.Time) {
-	const hint, message = "set this machine's clock (NTP)", "this machine's clock is %s off"
-	switch off := here.Sub(there).Abs().Round(time.Second); {
-	case there.IsZero():
-	case off > 5*time.Minute:
-		f.add(fail, name, hint, message, off)
-	case off > 30*time.Second:
-		f.add(warn, name, hint, message, off)
-	default:
-		f.add(ok, name, "", "agrees with this machine's")
-	}
 }
 
 // Table returns the findings for a person.
