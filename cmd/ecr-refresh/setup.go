@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"strings"
 
@@ -12,29 +13,28 @@ import (
 	"ecr-refresh/cmd/ecr-refresh/input"
 	"ecr-refresh/cmd/ecr-refresh/names"
 	"ecr-refresh/cmd/ecr-refresh/setup"
-	"ecr-refresh/steps/failure"
+	"ecr-refresh/steps/ecr"
 	"ecr-refresh/steps/secret"
+	"ecr-refresh/steps/target"
 )
 
 func (p *program) setup() *cli.Command {
-	in, flag := p.Settings, func(name, usage string) cli.Flag {
-		return input.Switch(name, usage)
-	}
+	in := p.Settings
 	return p.step(cli.Command{
 		Name:  "setup",
 		Usage: "create in Airflow what the DAG needs: pool, Variables, connections, encryption key pair",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "registry", Usage: "`HOST` of the registry, instead of account and region"},
-			flag("force", "change what exists and differs"),
-			flag("no-identity", "no encryption key pair: one host runs all steps"),
-			flag("print-cli", "send nothing: print commands of Airflow's command line"),
+			input.Switch("force", "change what exists and differs"),
+			input.Switch("no-identity", "no encryption key pair: one host runs all steps"),
+			input.Switch("print-cli", "send nothing: print commands of Airflow's command line"),
 			input.DryRunFlag(), command.JSONFlag(), input.RequireHTTPSFlag(),
 		},
 		Description: command.Describe(`Creates what is missing, through Airflow's REST API: pool systemqueue,
-Variables ecr_aws_account and ecr_aws_region_name (ecr_targets for a --registry that these do not name),
-connections airflow-api and docker_default, and the encryption key pair. Shows what exists and what differs;
-changes nothing that exists without --force. Safe to run again. Then it logs in as the account of airflow-api,
-and checks that it may do what it must and no more.
+Variables ecr_aws_account and ecr_aws_region_name (with --registry ecr_targets), connections airflow-api and
+docker_default, and the encryption key pair. Shows what exists and what differs; changes nothing that exists
+without --force. Safe to run again. Then it logs in as the account of airflow-api, and checks that it may do what
+it must, and not read Variables.
 
 The admin comes from ECR_REFRESH_ADMIN_{LOGIN,PASSWORD} or ECR_REFRESH_ADMIN_TOKEN, the account that is stored in
 airflow-api from ECR_REFRESH_AIRFLOW_{LOGIN,PASSWORD}; on a terminal, setup asks for what is missing.
@@ -58,31 +58,25 @@ Examples:
 
 // wanted reads the inputs that are no secret, and the account that is to be stored, as far as it is given.
 func (c *call) wanted() (w setup.Wanted, config airflowclient.Config) {
-	if c.IsSet("registry") {
-		c.Fault(w.SetRegistry(c.String("registry")))
-		if w.Account != "" { // ECR Public has none
-			c.contradicts(c.Account, w.Account, w.Registry)
-			c.contradicts(c.Region, w.Region, w.Registry)
-		}
+	var registry ecr.Host
+	var err error
+	if host := c.String("registry"); host != "" {
+		registry, err = ecr.ParseHost(host)
+		list, _ := json.Marshal([]target.Entry{{ConnectionID: names.DockerConnection, Registry: registry.Name}})
+		w.Variables = [][2]string{{names.TargetsVariable, string(list)}}
 	} else if account, region := c.Need(c.Account), c.Need(c.Region); !c.Faulty() {
-		c.Fault(w.SetAccount(account, region))
+		registry, err = ecr.NewHost(account, region, "", false, false)
+		w.Variables = [][2]string{{names.AccountVariable, account}, {names.RegionVariable, region}}
 	}
+	c.Fault(err)
 	config = c.AirflowConfig()
 	config.Token, config.Account = secret.Secret{}, input.AirflowAccount // a token cannot be stored
 	if config.BaseURL == "" && !c.Faulty() {
 		c.Missing("Airflow host", c.AirflowURL.Names())
 	}
-	w.BaseURL, w.Login, w.KeyPair = strings.TrimRight(config.BaseURL, "/"), config.Login, !c.Bool("no-identity")
+	w.Registry, w.BaseURL, w.Login = registry.Name, strings.TrimRight(config.BaseURL, "/"), config.Login
+	w.KeyPair = !c.Bool("no-identity")
 	return w, config
-}
-
-// contradicts rejects a setting that is given and is not what the name of the registry says.
-func (c *call) contradicts(s input.Setting, want, registry string) {
-	if is, from := input.Given(c.Context, s); is != "" && is != want {
-		err := failure.Permanent(input.Conflict,
-			"%s is %q, and registry %s has %s %s", from, is, registry, s.Flag, want)
-		c.Fault(failure.With(err, failure.Facts{Want: "leave out " + from + ", or --registry"}))
-	}
 }
 
 // setup reads the accounts, or asks for them.
@@ -102,10 +96,6 @@ func (c *call) setup(want setup.Wanted, config airflowclient.Config) command.Wor
 		defer input.LogOut(ctx, s.Admin)
 		defer input.LogOut(ctx, s.Account)
 		result, err := s.Run(ctx)
-		text := result.Commands()
-		if c.Bool("json") {
-			text, _ = command.JSONLine(result, nil) // strings and lists
-		}
-		return text, err
+		return c.text(result, nil), err
 	}
 }

@@ -56,8 +56,8 @@ type setupSite struct {
 type setupAnswer struct {
 	Objects []struct{ Kind, ID, State string }
 	Account *struct {
-		SimpleRole string   `json:"simple_role"`
-		MayRead    []string `json:"may_also_read"`
+		SimpleRole string `json:"simple_role"`
+		Variables  bool   `json:"may_read_variables"`
 	}
 	stderr string
 }
@@ -117,11 +117,11 @@ func (s setupSite) wantAll(t *testing.T, answer setupAnswer, state string) {
 // wantAccount: under FAB the account may do no more than it must; under the SimpleAuthManager it has the role op.
 func (s setupSite) wantAccount(t *testing.T, answer setupAnswer) {
 	t.Helper()
-	role, words, also := "op", "its role op may do more", 3
+	role, words, variables := "op", "its role op may do more", true
 	if isFAB() {
-		role, words, also = "", "and nothing more was found", 0
+		role, words, variables = "", "and nothing more was found", false
 	}
-	if a := answer.Account; a == nil || a.SimpleRole != role || len(a.MayRead) != also ||
+	if a := answer.Account; a == nil || a.SimpleRole != role || a.Variables != variables ||
 		!strings.Contains(answer.stderr, words) {
 		t.Errorf("account %+v, log %s, want role %q and %q", a, answer.stderr, role, words)
 	}
