@@ -25,7 +25,7 @@ Examples:
   ecr-refresh dag --operator docker --image registry.example.com/ecr-refresh:1.0 >dags/refresh_docker_token_docker.py
   ecr-refresh dag install --dags-folder /opt/airflow/dags`),
 	}, nil, func(c *call) command.Work {
-		_, text := c.rendered(c.dagOptions())
+		_, _, text := c.rendered()
 		return func(context.Context) ([]byte, error) { return []byte(dags.Sign(text, version())), nil }
 	})
 	command.Subcommands = []*cli.Command{p.dagInstall()}
@@ -46,16 +46,15 @@ Airflow does not parse it again.
 Example:
   ecr-refresh dag install --dags-folder /opt/airflow/dags --schedule '0 */6 * * *'`),
 	}, nil, func(c *call) command.Work {
-		options := c.dagOptions()
-		name, text := c.rendered(options)
+		options, name, text := c.rendered()
 		// The library would leave what stands before the subcommand's name unused.
 		if given := c.Lineage()[1].LocalFlagNames(); len(given) > 0 {
-			err := failure.Permanent(dag.FlagBefore, "read command line: --%s stands before install", given[0])
-			c.Fault(failure.With(err, failure.Facts{Object: given[0]}))
+			err := failure.Permanent(command.Misspelt, "read command line: --%s stands before install", given[0])
+			c.Fault(failure.With(err, failure.Facts{Want: "ecr-refresh dag install --" + given[0] + " …"}))
 		}
 		folder := c.String("dags-folder")
 		if folder == "" {
-			c.Missing("DAG folder", "--dags-folder", "")
+			c.Missing("DAG folder", "--dags-folder")
 		}
 		return func(context.Context) ([]byte, error) {
 			install := dag.Install{Version: version(), Force: c.Bool("force"), Log: c.Log}
@@ -73,17 +72,15 @@ func dagFlags() []cli.Flag {
 	}
 }
 
-func (c *call) dagOptions() dags.Options {
-	return dags.Options{
+// rendered returns the DAG with the settings of the flags, and the name of its file.
+func (c *call) rendered() (o dags.Options, name, text string) {
+	o = dags.Options{
 		Operator: c.String("operator"), Schedule: c.String("schedule"), ConnectionIDs: c.String("connection-id"),
 		Image: c.String("image"),
 	}
-}
-
-func (c *call) rendered(o dags.Options) (name, text string) {
 	name, text, err := dags.Render(o)
 	if err != nil {
 		c.Fault(failure.Permanent(dag.BadOption, "render DAG: %w", err))
 	}
-	return name, text
+	return o, name, text
 }

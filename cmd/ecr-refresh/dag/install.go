@@ -15,11 +15,9 @@ import (
 
 // Kinds of failure.
 const (
-	BadOption  failure.Kind = "dag option"              // it cannot be written into the DAG
-	BadSetting failure.Kind = "dag file setting"        // the file has one that this version rejects
-	FlagBefore failure.Kind = "dag flag before install" // Facts.Object: the flag
+	BadOption  failure.Kind = "dag option"       // it cannot be written into the DAG
+	BadSetting failure.Kind = "dag file setting" // the file has one that this version rejects
 	Edited     failure.Kind = "dag file edited"
-	Unreadable failure.Kind = "dag file unreadable"
 )
 
 // Install replaces a DAG file that is as an earlier install left it, with its settings; with Force any other, too.
@@ -32,19 +30,19 @@ type Install struct {
 // Run writes text, which is what o renders to, to path.
 func (i Install) Run(path, text string, o dags.Options) error {
 	there, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return i.write(path, text)
-	}
-	if err != nil {
-		return failure.Permanent(Unreadable, "read %q: %w", path, errors.Unwrap(err))
-	}
 	installed, unedited := dags.Signed(string(there))
 	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return failure.Permanent("", "read %q: %w", path, errors.Unwrap(err))
 	case i.Force:
 	case !unedited:
 		return failure.Permanent(Edited, "install DAG: %q was edited, or was not written by ecr-refresh", path)
 	default:
-		if text, err = i.keeping(installed, text, o); err != nil {
+		for _, kept := range o.Keep(installed, text) {
+			i.Log.Info("kept " + kept + ", as the file had it")
+		}
+		if _, text, err = dags.Render(o); err != nil {
 			return failure.Permanent(BadSetting, "render DAG as %q has it: %w", path, err)
 		}
 	}
@@ -52,19 +50,6 @@ func (i Install) Run(path, text string, o dags.Options) error {
 		i.Log.Info(path + " is up to date")
 		return nil
 	}
-	return i.write(path, text)
-}
-
-// keeping returns text with the settings of installed that o leaves empty.
-func (i Install) keeping(installed, text string, o dags.Options) (string, error) {
-	for _, kept := range o.Keep(installed, text) {
-		i.Log.Info("kept " + kept + ", as the file had it")
-	}
-	_, text, err := dags.Render(o)
-	return text, err
-}
-
-func (i Install) write(path, text string) error {
 	if err := privatefile.WritePublic(path, []byte(dags.Sign(text, i.Version))); err != nil {
 		return err
 	}
