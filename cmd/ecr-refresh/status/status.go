@@ -3,10 +3,10 @@ package status
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -52,40 +52,37 @@ type Connection struct {
 // Status is what is known of all connections, sorted by id.
 type Status struct {
 	Connections []Connection `json:"connections"`
-
-	failed []string // ids of connections that a run could not update
 }
 
 // Read reads the latest runs of a DAG.
 func Read(ctx context.Context, airflow Airflow, dag string, now time.Time) (Status, error) {
-	s := Status{Connections: []Connection{}}
+	known := map[string]Connection{}
 	runs, err := airflow.DAGRuns(ctx, dag, maxRuns)
 	if errors.Is(err, airflowclient.ErrNotFound) {
 		err = failure.Permanent(NoDAG, "%w", err)
 	}
 	if err != nil {
-		return s, fmt.Errorf("read runs of DAG %q: %w", dag, err)
+		return Status{}, fmt.Errorf("read runs of DAG %q: %w", dag, err)
 	}
 	for _, run := range runs {
-		if len(s.Connections) > 0 && !run.Start.IsZero() && now.Sub(run.Start) > maxAge {
+		if len(known) > 0 && !run.Start.IsZero() && now.Sub(run.Start) > maxAge {
 			break
 		}
 		text, err := airflow.XCom(ctx, dag, run.ID, xcom.StepUpdateDockerConnection, -1)
-		if err == nil {
-			s.addResult(run.ID, text, now)
-		} else if !errors.Is(err, airflowclient.ErrNotFound) { // the task has failed, or has not run yet
-			return s, fmt.Errorf("read XCom of run %q: %w", run.ID, err)
+		if err != nil && !errors.Is(err, airflowclient.ErrNotFound) { // not: the task has failed, or has not run yet
+			return Status{}, fmt.Errorf("read XCom of run %q: %w", run.ID, err)
 		}
+		addResult(known, run.ID, text, now)
 	}
-	for _, id := range s.failed {
-		s.add(Connection{ID: id})
+	s := Status{Connections: []Connection{}}
+	for _, id := range slices.Sorted(maps.Keys(known)) {
+		s.Connections = append(s.Connections, known[id])
 	}
-	slices.SortFunc(s.Connections, func(a, b Connection) int { return cmp.Compare(a.ID, b.ID) })
 	return s, nil
 }
 
-// addResult adds what a run returned, unless it is of another program or version.
-func (s *Status) addResult(run, text string, now time.Time) {
+// addResult adds to known what a run returned, unless it is of another program or version.
+func addResult(known map[string]Connection, run, text string, now time.Time) {
 	result, err := xcom.Parse[xcom.UpdateDockerConnection](text)
 	if err != nil {
 		return
@@ -96,38 +93,29 @@ func (s *Status) addResult(run, text string, now time.Time) {
 		if p.IssuedAt.IsZero() {
 			c.IssuedAt = nil
 		}
-		if p.Published {
-			s.add(c)
+		if known[c.ID].RunID == nil && p.Published {
+			known[c.ID] = c
 		}
 	}
 	for _, f := range result.Failures {
-		if xcom.IsConnectionID(f.ConnectionID) {
-			s.failed = append(s.failed, f.ConnectionID)
+		if _, found := known[f.ConnectionID]; !found && xcom.IsConnectionID(f.ConnectionID) {
+			known[f.ConnectionID] = Connection{ID: f.ConnectionID}
 		}
-	}
-}
-
-// add adds a connection, unless it is known from a newer run.
-func (s *Status) add(c Connection) {
-	if !slices.ContainsFunc(s.Connections, func(known Connection) bool { return known.ID == c.ID }) {
-		s.Connections = append(s.Connections, c)
 	}
 }
 
 // Check returns an error if no token is known, or if minLeft is not 0 and a token expires sooner or is unknown.
 func (s Status) Check(dag string, minLeft time.Duration) error {
 	var short []string
-	unknown := 0
+	known := false
 	for _, c := range s.Connections {
-		if c.ExpiresAt == nil {
-			unknown++
-		}
+		known = known || c.RunID != nil
 		if left, text := c.left(); left < minLeft {
 			short = append(short, fmt.Sprintf("%s (%s)", c.ID, text))
 		}
 	}
 	switch {
-	case unknown == len(s.Connections):
+	case !known:
 		return failure.Transient(NoToken, "check tokens: no run of DAG %q has updated a connection", dag)
 	case minLeft > 0 && len(short) > 0:
 		return failure.Transient(TooShort, "check tokens: less than %s left for %s", minLeft, strings.Join(short, ", "))
@@ -140,7 +128,9 @@ func (c Connection) left() (left time.Duration, text string) {
 	if c.LeftSeconds == nil {
 		return -1, "unknown"
 	}
-	left = time.Duration(*c.LeftSeconds) * time.Second
+	if left = time.Duration(*c.LeftSeconds) * time.Second; left <= 0 {
+		return left, "expired"
+	}
 	return left, left.Round(time.Minute).String()
 }
 
@@ -159,9 +149,6 @@ func (s Status) Table(minLeft time.Duration, colours console.Painter) []byte {
 			paint = colours.Bad
 		} else if left < max(minLeft, soon) {
 			paint = colours.Warn
-		}
-		if left <= 0 && c.ExpiresAt != nil {
-			shown = "expired"
 		}
 		// Colours are in the last column, so that they move none.
 		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\n", c.ID, host, moment(c.IssuedAt), moment(c.ExpiresAt), paint(shown))
