@@ -42,7 +42,7 @@ Example:
 			d := c.doctor(c.Certificates())
 			return func(ctx context.Context) ([]byte, error) {
 				defer input.LogOut(ctx, d.Airflow)
-				defer input.LogOut(ctx, d.Admin)
+				defer input.LogOut(ctx, d.Reader)
 				found := d.Examine(ctx)
 				return c.text(found, found.Table(console.Paint(c.Stdout))), found.Err()
 			}
@@ -58,7 +58,7 @@ func (c *call) doctor(roots input.Certificates) *doctor.Doctor {
 	}
 	d.Airflow = unlessFaulty(c, d.Faults, "airflow", func() *airflowclient.Client { return c.Airflow(roots) })
 	if input.AdminGiven() {
-		d.Admin = unlessFaulty(c, d.Faults, "admin", func() *airflowclient.Client { return c.AdminAirflow(roots) })
+		d.Reader = unlessFaulty(c, d.Faults, "admin", func() *airflowclient.Client { return c.AdminAirflow(roots) })
 	}
 	d.Docker = unlessFaulty(c, d.Faults, "docker engine", c.Docker)
 	// Targets returns the errors of these.

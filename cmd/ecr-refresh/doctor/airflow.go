@@ -3,7 +3,6 @@ package doctor
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -12,6 +11,7 @@ import (
 
 	"ecr-refresh/airflowclient"
 	"ecr-refresh/cmd/ecr-refresh/input"
+	"ecr-refresh/cmd/ecr-refresh/rights"
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/registry"
 )
@@ -19,37 +19,31 @@ import (
 // clockOff is how much two clocks may differ.
 const clockOff = 30 * time.Second
 
-// checkConnections gets Airflow's version, logs in and reads the connections. It stops at the first failure, and no
-// other check asks Airflow then.
+// checkConnections gets Airflow's version, tries the account and reads the connections. Where Airflow does not answer,
+// or nobody can log in, no other check asks it.
 func (d *Doctor) checkConnections(ctx context.Context, f *Findings) {
 	if d.Airflow == nil {
 		return
 	}
 	version, err := d.Airflow.Version(ctx)
 	if !f.result("airflow", err, "Airflow %s answers at %s", version.Version, d.Airflow.BaseURL()) {
-		d.Airflow, d.Admin = nil, nil
+		d.Airflow, d.Reader = nil, nil
 		return
 	}
 	if off := d.Now().Sub(version.Date).Round(time.Second); !version.Date.IsZero() && off.Abs() > clockOff {
 		f.add(warn, "clock", "set the clocks of both machines (NTP)", "it is %s off Airflow's", off)
 	}
-	role, err := d.Airflow.SimpleRole(ctx)
-	failed := map[string]error{}
-	if err == nil {
-		d.connections, failed = d.Airflow.ConnectionsByID(ctx, d.ConnectionIDs)
-	}
-	for _, e := range failed { // a bearer token is sent here first
-		if rejected := new(airflowclient.Error); errors.As(e, &rejected) && rejected.Kind == airflowclient.TokenRejected {
-			err = e
-		}
-	}
+	err = rights.UpdateConnections(ctx, d.Airflow)
+	role, _ := d.Airflow.SimpleRole(ctx) // the login's error is err
 	if role != "" {
-		role = ", with role " + failure.Excerpt(role)
+		role = ", role " + failure.Excerpt(role) + ","
 	}
-	if !f.result("airflow login", err, "by %s%s", d.Account, role) {
+	if !f.result("airflow account", err, "%s%s may edit connections", d.Account, role) && !rights.IsMissing(err) {
 		d.Airflow = nil
 		return
 	}
+	var failed map[string]error
+	d.connections, failed = d.Airflow.ConnectionsByID(ctx, d.ConnectionIDs)
 	for _, id := range slices.Sorted(maps.Keys(failed)) {
 		f.result("connection "+id, failed[id], "")
 	}

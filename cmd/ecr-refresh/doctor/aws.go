@@ -32,10 +32,11 @@ func (d *Doctor) checkECR(ctx context.Context, f *Findings, source ecr.Source) {
 		return
 	}
 	others := func(t target.Target) bool { return t.Source != source }
-	host := func(t target.Target) string { return t.Registry.Name }
 	f.then = each(slices.DeleteFunc(slices.Clone(d.targets), others), host,
 		func(ctx context.Context, f *Findings, host string) {
 			err := d.Registry.Check(ctx, "https://"+host, token.Username, token.Password)
 			f.result("token at "+host, err, "accepted")
 		})
 }
+
+func host(t target.Target) string { return t.Registry.Name }

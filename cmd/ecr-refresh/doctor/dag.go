@@ -22,25 +22,16 @@ const (
 
 const hintDeploy = "deploy the file of this version: ecr-refresh dag install"
 
-// dagChecks are of what Airflow has beside the connections, as far as somebody could log in.
-func (d *Doctor) dagChecks() (checks []check) {
-	if d.Airflow != nil {
-		checks = append(checks, d.checkRight)
+// dagChecks are of what Airflow has beside the connections, where somebody could log in.
+func (d *Doctor) dagChecks() []check {
+	if d.Reader = cmp.Or(d.Reader, d.Airflow); d.Reader == nil {
+		return nil
 	}
-	if d.reader = cmp.Or(d.Admin, d.Airflow); d.reader != nil {
-		checks = append(checks, d.checkPool, d.checkDAG)
-	}
-	return checks
-}
-
-// checkRight checks that the account may update connections.
-func (d *Doctor) checkRight(ctx context.Context, f *Findings) {
-	err := rights.UpdateConnections(ctx, d.Airflow)
-	f.result("right to edit", err, "the account of %s may edit connections", names.AirflowConnection)
+	return []check{d.checkPool, d.checkDAG}
 }
 
 func (d *Doctor) checkPool(ctx context.Context, f *Findings) {
-	pool, err := d.reader.Pool(ctx, d.Pool)
+	pool, err := d.Reader.Pool(ctx, d.Pool)
 	create := fmt.Sprintf("airflow pools set %s %d %q; without it the tasks wait for ever",
 		d.Pool, names.PoolSlots, names.PoolUse)
 	f.object("pool "+d.Pool, err, create, "%d slots", pool.Slots)
@@ -49,7 +40,7 @@ func (d *Doctor) checkPool(ctx context.Context, f *Findings) {
 // checkDAG looks at the DAG, and then at its last run.
 func (d *Doctor) checkDAG(ctx context.Context, f *Findings) {
 	name := "DAG " + d.DAG
-	dag, err := d.reader.DAG(ctx, d.DAG)
+	dag, err := d.Reader.DAG(ctx, d.DAG)
 	switch {
 	case dag.HasImportErrors:
 		f.add(fail, name, hintDeploy, "its file has import errors")
@@ -65,7 +56,7 @@ func (d *Doctor) checkDAG(ctx context.Context, f *Findings) {
 		f.then = []check{d.checkLastRun}
 	}
 	if err != nil || dag.HasImportErrors {
-		all, _ := d.reader.ImportErrors(ctx) // of all files: one that cannot be read has no DAG
+		all, _ := d.Reader.ImportErrors(ctx) // of all files: one that cannot be read has no DAG
 		for _, e := range all {
 			f.add(fail, "import of "+e.File, hintDeploy, "%s", e.Text)
 		}
@@ -87,7 +78,7 @@ func (f *Findings) object(name string, err error, create, format string, args ..
 
 func (d *Doctor) checkLastRun(ctx context.Context, f *Findings) {
 	const name, hintLate = "last run", "check that the scheduler runs"
-	runs, err := d.reader.DAGRuns(ctx, d.DAG, latestRuns)
+	runs, err := d.Reader.DAGRuns(ctx, d.DAG, latestRuns)
 	if err != nil {
 		f.object(name, err, "", "")
 		return

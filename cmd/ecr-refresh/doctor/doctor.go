@@ -24,7 +24,7 @@ type Doctor struct {
 
 	Airflow *airflowclient.Client // logs in as the DAG does
 	Account string                // what it logs in with
-	Admin   *airflowclient.Client // an account that may read more
+	Reader  *airflowclient.Client // of the pool, the DAG and its runs, if not Airflow
 
 	ConnectionIDs []string
 	Targets       func(hosts map[string]string) ([]target.Target, error) // given the hosts of connections
@@ -38,7 +38,6 @@ type Doctor struct {
 	Hint func(error) string // what to do about an error
 
 	connections map[string]airflowclient.Connection
-	reader      *airflowclient.Client // of the pool, the DAG and its runs
 	targets     []target.Target
 }
 
