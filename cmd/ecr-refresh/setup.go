@@ -3,12 +3,10 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"io"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
-	"ecr-refresh/airflowclient"
 	"ecr-refresh/cmd/ecr-refresh/command"
 	"ecr-refresh/cmd/ecr-refresh/input"
 	"ecr-refresh/cmd/ecr-refresh/names"
@@ -27,75 +25,55 @@ func (p *program) setup() *cli.Command {
 			&cli.StringFlag{Name: "registry", Usage: "`HOST` of the registry, instead of account and region"},
 			input.Switch("force", "change what exists and differs"),
 			input.Switch("no-identity", "no encryption key pair: one host runs all steps"),
-			input.Switch("print-cli", "send nothing: print commands of Airflow's command line"),
 			input.DryRunFlag(), command.JSONFlag(), input.RequireHTTPSFlag(),
 		},
 		Description: command.Describe(`Creates what is missing, through Airflow's REST API: pool systemqueue,
 Variables ecr_aws_account and ecr_aws_region_name (with --registry ecr_targets), connections airflow-api and
-docker_default, and the encryption key pair. Shows what exists and what differs; changes nothing that exists
-without --force. Safe to run again. Then it logs in as the account of airflow-api, and checks that it may do what
-it must, and not read Variables.
+docker_default, and the encryption key pair. Shows what exists and what differs, but for passwords and private
+keys, which Airflow does not show; changes nothing that exists without --force. Safe to run again. Then it logs in
+as the account of airflow-api, and checks that it may do what it must, and not read Variables.
 
 The admin comes from ECR_REFRESH_ADMIN_{LOGIN,PASSWORD} or ECR_REFRESH_ADMIN_TOKEN, the account that is stored in
 airflow-api from ECR_REFRESH_AIRFLOW_{LOGIN,PASSWORD}; on a terminal, setup asks for what is missing.
 
-Examples:
-  ecr-refresh setup --account 123456789012 --region us-east-1 --airflow-url http://localhost:8080 --dry-run
-  ecr-refresh setup --account 123456789012 --region us-east-1 --airflow-url http://localhost:8080 --print-cli`),
+Example:
+  ecr-refresh setup --account 123456789012 --region us-east-1 --airflow-url http://localhost:8080 --dry-run`),
 	}, []input.Setting{in.Account, in.Region, in.AirflowURL},
 		func(c *call) command.Work {
-			want, config := c.wanted()
-			if !c.Bool("print-cli") {
-				return c.setup(want, config)
+			s := c.setup()
+			return func(ctx context.Context) ([]byte, error) {
+				defer input.LogOut(ctx, s.Admin)
+				defer input.LogOut(ctx, s.Account)
+				result, err := s.Run(ctx)
+				return c.text(result, result.Text()), err
 			}
-			if want.BaseURL != "" {
-				_, err := airflowclient.New(airflowclient.Config{BaseURL: want.BaseURL})
-				c.Fault(err)
-			}
-			return func(context.Context) ([]byte, error) { return want.Commands(), nil }
 		})
 }
 
-// wanted reads the inputs that are no secret, and the account that is to be stored, as far as it is given.
-func (c *call) wanted() (w setup.Wanted, config airflowclient.Config) {
+// setup reads the inputs, and then the accounts, or asks for them.
+func (c *call) setup() setup.Setup {
+	s := setup.Setup{KeyPair: !c.Bool("no-identity"), Force: c.Bool("force"), DryRun: c.DryRun()}
 	var registry ecr.Host
 	var err error
 	if host := c.String("registry"); host != "" {
 		registry, err = ecr.ParseHost(host)
 		list, _ := json.Marshal([]target.Entry{{ConnectionID: names.DockerConnection, Registry: registry.Name}})
-		w.Variables = [][2]string{{names.TargetsVariable, string(list)}}
+		s.Variables = [][2]string{{names.TargetsVariable, string(list)}}
 	} else if account, region := c.Need(c.Account), c.Need(c.Region); !c.Faulty() {
 		registry, err = ecr.NewHost(account, region, "", false, false)
-		w.Variables = [][2]string{{names.AccountVariable, account}, {names.RegionVariable, region}}
+		s.Variables = [][2]string{{names.AccountVariable, account}, {names.RegionVariable, region}}
 	}
 	c.Fault(err)
-	config = c.AirflowConfig()
+	config := c.AirflowConfig()
 	config.Token, config.Account = secret.Secret{}, input.AirflowAccount // a token cannot be stored
 	if config.BaseURL == "" && !c.Faulty() {
 		c.Missing("Airflow host", c.AirflowURL.Names())
 	}
-	w.Registry, w.BaseURL, w.Login = registry.Name, strings.TrimRight(config.BaseURL, "/"), config.Login
-	w.KeyPair = !c.Bool("no-identity")
-	return w, config
-}
-
-// setup reads the accounts, or asks for them.
-func (c *call) setup(want setup.Wanted, config airflowclient.Config) command.Work {
-	roots, admin := c.Certificates(), c.AdminConfig(want.BaseURL)
+	s.Registry, s.BaseURL = registry.Name, strings.TrimRight(config.BaseURL, "/")
+	roots, admin := c.Certificates(), c.AdminConfig(s.BaseURL)
 	c.AskLogin("Airflow login to store in "+names.AirflowConnection, &config)
 	c.NeedLogin(config, names.AirflowPrefix)
-	want.Login, want.Password = config.Login, config.Password
-	s := setup.Setup{
-		Wanted: want, Admin: c.Client(admin, roots), Account: c.Client(config, roots),
-		Force: c.Bool("force"), DryRun: c.DryRun(), Out: c.Stdout, Log: c.Log,
-	}
-	if c.Bool("json") {
-		s.Out = io.Discard
-	}
-	return func(ctx context.Context) ([]byte, error) {
-		defer input.LogOut(ctx, s.Admin)
-		defer input.LogOut(ctx, s.Account)
-		result, err := s.Run(ctx)
-		return c.text(result, nil), err
-	}
+	s.Login, s.Password = config.Login, config.Password
+	s.Admin, s.Account = c.Client(admin, roots), c.Client(config, roots)
+	return s
 }

@@ -61,35 +61,34 @@ func (d *Doctor) checkTargets(f *Findings) {
 		return
 	}
 	for _, t := range d.targets {
+		name := "connection " + t.ConnectionID
 		if conn, found := d.connections[t.ConnectionID]; found {
-			f.connection(conn, t.Registry.Name)
+			f.connection(name, conn, t.Registry.Name)
 		}
-		if name := input.OverriddenBy(t.ConnectionID); name != "" {
-			f.add(warn, "connection "+t.ConnectionID, "unset "+name+" on the workers, unless it is set in this shell alone",
-				"overridden by %s: a refresh updates Airflow's database alone", name)
+		if other := input.OverriddenBy(t.ConnectionID); other != "" {
+			f.add(warn, name, "unset "+other+" on the workers, unless it is set in this shell alone",
+				"overridden by %s: a refresh updates Airflow's database alone", other)
 		}
 	}
 }
 
-// connection compares a connection with the registry that it should lead to.
-func (f *Findings) connection(conn airflowclient.Connection, host string) {
-	const notFound = ": docker-py may not find the login"
-	name, before := "connection "+conn.ID, len(f.Checks)
-	differs := func(state, field, is, want, why string) {
-		if is != want {
-			f.add(state, name, "set its "+field+" to "+want, "%s is %q, want %q%s", field, failure.Excerpt(is), want, why)
+// connection compares a connection with the registry that it should lead to. docker-py may not find the login of one
+// whose host has a scheme or a port.
+func (f *Findings) connection(name string, conn airflowclient.Connection, host string) {
+	before := len(f.Checks)
+	differs := func(state, field, is, want string) {
+		if is = failure.Excerpt(is); is != want {
+			f.add(state, name, fmt.Sprintf("set its %s to %q", field, want), "%s is %q, want %q", field, is, want)
 		}
 	}
 	if registry.Host(conn.Host) == host {
-		differs(warn, "host", conn.Host, host, notFound)
+		differs(warn, "host", conn.Host, host)
 	} else {
-		differs(fail, "host", conn.Host, host, "")
+		differs(fail, "host", conn.Host, host)
 	}
-	if conn.Port != 0 {
-		f.add(warn, name, "empty its port", "port is %d, want none%s", conn.Port, notFound)
-	}
-	differs(warn, "type", conn.Type, "docker", "")
-	differs(warn, "login", conn.Login, "AWS", "")
+	differs(warn, "port", strings.TrimPrefix(fmt.Sprint(conn.Port), "0"), "")
+	differs(warn, "type", conn.Type, "docker")
+	differs(warn, "login", conn.Login, "AWS")
 	const hint = `remove "reauth" from its extra`
 	if on, valid := reauth(conn.Extra); !valid {
 		f.add(fail, name, hint, `"reauth" in its extra is neither true nor false: every Docker task fails`)

@@ -20,18 +20,17 @@ func (d *Doctor) checkDocker(ctx context.Context, f *Findings) {
 	f.result("docker engine", err, "Docker Engine %s, API %s, at %s", version, api, d.Docker.Host)
 }
 
-// checkConfig checks what docker-py makes of the login of a connection as it should be: what is not is reported. It ignores a file that it cannot read.
+// checkConfig checks what docker-py makes of the login of a good connection. It ignores a file that it cannot read.
 func (d *Doctor) checkConfig(ctx context.Context, f *Findings, host string) {
 	const name = "docker config"
-	config, err := input.DockerConfig()
-	if err != nil {
-		f.add(warn, name, "repair or remove the file", "docker-py ignores it: %s", err)
-		return
-	}
+	config, unread := input.DockerConfig()
 	warning, err := config.Check(ctx, docker.Login{Server: host, Registry: host, Username: "AWS"})
-	if err == nil && warning != nil {
+	switch {
+	case unread != nil:
+		f.add(warn, name, "repair or remove the file", "docker-py ignores it: %s", unread)
+	case err == nil && warning != nil:
 		f.add(warn, name, d.Hint(warning), "%s", warning)
-		return
+	default:
+		f.result(name, err, "no entry of config.json overrides the login for %s", host)
 	}
-	f.result(name, err, "no entry of config.json overrides the login for %s", host)
 }

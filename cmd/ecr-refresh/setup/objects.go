@@ -16,9 +16,8 @@ import (
 // object is one thing that Airflow shall have.
 type object struct {
 	kind, id string
-	// look returns how the object differs from what is wanted and what cannot be known, or ErrNotFound.
-	look  func(context.Context) (differs []string, note string, err error)
-	write func(ctx context.Context, missing bool) error
+	look     func(context.Context) (differs []string, err error) // or ErrNotFound
+	write    func(ctx context.Context, missing bool) error
 }
 
 func (s Setup) objects() []object {
@@ -51,9 +50,9 @@ func (s Setup) pool() object {
 	pool, slots := airflowclient.Pool{}, names.PoolSlots
 	return object{
 		kind: "pool", id: names.Pool,
-		look: func(ctx context.Context) (_ []string, _ string, err error) {
+		look: func(ctx context.Context) (_ []string, err error) {
 			pool, err = s.Admin.Pool(ctx, names.Pool)
-			return differ("slots", fmt.Sprint(pool.Slots), fmt.Sprint(slots)), "", err
+			return differ("slots", fmt.Sprint(pool.Slots), fmt.Sprint(slots)), err
 		},
 		write: func(ctx context.Context, missing bool) error {
 			if missing {
@@ -70,12 +69,12 @@ func (s Setup) pool() object {
 func (s Setup) variable(key, value string) object {
 	return object{
 		kind: "Variable", id: key,
-		look: func(ctx context.Context) (differs []string, _ string, err error) {
+		look: func(ctx context.Context) (differs []string, err error) {
 			is, err := s.Admin.Variable(ctx, key)
 			if err == nil && is.Value.Reveal() != value {
 				differs = []string{"its value is not " + value}
 			}
-			return differs, "", err
+			return differs, err
 		},
 		write: func(ctx context.Context, _ bool) error { return s.put(ctx, key, secret.New(value)) },
 	}
@@ -91,15 +90,12 @@ func (s Setup) put(ctx context.Context, key string, value airflowclient.Secret) 
 	return err
 }
 
-func (s Setup) connection(
-	want airflowclient.Update, compare func(airflowclient.Connection) (differs []string, note string),
-) object {
+func (s Setup) connection(want airflowclient.Update, compare func(airflowclient.Connection) []string) object {
 	return object{
 		kind: "connection", id: want.ID,
-		look: func(ctx context.Context) (differs []string, note string, err error) {
+		look: func(ctx context.Context) (differs []string, err error) {
 			is, err := s.Admin.Connection(ctx, want.ID)
-			differs, note = compare(is)
-			return differs, note, err
+			return compare(is), err
 		},
 		write: func(ctx context.Context, missing bool) error {
 			if missing {
@@ -112,27 +108,24 @@ func (s Setup) connection(
 
 // airflowDiffers compares the URL that a connection leads to: several sets of host, port and schema have the same. The
 // type may be any: without the HTTP provider, Airflow's command line makes "generic" of http.
-func (s Setup) airflowDiffers(is airflowclient.Connection) (differs []string, note string) {
+func (s Setup) airflowDiffers(is airflowclient.Connection) []string {
 	url, err := connection.Connection{Type: is.Type, Schema: is.Schema, Host: is.Host, Port: port(is)}.BaseURL()
 	if err != nil {
 		url = "none"
 	}
-	differs = append(differ("its URL", strings.TrimRight(url, "/"), s.BaseURL), differ("login", is.Login, s.Login)...)
-	switch {
-	case !is.HasPassword:
+	differs := append(differ("its URL", strings.TrimRight(url, "/"), s.BaseURL), differ("login", is.Login, s.Login)...)
+	if !is.HasPassword {
 		differs = append(differs, "it has no password")
-	case s.Force:
+	} else if s.Force {
 		differs = append(differs, "the password is set again")
-	default:
-		note = "its password cannot be compared: Airflow does not show it"
 	}
-	return differs, note
+	return differs
 }
 
 // dockerDiffers leaves out the password, which the DAG sets.
-func (s Setup) dockerDiffers(is airflowclient.Connection) (differs []string, note string) {
+func (s Setup) dockerDiffers(is airflowclient.Connection) []string {
 	return slices.Concat(differ("type", is.Type, "docker"), differ("host", is.Host, s.Registry),
-		differ("port", port(is), ""), differ("login", is.Login, "AWS")), ""
+		differ("port", port(is), ""), differ("login", is.Login, "AWS"))
 }
 
 // port returns "" for none.
@@ -144,7 +137,7 @@ func (s Setup) keyPair() object {
 	const public, private = names.RecipientVariable, names.PrivateKeyVariable
 	return object{
 		kind: "encryption key pair", id: public + ", " + private,
-		look: func(ctx context.Context) (differs []string, note string, err error) {
+		look: func(ctx context.Context) (differs []string, err error) {
 			for _, key := range []string{public, private} {
 				_, e := s.Admin.Variable(ctx, key)
 				if errors.Is(e, airflowclient.ErrNotFound) {
@@ -153,13 +146,10 @@ func (s Setup) keyPair() object {
 					err = e
 				}
 			}
-			switch len(differs) {
-			case 0:
-				note = "whether the two match cannot be checked: Airflow does not show the private key"
-			case 2:
+			if len(differs) == 2 {
 				err = airflowclient.ErrNotFound
 			}
-			return differs, note, err
+			return differs, err
 		},
 		write: func(ctx context.Context, _ bool) error {
 			id, err := secret.NewIdentity()

@@ -1,12 +1,10 @@
-// Package setup creates in Airflow what the DAG needs, or prints the commands that do, and checks the DAG's account.
+// Package setup creates in Airflow what the DAG needs, and checks the DAG's account.
 package setup
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"strings"
 
 	"ecr-refresh/airflowclient"
@@ -18,21 +16,25 @@ import (
 // Differs is the kind of failure when an object differs from what is wanted, and Setup may not change it.
 const Differs failure.Kind = "object differs"
 
-// Setup is one run of the command.
+// Setup is what Airflow shall have.
 type Setup struct {
-	Wanted
+	Registry  string      // its host
+	Variables [][2]string // keys and values, which are no secrets
+	BaseURL   string      // of Airflow's API, without a slash at its end
+	Login     string      // of the account that the Airflow connection has
+	Password  airflowclient.Secret
+	KeyPair   bool // for encryption, where steps 1 and 2 may run on different hosts
+
 	Admin   *airflowclient.Client
 	Account *airflowclient.Client // with Login and Password
 	Force   bool                  // change what exists and differs
 	DryRun  bool                  // change nothing
-	Out     io.Writer             // gets a line for each object as soon as it is done
-	Log     *slog.Logger
 }
 
 // Result is what Run did and found.
 type Result struct {
 	Objects []Outcome `json:"objects"`
-	Account *Account  `json:"account"` // null: not checked, since Airflow failed
+	Account *Account  `json:"account"` // null: not checked, or it may not do what it must
 }
 
 // Outcome is what became of an object.
@@ -41,21 +43,9 @@ type Outcome struct {
 	ID      string   `json:"id"`
 	State   string   `json:"state"` // there, created, would create, differs, updated, would update, failed
 	Differs []string `json:"differs"`
-	Note    string   `json:"note"`
 }
 
-func (o Outcome) line() string {
-	line := o.Kind + " " + o.ID + ": " + strings.Replace(o.State, "there", "is there", 1)
-	if len(o.Differs) > 0 {
-		line += ": " + strings.Join(o.Differs, "; ")
-	}
-	if o.Note != "" {
-		line += " (" + o.Note + ")"
-	}
-	return failure.Clean(line)
-}
-
-// Account is what the account of connection airflow-api may do.
+// Account is what the account of connection airflow-api may do beside what it must.
 type Account struct {
 	Login      string `json:"login"`
 	SimpleRole string `json:"simple_role"` // "": another auth manager, which may have finer roles
@@ -73,8 +63,7 @@ func (s Setup) Run(ctx context.Context) (Result, error) {
 	for _, o := range s.objects() {
 		done, err := s.settle(ctx, o)
 		result.Objects = append(result.Objects, done)
-		_, unwritten := fmt.Fprintln(s.Out, done.line())
-		if err = errors.Join(err, unwritten); err != nil {
+		if err != nil {
 			failures = append(failures, err)
 		}
 		if err != nil && !failure.IsPermanent(err) {
@@ -82,22 +71,23 @@ func (s Setup) Run(ctx context.Context) (Result, error) {
 		}
 	}
 	account, err := s.checkAccount(ctx)
-	if result.Account = &account; err != nil {
-		failures = append(failures,
-			fmt.Errorf("check account %q of connection %s: %w", s.Login, names.AirflowConnection, err))
+	if err != nil {
+		err = fmt.Errorf("check account %q of connection %s: %w", s.Login, names.AirflowConnection, err)
+		return result, failure.Join(append(failures, err))
 	}
+	result.Account = &account
 	return result, failure.Join(failures)
 }
 
 // settle looks at an object, and creates or updates it where it may.
 func (s Setup) settle(ctx context.Context, o object) (Outcome, error) {
-	done := Outcome{o.kind, o.id, "there", []string{}, ""}
-	differs, note, err := o.look(ctx)
+	done := Outcome{o.kind, o.id, "there", []string{}}
+	differs, err := o.look(ctx)
 	missing, verb := errors.Is(err, airflowclient.ErrNotFound), "update"
 	if missing {
 		verb = "create"
 	} else if err == nil {
-		done.Differs, done.Note = append(done.Differs, differs...), note
+		done.Differs = append(done.Differs, differs...)
 	}
 	switch {
 	case err != nil && !missing:
@@ -129,26 +119,40 @@ func (s Setup) checkAccount(ctx context.Context) (a Account, err error) {
 		return a, err
 	}
 	_, err = s.Account.Connection(ctx, names.DockerConnection)
-	if err != nil && !errors.Is(err, airflowclient.ErrNotFound) {
-		return a, err
+	if err == nil || errors.Is(err, airflowclient.ErrNotFound) {
+		err = rights.UpdateConnections(ctx, s.Account)
 	}
-	if err = rights.UpdateConnections(ctx, s.Account); err != nil {
-		return a, err
+	_, none := s.Account.Variable(ctx, names.AccountVariable)
+	a.Variables = none == nil || errors.Is(none, airflowclient.ErrNotFound)
+	return a, err
+}
+
+// Text returns the result for a person.
+func (r Result) Text() []byte {
+	var text strings.Builder
+	for _, o := range r.Objects {
+		line := o.Kind + " " + o.ID + ": " + strings.Replace(o.State, "there", "is there", 1)
+		if len(o.Differs) > 0 {
+			line += ": " + strings.Join(o.Differs, "; ")
+		}
+		fmt.Fprintln(&text, failure.Clean(line))
 	}
-	_, err = s.Account.Variable(ctx, names.AccountVariable)
-	a.Variables = err == nil || errors.Is(err, airflowclient.ErrNotFound)
-	may := fmt.Sprintf("%q can log in, read and update connections", a.Login)
+	if r.Account != nil {
+		fmt.Fprintln(&text, failure.Clean(r.Account.text()))
+	}
+	return []byte(text.String())
+}
+
+func (a Account) text() string {
+	may := "account " + a.Login + ": can log in, read and update connections"
 	switch {
 	case a.SimpleRole == "admin":
-		s.Log.Warn(may+", and do everything else: it is an admin", "hint", "role op is enough (SimpleAuthManager)")
+		return may + ", and do everything else: it is an admin; role op is enough (SimpleAuthManager)"
 	case a.SimpleRole != "":
-		s.Log.Info(fmt.Sprintf("%s; its role %s may do more, and no smaller one is enough: the roles of the "+
-			"SimpleAuthManager are fixed", may, a.SimpleRole))
+		return may + "; its role " + a.SimpleRole +
+			" may do more, and no smaller one is enough: the roles of the SimpleAuthManager are fixed"
 	case a.Variables:
-		s.Log.Warn(may+", and read Variables, which is not needed", "hint",
-			"give it a role of its own, and no other: airflow users remove-role, and ecr-refresh setup --print-cli")
-	default:
-		s.Log.Info(may + ", and nothing more was found")
+		return may + ", and read Variables, which is not needed: give it a role of its own, and no other"
 	}
-	return a, nil
+	return may + ", and nothing more was found"
 }
