@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -10,7 +9,6 @@ import (
 	"ecr-refresh/cmd/ecr-refresh/command"
 	"ecr-refresh/cmd/ecr-refresh/console"
 	"ecr-refresh/cmd/ecr-refresh/doctor"
-	"ecr-refresh/cmd/ecr-refresh/hints"
 	"ecr-refresh/cmd/ecr-refresh/input"
 	"ecr-refresh/cmd/ecr-refresh/names"
 	"ecr-refresh/steps/ecr"
@@ -54,7 +52,6 @@ func (c *call) doctor(roots input.Certificates) *doctor.Doctor {
 	d := &doctor.Doctor{
 		Faults: map[string]error{}, Pool: c.String("pool"), DAG: c.String("dag-id"),
 		AWS: ecr.DefaultConfig(roots.All, roots.Extra, c.Log), Registry: registry.New(transport.New(roots.All)),
-		Now: time.Now, Hint: hints.Of,
 	}
 	d.Airflow = unlessFaulty(c, d.Faults, "airflow", func() *airflowclient.Client { return c.Airflow(roots) })
 	if input.AdminGiven() {

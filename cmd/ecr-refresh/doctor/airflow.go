@@ -30,7 +30,7 @@ func (d *Doctor) checkConnections(ctx context.Context, f *Findings) {
 		d.Airflow, d.Reader = nil, nil
 		return
 	}
-	if off := d.Now().Sub(version.Date).Round(time.Second); !version.Date.IsZero() && off.Abs() > clockOff {
+	if off := time.Since(version.Date).Round(time.Second); !version.Date.IsZero() && off.Abs() > clockOff {
 		f.add(warn, "clock", "set the clocks of both machines (NTP)", "it is %s off Airflow's", off)
 	}
 	err = rights.UpdateConnections(ctx, d.Airflow)

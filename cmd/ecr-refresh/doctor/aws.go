@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"ecr-refresh/cmd/ecr-refresh/hints"
 	"ecr-refresh/steps/ecr"
 	"ecr-refresh/steps/target"
 )
@@ -19,7 +20,7 @@ func (d *Doctor) awsChecks() []check {
 func (d *Doctor) checkIdentity(ctx context.Context, f *Findings, source ecr.Source) {
 	const name = "aws identity"
 	if arn, err := ecr.WhoAmI(ctx, d.AWS, source); err != nil {
-		f.add(warn, name, d.Hint(err), "%s", err)
+		f.add(warn, name, hints.Of(err), "%s", err)
 	} else {
 		f.add(ok, name, "", "%s", arn)
 	}

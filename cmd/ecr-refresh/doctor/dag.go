@@ -90,7 +90,7 @@ func (d *Doctor) checkLastRun(ctx context.Context, f *Findings) {
 		f.add(warn, name, "trigger the DAG", "no run has ended yet")
 		return
 	}
-	switch age := d.Now().Sub(runs[at].End).Round(time.Minute); {
+	switch age := time.Since(runs[at].End).Round(time.Minute); {
 	case runs[at].State == "failed":
 		f.add(fail, name, "look at the log of its red task", "run %s failed %s ago", runs[at].ID, age)
 	case age > tokenLife:

@@ -34,9 +34,6 @@ type Doctor struct {
 	Registry *registry.Client
 	Docker   *docker.Engine
 
-	Now  func() time.Time
-	Hint func(error) string // what to do about an error
-
 	connections map[string]airflowclient.Connection
 	targets     []target.Target
 }
@@ -45,8 +42,7 @@ type check func(context.Context, *Findings)
 
 // Examine runs all checks: first those of Airflow's connections, since their hosts may name the registries, then all
 // others at once.
-func (d *Doctor) Examine(ctx context.Context) Findings {
-	found := Findings{hint: d.Hint}
+func (d *Doctor) Examine(ctx context.Context) (found Findings) {
 	for _, name := range slices.Sorted(maps.Keys(d.Faults)) {
 		found.result(name, d.Faults[name], "")
 	}
@@ -64,7 +60,6 @@ func (f *Findings) concurrently(ctx context.Context, checks ...check) {
 		all.Go(func() {
 			limited, cancel := context.WithTimeout(ctx, checkLimit)
 			defer cancel()
-			found[i].hint = f.hint
 			check(limited, &found[i])
 			found[i].concurrently(ctx, found[i].then...)
 		})

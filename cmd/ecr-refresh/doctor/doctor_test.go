@@ -2,7 +2,6 @@ package doctor
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -12,19 +11,19 @@ import (
 
 	"ecr-refresh/airflowclient"
 	"ecr-refresh/cmd/ecr-refresh/console"
+	"ecr-refresh/cmd/ecr-refresh/hints"
+	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/secret"
 )
 
-func now() time.Time { return time.Date(2026, 11, 23, 18, 0, 0, 0, time.UTC) }
-
-// found returns the states and names of what checks find, where Airflow's clock shows clock, and it answers each path
-// with the JSON of it.
-func found(t *testing.T, clock time.Time, answers map[string]string, checks func(*Doctor) []check) string {
+// found returns the states and names of what checks find, where Airflow's clock is off, and it answers each path with the
+// JSON of it.
+func found(t *testing.T, off time.Duration, answers map[string]string, checks func(*Doctor) []check) string {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, name, _ := strings.Cut(r.URL.Path, "/api/v2/")
 		w.Header().Set("Content-Type", "application/json")
-		w.Header().Set("Date", clock.Format(http.TimeFormat))
+		w.Header().Set("Date", time.Now().Add(off).UTC().Format(http.TimeFormat))
 		if answers[name] == "" {
 			w.WriteHeader(http.StatusForbidden)
 			fmt.Fprint(w, `{"detail":"Forbidden"}`)
@@ -36,8 +35,8 @@ func found(t *testing.T, clock time.Time, answers map[string]string, checks func
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := Findings{hint: func(error) string { return "" }}
-	f.concurrently(t.Context(), checks(&Doctor{Airflow: client, Pool: "p", DAG: "d", Now: now})...)
+	var f Findings
+	f.concurrently(t.Context(), checks(&Doctor{Airflow: client, Pool: "p", DAG: "d"})...)
 	var all []string
 	for _, one := range f.Checks {
 		all = append(all, one.State+" "+one.Name)
@@ -48,8 +47,8 @@ func found(t *testing.T, clock time.Time, answers map[string]string, checks func
 func TestClock(t *testing.T) {
 	t.Parallel()
 	connections := func(d *Doctor) []check { return []check{d.checkConnections} }
-	for off, want := range map[time.Duration]string{0: "", -30 * time.Second: "", 31 * time.Second: ", warn clock"} {
-		got := found(t, now().Add(off), map[string]string{"version": `{"version":"3.3.2"}`}, connections)
+	for off, want := range map[time.Duration]string{-20 * time.Second: "", 40 * time.Second: ", warn clock"} {
+		got := found(t, off, map[string]string{"version": `{"version":"3.3.2"}`}, connections)
 		if got != "ok airflow"+want+", fail airflow account" {
 			t.Errorf("%s: %s, want %s", off, got, want)
 		}
@@ -60,7 +59,7 @@ func TestDAG(t *testing.T) {
 	t.Parallel()
 	runs := func(state string, age time.Duration) string {
 		return fmt.Sprintf(`{"dag_runs":[{"dag_run_id":"r2","state":"running"},`+
-			`{"dag_run_id":"r1","state":%q,"end_date":%q}]}`, state, now().Add(-age).Format(time.RFC3339))
+			`{"dag_run_id":"r1","state":%q,"end_date":%q}]}`, state, time.Now().Add(-age).Format(time.RFC3339))
 	}
 	const dag, running = `{"dag_id":"d"}`, `{"dag_runs":[{"dag_run_id":"r2","state":"running"}]}`
 	for name, row := range map[string]struct{ dag, runs, want string }{
@@ -77,7 +76,7 @@ func TestDAG(t *testing.T) {
 			"fail DAG d, fail import of f.py, warn last run"},
 		"may not read": {"", "", "skip DAG d, fail import of f.py"},
 	} {
-		got := found(t, now(), map[string]string{
+		got := found(t, 0, map[string]string{
 			"pools/p": `{"name":"p","slots":5}`, "dags/d/details": row.dag, "dags/d/dagRuns": row.runs,
 			"importErrors": `{"import_errors":[{"filename":"f.py","stack_trace":"E"}]}`,
 		}, (*Doctor).dagChecks)
@@ -119,13 +118,15 @@ func TestReauth(t *testing.T) {
 
 func TestFindings(t *testing.T) {
 	t.Parallel()
-	f := Findings{hint: func(error) string { return "repair" }}
+	var f Findings
 	f.add(warn, "long name", "do", "%s", "two\nlines")
 	if f.Err() != nil {
 		t.Errorf("without a failure: %v", f.Err())
 	}
-	f.result("b", errors.New("it fails"), "not this")
-	want := "warn  long name  two lines\n                 → do\nfail  b          it fails\n                 → repair\n"
+	fault := failure.Permanent(secret.NotAPublicKey, "it fails")
+	f.result("b", fault, "not this")
+	want := "warn  long name  two lines\n                 → do\n" +
+		"fail  b          it fails\n                 → " + hints.Of(fault) + "\n"
 	if got := string(f.Table(console.Painter{})); got != want {
 		t.Errorf("table\n%s, want\n%s", got, want)
 	}

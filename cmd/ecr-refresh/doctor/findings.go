@@ -6,11 +6,9 @@ import (
 	"text/tabwriter"
 
 	"ecr-refresh/cmd/ecr-refresh/console"
+	"ecr-refresh/cmd/ecr-refresh/hints"
 	"ecr-refresh/steps/failure"
 )
-
-// Failed is the kind of failure when a check failed.
-const Failed failure.Kind = "checks failed"
 
 // The states of a finding.
 const (
@@ -32,7 +30,6 @@ type Finding struct {
 type Findings struct {
 	Checks []Finding `json:"checks"`
 
-	hint func(error) string
 	then []check // run after the check that leaves them
 }
 
@@ -43,7 +40,7 @@ func (f *Findings) add(state, name, hint, format string, args ...any) {
 // result adds the message, or err if there is one, and reports whether there is none.
 func (f *Findings) result(name string, err error, format string, args ...any) bool {
 	if err != nil {
-		f.add(fail, name, f.hint(err), "%s", err)
+		f.add(fail, name, hints.Of(err), "%s", err)
 		return false
 	}
 	f.add(ok, name, "", format, args...)
@@ -77,5 +74,5 @@ func (f Findings) Err() error {
 	if n == 0 {
 		return nil
 	}
-	return failure.Transient(Failed, "%d of %d checks failed", n, len(f.Checks))
+	return failure.Transient("", "%d of %d checks failed", n, len(f.Checks))
 }

@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 
+	"ecr-refresh/cmd/ecr-refresh/hints"
 	"ecr-refresh/cmd/ecr-refresh/input"
 	"ecr-refresh/steps/docker"
 )
@@ -29,7 +30,7 @@ func (d *Doctor) checkConfig(ctx context.Context, f *Findings, host string) {
 	case unread != nil:
 		f.add(warn, name, "repair or remove the file", "docker-py ignores it: %s", unread)
 	case err == nil && warning != nil:
-		f.add(warn, name, d.Hint(warning), "%s", warning)
+		f.add(warn, name, hints.Of(warning), "%s", warning)
 	default:
 		f.result(name, err, "no entry of config.json overrides the login for %s", host)
 	}

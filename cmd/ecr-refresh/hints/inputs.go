@@ -4,7 +4,6 @@ import (
 	"ecr-refresh/cmd/ecr-refresh/command"
 	"ecr-refresh/cmd/ecr-refresh/connection"
 	"ecr-refresh/cmd/ecr-refresh/dag"
-	"ecr-refresh/cmd/ecr-refresh/doctor"
 	"ecr-refresh/cmd/ecr-refresh/input"
 	"ecr-refresh/cmd/ecr-refresh/manual"
 	"ecr-refresh/cmd/ecr-refresh/names"
@@ -76,12 +75,10 @@ func inputHints() map[failure.Kind]hint {
 
 const targetFields = "each entry has connection_id, and registry or account and region (ecr_targets.schema.json)"
 
-// commandHints are of doctor, setup and status.
+// commandHints are of setup and status.
 func commandHints() map[failure.Kind]hint {
 	return map[failure.Kind]hint{
-		doctor.Failed:   {task: "each has a hint above"},
 		setup.Differs:   {task: "look at what differs, then let ecr-refresh setup --force change it"},
-		status.NoDAG:    {task: "deploy it (ecr-refresh dag install), or name another (--dag-id)"},
 		status.NoToken:  {task: "trigger the DAG, and look at its last run"},
 		status.TooShort: {task: "look at the last runs of the DAG: ecr-refresh doctor"},
 	}

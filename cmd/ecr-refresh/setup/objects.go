@@ -138,18 +138,12 @@ func (s Setup) keyPair() object {
 	return object{
 		kind: "encryption key pair", id: public + ", " + private,
 		look: func(ctx context.Context) (differs []string, err error) {
-			for _, key := range []string{public, private} {
-				_, e := s.Admin.Variable(ctx, key)
-				if errors.Is(e, airflowclient.ErrNotFound) {
-					differs = append(differs, key+" is missing: a new pair is needed")
-				} else if e != nil {
-					err = e
-				}
+			_, err1 := s.Admin.Variable(ctx, public)
+			_, err2 := s.Admin.Variable(ctx, private)
+			if errors.Is(err1, airflowclient.ErrNotFound) != errors.Is(err2, airflowclient.ErrNotFound) {
+				return []string{"one of them is missing: a new pair is needed"}, nil
 			}
-			if len(differs) == 2 {
-				err = airflowclient.ErrNotFound
-			}
-			return differs, err
+			return nil, err2
 		},
 		write: func(ctx context.Context, _ bool) error {
 			id, err := secret.NewIdentity()

@@ -144,15 +144,15 @@ func (r Result) Text() []byte {
 }
 
 func (a Account) text() string {
-	may := "account " + a.Login + ": can log in, read and update connections"
+	more := ", and nothing more was found"
 	switch {
 	case a.SimpleRole == "admin":
-		return may + ", and do everything else: it is an admin; role op is enough (SimpleAuthManager)"
+		more = ", and do everything else: it is an admin; role op is enough (SimpleAuthManager)"
 	case a.SimpleRole != "":
-		return may + "; its role " + a.SimpleRole +
+		more = "; its role " + a.SimpleRole +
 			" may do more, and no smaller one is enough: the roles of the SimpleAuthManager are fixed"
 	case a.Variables:
-		return may + ", and read Variables, which is not needed: give it a role of its own, and no other"
+		more = ", and read Variables, which is not needed: give it a role of its own, and no other"
 	}
-	return may + ", and nothing more was found"
+	return "account " + a.Login + ": can log in, read and update connections" + more
 }

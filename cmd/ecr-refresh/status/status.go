@@ -21,7 +21,6 @@ import (
 
 // Kinds of failure.
 const (
-	NoDAG    failure.Kind = "no such dag"
 	NoToken  failure.Kind = "no run updated a connection"
 	TooShort failure.Kind = "token expires too soon"
 )
@@ -58,9 +57,6 @@ type Status struct {
 func Read(ctx context.Context, airflow Airflow, dag string, now time.Time) (Status, error) {
 	known := map[string]Connection{}
 	runs, err := airflow.DAGRuns(ctx, dag, maxRuns)
-	if errors.Is(err, airflowclient.ErrNotFound) {
-		err = failure.Permanent(NoDAG, "%w", err)
-	}
 	if err != nil {
 		return Status{}, fmt.Errorf("read runs of DAG %q: %w", dag, err)
 	}
