@@ -11,6 +11,7 @@ import (
 	"ecr-refresh/cmd/ecr-refresh/input"
 	"ecr-refresh/cmd/ecr-refresh/names"
 	"ecr-refresh/cmd/ecr-refresh/status"
+	"ecr-refresh/steps/xcom"
 )
 
 func (p *program) status() *cli.Command {
@@ -56,7 +57,7 @@ func dagIDFlag() cli.Flag {
 // text returns v as JSON with --json, else the text.
 func (c *call) text(v any, text []byte) []byte {
 	if c.Bool("json") {
-		text, _ = command.JSONLine(v, nil) // strings, numbers and times
+		text, _ = xcom.Print(v) // strings, numbers and times
 	}
 	return text
 }

@@ -161,7 +161,7 @@ func (s setupSite) rights(t *testing.T) {
 		}
 	}
 	text, _ := setupSite{s.world, "admin"}.output(t, 0, "--force")
-	if !strings.Contains(text, "and do everything else") && !strings.Contains(text, "which is not needed") {
+	if !strings.Contains(text, "and op is enough") && !strings.Contains(text, "which is not needed") {
 		t.Errorf("nothing of an admin's rights in %s", text)
 	}
 	back := s.run(t, 2) // airflow-api holds the admin now

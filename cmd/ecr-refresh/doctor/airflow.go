@@ -2,7 +2,6 @@ package doctor
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -89,24 +88,7 @@ func (f *Findings) connection(name string, conn airflowclient.Connection, host s
 	differs(warn, "port", strings.TrimPrefix(fmt.Sprint(conn.Port), "0"), "")
 	differs(warn, "type", conn.Type, "docker")
 	differs(warn, "login", conn.Login, "AWS")
-	const hint = `remove "reauth" from its extra`
-	if on, valid := reauth(conn.Extra); !valid {
-		f.add(fail, name, hint, `"reauth" in its extra is neither true nor false: every Docker task fails`)
-	} else if !on {
-		f.add(warn, name, hint,
-			`"reauth" in its extra is off: docker-py prefers an old entry of ~/.docker/config.json to the login`)
-	}
 	if len(f.Checks) == before {
 		f.add(ok, name, "", "type docker, host %s, login AWS", host)
 	}
-}
-
-// reauth returns what DockerHook makes of a connection's extra (providers/docker/hooks/docker.py); valid is false for
-// what it rejects.
-func reauth(extra string) (on, valid bool) {
-	fields := map[string]any{"reauth": true}
-	_ = json.Unmarshal([]byte(extra), &fields) // what is no JSON leaves it on
-	value := strings.ToLower(fmt.Sprint(fields["reauth"]))
-	on = slices.Contains([]string{"y", "yes", "t", "true", "on", "1"}, value)
-	return on, on || slices.Contains([]string{"n", "no", "f", "false", "off", "0", "<nil>"}, value)
 }

@@ -102,20 +102,6 @@ func TestLimit(t *testing.T) {
 	}
 }
 
-// What DockerHook makes of the extra.
-func TestReauth(t *testing.T) {
-	t.Parallel()
-	for extra, want := range map[string]string{
-		``: "true true", `{}`: "true true", `{"reauth":null}`: "false true", `{"reauth":true}`: "true true",
-		`{"reauth":0}`: "false true", `{"reauth":"Yes"}`: "true true", `{"reauth":"OFF"}`: "false true",
-		`{"reauth":"maybe"}`: "false false",
-	} {
-		if on, valid := reauth(extra); fmt.Sprint(on, valid) != want {
-			t.Errorf("%s: %v %v, want %s", extra, on, valid, want)
-		}
-	}
-}
-
 func TestFindings(t *testing.T) {
 	t.Parallel()
 	var f Findings

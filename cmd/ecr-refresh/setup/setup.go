@@ -147,10 +147,9 @@ func (a Account) text() string {
 	more := ", and nothing more was found"
 	switch {
 	case a.SimpleRole == "admin":
-		more = ", and do everything else: it is an admin; role op is enough (SimpleAuthManager)"
+		more = "; its role is admin, and op is enough"
 	case a.SimpleRole != "":
-		more = "; its role " + a.SimpleRole +
-			" may do more, and no smaller one is enough: the roles of the SimpleAuthManager are fixed"
+		more = "; its role is " + a.SimpleRole
 	case a.Variables:
 		more = ", and read Variables, which is not needed: give it a role of its own, and no other"
 	}
