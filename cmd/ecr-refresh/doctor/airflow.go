@@ -15,9 +15,6 @@ import (
 	"ecr-refresh/steps/registry"
 )
 
-// clockOff is how much two clocks may differ.
-const clockOff = 30 * time.Second
-
 // checkConnections gets Airflow's version, tries the account and reads the connections. Where Airflow does not answer,
 // or nobody can log in, no other check asks it.
 func (d *Doctor) checkConnections(ctx context.Context, f *Findings) {
@@ -29,7 +26,7 @@ func (d *Doctor) checkConnections(ctx context.Context, f *Findings) {
 		d.Airflow, d.Reader = nil, nil
 		return
 	}
-	if off := time.Since(version.Date).Round(time.Second); !version.Date.IsZero() && off.Abs() > clockOff {
+	if off := time.Since(version.Date).Round(time.Second); !version.Date.IsZero() && off.Abs() > 30*time.Second {
 		f.add(warn, "clock", "set the clocks of both machines (NTP)", "it is %s off Airflow's", off)
 	}
 	err = rights.UpdateConnections(ctx, d.Airflow)
@@ -80,11 +77,11 @@ func (f *Findings) connection(name string, conn airflowclient.Connection, host s
 			f.add(state, name, fmt.Sprintf("set its %s to %q", field, want), "%s is %q, want %q", field, is, want)
 		}
 	}
-	if registry.Host(conn.Host) == host {
-		differs(warn, "host", conn.Host, host)
-	} else {
-		differs(fail, "host", conn.Host, host)
+	state := warn
+	if registry.Host(conn.Host) != host {
+		state = fail
 	}
+	differs(state, "host", conn.Host, host)
 	differs(warn, "port", strings.TrimPrefix(fmt.Sprint(conn.Port), "0"), "")
 	differs(warn, "type", conn.Type, "docker")
 	differs(warn, "login", conn.Login, "AWS")

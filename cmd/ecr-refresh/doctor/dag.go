@@ -3,8 +3,6 @@ package doctor
 import (
 	"cmp"
 	"context"
-	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -32,9 +30,7 @@ func (d *Doctor) dagChecks() []check {
 
 func (d *Doctor) checkPool(ctx context.Context, f *Findings) {
 	pool, err := d.Reader.Pool(ctx, d.Pool)
-	create := fmt.Sprintf("airflow pools set %s %d %q; without it the tasks wait for ever",
-		d.Pool, names.PoolSlots, names.PoolUse)
-	f.object("pool "+d.Pool, err, create, "%d slots", pool.Slots)
+	f.object("pool "+d.Pool, err, "%d slots", pool.Slots)
 }
 
 // checkDAG looks at the DAG, and then at its last run.
@@ -49,8 +45,7 @@ func (d *Doctor) checkDAG(ctx context.Context, f *Findings) {
 	case dag.Paused:
 		f.add(fail, name, "airflow dags unpause "+dag.ID, "it is paused")
 	default:
-		create := "ecr-refresh dag install --dags-folder …, and look for import errors"
-		f.object(name, err, create, "deployed and not paused")
+		f.object(name, err, "deployed and not paused")
 	}
 	if err == nil {
 		f.then = []check{d.checkLastRun}
@@ -63,24 +58,21 @@ func (d *Doctor) checkDAG(ctx context.Context, f *Findings) {
 	}
 }
 
-// object adds the message, or why an object was not read: it may not exist, or the account may not read it.
-func (f *Findings) object(name string, err error, create, format string, args ...any) {
-	switch {
-	case errors.Is(err, airflowclient.ErrNotFound):
-		f.add(fail, name, create, "does not exist")
-	case rights.IsMissing(err):
-		hint := "name an account that may read it: " + names.AdminPrefix + "LOGIN and " + names.AdminPrefix + "PASSWORD"
-		f.add(skip, name, hint, "this account may not read it")
-	default:
+// object adds the message, or why an object was not read. The account may not be allowed to.
+func (f *Findings) object(name string, err error, format string, args ...any) {
+	if !rights.IsMissing(err) {
 		f.result(name, err, format, args...)
+		return
 	}
+	hint := "name an account that may read it: " + names.AdminPrefix + "LOGIN and " + names.AdminPrefix + "PASSWORD"
+	f.add(skip, name, hint, "this account may not read it")
 }
 
 func (d *Doctor) checkLastRun(ctx context.Context, f *Findings) {
 	const name, hintLate = "last run", "check that the scheduler runs"
 	runs, err := d.Reader.DAGRuns(ctx, d.DAG, latestRuns)
 	if err != nil {
-		f.object(name, err, "", "")
+		f.object(name, err, "")
 		return
 	}
 	at := slices.IndexFunc(runs, func(r airflowclient.DAGRun) bool {

@@ -1,9 +1,7 @@
 package doctor
 
 import (
-	"bytes"
 	"fmt"
-	"text/tabwriter"
 
 	"ecr-refresh/cmd/ecr-refresh/console"
 	"ecr-refresh/cmd/ecr-refresh/hints"
@@ -50,17 +48,19 @@ func (f *Findings) result(name string, err error, format string, args ...any) bo
 // Table returns the findings for a person.
 func (f Findings) Table(colours console.Painter) []byte {
 	paint := map[string]func(string) string{ok: colours.Good, warn: colours.Warn, fail: colours.Bad, skip: colours.Dim}
-	var text bytes.Buffer
-	out := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	width := 0
 	for _, one := range f.Checks {
-		// Four characters in each colour keep the columns in line.
-		fmt.Fprintf(out, "%s\t%s\t%s\n", paint[one.State](fmt.Sprintf("%-4s", one.State)), one.Name, one.Message)
+		width = max(width, len(one.Name))
+	}
+	var text []byte
+	for _, one := range f.Checks {
+		state := paint[one.State](fmt.Sprintf("%-4s", one.State))
+		text = fmt.Appendf(text, "%s  %-*s  %s\n", state, width, one.Name, one.Message)
 		if one.Hint != "" {
-			fmt.Fprintf(out, "%s\t\t→ %s\n", paint[skip]("    "), one.Hint)
+			text = fmt.Appendf(text, "%*s→ %s\n", width+8, "", one.Hint)
 		}
 	}
-	_ = out.Flush() // into memory
-	return text.Bytes()
+	return text
 }
 
 // Err returns an error if a check failed.

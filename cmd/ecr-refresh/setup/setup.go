@@ -113,18 +113,14 @@ func (s Setup) settle(ctx context.Context, o object) (Outcome, error) {
 
 // checkAccount logs in and tries what the DAG does: read a connection, and update one that does not exist. Then it
 // tries to read a Variable, as those may who have one of FAB's own roles with these two rights.
-func (s Setup) checkAccount(ctx context.Context) (a Account, err error) {
-	a.Login = s.Login
-	if a.SimpleRole, err = s.Account.SimpleRole(ctx); err != nil {
-		return a, err
-	}
-	_, err = s.Account.Connection(ctx, names.DockerConnection)
+func (s Setup) checkAccount(ctx context.Context) (Account, error) {
+	_, err := s.Account.Connection(ctx, names.DockerConnection)
 	if err == nil || errors.Is(err, airflowclient.ErrNotFound) {
 		err = rights.UpdateConnections(ctx, s.Account)
 	}
-	_, none := s.Account.Variable(ctx, names.AccountVariable)
-	a.Variables = none == nil || errors.Is(none, airflowclient.ErrNotFound)
-	return a, err
+	role, _ := s.Account.SimpleRole(ctx) // the login's error is err
+	_, no := s.Account.Variable(ctx, names.AccountVariable)
+	return Account{s.Login, role, no == nil || errors.Is(no, airflowclient.ErrNotFound)}, err
 }
 
 // Text returns the result for a person.
