@@ -123,11 +123,10 @@ func (s setupSite) wantAccount(t *testing.T, answer setupAnswer) {
 // differs: what exists and differs stays, and --force changes it.
 func (s setupSite) differs(t *testing.T) {
 	ctx, a := t.Context(), s.Airflow
-	must(t, a.SetPool(ctx, "systemqueue", 3))
 	must(t, a.SetVariable(ctx, "ecr_aws_region_name", "eu-west-1"))
 	must(t, a.SetConnection(ctx, peers.Connection{ID: "docker_default", Type: "docker",
 		Host: new("https://" + peers.SandboxHost), Port: new(443), Login: new("me")}))
-	changed := []string{"systemqueue", "ecr_aws_region_name", "docker_default"}
+	changed := []string{"ecr_aws_region_name", "docker_default"}
 	answer := s.run(t, 2)
 	for _, o := range answer.Objects {
 		if want := map[bool]string{true: "differs", false: "there"}[slices.Contains(changed, o.ID)]; o.State != want {

@@ -46,21 +46,17 @@ func differ(what, is, want string) []string {
 	return []string{fmt.Sprintf("%s is %.80q, want %q", what, is, want)}
 }
 
+// pool may have any size: that is its owner's.
 func (s Setup) pool() object {
-	pool, slots := airflowclient.Pool{}, names.PoolSlots
 	return object{
 		kind: "pool", id: names.Pool,
-		look: func(ctx context.Context) (_ []string, err error) {
-			pool, err = s.Admin.Pool(ctx, names.Pool)
-			return differ("slots", fmt.Sprint(pool.Slots), fmt.Sprint(slots)), err
+		look: func(ctx context.Context) (differs []string, err error) {
+			_, err = s.Admin.Pool(ctx, names.Pool)
+			return nil, err
 		},
-		write: func(ctx context.Context, missing bool) error {
-			if missing {
-				pool = airflowclient.Pool{Name: names.Pool, Slots: slots, Description: names.PoolUse}
-				return s.Admin.CreatePool(ctx, pool)
-			}
-			pool.Slots = slots // all else is the owner's
-			return s.Admin.UpdatePool(ctx, pool)
+		write: func(ctx context.Context, _ bool) error {
+			pool := airflowclient.Pool{Name: names.Pool, Slots: names.PoolSlots, Description: names.PoolUse}
+			return s.Admin.CreatePool(ctx, pool)
 		},
 	}
 }
