@@ -52,8 +52,8 @@ type Account struct {
 	Variables  bool   `json:"may_read_variables"`
 }
 
-// Run creates and changes one object after the other, then checks the account. It goes on after an object that Airflow
-// rejects, but not when Airflow is unavailable or rejects the admin's login.
+// Run creates and changes one object after the other, then checks the account. It goes on after one that fails, but not
+// without the admin's login.
 func (s Setup) Run(ctx context.Context) (Result, error) {
 	result := Result{Objects: []Outcome{}}
 	if _, err := s.Admin.SimpleRole(ctx); err != nil { // logs in
@@ -66,16 +66,14 @@ func (s Setup) Run(ctx context.Context) (Result, error) {
 		if err != nil {
 			failures = append(failures, err)
 		}
-		if err != nil && !failure.IsPermanent(err) {
-			return result, failure.Join(failures)
-		}
 	}
 	account, err := s.checkAccount(ctx)
-	if err != nil {
+	if err == nil {
+		result.Account = &account
+	} else {
 		err = fmt.Errorf("check account %q of connection %s: %w", s.Login, names.AirflowConnection, err)
-		return result, failure.Join(append(failures, err))
+		failures = append(failures, err)
 	}
-	result.Account = &account
 	return result, failure.Join(failures)
 }
 
