@@ -50,8 +50,8 @@ Example:
 		name, text := c.rendered(options)
 		// The library would leave what stands before the subcommand's name unused.
 		if given := c.Lineage()[1].LocalFlagNames(); len(given) > 0 {
-			err := failure.Permanent(dag.FlagBefore, "read command line: --%s stands before install", given[0])
-			c.Fault(failure.With(err, failure.Facts{Object: given[0]}))
+			const form = "read command line: --%s stands before install"
+			c.Fault(failure.Permanent(dag.FlagBefore, form, given[0]).About(given[0]))
 		}
 		folder := c.String("dags-folder")
 		if folder == "" {

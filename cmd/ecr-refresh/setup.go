@@ -79,9 +79,9 @@ func (c *call) wanted() (w setup.Wanted, config airflowclient.Config) {
 // contradicts rejects a setting that is given and is not what the name of the registry says.
 func (c *call) contradicts(s input.Setting, want, registry string) {
 	if is, from := input.Given(c.Context, s); is != "" && is != want {
-		err := failure.Permanent(input.Conflict,
-			"%s is %q, and registry %s has %s %s", from, is, registry, s.Flag, want)
-		c.Fault(failure.With(err, failure.Facts{Want: "leave out " + from + ", or --registry"}))
+		const form = "%s is %q, and registry %s has %s %s"
+		err := failure.Permanent(input.Conflict, form, from, is, registry, s.Flag, want)
+		c.Fault(err.Want("leave out " + from + ", or --registry"))
 	}
 }
 

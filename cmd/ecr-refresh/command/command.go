@@ -214,8 +214,8 @@ func usage(c *cli.Context, meant, format string, args ...any) error {
 	if meant != "" {
 		kind = Misspelt
 	}
-	facts := failure.Facts{Want: meant, Object: cmp.Or(c.Command.HelpName, c.App.Name)}
-	return failure.With(failure.Permanent(kind, "read command line: "+format, args...), facts)
+	name := cmp.Or(c.Command.HelpName, c.App.Name)
+	return failure.Permanent(kind, "read command line: "+format, args...).About(name).Want(meant)
 }
 
 // NoCommand runs when no command was named; the library itself would exit with 0, or 3.
