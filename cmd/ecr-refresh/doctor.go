@@ -16,6 +16,7 @@ import (
 	"ecr-refresh/steps/registry"
 	"ecr-refresh/steps/target"
 	"ecr-refresh/steps/transport"
+	"ecr-refresh/steps/xcom"
 )
 
 func (p *program) doctor() *cli.Command {
@@ -45,7 +46,7 @@ Example:
 				found := d.Examine(ctx)
 				text := found.Table(console.Paint(c.Stdout))
 				if c.Bool("json") {
-					text, _ = command.JSONLine(found, nil) // strings
+					text, _ = xcom.Print(found) // strings
 				}
 				return text, found.Err()
 			}

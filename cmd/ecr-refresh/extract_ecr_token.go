@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -41,7 +40,7 @@ Example:
 			if !c.Faulty() {
 				s.Recipient = c.PublicKey()
 			}
-			return func(ctx context.Context) ([]byte, error) { return command.Printed(s.Run(ctx)) }
+			return command.Result(c.Call, s.Run)
 		})
 }
 

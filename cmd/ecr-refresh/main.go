@@ -6,18 +6,20 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
 	"syscall"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"ecr-refresh/cmd/ecr-refresh/command"
+	"ecr-refresh/cmd/ecr-refresh/console"
 	"ecr-refresh/cmd/ecr-refresh/hints"
 	"ecr-refresh/cmd/ecr-refresh/input"
-	"ecr-refresh/cmd/ecr-refresh/manual"
 	"ecr-refresh/steps"
 	"ecr-refresh/steps/failure"
 )
@@ -52,12 +54,16 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	p := &program{command.Program{
 		Settings: input.NewSettings(), Stdin: stdin, Stdout: stdout, Stderr: stderr, Hint: hints.Of,
 	}}
+	if len(args) > 1 && args[1] == "help" {
+		args = append(append(args[:1:1], args[2:]...), "--help")
+	}
+	slog.SetDefault(console.Log{Writer: stderr, Hint: hints.Of}.Logger()) // until a command has read its flags
 	done := make(chan error, 1)
 	go func() { done <- p.app().RunContext(ctx, args) }()
 	select {
 	case err := <-done:
 		if err != nil {
-			p.Log().Error(err.Error(), steps.FailureKey, err)
+			slog.Error(err.Error(), steps.FailureKey, err)
 		}
 		return failure.ExitCode(err)
 	case sig := <-signals:
@@ -66,7 +72,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		case <-done:
 		case <-time.After(grace):
 		}
-		p.Log().Error(fmt.Sprintf("ended by %s", sig))
+		slog.Error(fmt.Sprintf("ended by %s", sig))
 		return 128 + int(sig.(syscall.Signal))
 	}
 }
@@ -82,7 +88,7 @@ func (p *program) step(c cli.Command, settings []input.Setting, read func(*call)
 }
 
 func (p *program) app() *cli.App {
-	app := &cli.App{
+	return &cli.App{
 		Name:      "ecr-refresh",
 		Usage:     "refresh the Amazon ECR passwords of Airflow's Docker connections",
 		UsageText: "ecr-refresh COMMAND [--help]",
@@ -102,33 +108,21 @@ Getting started:
 		OnUsageError:         command.UsageError,
 		ExitErrHandler:       func(*cli.Context, error) {},
 		Action:               command.NoCommand,
-	}
-	app.Commands = p.commands()
-	return app
-}
-
-// commands returns the DAG's steps in its order, then the other commands.
-func (p *program) commands() []*cli.Command {
-	const steps, inspect, setUp = "DAG steps, also in a shell", "Inspect", "Set up"
-	return []*cli.Command{
-		in(steps, p.extractECRToken()),
-		in(steps, p.updateDockerConnection()),
-		in(steps, p.testDockerConnection()),
-		in(steps, p.run()),
-		in(inspect, p.plan()),
-		in(inspect, p.status()),
-		in(inspect, p.doctor()),
-		in(setUp, p.setup()),
-		in(setUp, p.dag()),
-		in(setUp, p.keygen()),
-		in(setUp, manual.CompletionCommand(p.Stdout)),
-		manual.Command(p.Stdout),
+		Commands: slices.Concat( // the steps in the DAG's order
+			in("DAG steps, also in a shell",
+				p.extractECRToken(), p.updateDockerConnection(), p.testDockerConnection(), p.run()),
+			in("Inspect", p.plan(), p.status(), p.doctor()),
+			in("Set up", p.setup(), p.dag(), p.keygen(), p.completion()),
+			in("", p.man()),
+		),
 	}
 }
 
-func in(category string, command *cli.Command) *cli.Command {
-	command.Category = category
-	return command
+func in(category string, commands ...*cli.Command) []*cli.Command {
+	for _, c := range commands {
+		c.Category = category
+	}
+	return commands
 }
 
 // version returns what the Go command stamped: the module's version from git, and the Go release.
@@ -137,11 +131,5 @@ func version() string {
 	if !ok {
 		return "unknown"
 	}
-	commit := ""
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" && len(s.Value) >= 12 {
-			commit = " (" + s.Value[:12] + ")"
-		}
-	}
-	return info.Main.Version + commit + " " + info.GoVersion
+	return info.Main.Version + " " + info.GoVersion
 }

@@ -42,47 +42,25 @@ func TestColoursAreForTerminals(t *testing.T) {
 	}
 }
 
-// A registry that takes its time is waited for with a line that is gone in the end, and was never there for a log.
-func TestProgress(t *testing.T) {
+// A registry that takes its time makes a person wait, who is told so; a log is not.
+func TestWaiting(t *testing.T) {
 	t.Parallel()
-	for _, row := range []struct {
-		name, command string
-		env           []string
-		shown         bool
-	}{
-		{"a step", "extract-ecr-token", nil, true},
-		{"a command whose result is on the same terminal", "doctor", nil, true},
-		{"without colours", "extract-ecr-token", []string{"NO_COLOR=1"}, true},
-		{"a terminal that cannot erase", "extract-ecr-token", []string{"TERM=dumb"}, false},
-	} {
-		t.Run(row.name, func(t *testing.T) {
-			t.Parallel()
-			shown := onTerminal(t, append(slowRegistry(t), row.env...), row.command)
-			line := row.command + ": 1 s …"
-			if n := strings.Count(shown, line); (n > 0) != row.shown || n != strings.Count(shown, line+"\r\x1b[K") {
-				t.Errorf("shown %q", shown)
-			}
-		})
-	}
-}
-
-func TestNoProgressInALog(t *testing.T) {
-	t.Parallel()
-	cmd := exec.CommandContext(t.Context(), "ecr-refresh", "extract-ecr-token")
-	cmd.Env = append(slowRegistry(t), "TERM=xterm")
-	log, err := cmd.CombinedOutput()
-	if err != nil || bytes.ContainsAny(log, "…\r\x1b") {
-		t.Errorf("%v: %q", err, log)
-	}
-}
-
-func slowRegistry(t *testing.T) (env []string) {
-	t.Helper()
 	box, err := sandbox.Start(sandbox.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { box.Close() })
-	box.Registry.Inject(sandbox.Fault{Delay: 1500 * time.Millisecond, Times: 1})
-	return append(box.Environ(), "XDG_STATE_HOME="+t.TempDir())
+	box.Registry.Inject(sandbox.Fault{Delay: 1200 * time.Millisecond})
+	env := append(box.Environ(), "XDG_STATE_HOME="+t.TempDir())
+	shown, line := make(chan string, 1), "ecr-refresh: extract-ecr-token is still running; --timeout ends it after 1m0s"
+	go func() { shown <- onTerminal(t, env, "extract-ecr-token") }()
+	cmd := exec.CommandContext(t.Context(), "ecr-refresh", "extract-ecr-token")
+	cmd.Env = append(env, "TERM=xterm")
+	log, err := cmd.CombinedOutput()
+	if err != nil || strings.Contains(string(log), line) || bytes.Contains(log, []byte("\x1b")) {
+		t.Errorf("%v: %q", err, log)
+	}
+	if shown := <-shown; strings.Count(shown, line) != 1 {
+		t.Errorf("shown %q", shown)
+	}
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -46,7 +45,7 @@ Example:
 				ids = append(ids, updated.ConnectionID)
 			}
 			s.Connections = c.DockerConnections(ids, true)
-			return func(ctx context.Context) ([]byte, error) { return command.Printed(s.Run(ctx)) }
+			return command.Result(c.Call, s.Run)
 		})
 }
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -36,7 +35,7 @@ Example:
 			if !c.Faulty() {
 				s.Identity = c.PrivateKey(s.Input.Recipient)
 			}
-			return func(ctx context.Context) ([]byte, error) { return command.Printed(s.Run(ctx)) }
+			return command.Result(c.Call, s.Run)
 		})
 }
 

@@ -6,7 +6,6 @@ import (
 	"ecr-refresh/cmd/ecr-refresh/dag"
 	"ecr-refresh/cmd/ecr-refresh/doctor"
 	"ecr-refresh/cmd/ecr-refresh/input"
-	"ecr-refresh/cmd/ecr-refresh/manual"
 	"ecr-refresh/cmd/ecr-refresh/names"
 	"ecr-refresh/cmd/ecr-refresh/setup"
 	"ecr-refresh/cmd/ecr-refresh/status"
@@ -23,7 +22,6 @@ func inputHints() map[failure.Kind]hint {
 		command.Misspelt:     {task: "did you mean {want}?"},
 		command.Usage:        {task: "see {object} --help"},
 		command.StdoutFailed: {task: "check where stdout leads: its disk is full, or its reader has ended"},
-		manual.BadShell:      {task: "give " + manual.Shells},
 		dag.BadOption:        {task: "see ecr-refresh dag --help"},
 		dag.FlagBefore:       {task: "write: ecr-refresh dag install --{object} …"},
 		dag.BadSetting:       {task: "give it anew, or --force"},
