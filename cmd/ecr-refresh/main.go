@@ -57,7 +57,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if len(args) > 1 && args[1] == "help" {
 		args = append(append(args[:1:1], args[2:]...), "--help")
 	}
-	slog.SetDefault(console.Log{Writer: stderr, Hint: hints.Of}.Logger()) // until a command has read its flags
+	slog.SetDefault(console.NewLog(stderr, slog.LevelInfo, false, hints.Of)) // until a command has read its flags
 	done := make(chan error, 1)
 	go func() { done <- p.app().RunContext(ctx, args) }()
 	select {
@@ -127,9 +127,8 @@ func in(category string, commands ...*cli.Command) []*cli.Command {
 
 // version returns what the Go command stamped: the module's version from git, and the Go release.
 func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
+	if info, ok := debug.ReadBuildInfo(); ok {
+		return info.Main.Version + " " + info.GoVersion
 	}
-	return info.Main.Version + " " + info.GoVersion
+	return "unknown"
 }

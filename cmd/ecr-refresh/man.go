@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -10,8 +9,8 @@ import (
 	"ecr-refresh/cmd/ecr-refresh/command"
 )
 
-// man prints the manual page, as roff: what --help prints, of the program and of each command. The library's own
-// generator leaves out the descriptions.
+// man prints what --help prints, of the program and of each command, as roff. The library's own generator leaves out
+// the descriptions.
 func (p *program) man() *cli.Command {
 	return &cli.Command{
 		Name:            "man",
@@ -21,21 +20,19 @@ func (p *program) man() *cli.Command {
 		OnUsageError:    command.UsageError,
 		Action: func(c *cli.Context) error {
 			version, _, _ := strings.Cut(c.App.Version, " ")
-			fmt.Fprintf(p.Stdout, ".TH ECR-REFRESH 1 \"\" \"ecr-refresh %s\"\n.SH NAME\n%s \\- %s\n",
-				escaped(version), escaped(c.App.Name), escaped(c.App.Usage))
+			fmt.Fprintf(p.Stdout, ".TH ECR-REFRESH 1 \"\" \"ecr-refresh %s\"\n", escaped(version))
+			fmt.Fprintf(p.Stdout, ".SH NAME\n%s \\- %s\n", escaped(c.App.Name), escaped(c.App.Usage))
 			p.manSection(".SH DESCRIPTION", cli.AppHelpTemplate, c.App)
 			fmt.Fprintln(p.Stdout, ".SH COMMANDS")
-			p.manCommands(c.App.Name, c.App.VisibleCommands())
+			for _, command := range c.App.VisibleCommands() {
+				p.manSection(".SS "+escaped(command.HelpName), cli.CommandHelpTemplate, command)
+				for _, sub := range command.Subcommands {
+					sub.HelpName = command.HelpName + " " + sub.Name // as the library does before it runs one
+					p.manSection(".SS "+escaped(sub.HelpName), cli.CommandHelpTemplate, sub)
+				}
+			}
 			return nil
 		},
-	}
-}
-
-func (p *program) manCommands(parent string, commands []*cli.Command) {
-	for _, c := range commands {
-		c.HelpName = parent + " " + c.Name // the library sets it where a command runs
-		p.manSection(".SS "+escaped(c.HelpName), cli.CommandHelpTemplate, c)
-		p.manCommands(c.HelpName, c.Subcommands)
 	}
 }
 
@@ -43,7 +40,7 @@ func (p *program) manCommands(parent string, commands []*cli.Command) {
 func (p *program) manSection(title, template string, data any) {
 	var text strings.Builder
 	cli.HelpPrinter(&text, template, data)
-	_, _ = io.WriteString(p.Stdout, title+"\n.nf\n"+escaped(strings.TrimSpace(text.String()))+"\n.fi\n")
+	fmt.Fprintf(p.Stdout, "%s\n.nf\n%s\n.fi\n", title, escaped(strings.TrimSpace(text.String())))
 }
 
 // escaped keeps roff from reading text as a command, and from making its signs typographic.

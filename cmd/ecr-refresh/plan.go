@@ -14,11 +14,9 @@ import (
 	"ecr-refresh/cmd/ecr-refresh/input"
 	"ecr-refresh/steps/ecr"
 	"ecr-refresh/steps/target"
-	"ecr-refresh/steps/xcom"
 )
 
 func (p *program) plan() *cli.Command {
-	in := p.Settings
 	return p.step(cli.Command{
 		Name:  "plan",
 		Usage: "show what a run would do: each connection, its registry, and where its token comes from",
@@ -33,31 +31,25 @@ Examples:
   ecr-refresh plan --account 123456789012 --region us-east-1
   ecr-refresh plan --targets ecr_targets.json --json
   ecr-refresh plan --registry 123456789012.dkr.ecr-fips.us-gov-west-1.amazonaws.com`),
-	}, []input.Setting{in.Account, in.Region, in.ConnectionIDs, in.TargetsFile, in.AirflowURL},
+	}, []input.Setting{p.Account, p.Region, p.ConnectionIDs, p.TargetsFile, p.AirflowURL},
 		func(c *call) command.Work {
 			roots := c.Certificates()
-			targets := c.plannedTargets()
+			var targets []target.Target
+			if c.IsSet("registry") {
+				t, err := target.Of("", c.String("registry"))
+				c.Fault(err)
+				targets = append(targets, t)
+			} else {
+				targets = c.Targets()
+			}
 			return func(ctx context.Context) ([]byte, error) {
 				plan, err := c.planOf(ctx, targets, roots)
-				switch {
-				case err != nil:
-					return nil, err
-				case c.Bool("json"):
-					return xcom.Print(plan)
+				if err != nil || c.Bool("json") {
+					return command.JSON(plan, err)
 				}
 				return plan.table(), nil
 			}
 		})
-}
-
-// plannedTargets returns what a run would refresh, or the registry that --registry names, without a connection.
-func (c *call) plannedTargets() []target.Target {
-	if !c.IsSet("registry") {
-		return c.Targets()
-	}
-	t, err := target.Of("", c.String("registry"))
-	c.Fault(err)
-	return []target.Target{t}
 }
 
 // plan is what --json prints. What is not known is "".

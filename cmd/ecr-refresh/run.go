@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"strconv"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -16,13 +15,12 @@ import (
 )
 
 func (p *program) run() *cli.Command {
-	in := p.Settings
 	return p.step(cli.Command{
 		Name:  "run",
 		Usage: "all three steps in one process; the token is not stored on this host",
 		Flags: []cli.Flag{
 			input.DryRunFlag(), input.RequireHTTPSFlag(),
-			input.Switch("json", "with --dry-run: print the plan as one JSON object"),
+			input.Switch("json", "with --dry-run: print the plan as one JSON object, if all is well"),
 		},
 		Description: command.Describe(`For a shell. Logs in to Docker with the new token and the host that
 Airflow's REST API shows, since this command does not see the connection as tasks do: "matches" is null in its
@@ -33,7 +31,7 @@ result, unless AIRFLOW_CONN_DOCKER_DEFAULT or ECR_REFRESH_DOCKER_{HOST,PORT,LOGI
 Example:
   ecr-refresh run --account 123456789012 --region us-east-1 --dry-run`),
 	}, []input.Setting{
-		in.Account, in.Region, in.ConnectionIDs, in.TargetsFile, in.AirflowURL, in.Engine, in.Out, in.Metrics,
+		p.Account, p.Region, p.ConnectionIDs, p.TargetsFile, p.AirflowURL, p.Engine, p.Out, p.Metrics,
 	},
 		func(c *call) command.Work {
 			roots := c.Certificates()
@@ -44,32 +42,17 @@ Example:
 			}
 			all.test.Connections = c.DockerConnections(ids, false) // before anything is changed
 			all.extract.Registry, all.test.Registry = all.update.Registry, all.update.Registry
-			if all.update.DryRun {
-				return c.dryRun(all, roots)
+			work := command.Result(c.Call, all.run)
+			if !all.update.DryRun || !c.Bool("json") {
+				return work
 			}
-			return command.Result(c.Call, all.run)
+			return func(ctx context.Context) ([]byte, error) {
+				if _, err := work(ctx); err != nil {
+					return nil, err
+				}
+				return command.JSON(c.planOf(ctx, all.extract.Targets, roots))
+			}
 		})
-}
-
-// dryRun logs the plan, then checks everything that a run needs. With --json, the plan is the result.
-func (c *call) dryRun(all allSteps, roots input.Certificates) command.Work {
-	return func(ctx context.Context) ([]byte, error) {
-		plan, err := c.planOf(ctx, all.extract.Targets, roots)
-		if err != nil {
-			return nil, err
-		}
-		for line := range strings.Lines(string(plan.table())) {
-			c.Log.Info("plan: " + strings.TrimRight(line, " \n"))
-		}
-		result, err := all.run(ctx)
-		switch {
-		case err != nil:
-			return nil, err
-		case c.Bool("json"):
-			return xcom.Print(plan)
-		}
-		return xcom.Print(result)
-	}
 }
 
 // allSteps are the steps with their inputs, but for the results and the keys that each gets from the one before. The
@@ -100,9 +83,17 @@ func (a allSteps) run(ctx context.Context) (result xcom.TestDockerConnection, er
 	}
 	for i, token := range tokens {
 		for _, id := range a.update.Input.Tokens[i].Connections {
-			if _, given := a.test.Connections[id]; !given {
-				a.test.Connections[id] = assumed(seen.byID[id], token)
+			if _, given := a.test.Connections[id]; given {
+				continue
 			}
+			read := seen.byID[id]
+			made := steps.DockerConnection{
+				Host: read.Host, Login: token.Username, Password: token.Password, Assumed: true,
+			}
+			if read.Port != 0 {
+				made.Port = strconv.Itoa(read.Port)
+			}
+			a.test.Connections[id] = made
 		}
 	}
 	return a.test.Run(ctx)
@@ -120,15 +111,4 @@ func (s *connectionsSeen) ConnectionsByID(
 ) (found map[string]airflowclient.Connection, failed map[string]error) {
 	s.byID, failed = s.Airflow.ConnectionsByID(ctx, ids)
 	return s.byID, failed
-}
-
-// assumed returns a connection for step 3, made of what step 2 read and wrote.
-func assumed(read airflowclient.Connection, written secret.Token) steps.DockerConnection {
-	made := steps.DockerConnection{
-		Host: read.Host, Login: written.Username, Password: written.Password, Assumed: true,
-	}
-	if read.Port != 0 {
-		made.Port = strconv.Itoa(read.Port)
-	}
-	return made
 }

@@ -53,19 +53,19 @@ func TestScripts(t *testing.T) {
 		},
 		// The commands of scripts, beside testscript's own.
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits":      with(1, script.exits),      // CODE ARG...: run ecr-refresh, which must exit with CODE
-			"peer":       with(1, script.peer),       // FAULT: make a service fail, or with "!" well again: see faults
-			"fails":      with(3, script.fails),      // CODE FAULT ARG...: as exits, while a service fails; nothing is printed
-			"connection": with(2, script.connection), // ID FIELD=VALUE...: change a stored one; or "gone" deletes it
-			"hand-over":  with(1, script.handOver),   // ID: set ECR_REFRESH_DOCKER_{HOST,PORT,LOGIN,PASSWORD} for step 3
-			"dag-run":    with(2, script.dagRun),     // ID AGE [FILE [dry]]: a run with step 2's result, or a failed one
-			"pool":       with(1, script.pool),       // NAME [SLOTS]: add a pool of 5 slots, or so many; 0 deletes it
+			"exits":      with(1, script.exits),      // CODE ARG...: run ecr-refresh, which exits with CODE
+			"peer":       with(1, script.peer),       // FAULT: make a service fail (see faults); "!": no longer
+			"fails":      with(3, script.fails),      // CODE FAULT ARG...: as exits, while a service fails
+			"connection": with(2, script.connection), // ID FIELD=VALUE...: change one; ID gone: delete it
+			"hand-over":  with(1, script.handOver),   // ID: set ECR_REFRESH_DOCKER_{HOST,LOGIN,…} for step 3
+			"dag-run":    with(2, script.dagRun),     // ID AGE [FILE [dry]]: of FILE, step 2's result, or failed
+			"pool":       with(1, script.pool),       // NAME [SLOTS]: add a pool of 5 slots, or SLOTS; 0: none
 			"admin":      with(0, script.admin),      // set ECR_REFRESH_ADMIN_{LOGIN,PASSWORD}
-			"account":    with(1, script.account),    // NAME PERMISSION...: airflow-api's, with FAB's; or "simple ROLE"
-			"variable":   with(2, script.variable),   // KEY VALUE: store a Variable, or with "gone" delete it
-			"stored":     with(3, script.stored),     // KIND ID FIELDS: is it stored in Airflow like this?
+			"account":    with(1, script.account),    // NAME PERMISSION... (FAB's), or simple ROLE: airflow-api's
+			"variable":   with(2, script.variable),   // KEY VALUE: store a Variable; KEY gone: delete it
+			"stored":     with(3, script.stored),     // KIND ID FIELDS: is it stored in Airflow so?
 			"published":  with(1, script.published),  // ID: is the stored password ECR's newest token?
-			"no-secrets": with(0, script.noSecrets),  // is none of the secrets in stdout, stderr or any file below $WORK?
+			"no-secrets": with(0, script.noSecrets),  // no secret is in stdout, stderr or a file below $WORK
 		},
 	})
 }
@@ -125,7 +125,7 @@ func (s script) faults() map[string]func(on bool) {
 		"airflow-busy":       airflow(100, 429, "3600"),
 		"airflow-below-path": func(on bool) { s.Airflow.SetBasePath(pick(on, "/deploy/one", "")) },
 		"viewer":             role("viewer"),
-		"least-rights":       role("", "can_read on Connections", "can_edit on Connections"), // as the README makes them
+		"least-rights":       role("", "can_read on Connections", "can_edit on Connections"), // the README's
 		"engine-down":        func(on bool) { _ = s.Engine.SetDown(on) },
 	}
 }
@@ -158,7 +158,7 @@ func (s script) exits() {
 	}
 }
 
-// fails checks that the old password stays, too.
+// fails checks, too, that nothing is printed and the old password stays.
 func (s script) fails() {
 	with := func(not bool, args ...string) script { return script{s.TestScript, s.Sandbox, not, args} }
 	with(false, s.args[1]).peer()

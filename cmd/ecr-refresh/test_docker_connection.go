@@ -14,7 +14,6 @@ import (
 )
 
 func (p *program) testDockerConnection() *cli.Command {
-	in := p.Settings
 	return p.step(cli.Command{
 		Name:  "test-docker-connection",
 		Usage: "step 3: log in with the connection, as a Docker task would",
@@ -31,7 +30,7 @@ DOCKER_HOST, DOCKER_TLS_VERIFY and DOCKER_CERT_PATH count as for Docker's own to
 
 Example:
   ecr-refresh test-docker-connection --in published.json`),
-	}, []input.Setting{in.Previous, in.Out, in.Metrics, in.Engine},
+	}, []input.Setting{p.Previous, p.Out, p.Metrics, p.Engine},
 		func(c *call) command.Work {
 			s := c.test()
 			if s.Engine == nil {

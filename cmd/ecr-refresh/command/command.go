@@ -29,9 +29,6 @@ const (
 	StdoutFailed failure.Kind = "stdout not written"
 )
 
-// patience is when a person at a terminal is told that the work goes on.
-const patience = time.Second
-
 // Program is one run of the program: its settings, its streams, the table of hints.
 type Program struct {
 	input.Settings
@@ -75,15 +72,16 @@ func (p *Program) openLog(c *Call) error {
 	output, err1 := c.Choice(c.LogOutput, "stderr", "stdout")
 	format, err2 := c.Choice(c.LogFormat, "text", "json")
 	level, err3 := c.Choice(c.LogLevel, "debug", "info", "warn", "error")
-	log := console.Log{Writer: p.Stderr, JSON: format == "json", Hint: p.Hint}
-	if output == "stdout" {
-		log.Writer = p.Stdout
-	}
-	if err := cmp.Or(err1, err2, err3, log.Level.UnmarshalText([]byte(level))); err != nil {
+	var lowest slog.Level
+	if err := cmp.Or(err1, err2, err3, lowest.UnmarshalText([]byte(level))); err != nil {
 		return err
 	}
-	c.watched = console.IsTerminal(log.Writer)
-	c.Log = log.Logger()
+	stream := p.Stderr
+	if output == "stdout" {
+		stream = p.Stdout
+	}
+	c.watched = console.IsTerminal(stream)
+	c.Log = console.NewLog(stream, lowest, format == "json", p.Hint)
 	slog.SetDefault(c.Log)
 	return nil
 }
@@ -100,10 +98,13 @@ func (c *Call) do(read func(*Call) Work) error {
 	defer cancel()
 	if c.watched {
 		line := fmt.Sprintf("%s is still running; --timeout ends it after %s", c.Command.Name, timeout)
-		defer time.AfterFunc(patience, func() { c.Log.Info(line) }).Stop()
+		defer time.AfterFunc(time.Second, func() { c.Log.Info(line) }).Stop()
 	}
 	result, err := work(ctx)
-	return errors.Join(c.print(result, out), err)
+	if result != nil {
+		err = errors.Join(c.print(result, out), err)
+	}
+	return err
 }
 
 // print writes the result to stdout, the last line there, and to the file out unless that is "".
@@ -112,40 +113,35 @@ func (c *Call) print(result []byte, out string) error {
 	if err != nil {
 		err = failure.Permanent(StdoutFailed, "write result: %w", err)
 	}
-	if out != "" && result != nil {
+	if out != "" {
 		err = errors.Join(err, privatefile.Write(out, result))
 	}
 	return err
 }
 
-// Result returns the work of a step, which prints its result as JSON and writes metrics if it succeeded.
+// Result returns the work of a step, which prints its result as JSON. If it succeeded, and was no dry run, it writes
+// --metrics-file: a file that cannot be written fails no step.
 func Result[R any](c *Call, run func(context.Context) (R, error)) Work {
 	return func(ctx context.Context) ([]byte, error) {
 		began := time.Now()
-		result, err := run(ctx)
-		if err != nil {
-			return nil, err
+		text, err := JSON(run(ctx))
+		if pattern := c.Optional(c.Metrics); err == nil && pattern != "" && !c.DryRun() {
+			step, dag := strings.ReplaceAll(c.Command.Name, "-", "_"), os.Getenv("AIRFLOW_CTX_DAG_ID")
+			run := metrics.Run{Step: step, DAG: dag, Began: began, Ended: time.Now(), Result: text}
+			if err := run.Write(pattern); err != nil {
+				c.Log.Warn("metrics: " + err.Error())
+			}
 		}
-		text, err := xcom.Print(result)
-		c.writeMetrics(began, text)
 		return text, err
 	}
 }
 
-// writeMetrics writes --metrics-file, which fails no step. A step that failed leaves the file as it is, which then shows
-// the last success; so does a dry run.
-func (c *Call) writeMetrics(began time.Time, result []byte) {
-	pattern := c.Optional(c.Metrics)
-	if pattern == "" || c.DryRun() {
-		return
+// JSON returns result as one line of JSON, unless there is an error.
+func JSON[R any](result R, err error) ([]byte, error) {
+	if err != nil {
+		return nil, err
 	}
-	run := metrics.Run{
-		Step: strings.ReplaceAll(c.Command.Name, "-", "_"), DAG: os.Getenv("AIRFLOW_CTX_DAG_ID"),
-		Began: began, Ended: time.Now(), Result: result,
-	}
-	if err := run.Write(pattern); err != nil {
-		c.Log.Warn("metrics: " + err.Error())
-	}
+	return xcom.Print(result)
 }
 
 // JSONFlag returns the flag of commands that print JSON on demand.
@@ -192,12 +188,9 @@ func usage(c *cli.Context, meant, format string, args ...any) error {
 	return failure.Permanent(kind, "read command line: "+format, args...).About(name).Want(meant)
 }
 
-// alike is how similar a word must be to a name, by Jaro and Winkler's measure of 0 to 1, to be taken for it.
-const alike = 0.8
-
 // similar returns the name of the flag or command that word was probably meant to be, or "".
 func similar[T interface{ Names() []string }](word string, all []T) (meant string) {
-	best := alike
+	best := 0.8 // of 1, by Jaro and Winkler's measure
 	for _, one := range all {
 		name := one.Names()[0]
 		if likeness := smetrics.JaroWinkler(name, word, 0.7, 4); likeness >= best {

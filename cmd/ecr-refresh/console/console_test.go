@@ -76,5 +76,5 @@ func newLog(w io.Writer, asJSON bool) *slog.Logger {
 		kind, _ := failure.Describe(err)
 		return string(kind)
 	}
-	return Log{Writer: w, JSON: asJSON, Hint: kind}.Logger()
+	return NewLog(w, slog.LevelInfo, asJSON, kind)
 }
