@@ -24,8 +24,7 @@ import (
 
 // Kinds of failure of a command.
 const (
-	Misspelt     failure.Kind = "misspelt" // Facts.Want: what was probably meant
-	Usage        failure.Kind = "usage"    // Facts.Object: the command
+	Usage        failure.Kind = "usage" // Facts.Want: what to do
 	StdoutFailed failure.Kind = "stdout not written"
 )
 
@@ -180,12 +179,11 @@ func UsageError(c *cli.Context, err error, _ bool) error {
 
 // usage returns an error of the command line. meant is what was probably meant, or "".
 func usage(c *cli.Context, meant, format string, args ...any) error {
-	kind := Usage
+	hint := "see " + cmp.Or(c.Command.HelpName, c.App.Name) + " --help"
 	if meant != "" {
-		kind = Misspelt
+		hint = "did you mean " + meant + "?"
 	}
-	name := cmp.Or(c.Command.HelpName, c.App.Name)
-	return failure.Permanent(kind, "read command line: "+format, args...).About(name).Want(meant)
+	return failure.Permanent(Usage, "read command line: "+format, args...).Want(hint)
 }
 
 // similar returns the name of the flag or command that word was probably meant to be, or "".

@@ -19,8 +19,7 @@ const asAirflow = `as Airflow's manual describes in "Storing connections in envi
 // inputHints are of flags, the environment, the command line and dag.
 func inputHints() map[failure.Kind]hint {
 	return map[failure.Kind]hint{
-		command.Misspelt:     {task: "did you mean {want}?"},
-		command.Usage:        {task: "see {object} --help"},
+		command.Usage:        {task: "{want}"},
 		command.StdoutFailed: {task: "check where stdout leads: its disk is full, or its reader has ended"},
 		dag.BadOption:        {task: "see ecr-refresh dag --help"},
 		dag.FlagBefore:       {task: "write: ecr-refresh dag install --{object} …"},
