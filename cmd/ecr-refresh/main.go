@@ -24,17 +24,6 @@ import (
 	"ecr-refresh/steps/failure"
 )
 
-// grace is how long a step may take to end after SIGTERM; Airflow sends SIGKILL after 5 s.
-const grace = 3 * time.Second
-
-// gcPercent lets a step end before it collects garbage: it runs for some hundredths of a second and takes some MiB.
-// One that refreshes a thousand connections collects when it comes near memoryLimit, in bytes; then both are within 24
-// MiB.
-const (
-	gcPercent   = 400
-	memoryLimit = 16 << 20
-)
-
 func main() {
 	os.Exit(run(context.Background(), os.Args, os.Stdin, os.Stdout, os.Stderr))
 }
@@ -42,8 +31,10 @@ func main() {
 // run is the whole program; it returns the exit code. The result goes to stdout; errors and logs go to stderr, or to
 // stdout as well with --log-output stdout.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	debug.SetGCPercent(gcPercent)
-	debug.SetMemoryLimit(memoryLimit)
+	// A step ends before it collects garbage: it runs for some hundredths of a second and takes some MiB. One that
+	// refreshes a thousand connections collects when it comes near 16 MiB; then both are within 24 MiB.
+	debug.SetGCPercent(400)
+	debug.SetMemoryLimit(16 << 20)
 	_ = syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{}) // a core dump would have the token
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -70,7 +61,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		cancel()
 		select {
 		case <-done:
-		case <-time.After(grace):
+		case <-time.After(3 * time.Second): // Airflow sends SIGKILL after 5 s
 		}
 		slog.Error(fmt.Sprintf("ended by %s", sig))
 		return 128 + int(sig.(syscall.Signal))

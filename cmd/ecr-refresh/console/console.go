@@ -25,7 +25,7 @@ func NewLog(w io.Writer, level slog.Level, asJSON bool, hint func(error) string)
 		}
 		err, _ := a.Value.Any().(error) // which the message has already
 		if text := hint(err); text != "" {
-			return slog.String(hintKey, text)
+			return slog.String("hint", text)
 		}
 		return slog.Attr{}
 	}
@@ -34,9 +34,6 @@ func NewLog(w io.Writer, level slog.Level, asJSON bool, hint func(error) string)
 	}
 	return slog.New(&sentences{Painter: Paint(w), out: log.New(w, "", 0), level: level, hinted: hinted})
 }
-
-// hintKey is the key of a log record's attribute that is a hint. It replaces the error of steps.FailureKey.
-const hintKey = "hint"
 
 // sentences writes a log that reads well in Airflow's log page, which adds the time itself:
 // "ecr-refresh: warning: …", and a hint on a line of its own.
@@ -52,7 +49,7 @@ func (h *sentences) Enabled(_ context.Context, level slog.Level) bool { return l
 func (h *sentences) Handle(_ context.Context, r slog.Record) error {
 	line, hint := r.Message, ""
 	r.Attrs(func(a slog.Attr) bool {
-		if a = h.hinted(nil, a); a.Key == hintKey {
+		if a = h.hinted(nil, a); a.Key == "hint" {
 			hint = "\necr-refresh: " + h.Good("hint:") + " " + oneLine(a.Value.String())
 		} else if a.Key != "" {
 			line += " " + a.String()
