@@ -16,7 +16,6 @@ import (
 	"ecr-refresh/steps/registry"
 	"ecr-refresh/steps/target"
 	"ecr-refresh/steps/transport"
-	"ecr-refresh/steps/xcom"
 )
 
 func (p *program) doctor() *cli.Command {
@@ -46,7 +45,7 @@ Example:
 				found := d.Examine(ctx)
 				text := found.Table(console.Paint(c.Stdout))
 				if c.Bool("json") {
-					text, _ = xcom.Print(found) // strings
+					text, _ = command.JSONLine(found, nil) // strings
 				}
 				return text, found.Err()
 			}

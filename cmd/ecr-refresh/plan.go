@@ -45,7 +45,7 @@ Examples:
 			return func(ctx context.Context) ([]byte, error) {
 				plan, err := c.planOf(ctx, targets, roots)
 				if err != nil || c.Bool("json") {
-					return command.JSON(plan, err)
+					return command.JSONLine(plan, err)
 				}
 				return plan.table(), nil
 			}

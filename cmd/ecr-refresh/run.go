@@ -50,7 +50,7 @@ Example:
 				if _, err := work(ctx); err != nil {
 					return nil, err
 				}
-				return command.JSON(c.planOf(ctx, all.extract.Targets, roots))
+				return command.JSONLine(c.planOf(ctx, all.extract.Targets, roots))
 			}
 		})
 }

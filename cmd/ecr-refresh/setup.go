@@ -14,7 +14,6 @@ import (
 	"ecr-refresh/cmd/ecr-refresh/setup"
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/secret"
-	"ecr-refresh/steps/xcom"
 )
 
 func (p *program) setup() *cli.Command {
@@ -105,7 +104,7 @@ func (c *call) setup(want setup.Wanted, config airflowclient.Config) command.Wor
 		result, err := s.Run(ctx)
 		text := result.Commands()
 		if c.Bool("json") {
-			text, _ = xcom.Print(result) // strings and lists
+			text, _ = command.JSONLine(result, nil) // strings and lists
 		}
 		return text, err
 	}

@@ -11,7 +11,6 @@ import (
 	"ecr-refresh/cmd/ecr-refresh/input"
 	"ecr-refresh/cmd/ecr-refresh/names"
 	"ecr-refresh/cmd/ecr-refresh/status"
-	"ecr-refresh/steps/xcom"
 )
 
 func (p *program) status() *cli.Command {
@@ -47,7 +46,7 @@ Examples:
 				}
 				text := found.Table(limit, console.Paint(c.Stdout))
 				if c.Bool("json") {
-					text, _ = xcom.Print(found) // strings, numbers and times
+					text, _ = command.JSONLine(found, nil) // strings, numbers and times
 				}
 				return text, found.Check(dag, limit)
 			}

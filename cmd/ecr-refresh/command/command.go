@@ -123,7 +123,7 @@ func (c *Call) print(result []byte, out string) error {
 func Result[R any](c *Call, run func(context.Context) (R, error)) Work {
 	return func(ctx context.Context) ([]byte, error) {
 		began := time.Now()
-		text, err := JSON(run(ctx))
+		text, err := JSONLine(run(ctx))
 		if pattern := c.Optional(c.Metrics); err == nil && pattern != "" && !c.DryRun() {
 			step, dag := strings.ReplaceAll(c.Command.Name, "-", "_"), os.Getenv("AIRFLOW_CTX_DAG_ID")
 			run := metrics.Run{Step: step, DAG: dag, Began: began, Ended: time.Now(), Result: text}
@@ -135,8 +135,8 @@ func Result[R any](c *Call, run func(context.Context) (R, error)) Work {
 	}
 }
 
-// JSON returns result as one line of JSON, unless there is an error.
-func JSON[R any](result R, err error) ([]byte, error) {
+// JSONLine returns result as one line of JSON, unless there is an error.
+func JSONLine(result any, err error) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}

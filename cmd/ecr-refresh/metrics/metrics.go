@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -25,10 +26,10 @@ type Run struct {
 }
 
 // Write replaces the file that pattern names, as a whole, with {step} and {dag} replaced: each step and DAG needs a
-// file of its own. {dag} is "manual" for a step that is run by hand.
+// file of its own. A name without {step} gets it before its extension. {dag} is "manual" for a step run by hand.
 func (r Run) Write(pattern string) error {
-	if !strings.Contains(pattern, "{step}") {
-		return fmt.Errorf("%q does not contain {step}: each step would replace the file of the one before", pattern)
+	if extension := filepath.Ext(pattern); !strings.Contains(pattern, "{step}") {
+		pattern = strings.TrimSuffix(pattern, extension) + "_{step}" + extension
 	}
 	dag := regexp.MustCompile(`[^\w.-]`).ReplaceAllString(cmp.Or(r.DAG, "manual"), "_") // no other folder
 	path := strings.NewReplacer("{step}", r.Step, "{dag}", dag).Replace(pattern)

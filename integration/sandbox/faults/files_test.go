@@ -101,7 +101,7 @@ func disks() (all []row) {
 	add("disk of the private key is full", 2, "no space left on device",
 		func(s *setting) { s.setenv("XDG_STATE_HOME", s.full()); args(s) }, nil)
 	add("disk of --metrics-file is full", 0, "",
-		func(s *setting) { s.full(); args(s, "--metrics-file", "full/{step}.prom") }, (*setting).wantOnlyFiller)
+		func(s *setting) { s.full(); args(s, "--metrics-file", "full/x.prom") }, (*setting).wantOnlyFiller)
 	add("stdout is full", 2, "no space left on device", func(s *setting) {
 		full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 		must(s.t, err)
@@ -192,7 +192,7 @@ func (s *setting) killedWhileWriting() outcome {
 			s.setenv("XDG_STATE_HOME", s.path(fmt.Sprintf("state-%d", k))) // an identity is written too
 		}
 		asked := len(s.Registry.Checks())
-		p := s.start("extract-ecr-token", "--out", "one.json", "--metrics-file", "m-{step}.prom")
+		p := s.start("extract-ecr-token", "--out", "one.json", "--metrics-file", "m.prom")
 		for len(s.Registry.Checks()) == asked && time.Since(p.began) < grace {
 			time.Sleep(step)
 		}
@@ -208,7 +208,7 @@ func (s *setting) killedWhileWriting() outcome {
 	if replaced == 0 || replaced == kills {
 		s.t.Errorf("%d of %d kills came after the write: none before, or none after", replaced, kills)
 	}
-	s.good("extract-ecr-token", "--out", "one.json", "--metrics-file", "m-{step}.prom")
+	s.good("extract-ecr-token", "--out", "one.json", "--metrics-file", "m.prom")
 	s.good("update-docker-connection", "--in", "one.json")
 	s.wantAlone()
 	s.wantNoSecret()

@@ -44,7 +44,7 @@ func TestSecrets(t *testing.T) {
 
 func everyCommand() [][]string {
 	return [][]string{
-		{"extract-ecr-token", "--out", "new.json", "--metrics-file", "m-{step}.prom"},
+		{"extract-ecr-token", "--out", "new.json", "--metrics-file", "m.prom"},
 		{"update-docker-connection", "--in", "one.json", "--out", "new2.json"},
 		{"test-docker-connection", "--in", "two.json"},
 		{"run", "--dry-run"}, {"run", "--out", "r.json"},
