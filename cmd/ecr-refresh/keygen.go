@@ -17,9 +17,7 @@ func (p *program) keygen() *cli.Command {
 	return p.step(cli.Command{
 		Name:  "keygen",
 		Usage: "make the encryption key pair that several workers share",
-		Flags: []cli.Flag{
-			input.Switch("json", "print a file for: airflow variables import FILE"),
-		},
+		Flags: []cli.Flag{input.Switch("json", "print a file for: airflow variables import FILE")},
 		Description: command.Describe(`Prints an age key pair as the two Airflow Variables that the DAG reads. Needed
 where steps 1 and 2 may run on different hosts or users (Celery, Kubernetes, DockerOperator). Airflow masks a Variable
 whose name has "private_key" in logs and in its UI. The commands leave the key in the shell's history; --json and

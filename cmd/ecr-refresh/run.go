@@ -30,9 +30,7 @@ result, unless AIRFLOW_CONN_DOCKER_DEFAULT or ECR_REFRESH_DOCKER_{HOST,PORT,LOGI
 
 Example:
   ecr-refresh run --account 123456789012 --region us-east-1 --dry-run`),
-	}, []input.Setting{
-		p.Account, p.Region, p.ConnectionIDs, p.TargetsFile, p.AirflowURL, p.Engine, p.Out, p.Metrics,
-	},
+	}, []input.Setting{p.Account, p.Region, p.ConnectionIDs, p.TargetsFile, p.AirflowURL, p.Engine, p.Out, p.Metrics},
 		func(c *call) command.Work {
 			roots := c.Certificates()
 			all := allSteps{extract: c.extract(roots), update: c.update(roots), test: c.test()}
@@ -87,9 +85,7 @@ func (a allSteps) run(ctx context.Context) (result xcom.TestDockerConnection, er
 				continue
 			}
 			read := seen.byID[id]
-			made := steps.DockerConnection{
-				Host: read.Host, Login: token.Username, Password: token.Password, Assumed: true,
-			}
+			made := steps.DockerConnection{Host: read.Host, Login: token.Username, Password: token.Password, Assumed: true}
 			if read.Port != 0 {
 				made.Port = strconv.Itoa(read.Port)
 			}
