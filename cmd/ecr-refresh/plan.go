@@ -53,7 +53,9 @@ Examples:
 }
 
 // plan is what --json prints. What is not known is "".
-type plan struct{ Targets []plannedTarget `json:"targets"` }
+type plan struct {
+	Targets []plannedTarget `json:"targets"`
+}
 
 type plannedTarget struct {
 	ConnectionID string `json:"connection_id"`

@@ -79,13 +79,13 @@ func (a allSteps) run(ctx context.Context) (result xcom.TestDockerConnection, er
 	if err != nil {
 		return result, err
 	}
-	for i, token := range tokens {
+	for i, t := range tokens {
 		for _, id := range a.update.Input.Tokens[i].Connections {
 			if _, given := a.test.Connections[id]; given {
 				continue
 			}
 			read := seen.byID[id]
-			made := steps.DockerConnection{Host: read.Host, Login: token.Username, Password: token.Password, Assumed: true}
+			made := steps.DockerConnection{Host: read.Host, Login: t.Username, Password: t.Password, Assumed: true}
 			if read.Port != 0 {
 				made.Port = strconv.Itoa(read.Port)
 			}
