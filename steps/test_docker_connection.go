@@ -110,8 +110,7 @@ func earlier(failures []xcom.Failure) (errs []error) {
 		if !strings.Contains(line, id) {
 			line = "connection " + id + ": " + line
 		}
-		err := failure.Transient(EarlierFailure, "%s: %s", step, line)
-		errs = append(errs, failure.With(err, failure.Facts{Object: step}))
+		errs = append(errs, failure.Transient(EarlierFailure, "%s: %s", step, line).About(step))
 	}
 	return errs
 }
@@ -135,8 +134,7 @@ func (s TestDockerConnection) compareAll() (tests []*test, logins []*login) {
 		tests = append(tests, t)
 		conn, ok := s.Connections[want.ConnectionID]
 		if !ok {
-			err := failure.Permanent(NotGiven, "it was not given to this step")
-			t.err = failure.With(err, failure.Facts{Object: want.ConnectionID})
+			t.err = failure.Permanent(NotGiven, "it was not given to this step").About(want.ConnectionID)
 			continue
 		}
 		if t.matches, t.err = s.compare(conn, want); t.err == nil {
@@ -186,8 +184,7 @@ func overridden(conn DockerConnection, want xcom.Updated, format string, args ..
 	if conn.OverriddenBy != "" {
 		kind = OverriddenByVariable
 	}
-	facts := failure.Facts{Object: want.ConnectionID, Want: conn.OverriddenBy}
-	return failure.With(failure.Permanent(kind, format, args...), facts)
+	return failure.Permanent(kind, format, args...).About(want.ConnectionID).Want(conn.OverriddenBy)
 }
 
 // logIn checks docker-py's configuration, then asks Docker, as DockerHook does at the start of each task, or the

@@ -135,8 +135,8 @@ func (s UpdateDockerConnection) prepare(id string, t *issued, conn airflowclient
 func (s UpdateDockerConnection) checkConnection(conn airflowclient.Connection, t secret.Token) error {
 	host, want := failure.Excerpt(conn.Host), registry.Host(t.RegistryURL)
 	if registry.Host(conn.Host) != want {
-		err := failure.Permanent(HostMismatch, "its host is %q, and the token is for %q", host, want)
-		return failure.With(err, failure.Facts{Object: conn.ID, Want: want})
+		const form = "its host is %q, and the token is for %q"
+		return failure.Permanent(HostMismatch, form, host, want).About(conn.ID).Want(want)
 	}
 	if conn.Host != want || conn.Port != 0 {
 		s.Log.Warn(fmt.Sprintf("connection %q: its host should be %s alone, with no scheme, path or port: "+

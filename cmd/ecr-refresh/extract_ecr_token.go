@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -15,7 +14,6 @@ import (
 )
 
 func (p *program) extractECRToken() *cli.Command {
-	in := p.Settings
 	return p.step(cli.Command{
 		Name:  "extract-ecr-token",
 		Usage: "step 1: get a token from ECR, check it at its registry, encrypt it",
@@ -31,7 +29,7 @@ this host's own key pair.
 Example:
   ecr-refresh extract-ecr-token --account 123456789012 --region us-east-1 --out token.json`),
 	}, []input.Setting{
-		in.Account, in.Region, in.ConnectionIDs, in.TargetsFile, in.Recipient, in.IdentityFile, in.Out, in.Metrics,
+		p.Account, p.Region, p.ConnectionIDs, p.TargetsFile, p.Recipient, p.IdentityFile, p.Out, p.Metrics,
 	},
 		func(c *call) command.Work {
 			s := c.extract(c.Certificates())
@@ -41,7 +39,7 @@ Example:
 			if !c.Faulty() {
 				s.Recipient = c.PublicKey()
 			}
-			return func(ctx context.Context) ([]byte, error) { return command.Printed(s.Run(ctx)) }
+			return command.Result(c.Call, s.Run)
 		})
 }
 

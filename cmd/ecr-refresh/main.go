@@ -6,31 +6,22 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
 	"syscall"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"ecr-refresh/cmd/ecr-refresh/command"
+	"ecr-refresh/cmd/ecr-refresh/console"
 	"ecr-refresh/cmd/ecr-refresh/hints"
 	"ecr-refresh/cmd/ecr-refresh/input"
-	"ecr-refresh/cmd/ecr-refresh/manual"
 	"ecr-refresh/steps"
 	"ecr-refresh/steps/failure"
-)
-
-// grace is how long a step may take to end after SIGTERM; Airflow sends SIGKILL after 5 s.
-const grace = 3 * time.Second
-
-// gcPercent lets a step end before it collects garbage: it runs for some hundredths of a second and takes some MiB.
-// One that refreshes a thousand connections collects when it comes near memoryLimit, in bytes; then both are within 24
-// MiB.
-const (
-	gcPercent   = 400
-	memoryLimit = 16 << 20
 )
 
 func main() {
@@ -40,8 +31,10 @@ func main() {
 // run is the whole program; it returns the exit code. The result goes to stdout; errors and logs go to stderr, or to
 // stdout as well with --log-output stdout.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	debug.SetGCPercent(gcPercent)
-	debug.SetMemoryLimit(memoryLimit)
+	// A step ends before it collects garbage: it runs for some hundredths of a second and takes some MiB. One that
+	// refreshes a thousand connections collects when it comes near 16 MiB; then both are within 24 MiB.
+	debug.SetGCPercent(400)
+	debug.SetMemoryLimit(16 << 20)
 	_ = syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{}) // a core dump would have the token
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -52,21 +45,25 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	p := &program{command.Program{
 		Settings: input.NewSettings(), Stdin: stdin, Stdout: stdout, Stderr: stderr, Hint: hints.Of,
 	}}
+	if len(args) > 1 && args[1] == "help" {
+		args = append(append(args[:1:1], args[2:]...), "--help")
+	}
+	slog.SetDefault(console.NewLog(stderr, slog.LevelInfo, false, hints.Of)) // until a command has read its flags
 	done := make(chan error, 1)
 	go func() { done <- p.app().RunContext(ctx, args) }()
 	select {
 	case err := <-done:
 		if err != nil {
-			p.Log().Error(err.Error(), steps.FailureKey, err)
+			slog.Error(err.Error(), steps.FailureKey, err)
 		}
 		return failure.ExitCode(err)
 	case sig := <-signals:
 		cancel()
 		select {
 		case <-done:
-		case <-time.After(grace):
+		case <-time.After(3 * time.Second): // Airflow sends SIGKILL after 5 s
 		}
-		p.Log().Error(fmt.Sprintf("ended by %s", sig))
+		slog.Error(fmt.Sprintf("ended by %s", sig))
 		return 128 + int(sig.(syscall.Signal))
 	}
 }
@@ -82,7 +79,7 @@ func (p *program) step(c cli.Command, settings []input.Setting, read func(*call)
 }
 
 func (p *program) app() *cli.App {
-	app := &cli.App{
+	return &cli.App{
 		Name:      "ecr-refresh",
 		Usage:     "refresh the Amazon ECR passwords of Airflow's Docker connections",
 		UsageText: "ecr-refresh COMMAND [--help]",
@@ -102,46 +99,27 @@ Getting started:
 		OnUsageError:         command.UsageError,
 		ExitErrHandler:       func(*cli.Context, error) {},
 		Action:               command.NoCommand,
-	}
-	app.Commands = p.commands()
-	return app
-}
-
-// commands returns the DAG's steps in its order, then the other commands.
-func (p *program) commands() []*cli.Command {
-	const steps, inspect, setUp = "DAG steps, also in a shell", "Inspect", "Set up"
-	return []*cli.Command{
-		in(steps, p.extractECRToken()),
-		in(steps, p.updateDockerConnection()),
-		in(steps, p.testDockerConnection()),
-		in(steps, p.run()),
-		in(inspect, p.plan()),
-		in(inspect, p.status()),
-		in(inspect, p.doctor()),
-		in(setUp, p.setup()),
-		in(setUp, p.dag()),
-		in(setUp, p.keygen()),
-		in(setUp, manual.CompletionCommand(p.Stdout)),
-		manual.Command(p.Stdout),
+		Commands: slices.Concat( // the steps in the DAG's order
+			in("DAG steps, also in a shell",
+				p.extractECRToken(), p.updateDockerConnection(), p.testDockerConnection(), p.run()),
+			in("Inspect", p.plan(), p.status(), p.doctor()),
+			in("Set up", p.setup(), p.dag(), p.keygen(), p.completion()),
+			in("", p.man()),
+		),
 	}
 }
 
-func in(category string, command *cli.Command) *cli.Command {
-	command.Category = category
-	return command
+func in(category string, commands ...*cli.Command) []*cli.Command {
+	for _, c := range commands {
+		c.Category = category
+	}
+	return commands
 }
 
 // version returns what the Go command stamped: the module's version from git, and the Go release.
 func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
+	if info, ok := debug.ReadBuildInfo(); ok {
+		return info.Main.Version + " " + info.GoVersion
 	}
-	commit := ""
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" && len(s.Value) >= 12 {
-			commit = " (" + s.Value[:12] + ")"
-		}
-	}
-	return info.Main.Version + commit + " " + info.GoVersion
+	return "unknown"
 }

@@ -2,24 +2,25 @@ package main
 
 import (
 	"context"
-	"errors"
-	"strings"
+	"strconv"
 
 	"github.com/urfave/cli/v2"
 
-	"ecr-refresh/cmd/ecr-refresh/allsteps"
+	"ecr-refresh/airflowclient"
 	"ecr-refresh/cmd/ecr-refresh/command"
 	"ecr-refresh/cmd/ecr-refresh/input"
+	"ecr-refresh/steps"
+	"ecr-refresh/steps/secret"
+	"ecr-refresh/steps/xcom"
 )
 
 func (p *program) run() *cli.Command {
-	in := p.Settings
 	return p.step(cli.Command{
 		Name:  "run",
 		Usage: "all three steps in one process; the token is not stored on this host",
 		Flags: []cli.Flag{
 			input.DryRunFlag(), input.RequireHTTPSFlag(),
-			input.Switch("json", "with --dry-run: print the plan as one JSON object"),
+			input.Switch("json", "with --dry-run: print the plan as one JSON object, if all is well"),
 		},
 		Description: command.Describe(`For a shell. Logs in to Docker with the new token and the host that
 Airflow's REST API shows, since this command does not see the connection as tasks do: "matches" is null in its
@@ -29,42 +30,81 @@ result, unless AIRFLOW_CONN_DOCKER_DEFAULT or ECR_REFRESH_DOCKER_{HOST,PORT,LOGI
 
 Example:
   ecr-refresh run --account 123456789012 --region us-east-1 --dry-run`),
-	}, []input.Setting{
-		in.Account, in.Region, in.ConnectionIDs, in.TargetsFile, in.AirflowURL, in.Engine, in.Out, in.Metrics,
-	},
+	}, []input.Setting{p.Account, p.Region, p.ConnectionIDs, p.TargetsFile, p.AirflowURL, p.Engine, p.Out, p.Metrics},
 		func(c *call) command.Work {
 			roots := c.Certificates()
-			all := allsteps.Steps{Extract: c.extract(roots), Update: c.update(roots), Test: c.test()}
+			all := allSteps{extract: c.extract(roots), update: c.update(roots), test: c.test()}
 			var ids []string
-			for _, t := range all.Extract.Targets {
+			for _, t := range all.extract.Targets {
 				ids = append(ids, t.ConnectionID)
 			}
-			all.Test.Connections = c.DockerConnections(ids, false) // before anything is changed
-			all.Extract.Registry, all.Test.Registry = all.Update.Registry, all.Update.Registry
-			if c.Bool("json") && !all.Update.DryRun {
-				c.Fault(errors.New("--json is for --dry-run: the result of a run is JSON anyway"))
+			all.test.Connections = c.DockerConnections(ids, false) // before anything is changed
+			all.extract.Registry, all.test.Registry = all.update.Registry, all.update.Registry
+			work := command.Result(c.Call, all.run)
+			if !all.update.DryRun || !c.Bool("json") {
+				return work
 			}
 			return func(ctx context.Context) ([]byte, error) {
-				if all.Update.DryRun {
-					return c.dryRun(ctx, all, roots)
+				if _, err := work(ctx); err != nil {
+					return nil, err
 				}
-				return command.Printed(all.Run(ctx))
+				return command.JSONLine(c.planOf(ctx, all.extract.Targets, roots))
 			}
 		})
 }
 
-// dryRun logs the plan, then checks everything that a run needs. With --json, the plan is the result.
-func (c *call) dryRun(ctx context.Context, all allsteps.Steps, roots input.Certificates) ([]byte, error) {
-	plan, err := c.planOf(ctx, all.Extract.Targets, roots)
+// allSteps are the steps with their inputs, but for the results and the keys that each gets from the one before. The
+// token is encrypted all the same, to a key pair that exists for this run only.
+type allSteps struct {
+	extract steps.ExtractECRToken
+	update  steps.UpdateDockerConnection
+	test    steps.TestDockerConnection
+}
+
+// run runs the steps and returns the result of the last one.
+func (a allSteps) run(ctx context.Context) (result xcom.TestDockerConnection, err error) {
+	if a.update.Identity, err = secret.NewIdentity(); err != nil {
+		return result, err
+	}
+	a.extract.Recipient = a.update.Identity.Recipient()
+	if a.update.Input, err = a.extract.Run(ctx); err != nil {
+		return result, err
+	}
+	seen := &connectionsSeen{Airflow: a.update.Airflow}
+	a.update.Airflow = seen
+	if a.test.Input, err = a.update.Run(ctx); err != nil {
+		return result, err
+	}
+	tokens, err := secret.Decrypt(a.update.Identity, a.update.Input.Recipient, a.update.Input.Sealed)
 	if err != nil {
-		return nil, err
+		return result, err
 	}
-	for line := range strings.Lines(string(plan.Table())) {
-		c.Log.Info("plan: " + strings.TrimRight(line, " \n"))
+	for i, t := range tokens {
+		for _, id := range a.update.Input.Tokens[i].Connections {
+			if _, given := a.test.Connections[id]; given {
+				continue
+			}
+			read := seen.byID[id]
+			made := steps.DockerConnection{Host: read.Host, Login: t.Username, Password: t.Password, Assumed: true}
+			if read.Port != 0 {
+				made.Port = strconv.Itoa(read.Port)
+			}
+			a.test.Connections[id] = made
+		}
 	}
-	result, err := command.Printed(all.Run(ctx))
-	if err == nil && c.Bool("json") {
-		return command.JSONLine(plan, nil)
-	}
-	return result, err
+	return a.test.Run(ctx)
+}
+
+// connectionsSeen remembers the connections that step 2 read, for step 3.
+type connectionsSeen struct {
+	steps.Airflow
+	byID map[string]airflowclient.Connection
+}
+
+// ConnectionsByID implements steps.Airflow.
+func (s *connectionsSeen) ConnectionsByID(
+	ctx context.Context, ids []string,
+) (found map[string]airflowclient.Connection, failed map[string]error) {
+	s.byID, failed = s.Airflow.ConnectionsByID(ctx, ids)
+	return s.byID, failed
 }

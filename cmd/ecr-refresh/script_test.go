@@ -4,9 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -18,28 +21,14 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	_ = flag.Set("test.parallel", "8") // most of their time the scripts wait, for a retry
 	testscript.Main(m, map[string]func(){
 		"ecr-refresh": func() { os.Exit(run(context.Background(), os.Args, os.Stdin, os.Stdout, os.Stderr)) },
 	})
 }
 
 // The command line, tested as a command line. Each script has a sandbox of its own and starts in the environment of a
-// worker. Beside testscript's commands there are:
-//
-//	exits CODE ARG...               run ecr-refresh, which must exit with CODE
-//	[!] peer FAULT                  make a service fail, or well again: see faults
-//	fails CODE FAULT ARG...         as exits, while a service fails: nothing is printed, and the old password stays
-//	connection ID FIELD=VALUE...    change a stored connection, or with FIELD "gone" delete it
-//	hand-over ID                    set ECR_REFRESH_DOCKER_{HOST,PORT,LOGIN,PASSWORD} for step 3
-//	hand-over --list ID...          set ECR_REFRESH_DOCKER_SECRETS as the DAG renders it for step 3
-//	dag-run ID AGE [FILE [dry]]     add a run of the DAG, so old, with FILE as step 2's result, or a failed one
-//	pool NAME [SLOTS]               add a pool of 5 slots, or so many; 0 deletes it
-//	admin                           set ECR_REFRESH_ADMIN_{LOGIN,PASSWORD}
-//	account NAME PERMISSION...      make the account of airflow-api, with FAB's permissions, or "simple ROLE"
-//	variable KEY VALUE              store a Variable, or with "gone" delete it
-//	stored KIND ID FIELDS           is it stored in Airflow like this?
-//	published ID                    is the stored password ECR's newest token?
-//	no-secrets                      is none of the secrets in stdout, stderr or any file below $WORK?
+// worker.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
@@ -62,69 +51,82 @@ func TestScripts(t *testing.T) {
 			env.Setenv("XDG_STATE_HOME", filepath.Join(env.WorkDir, "state"))
 			return os.Mkdir(filepath.Join(env.WorkDir, "home"), 0o700)
 		},
+		// The commands of scripts, beside testscript's own.
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits":      cmdExits,
-			"peer":       cmdPeer,
-			"fails":      cmdFails,
-			"connection": cmdConnection,
-			"hand-over":  cmdHandOver,
-			"dag-run":    cmdDAGRun,
-			"pool":       cmdPool,
-			"admin":      cmdAdmin,
-			"account":    cmdAccount,
-			"variable":   cmdVariable,
-			"stored":     cmdStored,
-			"published":  cmdPublished,
-			"no-secrets": cmdNoSecrets,
+			"exits":      with(1, script.exits),      // CODE ARG...: run ecr-refresh, which exits with CODE
+			"peer":       with(1, script.peer),       // FAULT: make a service fail (see faults); "!": no longer
+			"fails":      with(3, script.fails),      // CODE FAULT ARG...: as exits, while a service fails
+			"connection": with(2, script.connection), // ID FIELD=VALUE...: change one; ID gone: delete it
+			"hand-over":  with(1, script.handOver),   // ID: set ECR_REFRESH_DOCKER_{HOST,LOGIN,…} for step 3
+			"dag-run":    with(2, script.dagRun),     // ID AGE [FILE [dry]]: of FILE, step 2's result, or failed
+			"pool":       with(1, script.pool),       // NAME [SLOTS]: add a pool of 5 slots, or SLOTS; 0: none
+			"admin":      with(0, script.admin),      // set ECR_REFRESH_ADMIN_{LOGIN,PASSWORD}
+			"account":    with(1, script.account),    // NAME PERMISSION... (FAB's), or simple ROLE: airflow-api's
+			"variable":   with(2, script.variable),   // KEY VALUE: store a Variable; KEY gone: delete it
+			"stored":     with(3, script.stored),     // KIND ID FIELDS: is it stored in Airflow so?
+			"published":  with(1, script.published),  // ID: is the stored password ECR's newest token?
+			"no-secrets": with(0, script.noSecrets),  // no secret is in stdout, stderr or a file below $WORK
 		},
 	})
 }
 
 type sandboxKey struct{}
 
-func boxOf(ts *testscript.TestScript) *sandbox.Sandbox {
-	return ts.Value(sandboxKey{}).(*sandbox.Sandbox)
+// script is one command of a script.
+type script struct {
+	*testscript.TestScript
+	*sandbox.Sandbox
+	not  bool // "!" stands before it
+	args []string
 }
 
-// faults are what the scripts' command "peer" can do to the sandbox, and with "!" undo.
-func faults(box *sandbox.Sandbox) map[string]func(on bool) {
-	fail := func(on bool, n, status int, retryAfter string) {
-		box.Airflow.Clear()
-		if on {
-			box.Airflow.FailNext(n, status, retryAfter)
+func with(least int, run func(script)) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, not bool, args []string) {
+		if len(args) < least {
+			ts.Fatalf("fewer than %d arguments", least)
+		}
+		run(script{ts, ts.Value(sandboxKey{}).(*sandbox.Sandbox), not, args})
+	}
+}
+
+// faults are what the command "peer" can do to the sandbox.
+func (s script) faults() map[string]func(on bool) {
+	airflow := func(n, status int, retryAfter string) func(on bool) {
+		return func(on bool) {
+			if s.Airflow.Clear(); on {
+				s.Airflow.FailNext(n, status, retryAfter)
+			}
+		}
+	}
+	role := func(role string, permissions ...string) func(on bool) {
+		return func(on bool) {
+			user, _ := s.Airflow.User("refresher")
+			user.Role, user.Permissions = pick(on, role, "op"), pick(on, permissions, nil)
+			s.Airflow.SetUser("refresher", user)
 		}
 	}
 	return map[string]func(on bool){
-		"ecr-denies":         box.ECR.Deny,
-		"ecr-session-over":   box.ECR.ExpireSession,
-		"ecr-throttles":      func(on bool) { box.ECR.Throttle(pick(on, 100, 0)) },
-		"ecr-throttles-once": func(on bool) { box.ECR.Throttle(pick(on, 1, 0)) },
-		"ecr-down":           box.ECR.SetDown,
-		"ecr-blank-password": func(on bool) { box.ECR.SetPassword(pick(on, " ", "")) },
-		"ecr-wrong-user":     func(on bool) { box.ECR.SetUsername(pick(on, "somebody", "AWS")) },
-		"ecr-expired":        func(on bool) { box.ECR.SetLife(pick(on, -time.Second, 12*time.Hour)) },
-		"registry-refuses":   box.Registry.Refuse,
-		"registry-400":       func(on bool) { box.Registry.SetStatus(pick(on, 400, 0)) },
-		"registry-500":       func(on bool) { box.Registry.SetStatus(pick(on, 500, 0)) },
-		"registry-redirects": func(on bool) { box.Registry.SetStatus(pick(on, 307, 0)) },
-		"registry-down":      box.Registry.SetDown,
-		"airflow-down":       box.Airflow.SetDown,
-		"airflow-503":        func(on bool) { fail(on, 100, 503, "") },
-		"airflow-503-once":   func(on bool) { fail(on, 1, 503, "") },
-		"airflow-busy":       func(on bool) { fail(on, 100, 429, "3600") },
-		"airflow-below-path": func(on bool) { box.Airflow.SetBasePath(pick(on, "/deploy/one", "")) },
-		"viewer": func(on bool) {
-			user, _ := box.Airflow.User("refresher")
-			user.Role = pick(on, "viewer", "op")
-			box.Airflow.SetUser("refresher", user)
-		},
-		"least-rights": func(on bool) { // FAB's, as the README makes them
-			user, _ := box.Airflow.User("refresher")
-			user.Role = pick(on, "", "op")
-			user.Permissions = pick(on, []string{"can_read on Connections", "can_edit on Connections"}, nil)
-			box.Airflow.SetUser("refresher", user)
-		},
-		"engine-down": func(on bool) { _ = box.Engine.SetDown(on) },
+		"ecr-denies":         s.ECR.Deny,
+		"ecr-session-over":   s.ECR.ExpireSession,
+		"ecr-throttles":      func(on bool) { s.ECR.Throttle(pick(on, 100, 0)) },
+		"ecr-throttles-once": func(on bool) { s.ECR.Throttle(pick(on, 1, 0)) },
+		"ecr-down":           s.ECR.SetDown,
+		"ecr-blank-password": func(on bool) { s.ECR.SetPassword(pick(on, " ", "")) },
+		"ecr-wrong-user":     func(on bool) { s.ECR.SetUsername(pick(on, "somebody", "AWS")) },
+		"ecr-expired":        func(on bool) { s.ECR.SetLife(pick(on, -time.Second, 12*time.Hour)) },
+		"registry-refuses":   s.Registry.Refuse,
+		"registry-400":       func(on bool) { s.Registry.SetStatus(pick(on, 400, 0)) },
+		"registry-500":       func(on bool) { s.Registry.SetStatus(pick(on, 500, 0)) },
+		"registry-redirects": func(on bool) { s.Registry.SetStatus(pick(on, 307, 0)) },
+		"registry-down":      s.Registry.SetDown,
+		"airflow-down":       s.Airflow.SetDown,
+		"airflow-503":        airflow(100, 503, ""),
+		"airflow-503-once":   airflow(1, 503, ""),
+		"airflow-busy":       airflow(100, 429, "3600"),
+		"airflow-below-path": func(on bool) { s.Airflow.SetBasePath(pick(on, "/deploy/one", "")) },
+		"viewer":             role("viewer"),
+		"least-rights":       role("", "can_read on Connections", "can_edit on Connections"), // the README's
+		"engine-down":        func(on bool) { _ = s.Engine.SetDown(on) },
 	}
 }
 
@@ -135,162 +137,158 @@ func pick[T any](on bool, yes, no T) T {
 	return no
 }
 
-func cmdExits(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 1 {
-		ts.Fatalf("usage: exits CODE ARG...")
+func (s script) peer() {
+	fault := s.faults()[s.args[0]]
+	if fault == nil {
+		s.Fatalf("unknown fault")
 	}
+	fault(!s.not)
+}
+
+func (s script) exits() {
 	code := 0
 	var failed *exec.ExitError
-	if err := ts.Exec("ecr-refresh", args[1:]...); errors.As(err, &failed) {
+	if err := s.Exec("ecr-refresh", s.args[1:]...); errors.As(err, &failed) {
 		code = failed.ExitCode()
 	} else {
-		ts.Check(err)
+		s.Check(err)
 	}
-	if want, err := strconv.Atoi(args[0]); err != nil || code != want {
-		ts.Fatalf("exit code is %d, want %s", code, args[0])
-	}
-}
-
-func cmdFails(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 3 {
-		ts.Fatalf("usage: fails CODE FAULT ARG...")
-	}
-	cmdPeer(ts, false, args[1:2])
-	cmdExits(ts, false, append(args[:1:1], args[2:]...))
-	cmdPeer(ts, true, args[1:2])
-	cmdPublished(ts, true, []string{"docker_default"})
-	if out := ts.ReadFile("stdout"); out != "" {
-		ts.Fatalf("stdout has %q", out)
+	if strconv.Itoa(code) != s.args[0] {
+		s.Fatalf("exit code is %d, want %s", code, s.args[0])
 	}
 }
 
-func cmdPeer(ts *testscript.TestScript, neg bool, args []string) {
-	if len(args) != 1 || faults(boxOf(ts))[args[0]] == nil {
-		ts.Fatalf("usage: peer FAULT")
+// fails checks, too, that nothing is printed and the old password stays.
+func (s script) fails() {
+	with := func(not bool, args ...string) script { return script{s.TestScript, s.Sandbox, not, args} }
+	with(false, s.args[1]).peer()
+	with(false, append(s.args[:1:1], s.args[2:]...)...).exits()
+	with(true, s.args[1]).peer()
+	with(true, "docker_default").published()
+	if out := s.ReadFile("stdout"); out != "" {
+		s.Fatalf("stdout has %q", out)
 	}
-	faults(boxOf(ts))[args[0]](!neg)
 }
 
-func cmdConnection(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 {
-		ts.Fatalf("usage: connection ID FIELD=VALUE...")
-	}
-	api := boxOf(ts).Airflow
-	conn, found := api.Connection(args[0])
+func (s script) connection() {
+	id := s.args[0]
+	conn, found := s.Airflow.Connection(id)
 	if !found { // a new one is a copy of docker_default
-		conn, _ = api.Connection("docker_default")
-		conn.ID = args[0]
+		conn, _ = s.Airflow.Connection("docker_default")
+		conn.ID = id
 	}
-	for _, arg := range args[1:] {
+	for _, arg := range s.args[1:] {
 		field, value, _ := strings.Cut(arg, "=")
-		switch field {
-		case "gone":
-			api.DeleteConnection(args[0])
-			return
-		case "host":
-			conn.Host = value
-		case "login":
-			conn.Login = value
-		case "password":
-			conn.Password = value
-		case "type":
-			conn.Type = value
-		case "extra":
-			conn.Extra = value
-		case "port":
-			port, err := strconv.Atoi(value)
-			ts.Check(err)
-			conn.Port = port
-		default:
-			ts.Fatalf("unknown field %q", field)
+		if field != "port" {
+			value = strconv.Quote(value)
 		}
+		s.Check(json.Unmarshal(fmt.Appendf(nil, "{%q:%s}", field, value), &conn))
 	}
-	api.SetConnection(conn)
+	if s.Airflow.SetConnection(conn); s.args[1] == "gone" {
+		s.Airflow.DeleteConnection(id)
+	}
 }
 
-func cmdHandOver(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) == 0 {
-		ts.Fatalf("usage: hand-over [--list] ID...")
-	}
-	box := boxOf(ts)
-	if args[0] != "--list" {
-		for _, v := range box.TaskEnviron(args[0]) {
+// handOver sets, with --list ID..., ECR_REFRESH_DOCKER_SECRETS as the DAG renders it.
+func (s script) handOver() {
+	if s.args[0] != "--list" {
+		for _, v := range s.TaskEnviron(s.args[0]) {
 			name, value, _ := strings.Cut(v, "=")
-			ts.Setenv(name, value)
+			s.Setenv(name, value)
 		}
 		return
 	}
-	list := []map[string]any{}
-	for _, id := range args[1:] {
-		c, _ := box.Airflow.Connection(id)
-		list = append(list, map[string]any{
-			"login": c.Login, "password": c.Password,
-			"connections": []map[string]any{{"connection_id": id, "host": c.Host, "port": nil}},
-		})
+	var list []map[string]any
+	for _, id := range s.args[1:] {
+		c, _ := s.Airflow.Connection(id)
+		of := []map[string]any{{"connection_id": id, "host": c.Host, "port": nil}}
+		list = append(list, map[string]any{"login": c.Login, "password": c.Password, "connections": of})
 	}
 	text, err := json.Marshal(list)
-	ts.Check(err)
-	ts.Setenv("ECR_REFRESH_DOCKER_SECRETS", string(text))
+	s.Check(err)
+	s.Setenv("ECR_REFRESH_DOCKER_SECRETS", string(text))
 }
 
-func cmdDAGRun(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 || len(args) > 4 {
-		ts.Fatalf("usage: dag-run ID AGE [FILE [dry]]")
-	}
-	age, err := time.ParseDuration(args[1])
-	ts.Check(err)
-	run := sandbox.DAGRun{ID: args[0], State: "failed", Start: time.Now().Add(-age), End: time.Now().Add(-age)}
-	if len(args) == 4 {
+func (s script) dagRun() {
+	age, err := time.ParseDuration(s.args[1])
+	s.Check(err)
+	run := sandbox.DAGRun{ID: s.args[0], State: "failed", Start: time.Now().Add(-age), End: time.Now().Add(-age)}
+	if len(s.args) > 3 {
 		run.Conf = map[string]any{"dry_run": true}
 	}
-	if len(args) > 2 {
+	if len(s.args) > 2 {
 		run.State = "success"
-		run.XComs = map[string]any{"update_docker_connection": json.RawMessage(ts.ReadFile(args[2]))}
+		run.XComs = map[string]any{"update_docker_connection": json.RawMessage(s.ReadFile(s.args[2]))}
 	}
-	api := boxOf(ts).Airflow
-	dag, _ := api.DAG("refresh_docker_token_v4")
+	dag, _ := s.Airflow.DAG("refresh_docker_token_v4")
 	dag.ID, dag.Runs = "refresh_docker_token_v4", append(dag.Runs, run)
-	api.SetDAG(dag)
+	s.Airflow.SetDAG(dag)
 }
 
-func cmdPool(ts *testscript.TestScript, neg bool, args []string) {
-	slots := 5
-	switch {
-	case neg || len(args) == 0 || len(args) > 2:
-		ts.Fatalf("usage: pool NAME [SLOTS]")
-	case len(args) == 2:
-		n, err := strconv.Atoi(args[1])
-		ts.Check(err)
-		slots = n
-	}
-	if boxOf(ts).Airflow.DeletePool(args[0]); slots > 0 {
-		boxOf(ts).Airflow.SetPool(sandbox.Pool{Name: args[0], Slots: slots})
+func (s script) pool() {
+	slots, err := strconv.Atoi(append(s.args, "5")[1])
+	s.Check(err)
+	if s.Airflow.DeletePool(s.args[0]); slots > 0 {
+		s.Airflow.SetPool(sandbox.Pool{Name: s.args[0], Slots: slots})
 	}
 }
 
-func cmdPublished(ts *testscript.TestScript, neg bool, args []string) {
-	if len(args) != 1 {
-		ts.Fatalf("usage: published ID")
+func (s script) admin() {
+	admin, _ := s.Airflow.User("admin")
+	s.Setenv("ECR_REFRESH_ADMIN_LOGIN", "admin")
+	s.Setenv("ECR_REFRESH_ADMIN_PASSWORD", admin.Password)
+}
+
+func (s script) account() {
+	name, permissions := s.args[0], append([]string{}, s.args[1:]...)
+	user := sandbox.User{Password: "pass-of-" + name + "-4711", Permissions: permissions}
+	if len(permissions) == 2 && permissions[0] == "simple" {
+		user.Role, user.Permissions = permissions[1], nil
 	}
-	conn, _ := boxOf(ts).Airflow.Connection(args[0])
-	newest := boxOf(ts).ECR.LastToken().Password
-	if published := newest != "" && conn.Password == newest; published == neg {
-		ts.Fatalf("connection %s: published is %v", args[0], published)
+	s.Airflow.SetUser(name, user)
+	s.Setenv("ECR_REFRESH_AIRFLOW_LOGIN", name)
+	s.Setenv("ECR_REFRESH_AIRFLOW_PASSWORD", user.Password)
+}
+
+func (s script) variable() {
+	if s.Airflow.SetVariable(sandbox.Variable{Key: s.args[0], Value: s.args[1]}); s.args[1] == "gone" {
+		s.Airflow.DeleteVariable(s.args[0])
 	}
 }
 
-func cmdNoSecrets(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 0 {
-		ts.Fatalf("usage: no-secrets")
+func (s script) stored() {
+	var got string
+	switch kind, id := s.args[0], s.args[1]; kind {
+	case "pool":
+		p, _ := s.Airflow.Pool(id)
+		got = strconv.Itoa(p.Slots)
+	case "variable":
+		v, _ := s.Airflow.Variable(id)
+		got = regexp.MustCompile("^(age|AGE-SECRET-KEY-)1.*").ReplaceAllString(v.Value, "$1") // each is another
+	case "connection":
+		c, _ := s.Airflow.Connection(id)
+		user, _ := s.Airflow.User(c.Login)
+		password := c.Password != "" && c.Password == user.Password
+		got = fmt.Sprintf("%s %s://%s@%s:%d password:%v", c.Type, c.Schema, c.Login, c.Host, c.Port, password)
 	}
-	box := boxOf(ts)
-	conn, _ := box.Airflow.Connection("docker_default")
-	user, _ := box.Airflow.User("refresher")
-	secrets := []string{
-		box.ECR.LastToken().Password, conn.Password, user.Password, box.ECR.Credentials().SecretAccessKey,
+	if got != s.args[2] {
+		s.Fatalf("it is %q", got)
 	}
-	where := map[string]string{"stdout": ts.ReadFile("stdout"), "stderr": ts.ReadFile("stderr")}
-	ts.Check(filepath.WalkDir(ts.Getenv("WORK"), func(path string, entry os.DirEntry, err error) error {
+}
+
+func (s script) published() {
+	conn, _ := s.Airflow.Connection(s.args[0])
+	newest := s.ECR.LastToken().Password
+	if published := newest != "" && conn.Password == newest; published == s.not {
+		s.Fatalf("published is %v", published)
+	}
+}
+
+func (s script) noSecrets() {
+	conn, _ := s.Airflow.Connection("docker_default")
+	user, _ := s.Airflow.User("refresher")
+	where := map[string]string{"stdout": s.ReadFile("stdout"), "stderr": s.ReadFile("stderr")}
+	s.Check(filepath.WalkDir(s.Getenv("WORK"), func(path string, entry os.DirEntry, err error) error {
 		if err == nil && entry.Type().IsRegular() {
 			text, err := os.ReadFile(path)
 			where[path] = string(text)
@@ -298,10 +296,12 @@ func cmdNoSecrets(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		return err
 	}))
-	for name, text := range where {
-		for i, secret := range secrets {
+	for i, secret := range []string{
+		s.ECR.LastToken().Password, conn.Password, user.Password, s.ECR.Credentials().SecretAccessKey,
+	} {
+		for name, text := range where {
 			if piece := secret[:min(24, len(secret))]; piece != "" && strings.Contains(text, piece) {
-				ts.Fatalf("%s holds secret %d", name, i)
+				s.Fatalf("%s holds secret %d", name, i)
 			}
 		}
 	}

@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -13,52 +15,53 @@ import (
 	"ecr-refresh/integration/sandbox"
 )
 
-// peer is any stand-in.
-type peer interface {
-	Inject(sandbox.Fault)
-	Requests() []string
-}
-
 // Airflow sends SIGTERM when a task is killed or times out, and SIGKILL 5 s later: a step ends before that, whatever it
-// waits for, and nothing half done is left.
+// waits for, and nothing half done is left. As long as it runs, the kernel makes no core dump, which would have the
+// token.
 func TestSignalsEndASteps(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct {
-		name   string
-		peer   func(*sandbox.Sandbox) peer
-		args   []string
-		signal syscall.Signal
-		code   int
+	type peer interface {
+		Inject(sandbox.Fault)
+		Requests() []string
+	}
+	for _, row := range []struct {
+		name, command string
+		peer          func(*sandbox.Sandbox) peer
+		signal        syscall.Signal
+		code          int
 	}{
-		{"ecr", func(b *sandbox.Sandbox) peer { return b.ECR }, []string{"extract-ecr-token"}, syscall.SIGTERM, 143},
-		{"registry", func(b *sandbox.Sandbox) peer { return b.Registry },
-			[]string{"extract-ecr-token"}, syscall.SIGINT, 130},
-		{"airflow", func(b *sandbox.Sandbox) peer { return b.Airflow }, []string{"run"}, syscall.SIGTERM, 143},
-		{"engine", func(b *sandbox.Sandbox) peer { return b.Engine }, []string{"run"}, syscall.SIGTERM, 143},
+		{"ecr", "extract-ecr-token", func(b *sandbox.Sandbox) peer { return b.ECR }, syscall.SIGTERM, 143},
+		{"registry", "extract-ecr-token", func(b *sandbox.Sandbox) peer { return b.Registry }, syscall.SIGINT, 130},
+		{"airflow", "run", func(b *sandbox.Sandbox) peer { return b.Airflow }, syscall.SIGTERM, 143},
+		{"engine", "run", func(b *sandbox.Sandbox) peer { return b.Engine }, syscall.SIGTERM, 143},
 	} {
-		t.Run(c.name, func(t *testing.T) {
+		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			box, err := sandbox.Start(sandbox.Options{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { box.Close() })
+			env, box := sandboxEnv(t)
 			out := filepath.Join(t.TempDir(), "out.json")
-			cmd := exec.Command("ecr-refresh", append(c.args, "--out", out)...)
-			cmd.Env = box.Environ()
+			cmd := exec.CommandContext(t.Context(), "ecr-refresh", row.command, "--out", out)
+			cmd.Env = env
 			var stdout, stderr bytes.Buffer
 			cmd.Stdout, cmd.Stderr = &stdout, &stderr
-			hanging := c.peer(box)
+			hanging := row.peer(box)
 			hanging.Inject(sandbox.Fault{Delay: time.Hour})
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
-			awaitRequest(t, hanging)
+			for began := time.Now(); len(hanging.Requests()) == 0; time.Sleep(5 * time.Millisecond) {
+				if time.Since(began) > 10*time.Second {
+					t.Fatal("the peer was not asked")
+				}
+			}
+			limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", cmd.Process.Pid)) // only Linux has it
+			if err == nil && !regexp.MustCompile(`Max core file size +0 +0 `).Match(limits) {
+				t.Errorf("%s", limits)
+			}
 			killed := time.Now()
-			_ = cmd.Process.Signal(c.signal)
+			_ = cmd.Process.Signal(row.signal)
 			_ = cmd.Wait()
-			if took := time.Since(killed); took > 4*time.Second || cmd.ProcessState.ExitCode() != c.code {
-				t.Errorf("exit code %d after %s, want %d within 4 s", cmd.ProcessState.ExitCode(), took, c.code)
+			if took := time.Since(killed); took > 4*time.Second || cmd.ProcessState.ExitCode() != row.code {
+				t.Errorf("exit code %d after %s, want %d within 4 s", cmd.ProcessState.ExitCode(), took, row.code)
 			}
 			if !strings.Contains(stderr.String(), "ecr-refresh: error: ended by ") || stdout.Len() > 0 {
 				t.Errorf("stdout %q, stderr %q", &stdout, &stderr)
@@ -67,14 +70,5 @@ func TestSignalsEndASteps(t *testing.T) {
 				t.Errorf("files are left: %v", left)
 			}
 		})
-	}
-}
-
-func awaitRequest(t *testing.T, p peer) {
-	t.Helper()
-	for end := time.Now().Add(10 * time.Second); len(p.Requests()) == 0; time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("the peer was not asked")
-		}
 	}
 }

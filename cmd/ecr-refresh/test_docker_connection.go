@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -15,7 +14,6 @@ import (
 )
 
 func (p *program) testDockerConnection() *cli.Command {
-	in := p.Settings
 	return p.step(cli.Command{
 		Name:  "test-docker-connection",
 		Usage: "step 3: log in with the connection, as a Docker task would",
@@ -32,17 +30,21 @@ DOCKER_HOST, DOCKER_TLS_VERIFY and DOCKER_CERT_PATH count as for Docker's own to
 
 Example:
   ecr-refresh test-docker-connection --in published.json`),
-	}, []input.Setting{in.Previous, in.Out, in.Metrics, in.Engine},
+	}, []input.Setting{p.Previous, p.Out, p.Metrics, p.Engine},
 		func(c *call) command.Work {
 			s := c.test()
-			s.Registry = registry.New(transport.New(c.Certificates().All))
+			if s.Engine == nil {
+				s.Registry = registry.New(transport.New(c.Certificates().All))
+			} else {
+				c.CAFile() // is checked, though Docker has its own certificates
+			}
 			s.Input = input.Result(c.Reader, xcom.Parse[xcom.UpdateDockerConnection])
 			var ids []string
 			for _, updated := range s.Input.Connections {
 				ids = append(ids, updated.ConnectionID)
 			}
 			s.Connections = c.DockerConnections(ids, true)
-			return func(ctx context.Context) ([]byte, error) { return command.Printed(s.Run(ctx)) }
+			return command.Result(c.Call, s.Run)
 		})
 }
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -15,7 +14,6 @@ import (
 )
 
 func (p *program) updateDockerConnection() *cli.Command {
-	in := p.Settings
 	return p.step(cli.Command{
 		Name:  "update-docker-connection",
 		Usage: "step 2: update Airflow's connection with the token",
@@ -29,14 +27,14 @@ The private key that decrypts the token is ECR_REFRESH_PRIVATE_KEY, or --identit
 
 Example:
   ecr-refresh update-docker-connection --in token.json --out published.json`),
-	}, []input.Setting{in.Previous, in.Out, in.Metrics, in.MaxAge, in.IdentityFile, in.AirflowURL},
+	}, []input.Setting{p.Previous, p.Out, p.Metrics, p.MaxAge, p.IdentityFile, p.AirflowURL},
 		func(c *call) command.Work {
 			s := c.update(c.Certificates())
 			s.Input = input.Result(c.Reader, xcom.Parse[xcom.ExtractECRToken])
 			if !c.Faulty() {
 				s.Identity = c.PrivateKey(s.Input.Recipient)
 			}
-			return func(ctx context.Context) ([]byte, error) { return command.Printed(s.Run(ctx)) }
+			return command.Result(c.Call, s.Run)
 		})
 }
 

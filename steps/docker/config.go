@@ -66,7 +66,7 @@ func ReadConfig(path string) (Config, error) {
 	for _, key := range slices.Sorted(maps.Keys(file.Auths)) {
 		if config.users[key], err = userOf(file.Auths[key]); err != nil {
 			const form = "docker-py cannot read %s, and every Docker task fails: entry auths[%q] %w"
-			config.err = failure.With(failure.Permanent(BadEntry, form, path, key, err), failure.Facts{Object: path})
+			config.err = failure.Permanent(BadEntry, form, path, key, err).About(path)
 		}
 	}
 	return config, nil
@@ -163,6 +163,5 @@ func hostname(key string) string {
 
 func (c Config) wins(l Login, entry, why string) error {
 	const form = "docker-py asks %s before the fresh login: entry %s wins over the connection, %s"
-	err := failure.Permanent(EntryWins, form, c.path, entry, why)
-	return failure.With(err, failure.Facts{Object: c.path, Want: l.Registry})
+	return failure.Permanent(EntryWins, form, c.path, entry, why).About(c.path).Want(l.Registry)
 }

@@ -73,9 +73,10 @@ func tlsOf(certPath string, verify bool) (*tls.Config, error) {
 		InsecureSkipVerify: !verify,
 	})
 	if err != nil {
-		err = failure.Permanent(BadCertificates, "load Docker's certificates of %q: %w", certPath, err)
+		const form = "load Docker's certificates of %q: %w"
+		return nil, failure.Permanent(BadCertificates, form, certPath, err).About(certPath)
 	}
-	return config, failure.With(err, failure.Facts{Object: certPath})
+	return config, nil
 }
 
 // call sends one request and decodes its answer. in may be nil. late is the kind of error of an answer that is late.

@@ -26,7 +26,7 @@ func (e *Engine) Reach(ctx context.Context) (version, api string, err error) {
 	var v types.Version
 	err = e.call(ctx, http.MethodGet, "/version", nil, &v, NoAnswer)
 	if err == nil && v.Version == "" {
-		err = failure.With(failure.Permanent(NotDocker, "it names no version"), failure.Facts{Object: e.Host})
+		err = failure.Permanent(NotDocker, "it names no version").About(e.Host)
 	}
 	if err != nil {
 		return "", "", fmt.Errorf("reach Docker at %s: %w", e.Host, err)

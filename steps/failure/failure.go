@@ -42,13 +42,25 @@ func (e *Error) Unwrap() error { return e.Err }
 func (e *Error) Permanent() bool { return !e.Transient }
 
 // Permanent returns an error that a retry cannot help. The format is fmt.Errorf's, %w included.
-func Permanent(kind Kind, format string, args ...any) error {
+func Permanent(kind Kind, format string, args ...any) *Error {
 	return &Error{Kind: kind, Err: fmt.Errorf(format, args...)}
 }
 
 // Transient returns an error that a retry may help.
-func Transient(kind Kind, format string, args ...any) error {
+func Transient(kind Kind, format string, args ...any) *Error {
 	return &Error{Kind: kind, Err: fmt.Errorf(format, args...), Transient: true}
+}
+
+// About sets what the error is about: the connection, Variable, host or file.
+func (e *Error) About(object string) *Error {
+	e.Facts.Object = object
+	return e
+}
+
+// Want sets what the object should be, or have.
+func (e *Error) Want(want string) *Error {
+	e.Facts.Want = want
+	return e
 }
 
 // With returns err with facts, where the outermost *Error of its chain has none yet.

@@ -176,8 +176,7 @@ func writeKind(err error) failure.Kind {
 }
 
 func fault(kind failure.Kind, path, format string, args ...any) error {
-	facts := failure.Facts{Object: path, Want: strconv.Itoa(os.Geteuid())}
-	return failure.With(failure.Permanent(kind, format, args...), facts)
+	return failure.Permanent(kind, format, args...).About(path).Want(strconv.Itoa(os.Geteuid()))
 }
 
 // cause drops the operation and the path, which may be the draft's.

@@ -75,8 +75,7 @@ func (c *Client) Reach(ctx context.Context, registryURL string) (time.Time, erro
 func (c *Client) get(ctx context.Context, registryURL string, login func(*http.Request)) (http.Header, error) {
 	req, err := retryablehttp.NewRequestWithContext(ctx, http.MethodGet, registryURL, nil)
 	if err != nil || req.URL.Scheme != "https" || req.URL.Host == "" {
-		err = failure.Permanent(NotRegistry, "%.80q is not https://HOST", registryURL)
-		return nil, failure.With(err, failure.Facts{Object: Host(registryURL)})
+		return nil, failure.Permanent(NotRegistry, "%.80q is not https://HOST", registryURL).About(Host(registryURL))
 	}
 	req.URL = &url.URL{Scheme: "https", Host: req.URL.Host, Path: "/v2/"}
 	login(req.Request)

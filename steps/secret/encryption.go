@@ -84,8 +84,7 @@ func encrypt(w io.Writer, to age.Recipient, tokens []Token) error {
 func Decrypt(identity Identity, recipient, sealed string) ([]Token, error) {
 	if own := identity.Recipient(); recipient != own {
 		const form = "decrypt tokens: they are encrypted to public key %.70q, and this one is %s"
-		err := failure.Permanent(OtherKeyPair, form, recipient, own)
-		return nil, failure.With(err, failure.Facts{Object: failure.Excerpt(recipient), Want: own})
+		return nil, failure.Permanent(OtherKeyPair, form, recipient, own).About(failure.Excerpt(recipient)).Want(own)
 	}
 	list, err := decrypt(sealed, identity.key)
 	if err != nil {

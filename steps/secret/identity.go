@@ -89,8 +89,7 @@ func CreateIdentity(path string) (Identity, error) {
 		return LoadIdentity(path)
 	}
 	if err != nil {
-		err = failure.Permanent(CannotStoreKey, "store private key: %w", err)
-		return Identity{}, failure.With(err, failure.Facts{Object: path})
+		return Identity{}, failure.Permanent(CannotStoreKey, "store private key: %w", err).About(path)
 	}
 	return id, nil
 }

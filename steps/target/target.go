@@ -222,8 +222,7 @@ func (e Entry) missing(host string) error {
 	if host == "" {
 		why = fmt.Sprintf("the host of connection %q is not known", e.ConnectionID)
 	}
-	err := failure.Permanent(kind, "%s is missing, and %s", field, why)
-	return failure.With(err, failure.Facts{Object: e.ConnectionID})
+	return failure.Permanent(kind, "%s is missing, and %s", field, why).About(e.ConnectionID)
 }
 
 func (e Entry) registry() (ecr.Host, error) {

@@ -10,23 +10,21 @@ import (
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/privatefile"
 	"ecr-refresh/steps/xcom"
-	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
-	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/urfave/cli/v2"
+	"github.com/xrash/smetrics"
 )
 
 // Kinds of failure of a command.
 const (
-	Misspelt     failure.Kind = "misspelt" // Facts.Want: what was probably meant
-	Usage        failure.Kind = "usage"    // Facts.Object: the command
+	Usage        failure.Kind = "usage" // Facts.Want: what to do
 	StdoutFailed failure.Kind = "stdout not written"
 )
 
@@ -36,23 +34,13 @@ type Program struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	Hint           func(error) string
-
-	log atomic.Pointer[slog.Logger] // of the command, when it has read its flags
-}
-
-// Log returns the log.
-func (p *Program) Log() *slog.Logger {
-	if log := p.log.Load(); log != nil {
-		return log
-	}
-	return console.Log{Writer: p.Stderr, Paint: console.Paint(p.Stderr), Hint: p.Hint}.Logger()
 }
 
 // Call is one invocation of a command.
 type Call struct {
 	*input.Reader
-	Stdout   io.Writer
-	terminal *console.Progress // nil where the log goes elsewhere
+	Stdout  io.Writer
+	watched bool // by a person, on a terminal
 }
 
 // Work is what a command does when it has its inputs. It returns what is printed, even if there is an error.
@@ -66,8 +54,8 @@ func (p *Program) Step(command cli.Command, settings []input.Setting, read func(
 	command.OnUsageError = UsageError
 	command.HideHelpCommand = true
 	command.Action = func(c *cli.Context) error {
-		if err := NoArguments(c); err != nil {
-			return err
+		if word := c.Args().First(); c.Args().Present() {
+			return usage(c, similar(word, c.Command.VisibleCommands()), "unexpected argument %q", word)
 		}
 		call := &Call{Reader: &input.Reader{Context: c, Settings: p.Settings, Stdin: p.Stdin}, Stdout: p.Stdout}
 		if err := p.openLog(call); err != nil {
@@ -78,33 +66,27 @@ func (p *Program) Step(command cli.Command, settings []input.Setting, read func(
 	return &command
 }
 
-// openLog reads the settings of the log, and from here on errors go there too.
+// openLog reads the settings of the log, where the errors of the program go from here on, too.
 func (p *Program) openLog(c *Call) error {
 	output, err1 := c.Choice(c.LogOutput, "stderr", "stdout")
 	format, err2 := c.Choice(c.LogFormat, "text", "json")
 	level, err3 := c.Choice(c.LogLevel, "debug", "info", "warn", "error")
-	if err := cmp.Or(err1, err2, err3); err != nil {
+	var lowest slog.Level
+	if err := cmp.Or(err1, err2, err3, lowest.UnmarshalText([]byte(level))); err != nil {
 		return err
 	}
-	log := console.Log{Writer: p.Stderr, JSON: format == "json", Hint: p.Hint}
+	stream := p.Stderr
 	if output == "stdout" {
-		log.Writer = p.Stdout
+		stream = p.Stdout
 	}
-	_ = log.Level.UnmarshalText([]byte(level)) // one of the four
-	log.Paint = console.Paint(log.Writer)
-	if console.IsTerminal(log.Writer) {
-		c.terminal = console.NewProgress(log.Writer)
-		log.Writer = c.terminal
-	}
-	c.Log = log.Logger()
-	p.log.Store(c.Log)
+	c.watched = console.IsTerminal(stream)
+	c.Log = console.NewLog(stream, lowest, format == "json", p.Hint)
+	slog.SetDefault(c.Log)
 	return nil
 }
 
 func (c *Call) do(read func(*Call) Work) error {
-	timeout := c.Duration(c.Timeout)
-	work := read(c)
-	out := c.String(c.Out.Flag)
+	timeout, work, out := c.Duration(c.Timeout), read(c), c.String(c.Out.Flag)
 	if out != "" {
 		c.Fault(privatefile.CheckWrite(out))
 	}
@@ -113,40 +95,15 @@ func (c *Call) do(read func(*Call) Work) error {
 	}
 	ctx, cancel := context.WithTimeout(c.Context.Context, timeout)
 	defer cancel()
-	began := time.Now()
-	result, err := c.watched(ctx, work)
-	if err == nil {
-		c.writeMetrics(began, result)
+	if c.watched {
+		line := fmt.Sprintf("%s is still running; --timeout ends it after %s", c.Command.Name, timeout)
+		defer time.AfterFunc(time.Second, func() { c.Log.Info(line) }).Stop()
 	}
-	if err != nil && result == nil {
-		return err
+	result, err := work(ctx)
+	if result != nil {
+		err = errors.Join(c.print(result, out), err)
 	}
-	return errors.Join(c.print(result, out), err)
-}
-
-// watched shows on a terminal that the work goes on.
-func (c *Call) watched(ctx context.Context, work Work) ([]byte, error) {
-	if c.terminal != nil {
-		defer c.terminal.During(c.Command.Name)()
-	}
-	return work(ctx)
-}
-
-// writeMetrics writes --metrics-file for a step that succeeded. One that failed leaves the file as it is, which then
-// shows the last success; so does a dry run. A file that cannot be written fails no step.
-func (c *Call) writeMetrics(began time.Time, result []byte) {
-	pattern := c.Optional(c.Metrics)
-	measured := slices.ContainsFunc(c.Command.Flags, func(f cli.Flag) bool { return f.Names()[0] == c.Metrics.Flag })
-	if pattern == "" || !measured || c.DryRun() {
-		return
-	}
-	run := metrics.Run{
-		Step: strings.ReplaceAll(c.Command.Name, "-", "_"), DAG: os.Getenv("AIRFLOW_CTX_DAG_ID"),
-		Began: began, Ended: time.Now(), Result: result,
-	}
-	if err := run.Write(pattern); err != nil {
-		c.Log.Warn("metrics: " + err.Error())
-	}
+	return err
 }
 
 // print writes the result to stdout, the last line there, and to the file out unless that is "".
@@ -161,21 +118,29 @@ func (c *Call) print(result []byte, out string) error {
 	return err
 }
 
-// Printed returns the JSON line of a step's result.
-func Printed(result any, err error) ([]byte, error) {
+// Result returns the work of a step, which prints its result as JSON. If it succeeded, and was no dry run, it writes
+// --metrics-file: a file that cannot be written fails no step.
+func Result[R any](c *Call, run func(context.Context) (R, error)) Work {
+	return func(ctx context.Context) ([]byte, error) {
+		began := time.Now()
+		text, err := JSONLine(run(ctx))
+		if pattern := c.Optional(c.Metrics); err == nil && pattern != "" && !c.DryRun() {
+			step, dag := strings.ReplaceAll(c.Command.Name, "-", "_"), os.Getenv("AIRFLOW_CTX_DAG_ID")
+			run := metrics.Run{Step: step, DAG: dag, Began: began, Ended: time.Now(), Result: text}
+			if err := run.Write(pattern); err != nil {
+				c.Log.Warn("metrics: " + err.Error())
+			}
+		}
+		return text, err
+	}
+}
+
+// JSONLine returns result as one line of JSON, unless there is an error.
+func JSONLine(result any, err error) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
 	return xcom.Print(result)
-}
-
-// JSONLine returns v as one line of JSON.
-func JSONLine(v any, err error) ([]byte, error) {
-	if err != nil {
-		return nil, err
-	}
-	text, err := json.Marshal(v)
-	return append(text, '\n'), err
 }
 
 // JSONFlag returns the flag of commands that print JSON on demand.
@@ -194,43 +159,41 @@ Exit codes:
   130, 143  ended by SIGINT, SIGTERM`
 }
 
-// NoArguments returns an error if there is any.
-func NoArguments(c *cli.Context) error {
-	if word := c.Args().First(); c.Args().Present() {
-		return usage(c, similarCommand(word, c.Command.Subcommands), "unexpected argument %q", word)
+// NoCommand runs when no command was named; the library itself would exit with 0, or 3.
+func NoCommand(c *cli.Context) error {
+	if word := c.Args().First(); word != "" {
+		return usage(c, similar(word, c.App.VisibleCommands()), "unknown command %q", word)
 	}
-	return nil
+	return usage(c, "", "no command given")
 }
 
 // UsageError returns an error of the command line with the flag that was probably meant.
 func UsageError(c *cli.Context, err error, _ bool) error {
 	_, flag, _ := strings.Cut(err.Error(), "flag provided but not defined: -")
-	return usage(c, similarFlag(flag, c.Command.Flags), "%w", err)
+	meant := similar(flag, c.Command.VisibleFlags())
+	if meant != "" {
+		meant = "--" + meant
+	}
+	return usage(c, meant, "%w", err)
 }
 
 // usage returns an error of the command line. meant is what was probably meant, or "".
 func usage(c *cli.Context, meant, format string, args ...any) error {
-	kind := Usage
+	hint := "see " + cmp.Or(c.Command.HelpName, c.App.Name) + " --help"
 	if meant != "" {
-		kind = Misspelt
+		hint = "did you mean " + meant + "?"
 	}
-	facts := failure.Facts{Want: meant, Object: cmp.Or(c.Command.HelpName, c.App.Name)}
-	return failure.With(failure.Permanent(kind, "read command line: "+format, args...), facts)
+	return failure.Permanent(Usage, "read command line: "+format, args...).Want(hint)
 }
 
-// NoCommand runs when no command was named; the library itself would exit with 0, or 3.
-func NoCommand(c *cli.Context) error {
-	name, help := c.Args().First(), false
-	if name == "help" {
-		name, help = c.Args().Get(1), true
+// similar returns the name of the flag or command that word was probably meant to be, or "".
+func similar[T interface{ Names() []string }](word string, all []T) (meant string) {
+	best := 0.8 // of 1, by Jaro and Winkler's measure
+	for _, one := range all {
+		name := one.Names()[0]
+		if likeness := smetrics.JaroWinkler(name, word, 0.7, 4); likeness >= best {
+			meant, best = name, likeness
+		}
 	}
-	switch {
-	case help && name == "":
-		return cli.ShowAppHelp(c)
-	case help && c.App.Command(name) != nil:
-		return cli.ShowCommandHelp(c, name)
-	case name != "":
-		return usage(c, similarCommand(name, c.App.Commands), "unknown command %q", name)
-	}
-	return usage(c, "", "no command given")
+	return meant
 }

@@ -61,8 +61,7 @@ func FromEnv(id string) (c Connection, found bool, err error) {
 		return Connection{}, false, nil
 	}
 	if c, err = Parse(text); err != nil {
-		err = failure.With(failure.Permanent(Malformed, "read %s: %w", name, err), failure.Facts{Object: name})
-		return Connection{}, true, err
+		return Connection{}, true, failure.Permanent(Malformed, "read %s: %w", name, err).About(name)
 	}
 	return c, true, nil
 }

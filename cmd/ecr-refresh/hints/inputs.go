@@ -5,7 +5,6 @@ import (
 	"ecr-refresh/cmd/ecr-refresh/connection"
 	"ecr-refresh/cmd/ecr-refresh/dag"
 	"ecr-refresh/cmd/ecr-refresh/input"
-	"ecr-refresh/cmd/ecr-refresh/manual"
 	"ecr-refresh/cmd/ecr-refresh/names"
 	"ecr-refresh/cmd/ecr-refresh/setup"
 	"ecr-refresh/cmd/ecr-refresh/status"
@@ -19,10 +18,8 @@ const asAirflow = `as Airflow's manual describes in "Storing connections in envi
 // inputHints are of flags, the environment, the command line and dag.
 func inputHints() map[failure.Kind]hint {
 	return map[failure.Kind]hint{
-		command.Misspelt:     {task: "did you mean {want}?"},
-		command.Usage:        {task: "see {object} --help"},
+		command.Usage:        {task: "{want}"},
 		command.StdoutFailed: {task: "check where stdout leads: its disk is full, or its reader has ended"},
-		manual.BadShell:      {task: "give " + manual.Shells},
 		dag.BadOption:        {task: "see ecr-refresh dag --help"},
 		dag.BadSetting:       {task: "give it anew, or --force"},
 		dag.Edited:           {task: "move it away, or give --force to lose what is in it"},

@@ -135,7 +135,7 @@ func (r *Reader) NeedLogin(config airflowclient.Config, prefix string) {
 	switch {
 	case fields == nil:
 	case !set && OverriddenBy(names.AirflowConnection) == "":
-		r.Fault(failure.With(failure.Permanent(NoAirflow, "%s %s", who, absent()), facts))
+		r.Fault(failure.Permanent(NoAirflow, "%s %s", who, absent()).About(facts.Object))
 	default:
 		facts.Want, facts.Service = strings.Join(fields, ", "), strings.Join(variables, ", ")
 		r.Fault(failure.With(failure.Permanent(NoField, "%s has no %s", who, facts.Want), facts))
@@ -184,8 +184,7 @@ func (r *Reader) unencrypted(kind failure.Kind, to *url.URL, what, object string
 	if to.Hostname() == "localhost" || ip != nil && ip.IsLoopback() {
 		return
 	}
-	err := failure.Permanent(kind, "http to %s sends %s unencrypted", to.Host, what)
-	err = failure.With(err, failure.Facts{Object: object})
+	err := failure.Permanent(kind, "http to %s sends %s unencrypted", to.Host, what).About(object)
 	if r.yes(requireHTTPS, names.RequireHTTPSEnv) {
 		r.Fault(fmt.Errorf("https is required: %w", err))
 		return

@@ -75,8 +75,8 @@ func (r *Reader) DockerConnections(ids []string, needed bool) map[string]steps.D
 		case found:
 			err = connection.CheckPort(conn.Port)
 		case needed:
-			err = failure.Permanent(NoDocker, "Airflow connection %q %s", id, absent())
-			err = failure.With(err, failure.Facts{Object: id, Want: connection.Env(id)})
+			const form = "Airflow connection %q %s"
+			err = failure.Permanent(NoDocker, form, id, absent()).About(id).Want(connection.Env(id))
 		}
 		r.Fault(err)
 		if found {

@@ -39,8 +39,7 @@ func (r *Reader) PrivateKey(recipient string) secret.Identity {
 	}
 	if errors.Is(err, fs.ErrNotExist) && !found {
 		path, _ := identityPath()
-		err = failure.Permanent(NoPrivateKey, "the private key of recipient %.70q is missing", recipient)
-		err = failure.With(err, failure.Facts{Object: path})
+		err = failure.Permanent(NoPrivateKey, "the private key of recipient %.70q is missing", recipient).About(path)
 	}
 	r.Fault(err)
 	return id

@@ -119,11 +119,11 @@ func (r *Reader) Need(s Setting, also ...string) string {
 		kind, source = BadVariable, fmt.Sprintf("Variable %q", s.variable)
 		why = fmt.Sprintf(": %s is missing%s", source, why)
 	}
-	switch facts := (failure.Facts{Object: s.variable, Want: s.example}); {
+	switch {
 	case v != "":
-		r.Fault(failure.With(failure.Permanent(kind, "%s is %.40q, not %s", source, v, s.form), facts))
+		r.Fault(failure.Permanent(kind, "%s is %.40q, not %s", source, v, s.form).About(s.variable).Want(s.example))
 	case InTask():
-		r.Fault(failure.With(failure.Permanent(kind, "%s is not set%s", s.title, why), facts))
+		r.Fault(failure.Permanent(kind, "%s is not set%s", s.title, why).About(s.variable).Want(s.example))
 	default:
 		r.Missing(s.title, s.Names(), why)
 	}
@@ -132,8 +132,7 @@ func (r *Reader) Need(s Setting, also ...string) string {
 
 // Missing reports what is not given. how names the flag and the variables; also is put behind the message.
 func (r *Reader) Missing(what, how string, also ...string) {
-	err := failure.Permanent(Missing, "%s is not set%s", what, strings.Join(also, ""))
-	r.Fault(failure.With(err, failure.Facts{Object: how}))
+	r.Fault(failure.Permanent(Missing, "%s is not set%s", what, strings.Join(also, "")).About(how))
 }
 
 // Duration returns a setting that is a positive time.
@@ -197,8 +196,8 @@ func (r *Reader) resultText() (string, error) {
 	env, set := environment.Parts(names.ResultEnv)
 	switch {
 	case path != "" && env != "":
-		err := failure.Permanent(Conflict, "--%s and %s are both set", r.Previous.Flag, names.ResultEnv)
-		return "", failure.With(err, failure.Facts{Want: "give one of them"})
+		const form, advice = "--%s and %s are both set", "give one of them"
+		return "", failure.Permanent(Conflict, form, r.Previous.Flag, names.ResultEnv).Want(advice)
 	case path == "-":
 		return readLimited(r.Stdin)
 	case path != "":

@@ -77,8 +77,8 @@ func (r *Reader) Entries() (entries []target.Entry, from string) {
 		from = "--" + r.TargetsFile.Flag
 		text, err = readFile(path)
 		if oneRegistry {
-			err := failure.Permanent(Conflict, "%s and --%s or --%s are both set", from, r.Account.Flag, r.Region.Flag)
-			r.Fault(failure.With(err, failure.Facts{Want: "give the list, or account and region"}))
+			const form, advice = "%s and --%s or --%s are both set", "give the list, or account and region"
+			r.Fault(failure.Permanent(Conflict, form, from, r.Account.Flag, r.Region.Flag).Want(advice))
 		}
 	case text == "" || oneRegistry:
 		return nil, ""

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"ecr-refresh/cmd/ecr-refresh/command"
+)
+
+func (p *program) completion() *cli.Command {
+	return &cli.Command{
+		Name:      "completion",
+		Usage:     "print the script with which a shell completes commands and flags",
+		UsageText: "ecr-refresh completion bash|zsh|fish",
+		Description: `Examples:
+  source <(ecr-refresh completion bash)     # in ~/.bashrc
+  source <(ecr-refresh completion zsh)      # in ~/.zshrc, after compinit; or as _ecr-refresh in $fpath
+  ecr-refresh completion fish >~/.config/fish/completions/ecr-refresh.fish`,
+		HideHelpCommand: true,
+		OnUsageError:    command.UsageError,
+		BashComplete:    func(*cli.Context) { _, _ = io.WriteString(p.Stdout, "bash\nzsh\nfish\n") },
+		Action: func(c *cli.Context) error {
+			fish, _ := c.App.ToFishCompletion()      // into memory
+			fish = strings.ReplaceAll(fish, "`", "") // which mark a flag's value in the help
+			scripts := map[string]string{"bash": bashCompletion, "zsh": zshCompletion, "fish": fish + fishCompletion}
+			shell := strings.Join(c.Args().Slice(), " ")
+			if scripts[shell] == "" {
+				return command.UsageError(c, fmt.Errorf("%q is not bash, zsh or fish", shell), false)
+			}
+			_, err := io.WriteString(p.Stdout, scripts[shell])
+			return err
+		},
+	}
+}
+
+// The program itself prints what may come next, when the last word is --generate-bash-completion. No word of the line
+// is evaluated. A flag is passed with one "-": behind a lone "--" the library reads no flags.
+const (
+	bashCompletion = `_ecr_refresh() {
+  local current="${COMP_WORDS[COMP_CWORD]}" words=("${COMP_WORDS[@]:0:COMP_CWORD}") IFS=$'\n'
+  [[ $current == -* ]] && words+=("${current/#--/-}")
+  COMPREPLY=($(compgen -W "$("${words[@]}" --generate-bash-completion 2>/dev/null)" -- "$current"))
+}
+complete -o default -F _ecr_refresh ecr-refresh
+`
+	zshCompletion = `#compdef ecr-refresh
+_ecr-refresh() {
+  local current="${words[CURRENT]}" line=("${words[@]:0:$((CURRENT-1))}")
+  [[ $current == -* ]] && line+=("${current/#--/-}")
+  compadd -- ${(f)"$("${line[@]}" --generate-bash-completion 2>/dev/null)"} || _files
+}
+if [[ $funcstack[1] == _ecr-refresh ]]; then _ecr-refresh; else compdef _ecr-refresh ecr-refresh; fi
+`
+	fishCompletion = `complete -c ecr-refresh -n '__fish_ecr-refresh_no_subcommand' -f
+complete -c ecr-refresh -n '__fish_seen_subcommand_from completion' -f -a 'bash zsh fish'
+`
+)
