@@ -49,8 +49,8 @@ Example:
 		options, name, text := c.rendered()
 		// The library would leave what stands before the subcommand's name unused.
 		if given := c.Lineage()[1].LocalFlagNames(); len(given) > 0 {
-			const form = "read command line: --%s stands before install"
-			c.Fault(failure.Permanent(command.Usage, form, given[0]).Want("ecr-refresh dag install --" + given[0] + " …"))
+			err := failure.Permanent(command.Usage, "read command line: --%s stands before install", given[0])
+			c.Fault(err.Want("did you mean ecr-refresh dag install --" + given[0] + " …?"))
 		}
 		folder := c.String("dags-folder")
 		if folder == "" {
