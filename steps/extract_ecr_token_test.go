@@ -27,7 +27,7 @@ func TestExtract(t *testing.T) {
 	tokens, err := secret.Decrypt(f.identity, one.Recipient, one.Sealed)
 	must(t, err)
 	issued := f.box.ECR.LastToken().Password
-	if tokens[0].Password.Reveal() != issued || got.Fingerprint != tokens[0].Fingerprint() {
+	if tokens[0].Password.Reveal() != issued || got.Fingerprint != tokens[0].Fingerprint {
 		t.Error("another password is encrypted than ECR issued")
 	}
 	wantLog(t, f, ".amazonaws.com accepts the token")

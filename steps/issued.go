@@ -23,9 +23,9 @@ type issued struct {
 
 // checkAll asks each registry whether it accepts its token.
 func checkAll(ctx context.Context, client *registry.Client, log *slog.Logger, all []*issued) {
-	inParallel(len(all), func(i int) {
-		if t := all[i].token; all[i].err == nil {
-			all[i].err = client.Check(ctx, t.RegistryURL, t.Username, t.Password)
+	inParallel(all, func(i *issued) {
+		if i.err == nil {
+			i.err = client.Check(ctx, i.token.RegistryURL, i.token.Username, i.token.Password)
 		}
 	})
 	for _, i := range all {
@@ -35,13 +35,13 @@ func checkAll(ctx context.Context, client *registry.Client, log *slog.Logger, al
 	}
 }
 
-// inParallel calls do for each of 0 to n-1, and returns when all are done.
-func inParallel(n int, do func(i int)) {
+// inParallel calls do for each of all, and returns when all are done.
+func inParallel[T any](all []T, do func(T)) {
 	var calls errgroup.Group
 	calls.SetLimit(concurrency)
-	for i := range n {
+	for _, one := range all {
 		calls.Go(func() error {
-			do(i)
+			do(one)
 			return nil
 		})
 	}

@@ -7,12 +7,6 @@ import (
 	"fmt"
 )
 
-// The exit codes of a failed command. Airflow retries on any code but 0 and 99 (BashOperator's skip_on_exit_code).
-const (
-	ExitRetry     = 1 // a service failed: the same command may succeed later
-	ExitPermanent = 2 // usage, configuration or permission: the same command fails again until something is changed
-)
-
 // Kind names what went wrong, as the table of hints in cmd knows it. "" is a kind without a hint.
 type Kind string
 
@@ -93,13 +87,15 @@ func IsPermanent(err error) bool {
 	return errors.As(err, &e) && e.Permanent()
 }
 
-// ExitCode returns 0 for nil, ExitPermanent or ExitRetry.
+// ExitCode returns the exit code of a command: 0 for nil; 1 where a service failed, and the same command may succeed
+// later; 2 where it fails again until usage, configuration or a permission is changed. Airflow retries on any code but 0
+// and 99 (BashOperator's skip_on_exit_code).
 func ExitCode(err error) int {
 	switch {
 	case err == nil:
 		return 0
 	case IsPermanent(err):
-		return ExitPermanent
+		return 2
 	}
-	return ExitRetry
+	return 1
 }

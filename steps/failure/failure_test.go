@@ -55,7 +55,7 @@ func TestErrors(t *testing.T) {
 			if kind, _ := failure.Describe(row.err); kind != row.kind {
 				t.Errorf("kind %q", kind)
 			}
-			permanent := row.code == failure.ExitPermanent
+			permanent := row.code == 2
 			if got := failure.ExitCode(row.err); got != row.code || failure.IsPermanent(row.err) != permanent {
 				t.Errorf("code %d", got)
 			}

@@ -1,6 +1,9 @@
 package failure
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // Join returns one error of several, on one line: permanent only if each is, and of the first kind. It returns nil for
 // none and the error itself for one.
@@ -11,25 +14,14 @@ func Join(errs []error) error {
 	case 1:
 		return errs[0]
 	}
-	joined := &Error{Err: list(errs)}
-	for _, err := range errs {
+	joined, list := &Error{}, make([]any, len(errs))
+	for i, err := range errs {
+		list[i] = err
 		joined.Transient = joined.Transient || !IsPermanent(err)
 		if joined.Kind == "" {
 			joined.Kind, joined.Facts = Describe(err)
 		}
 	}
+	joined.Err = fmt.Errorf("%w"+strings.Repeat("; %w", len(errs)-1), list...)
 	return joined
-}
-
-// list reads as "a; b", where errors.Join would break the line.
-type list []error
-
-func (l list) Unwrap() []error { return l }
-
-func (l list) Error() string {
-	texts := make([]string, len(l))
-	for i, err := range l {
-		texts[i] = err.Error()
-	}
-	return strings.Join(texts, "; ")
 }

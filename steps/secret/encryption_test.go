@@ -50,6 +50,7 @@ func tokens(n int) []secret.Token {
 			},
 			Password: secret.New(string(password)),
 		}
+		list[i].Fingerprint = secret.Fingerprint(list[i].Password)
 	}
 	return list
 }
@@ -251,5 +252,5 @@ func wantEncryptedAgain(t *testing.T, id secret.Identity, list []secret.Token) {
 }
 
 func sameToken(a, b secret.Token) bool {
-	return a.TokenInfo.Equal(b.TokenInfo) && a.Password.Equal(b.Password)
+	return a.TokenInfo == b.TokenInfo && a.Password.Equal(b.Password)
 }

@@ -29,13 +29,13 @@ func (f *faults) addID(at, id string) {
 	f.add(!IsConnectionID(id), "%s: %.40q is not a connection id", at, id)
 }
 
-func (f *faults) addToken(at string, t secret.TokenInfo, print string) {
+func (f *faults) addToken(at string, t secret.TokenInfo) {
 	u, err := url.Parse(t.RegistryURL)
 	bad := err != nil || u.Hostname() == "" || t.RegistryURL != "https://"+u.Host
 	f.add(bad, "%s.registry_url: %.80q is not https://HOST", at, t.RegistryURL)
 	f.add(t.Username == "", "%s.username is missing", at)
 	f.add(t.ExpiresAt.IsZero(), "%s.expires_at is missing", at)
-	f.add(!fingerprint.MatchString(print), "%s.fingerprint: %.20q is not 12 hex digits", at, print)
+	f.add(!fingerprint.MatchString(t.Fingerprint), "%s.fingerprint: %.20q is not 12 hex digits", at, t.Fingerprint)
 }
 
 func (r ExtractECRToken) check() (f faults) {
@@ -45,7 +45,7 @@ func (r ExtractECRToken) check() (f faults) {
 	seen := map[string]bool{}
 	for i, t := range r.Tokens {
 		at := fmt.Sprintf("tokens[%d]", i)
-		f.addToken(at, t.TokenInfo, t.Fingerprint)
+		f.addToken(at, t.TokenInfo)
 		f.add(t.IssuedAt.IsZero(), "%s.issued_at is missing", at)
 		f.add(len(t.Connections) == 0, "%s.connections is empty", at)
 		for _, id := range t.Connections {
@@ -62,16 +62,8 @@ func (r UpdateDockerConnection) check() (f faults) {
 	for i, c := range r.Connections {
 		at := fmt.Sprintf("connections[%d]", i)
 		f.addID(at+".connection_id", c.ConnectionID)
-		f.addToken(at, c.TokenInfo, c.Fingerprint)
+		f.addToken(at, c.TokenInfo)
 		f.add(c.Published && c.PublishedAt == nil, "%s.published_at is missing", at)
-	}
-	return f
-}
-
-func (r TestDockerConnection) check() (f faults) {
-	f.add(len(r.Connections)+len(r.Failures) == 0, `field "connections" is empty`)
-	for i, c := range r.Connections {
-		f.addID(fmt.Sprintf("connections[%d].connection_id", i), c.ConnectionID)
 	}
 	return f
 }

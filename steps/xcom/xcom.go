@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
@@ -56,7 +55,6 @@ type ExtractECRToken struct {
 // Token is an encrypted token as it is shown, and what it is for.
 type Token struct {
 	secret.TokenInfo
-	Fingerprint string   `json:"fingerprint"` // secret.Fingerprint
 	Connections []string `json:"connections"` // ids of the connections that get this token
 }
 
@@ -72,7 +70,6 @@ type UpdateDockerConnection struct {
 type Updated struct {
 	ConnectionID string `json:"connection_id"`
 	secret.TokenInfo
-	Fingerprint string     `json:"fingerprint"`
 	Published   bool       `json:"published"`
 	PublishedAt *time.Time `json:"published_at,omitempty"`
 }
@@ -108,16 +105,15 @@ func Print(result any) ([]byte, error) {
 	return append(line, '\n'), err
 }
 
-// result is what Parse can read.
+// result is what Parse can read: no step reads the result of the last one.
 type result interface {
-	ExtractECRToken | UpdateDockerConnection | TestDockerConnection
+	ExtractECRToken | UpdateDockerConnection
 	check() faults
 	step() string
 }
 
 func (ExtractECRToken) step() string        { return StepExtractECRToken }
 func (UpdateDockerConnection) step() string { return StepUpdateDockerConnection }
-func (TestDockerConnection) step() string   { return StepTestDockerConnection }
 
 // Parse reads a result from the last non-empty line of text: older Docker providers put lines of the log before it.
 // It ignores unknown fields. The error, which is permanent, names every fault of the result.
@@ -162,18 +158,14 @@ func lastLine(text string) string {
 
 // unmarshal repeats of the JSON package's messages only those that do not quote the input.
 func unmarshal(line string, into any) error {
-	in := json.NewDecoder(strings.NewReader(line))
-	err := in.Decode(into)
+	err := json.Unmarshal([]byte(line), into)
 	var field *json.UnmarshalTypeError
 	switch {
+	case err == nil:
+		return nil
 	case errors.As(err, &field) && field.Field != "":
 		name := field.Field[strings.LastIndexByte(field.Field, '.')+1:] // without Go's embedded structs
 		return fmt.Errorf("field %q is not of type %s", name, field.Type)
-	case err != nil:
-		return errors.New("it is not a JSON object, or is cut, or a time in it is malformed")
 	}
-	if _, err := in.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("something follows the JSON object")
-	}
-	return nil
+	return errors.New("it is not a JSON object, or is cut, or a time in it is malformed")
 }
