@@ -112,7 +112,7 @@ func (s ExtractECRToken) result(all []*issued) (xcom.ExtractECRToken, error) {
 			errs = append(errs, e.err)
 		}
 		for _, id := range e.connections {
-			result.Failures = append(result.Failures, failureOf(xcom.StepExtractECRToken, id, e.token, e.err))
+			result.Failures = append(result.Failures, e.failure(result.Step, id, e.err))
 		}
 	}
 	err := verdict(s.Log, len(tokens), errs)

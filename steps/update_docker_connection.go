@@ -55,10 +55,14 @@ func (s UpdateDockerConnection) Run(ctx context.Context) (xcom.UpdateDockerConne
 		return xcom.UpdateDockerConnection{}, err
 	}
 	defer s.logout(ctx)
+	var ids []string
+	for _, t := range tokens {
+		ids = append(ids, t.connections...)
+	}
 	var found map[string]airflowclient.Connection
 	var failed map[string]error // by connection
-	var read sync.WaitGroup     // Airflow and the registries are asked at once
-	read.Go(func() { found, failed = s.Airflow.ConnectionsByID(ctx, s.ids()) })
+	var read sync.WaitGroup // Airflow and the registries are asked at once
+	read.Go(func() { found, failed = s.Airflow.ConnectionsByID(ctx, ids) })
 	checkAll(ctx, s.Registry, s.Log, tokens) // anyone who knows the public key can encrypt a token, and time has passed
 	read.Wait()
 	var updates []airflowclient.Update
@@ -67,8 +71,9 @@ func (s UpdateDockerConnection) Run(ctx context.Context) (xcom.UpdateDockerConne
 			if t.err != nil || failed[id] != nil {
 				continue
 			}
-			if failed[id] = s.checkConnection(found[id], t.token); failed[id] == nil {
-				updates = append(updates, s.prepare(id, found[id], t.token))
+			update, err := s.prepare(id, found[id], t.token)
+			if failed[id] = err; err == nil {
+				updates = append(updates, update)
 			}
 		}
 	}
@@ -101,38 +106,21 @@ func (s UpdateDockerConnection) decrypt() (all []*issued, err error) {
 	return all, nil
 }
 
-func (s UpdateDockerConnection) ids() (ids []string) {
-	for _, t := range s.Input.Tokens {
-		ids = append(ids, t.Connections...)
-	}
-	return ids
-}
-
-// checkConnection rejects a connection to another registry, and warns of what makes docker-py miss the fresh login.
-func (s UpdateDockerConnection) checkConnection(conn airflowclient.Connection, t secret.Token) error {
-	host, want := failure.Excerpt(conn.Host), registry.Host(t.RegistryURL)
-	if registry.Host(conn.Host) != want {
-		const form = "its host is %q, and the token is for %q"
-		return failure.Permanent(HostMismatch, form, host, want).About(conn.ID).Want(want)
-	}
-	if conn.Host != want || conn.Port != 0 {
-		s.Log.Warn(fmt.Sprintf("connection %q: its host should be %s alone, with no scheme, path or port: "+
-			"docker-py may not find the login otherwise", conn.ID, want))
-	}
-	if conn.Type != "docker" {
-		s.Log.Warn(fmt.Sprintf("connection %q is of type %q, not docker", conn.ID, failure.Excerpt(conn.Type)))
-	}
-	return nil
-}
-
-// prepare returns what to send for a connection: exactly id, type and password, and the login if it differs.
-func (s UpdateDockerConnection) prepare(id string, conn airflowclient.Connection, t secret.Token) airflowclient.Update {
+// prepare returns what to send for a connection: exactly id, type and password, and the login if it differs. It rejects
+// a connection to another registry.
+func (s UpdateDockerConnection) prepare(
+	id string, conn airflowclient.Connection, t secret.Token,
+) (airflowclient.Update, error) {
 	update := airflowclient.Update{ID: id, Type: conn.Type, Password: t.Password}
+	if want := registry.Host(t.RegistryURL); registry.Host(conn.Host) != want {
+		const form = "its host is %q, and the token is for %q"
+		return update, failure.Permanent(HostMismatch, form, failure.Excerpt(conn.Host), want).About(id).Want(want)
+	}
 	if conn.Login != t.Username {
 		s.Log.Info(fmt.Sprintf("connection %q: login %q becomes %q", id, failure.Excerpt(conn.Login), t.Username))
 		update.Login = t.Username
 	}
-	return update
+	return update, nil
 }
 
 func (s UpdateDockerConnection) result(
@@ -153,7 +141,7 @@ func (s UpdateDockerConnection) result(
 				continue
 			}
 			errs = append(errs, err)
-			result.Failures = append(result.Failures, failureOf(xcom.StepUpdateDockerConnection, id, t.token, err))
+			result.Failures = append(result.Failures, t.failure(result.Step, id, err))
 		}
 	}
 	return result, verdict(s.Log, len(result.Connections), errs)

@@ -117,38 +117,32 @@ func (UpdateDockerConnection) step() string { return StepUpdateDockerConnection 
 
 // Parse reads a result from the last non-empty line of text: older Docker providers put lines of the log before it.
 // It ignores unknown fields. The error, which is permanent, names every fault of the result.
-func Parse[R result](text string) (R, error) {
-	var r R
-	err := read(text, &r)
-	return r, failure.With(err, failure.Facts{Object: r.step()})
-}
-
-func read[R result](text string, r *R) error {
-	line, step := lastLine(text), (*r).step()
+func Parse[R result](text string) (r R, err error) {
+	line, step := lastLine(text), r.step()
 	switch line {
 	case "", "null", "None", `""`:
-		return failure.Permanent(NoResult, "read result: %s left no result", step)
+		return r, failure.Permanent(NoResult, "read result: %s left no result", step).About(step)
 	}
 	// Version and step come first, since another version's fields may mean something else.
 	var head Head
-	err := unmarshal(line, &head)
+	err = unmarshal(line, &head)
 	if err == nil && head.Version != Version {
-		return failure.Permanent(OtherVersion, "read result of %s: its version is %d, and this binary reads version %d",
-			step, head.Version, Version)
+		const form = "read result of %s: its version is %d, and this binary reads version %d"
+		return r, failure.Permanent(OtherVersion, form, step, head.Version, Version).About(step)
 	}
 	if err == nil && head.Step != step {
 		err = fmt.Errorf("it is the result of %.40q", head.Step)
 	}
 	if err == nil {
-		err = unmarshal(line, r)
+		err = unmarshal(line, &r)
 	}
 	if err != nil {
-		return failure.Permanent(NotAResult, "read result of %s: %w", step, err)
+		return r, failure.Permanent(NotAResult, "read result of %s: %w", step, err).About(step)
 	}
-	if found := (*r).check(); len(found) > 0 {
-		return failure.Permanent(BadResult, "read result of %s: %s", step, strings.Join(found, "; "))
+	if found := r.check(); len(found) > 0 {
+		return r, failure.Permanent(BadResult, "read result of %s: %s", step, strings.Join(found, "; ")).About(step)
 	}
-	return nil
+	return r, nil
 }
 
 func lastLine(text string) string {

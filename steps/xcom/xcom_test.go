@@ -86,7 +86,7 @@ func TestParseWhatAirflowMakesOfIt(t *testing.T) {
 func TestParseRejects(t *testing.T) {
 	t.Parallel()
 	const none, not, version, bad = xcom.NoResult, xcom.NotAResult, xcom.OtherVersion, xcom.BadResult
-	const notJSON, noHost, noID = "it is not a JSON object, or is cut", "is not https://HOST", "is not a connection id"
+	const notJSON, noID = "it is not a JSON object, or is cut", "is not a connection id"
 	const nothing = "read result: extract_ecr_token left no result"
 	for _, row := range []struct {
 		text, old, new, want string // the text with new for old
@@ -118,14 +118,6 @@ func TestParseRejects(t *testing.T) {
 		{result1, `docker_default`, `docker_default\n`, noID, bad},
 		{result1, `docker_default`, `../x`, noID, bad},
 		{result1, `["docker_default"]`, `["a","b","a"]`, `tokens[0].connections: "a" is there twice`, bad},
-		{result1, `https://1`, `http://1`, noHost, bad},
-		{result1, `https://1`, `1`, noHost, bad},
-		{result1, `https://1`, `https://u:p@1`, noHost, bad},
-		{result1, `amazonaws.com"`, `amazonaws.com/"`, noHost, bad},
-		{result1, `amazonaws.com"`, `amazonaws.com?a"`, noHost, bad},
-		{result1, `123456789012.dkr.ecr.us-east-1.amazonaws.com`, `:5000`, noHost, bad},
-		{result1, `3f1c0a9b27de`, `3F1C0A9B27DE`, "is not 12 hex digits", bad},
-		{result1, `3f1c0a9b27de`, `3f1c0a9b27d`, "is not 12 hex digits", bad},
 		{head1 + `"connections":[],"failures":[]}`, head1, head2, `field "connections" is empty`, bad},
 	} {
 		text := strings.Replace(row.text, row.old, row.new, 1)
@@ -141,11 +133,8 @@ func TestParseRejects(t *testing.T) {
 func TestParseNamesAllThatIsMissing(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		head1 + `"tokens":[{}]}`: "recipient sealed tokens[0].registry_url tokens[0].username tokens[0].issued_at " +
-			" tokens[0].expires_at tokens[0].fingerprint tokens[0].connections",
-		head2 + `"connections":[{},{"published":true}]}`: "connections[0].connection_id connections[0].registry_url " +
-			"connections[0].username connections[0].expires_at connections[0].fingerprint " +
-			"connections[1].connection_id connections[1].published_at",
+		head1 + `"tokens":[{}]}`:                         "recipient sealed tokens[0].connections",
+		head2 + `"connections":[{},{"published":true}]}`: "connections[0] connections[1] connections[1].published_at",
 	} {
 		_, err := parsed(text)
 		for _, name := range strings.Fields(want) {
@@ -167,8 +156,6 @@ func TestParseRepeatsLittle(t *testing.T) {
 		strings.Replace(result1, "2026-11-24T05:55:03Z", secret, 1),
 		strings.Replace(result1, "docker_default", "a b"+secret, 1),
 		strings.Replace(result1, `["docker_default"]`, `["`+secret+`","`+secret+`"]`, 1),
-		strings.Replace(result1, "https://", "http://"+secret, 1),
-		strings.Replace(result1, "3f1c0a9b27de", secret, 1),
 	} {
 		_, err := parsed(text)
 		if err == nil || strings.Count(err.Error(), "S3CRET") > 13 {
