@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"fmt"
 	"log/slog"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -164,17 +164,9 @@ func wantLog(t *testing.T, f *fixture, words string) {
 	}
 }
 
-// wantResult compares whole results.
 func wantResult(t *testing.T, got, want any) {
 	t.Helper()
-	if got, want := fmt.Sprintf("%+v", printed(t, got)), fmt.Sprintf("%+v", printed(t, want)); got != want {
-		t.Errorf("result is\n%s\nwant\n%s", got, want)
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("result is %+v, want %+v", got, want)
 	}
-}
-
-func printed(t *testing.T, result any) string {
-	t.Helper()
-	line, err := xcom.Print(result)
-	must(t, err)
-	return string(line)
 }

@@ -145,38 +145,36 @@ func (s TestDockerConnection) compareAll(ctx context.Context) (tests []test) {
 
 // compare returns whether the connection has the token that it got; nil where nothing can be compared.
 func (s TestDockerConnection) compare(want xcom.Updated) (*bool, error) {
-	conn, given := s.Connections[want.ConnectionID]
-	if !given {
-		return nil, failure.Permanent(NotGiven, "it was not given to this step").About(want.ConnectionID)
-	}
-	if host := registry.Host(want.RegistryURL); registry.Host(conn.Host) != host {
-		const form = "tasks read host %q, and the token is for %q"
-		return nil, overridden(conn, want, form, failure.Excerpt(conn.Host), host)
-	}
-	if !want.Published || conn.Assumed {
-		return nil, nil
-	}
+	id, host := want.ConnectionID, registry.Host(want.RegistryURL)
+	conn, given := s.Connections[id]
 	matches := conn.Login == want.Username && secret.Fingerprint(conn.Password) == want.Fingerprint
-	age := s.Now().Sub(*want.PublishedAt)
+	var age time.Duration
+	if want.Published {
+		age = s.Now().Sub(*want.PublishedAt).Round(time.Second)
+	}
+	var why string
 	switch {
+	case !given:
+		return nil, failure.Permanent(NotGiven, "it was not given to this step").About(id)
+	case registry.Host(conn.Host) != host:
+		why = fmt.Sprintf("tasks read host %q, and the token is for %q", failure.Excerpt(conn.Host), host)
+	case !want.Published || conn.Assumed:
+		return nil, nil
 	case matches:
-		s.Log.Info(fmt.Sprintf("connection %q: tasks read the new token", want.ConnectionID))
+		s.Log.Info(fmt.Sprintf("connection %q: tasks read the new token", id))
+		return &matches, nil
 	case age < overrideWindow:
-		const form = "tasks read another login or password than the update %s ago set: it is overridden"
-		return nil, overridden(conn, want, form, age.Round(time.Second))
+		why = fmt.Sprintf("tasks read another login or password than the update %s ago set: it is overridden", age)
 	default:
 		s.Log.Warn(fmt.Sprintf("connection %q: tasks read another password than the update %s ago set: "+
-			"another run has refreshed it since, or it is overridden", want.ConnectionID, age.Round(time.Second)))
+			"another run has refreshed it since, or it is overridden", id, age))
+		return &matches, nil
 	}
-	return &matches, nil
-}
-
-func overridden(conn DockerConnection, want xcom.Updated, format string, args ...any) error {
 	kind := Overridden
 	if conn.OverriddenBy != "" {
 		kind = OverriddenByVariable
 	}
-	return failure.Permanent(kind, format, args...).About(want.ConnectionID).Want(conn.OverriddenBy)
+	return nil, failure.Permanent(kind, "%s", why).About(id).Want(conn.OverriddenBy)
 }
 
 // logIn checks docker-py's configuration, then asks Docker, as DockerHook does at the start of each task, or the

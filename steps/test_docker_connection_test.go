@@ -20,7 +20,7 @@ import (
 func TestTestLogsIn(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	f.box.Engine.SetVersion("29.3.0", "1.54", "1.44") // the calls name no version of the API: none is too old or new
+	f.box.Engine.SetVersion("29.3.0", "1.54", "1.44") // the calls name no version of the API
 	two := f.updated(t, id)
 	matches := true
 	tested := xcom.Tested{
@@ -32,7 +32,8 @@ func TestTestLogsIn(t *testing.T) {
 		three, err := step.Run(t.Context())
 		must(t, err)
 		wantResult(t, three, xcom.TestDockerConnection{
-			Head: xcom.NewHead("test_docker_connection"), Connections: []xcom.Tested{tested}, Failures: []xcom.Failure{},
+			Head:        xcom.NewHead("test_docker_connection"),
+			Connections: []xcom.Tested{tested}, Failures: []xcom.Failure{},
 		})
 	}
 	want(f.test(two))
@@ -66,7 +67,7 @@ func TestTestTellsOverriddenFromRefreshed(t *testing.T) {
 	f := newFixture(t)
 	first := f.updated(t, id)
 	f.updated(t, id) // another run
-	f.now = f.now.Add(15*time.Minute - 1)
+	f.now = f.now.Add(15*time.Minute - time.Second)
 	_, err := f.test(first).Run(t.Context())
 	wantError(t, err, `test connection "docker_default": tasks read another login or password`, steps.Overridden,
 		failure.Facts{Object: id}, 2)
@@ -74,7 +75,7 @@ func TestTestTellsOverriddenFromRefreshed(t *testing.T) {
 	_, err = byVariable.Run(t.Context())
 	wantError(t, err, "it is overridden", steps.OverriddenByVariable,
 		failure.Facts{Object: id, Want: "AIRFLOW_CONN_X"}, 2)
-	f.now = f.now.Add(1)
+	f.now = f.now.Add(time.Second)
 	three, err := f.test(first).Run(t.Context())
 	must(t, err)
 	if *three.Connections[0].Matches {

@@ -2,7 +2,6 @@ package steps_test
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -176,20 +175,5 @@ func TestUpdateRevokesItsTokenWhenItIsCancelled(t *testing.T) {
 	step.Airflow = airflow{f.airflow, cancel, nil}
 	if _, err := step.Run(ctx); err == nil || f.box.Airflow.Revoked() != 1 {
 		t.Errorf("%v; revoked %d times", err, f.box.Airflow.Revoked())
-	}
-}
-
-// Airflow is called at most 3 + ⌈M/100⌉ + ⌈N/100⌉ times for M of N connections.
-func TestUpdateOfManyCallsAirflowSeldom(t *testing.T) {
-	t.Parallel()
-	f := newFixture(t)
-	var ids []string
-	for i := range 999 {
-		ids = append(ids, fmt.Sprint("c", i))
-		f.connect(ids[i], nothing)
-	}
-	two := f.updated(t, ids[:250]...)
-	if calls := f.box.Airflow.Requests(); len(two.Connections) != 250 || len(calls) > 16 {
-		t.Errorf("%d updated with %d calls: %v", len(two.Connections), len(calls), calls)
 	}
 }

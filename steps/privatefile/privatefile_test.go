@@ -98,29 +98,17 @@ func file(text string, mode fs.FileMode) func(string) error {
 	}
 }
 
+// check compares what was read, or the error, with what is wanted.
 func check(t *testing.T, call, path string, want failure.Kind, text []byte, err error) {
 	t.Helper()
-	if want == "" {
-		if want, _ := os.ReadFile(path); err != nil || string(text) != string(want) {
-			t.Errorf("%s: %q, %v", call, text, err)
-		}
+	if err == nil && want == "" {
+		checkText(t, path, string(text))
 		return
 	}
 	kind, facts := failure.Describe(err)
-	if text != nil || !failure.IsPermanent(err) || kind != want || !strings.Contains(err.Error(), path) {
-		t.Errorf("%s: %q, error %v of kind %q, want %q", call, text, err, kind, want)
-	}
-	if facts.Object != path || facts.Want != fmt.Sprint(os.Geteuid()) {
-		t.Errorf("%s: facts %+v", call, facts)
-	}
-}
-
-func TestReadMissing(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "file")
-	_, err := privatefile.Read(path, long)
-	if !errors.Is(err, fs.ErrNotExist) || !failure.IsPermanent(err) || strings.Count(err.Error(), path) != 1 {
-		t.Errorf("%v", err)
+	if text != nil || !failure.IsPermanent(err) || kind != want || !strings.Contains(err.Error(), path) ||
+		facts != (failure.Facts{Object: path, Want: fmt.Sprint(os.Geteuid())}) {
+		t.Errorf("%s: %q, error %v of kind %q, %+v; want %q", call, text, err, kind, facts, want)
 	}
 }
 

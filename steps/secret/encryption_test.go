@@ -178,21 +178,13 @@ func zip(t testing.TB, text string) []byte {
 }
 
 // FuzzOpen tries both what a fuzzer makes of encrypted tokens and, since that is never authentic, of what is inside.
-// What is decrypted is encrypted and decrypted to the same.
 func FuzzOpen(f *testing.F) {
 	id := mustParse(f)
 	f.Add(encrypt(f, id.Recipient(), tokens(1)), []byte(`[{"registry_url":"https://r","password":"p"}]`))
 	f.Fuzz(func(t *testing.T, text string, plain []byte) {
 		for _, text := range []string{text, lock(t, id, plain), lock(t, id, zip(t, string(plain)))} {
-			list, err := secret.Decrypt(id, id.Recipient(), text)
-			if err != nil {
+			if _, err := secret.Decrypt(id, id.Recipient(), text); err != nil {
 				checkDamaged(t, text, err)
-				continue
-			}
-			again, err := secret.Decrypt(id, id.Recipient(), encrypt(t, id.Recipient(), list))
-			same := func(a, b secret.Token) bool { return fmt.Sprint(a.TokenInfo) == fmt.Sprint(b.TokenInfo) }
-			if err != nil || !slices.EqualFunc(again, list, same) {
-				t.Errorf("decrypted as %+v, and encrypted again as %+v, %v", list, again, err)
 			}
 		}
 	})

@@ -34,9 +34,6 @@ func (s Secret) Equal(other Secret) bool { return s.Reveal() == other.Reveal() }
 // Format prints "[redacted]" for every verb.
 func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
 
-// String returns "[redacted]", for callers that bypass fmt.
-func (s Secret) String() string { return redacted }
-
 // LogValue returns "[redacted]", for slog.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 
