@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"ecr-refresh/steps/ecr"
 	"ecr-refresh/steps/failure"
@@ -112,20 +111,5 @@ func TestExtractCallsOnceForEachSource(t *testing.T) {
 	}
 	if n := strings.Count(f.text.String(), "level=ERROR"); n != 1 {
 		t.Errorf("reported %d times", n)
-	}
-}
-
-func TestStepsEndWhenTheyAreCancelled(t *testing.T) {
-	t.Parallel()
-	f := newFixture(t)
-	two := f.updated(t, id)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
-	cancel()
-	_, one := f.extract(id).Run(ctx)
-	_, three := f.test(two).Run(ctx)
-	for _, err := range []error{one, three} {
-		if !errors.Is(err, context.Canceled) {
-			t.Errorf("a cancelled step ends with %v", err)
-		}
 	}
 }

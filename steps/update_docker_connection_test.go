@@ -114,17 +114,6 @@ func TestUpdateCarriesFailures(t *testing.T) {
 	wantError(t, err, `update connection "other": its host is "example.com"`, steps.HostMismatch, facts, 2)
 }
 
-func TestUpdateCorrectsTheLogin(t *testing.T) {
-	t.Parallel()
-	f := newFixture(t)
-	f.connect(id, func(c *sandbox.Connection) { c.Login = "somebody" })
-	f.updated(t, id)
-	wantLog(t, f, `login \"somebody\" becomes \"AWS\"`)
-	if conn, _ := f.box.Airflow.Connection(id); conn.Login != "AWS" {
-		t.Errorf("login is %q", conn.Login)
-	}
-}
-
 // airflow is an Airflow that a test interferes with.
 type airflow struct {
 	steps.Airflow
