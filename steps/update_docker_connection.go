@@ -61,7 +61,7 @@ func (s UpdateDockerConnection) Run(ctx context.Context) (xcom.UpdateDockerConne
 	}
 	var found map[string]airflowclient.Connection
 	var failed map[string]error // by connection
-	var read sync.WaitGroup // Airflow and the registries are asked at once
+	var read sync.WaitGroup     // Airflow and the registries are asked at once
 	read.Go(func() { found, failed = s.Airflow.ConnectionsByID(ctx, ids) })
 	checkAll(ctx, s.Registry, s.Log, tokens) // anyone who knows the public key can encrypt a token, and time has passed
 	read.Wait()
