@@ -119,10 +119,13 @@ func TestTestRejectsAnotherConnection(t *testing.T) {
 func TestTestAfterADryRun(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	dry := f.update(f.extracted(t, id))
+	dry, old := f.update(f.extracted(t, id)), f.password(id)
 	dry.DryRun = true
 	two, err := dry.Run(t.Context())
 	must(t, err)
+	if f.password(id) != old {
+		t.Error("a dry run updates the connection")
+	}
 	three, err := give(f.test(two), func(c *steps.DockerConnection) { c.Password = secret.New("") }).Run(t.Context())
 	must(t, err)
 	if got := three.Connections[0]; got.Matches != nil || got.Login != "refused" {

@@ -15,13 +15,14 @@ import (
 	"ecr-refresh/steps/xcom"
 )
 
-// Only the password changes, also the second time.
+// Only the password changes, and the login if it is another; also the second time.
 func TestUpdateChangesThePasswordAlone(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
+	f.connect(id, func(c *sandbox.Connection) { c.Type, c.Login = "generic", "somebody" })
 	want, _ := f.box.Airflow.Connection(id)
 	one := f.extracted(t, id)
-	want.Password = f.box.ECR.LastToken().Password
+	want.Login, want.Password = "AWS", f.box.ECR.LastToken().Password
 	for n := range 2 {
 		two, err := f.update(one).Run(t.Context())
 		must(t, err)
