@@ -74,6 +74,12 @@ func TestEncryptAndDecrypt(t *testing.T) {
 			t.Errorf("%d tokens: got %+v, want %+v, %v", n, got, want, err)
 		}
 	}
+	// Whoever encrypted a token may have lied about its fingerprint.
+	got, err := secret.Decrypt(id, id.Recipient(), lock(t, id, zip(t, `[{"password":"p","fingerprint":"0"}]`)))
+	must(t, err)
+	if got[0].Fingerprint != secret.Fingerprint(secret.New("p")) {
+		t.Errorf("fingerprint %q", got[0].Fingerprint)
+	}
 }
 
 func sameToken(a, b secret.Token) bool {
