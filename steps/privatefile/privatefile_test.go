@@ -169,7 +169,7 @@ func TestCheckWrite(t *testing.T) {
 		os.Symlink(in("pipe"), in("to-pipe")))
 	const irregular = privatefile.NotReplaceable
 	for path, want := range map[string]failure.Kind{
-		folder: irregular, in("pipe"): irregular, in("to-pipe"): irregular, "/dev/stdout": irregular,
+		folder: irregular, in("pipe"): irregular, in("to-pipe"): irregular, "/dev/none": irregular,
 		in("none/file"): privatefile.NoFolder, in("plain"): "", in("to-plain"): "", in("none"): "",
 	} {
 		err := privatefile.CheckWrite(path)
