@@ -9,6 +9,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"ecr-refresh/steps/ecr"
@@ -33,62 +34,29 @@ type ExtractECRToken struct {
 // Run returns the encrypted tokens. With several targets it succeeds when any has its token, and the result carries the
 // failures of the others.
 func (s ExtractECRToken) Run(ctx context.Context) (xcom.ExtractECRToken, error) {
-	all := s.registries(s.tokens(ctx))
+	all := s.tokens(ctx)
 	if s.Registry != nil {
 		checkAll(ctx, s.Registry, s.Log, all)
 	}
 	return s.result(all)
 }
 
-// tokens asks ECR once for each identity, region and form of endpoint.
-func (s ExtractECRToken) tokens(ctx context.Context) map[ecr.Source]*issued {
+// tokens returns each registry with its own copy of the token, in the order of the targets. It asks ECR once for each
+// identity, region and form of endpoint.
+func (s ExtractECRToken) tokens(ctx context.Context) (all []*issued) {
 	got := map[ecr.Source]*issued{}
-	var sources []ecr.Source
+	var first []target.Target // of each source
 	for _, t := range s.Targets {
 		if got[t.Source] == nil {
-			got[t.Source] = new(issued)
-			sources = append(sources, t.Source)
+			got[t.Source], first = new(issued), append(first, t)
 		}
 	}
-	inParallel(len(sources), func(i int) {
-		e, began := got[sources[i]], s.Now()
-		e.token, e.err = s.ECR(ctx, sources[i])
-		e.token.IssuedAt = began.UTC().Truncate(time.Second)
-		if e.err != nil {
-			e.err = fmt.Errorf("extract token %s: %w", s.describe(sources[i]), e.err)
-		}
-	})
-	return got
-}
-
-// describe names a source in an error; the first target's account is the one that a single target has.
-func (s ExtractECRToken) describe(source ecr.Source) string {
-	text := "in " + source.Region
-	if source.Service == ecr.Public {
-		text = "of ECR Public"
-	} else if first := s.Targets[0]; first.Source == source {
-		text = "of account " + first.Registry.Account + " " + text
-	}
-	if source.RoleARN != "" {
-		text += " as " + source.RoleARN
-	}
-	if source.Profile != "" {
-		text += " with profile " + source.Profile
-	}
-	return text
-}
-
-// registries returns each registry with its own copy of the token, in the order of the targets.
-func (s ExtractECRToken) registries(tokens map[ecr.Source]*issued) (all []*issued) {
-	type place struct {
-		source ecr.Source
-		host   string
-	}
-	known := map[place]*issued{}
+	inParallel(first, func(t target.Target) { *got[t.Source] = s.token(ctx, t) })
+	known := map[target.Target]*issued{} // without the connection
 	for _, t := range s.Targets {
-		at := place{t.Source, t.Registry.Name}
+		at := target.Target{Registry: t.Registry, Source: t.Source}
 		if known[at] == nil {
-			e := *tokens[t.Source]
+			e := *got[t.Source]
 			e.token.RegistryURL = "https://" + t.Registry.Name
 			known[at], all = &e, append(all, &e)
 			if e.err == nil {
@@ -98,6 +66,26 @@ func (s ExtractECRToken) registries(tokens map[ecr.Source]*issued) (all []*issue
 		known[at].connections = append(known[at].connections, t.ConnectionID)
 	}
 	return all
+}
+
+// token asks ECR for the token of a target, which the other targets of its source share.
+func (s ExtractECRToken) token(ctx context.Context, t target.Target) issued {
+	began, what := s.Now(), "account "+t.Registry.Account+" in "+t.Source.Region
+	token, err := s.ECR(ctx, t.Source)
+	if err == nil {
+		token.IssuedAt, token.Fingerprint = began.UTC().Truncate(time.Second), secret.Fingerprint(token.Password)
+		return issued{token: token}
+	}
+	if t.Source.Service == ecr.Public {
+		what = "ECR Public"
+	}
+	if t.Source.RoleARN != "" {
+		what += " as " + t.Source.RoleARN
+	}
+	if t.Source.Profile != "" {
+		what += " with profile " + t.Source.Profile
+	}
+	return issued{err: fmt.Errorf("extract token of %s: %w", what, err)}
 }
 
 // logExpiry only warns of an expiry in the past: a clock may be wrong, and the registry decides.
@@ -115,34 +103,22 @@ func (s ExtractECRToken) result(all []*issued) (xcom.ExtractECRToken, error) {
 	var tokens []secret.Token
 	var errs []error
 	for _, e := range all {
-		if e.err != nil {
-			errs = append(errs, e.err)
-			for _, id := range e.connections {
-				result.Failures = append(result.Failures, failureOf(xcom.StepExtractECRToken, id, e.token, e.err))
-			}
+		if e.err == nil {
+			tokens = append(tokens, e.token)
+			result.Tokens = append(result.Tokens, xcom.Token{TokenInfo: e.token.TokenInfo, Connections: e.connections})
 			continue
 		}
-		tokens = append(tokens, e.token)
-		result.Tokens = append(result.Tokens, xcom.Token{
-			TokenInfo: e.token.TokenInfo, Fingerprint: e.token.Fingerprint(), Connections: e.connections,
-		})
+		if !slices.Contains(errs, e.err) { // one call to ECR fails for all registries behind it
+			errs = append(errs, e.err)
+		}
+		for _, id := range e.connections {
+			result.Failures = append(result.Failures, e.failure(result.Step, id, e.err))
+		}
 	}
-	err := verdict(s.Log, len(tokens), distinct(errs))
+	err := verdict(s.Log, len(tokens), errs)
 	if err == nil {
 		result.Recipient = s.Recipient
 		result.Sealed, err = secret.Encrypt(s.Recipient, tokens)
 	}
 	return result, err
-}
-
-// distinct leaves out repeated errors: one call to ECR fails for all registries behind it.
-func distinct(errs []error) (once []error) {
-	seen := map[string]bool{}
-	for _, err := range errs {
-		if !seen[err.Error()] {
-			once = append(once, err)
-		}
-		seen[err.Error()] = true
-	}
-	return once
 }

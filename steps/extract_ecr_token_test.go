@@ -1,43 +1,43 @@
 package steps_test
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
 	"testing"
-	"time"
 
+	"ecr-refresh/steps/ecr"
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/registry"
 	"ecr-refresh/steps/secret"
+	"ecr-refresh/steps/target"
+	"ecr-refresh/steps/xcom"
 )
 
+// An expiry in the past is a warning, since a clock may be wrong: the registry decides.
 func TestExtract(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	one := f.extracted(t, "a", "b")
-	got := one.Tokens[0]
-	want := "https://" + account + ".dkr.ecr." + region + ".amazonaws.com"
-	if got.RegistryURL != want || got.Username != "AWS" || len(got.Connections) != 2 || len(one.Failures) != 0 {
-		t.Errorf("result is %+v", one)
+	issued := secret.New(f.box.ECR.LastToken().Password)
+	info := secret.TokenInfo{
+		RegistryURL: "https://" + f.box.RegistryHost(), Username: "AWS", IssuedAt: f.now, ExpiresAt: f.expires,
+		Fingerprint: secret.Fingerprint(issued),
 	}
-	if left := got.ExpiresAt.Sub(f.now); left < 12*time.Hour-time.Minute || left > 12*time.Hour+time.Minute {
-		t.Errorf("token is valid for %s", left)
-	}
-	if age := f.now.Sub(got.IssuedAt); age < 0 || age >= time.Second {
-		t.Errorf("token was issued %s ago", age)
-	}
+	wantResult(t, one, xcom.ExtractECRToken{
+		Head: xcom.NewHead("extract_ecr_token"), Recipient: f.identity.Recipient(), Sealed: one.Sealed,
+		Tokens: []xcom.Token{{TokenInfo: info, Connections: []string{"a", "b"}}}, Failures: []xcom.Failure{},
+	})
 	tokens, err := secret.Decrypt(f.identity, one.Recipient, one.Sealed)
 	must(t, err)
-	issued := f.box.ECR.LastToken().Password
-	if tokens[0].Password.Reveal() != issued || got.Fingerprint != tokens[0].Fingerprint() {
-		t.Error("another password is encrypted than ECR issued")
+	if tokens[0].TokenInfo != info || !tokens[0].Password.Equal(issued) {
+		t.Error("another token is encrypted than ECR issued")
 	}
 	wantLog(t, f, ".amazonaws.com accepts the token")
-}
-
-// An expiry in the past is a warning, since a clock may be wrong: the registry decides.
-func TestExtractWithWrongClock(t *testing.T) {
-	t.Parallel()
-	f := newFixture(t)
-	f.now = f.now.Add(24 * time.Hour)
+	wantLog(t, f, "(12h0m0s)")
+	f.now = f.expires
 	f.extracted(t, id)
 	wantLog(t, f, "check this machine's clock")
 }
@@ -47,22 +47,69 @@ func TestExtractChecksTheTokenAtItsRegistry(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	f.box.Registry.Refuse(true)
-	one, err := f.extract(id, "other").Run(t.Context())
-	wantError(t, err, "it answered 403: login rejected", registry.Rejected)
-	if failure.IsPermanent(err) || len(one.Failures) != 2 || one.Failures[1].ConnectionID != "other" {
-		t.Errorf("permanent %v, failures %+v", failure.IsPermanent(err), one.Failures)
+	step := f.extract(id, "other")
+	one, err := step.Run(t.Context())
+	facts := failure.Facts{Object: f.box.RegistryHost(), Status: 403}
+	wantError(t, err, "it answered 403: login rejected", registry.Rejected, facts, 1)
+	if len(one.Failures) != 2 || one.Failures[1].ConnectionID != "other" || one.Failures[1].Error != err.Error() {
+		t.Errorf("failures %+v", one.Failures)
 	}
-	step := f.extract(id)
 	step.Registry = nil
 	_, err = step.Run(t.Context())
 	must(t, err)
+	step.Recipient = "age1nobody"
+	_, err = step.Run(t.Context())
+	wantError(t, err, "read public key", secret.NotAPublicKey, failure.Facts{}, 2)
 }
 
-func TestExtractNeedsAPublicKey(t *testing.T) {
+// One call for each identity and region, however many accounts; then one check for each registry. A source that fails
+// stops no other, and is reported once.
+func TestExtractCallsOnceForEachSource(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	step := f.extract(id)
-	step.Recipient = "age1nobody"
-	_, err := step.Run(t.Context())
-	wantError(t, err, "read public key", secret.NotAPublicKey)
+	var entries []target.Entry
+	add := func(id, account, region string, identity ecr.Identity) {
+		entries = append(entries, target.Entry{ConnectionID: id, Account: account, Region: region, Identity: identity})
+	}
+	for i := range 60 {
+		add(fmt.Sprint("c", i), fmt.Sprintf("%012d", i/20), fmt.Sprintf("eu-west-%d", 1+i%3), ecr.Identity{})
+	}
+	role := ecr.Identity{RoleARN: "arn:aws:iam::210987654321:role/pull", Profile: "x"}
+	add("role", "000000000000", "eu-west-1", role)
+	add("bad", "000000000000", "zz-none-1", role)
+	add("worse", "000000000001", "zz-none-1", role)
+	step := f.extract()
+	var err error
+	step.Targets, err = target.Resolve(entries, nil)
+	must(t, err)
+	var calls sync.Map
+	step.ECR = func(ctx context.Context, source ecr.Source) (secret.Token, error) {
+		if _, again := calls.LoadOrStore(source, true); again {
+			t.Errorf("two calls for %+v", source)
+		}
+		if source.Region == "zz-none-1" {
+			return secret.Token{}, errors.New("no such region")
+		}
+		return f.ecr(ctx, source)
+	}
+	one, err := step.Run(t.Context())
+	must(t, err)
+	fingerprints := map[string]bool{}
+	for _, token := range one.Tokens {
+		fingerprints[token.Fingerprint] = true
+	}
+	if len(fingerprints) != 4 || len(one.Tokens) != 10 || len(f.box.Registry.Checks()) != 10 {
+		t.Errorf("%d different tokens of %d, %d checks; want three accounts in three regions, and the role's",
+			len(fingerprints), len(one.Tokens), len(f.box.Registry.Checks()))
+	}
+	if last := one.Failures[len(one.Failures)-1]; len(one.Failures) != 2 || last != (xcom.Failure{
+		ConnectionID: "worse", RegistryURL: "https://000000000001.dkr.ecr.zz-none-1.amazonaws.com",
+		Step: "extract_ecr_token", Error: "extract token of account 000000000000 in zz-none-1 as " +
+			"arn:aws:iam::210987654321:role/pull with profile x: no such region",
+	}) {
+		t.Errorf("failures %+v", one.Failures)
+	}
+	if n := strings.Count(f.text.String(), "level=ERROR"); n != 1 {
+		t.Errorf("reported %d times", n)
+	}
 }

@@ -1,11 +1,12 @@
 package steps_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"log/slog"
+	"reflect"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -29,13 +30,14 @@ const (
 
 // fixture is the real clients on a sandbox of the test's own, and a clock that the test moves.
 type fixture struct {
-	box      *sandbox.Sandbox
-	registry *registry.Client
-	airflow  *airflowclient.Client
-	engine   *docker.Engine
-	identity secret.Identity
-	log      *logged
-	now      time.Time
+	box          *sandbox.Sandbox
+	registry     *registry.Client
+	airflow      *airflowclient.Client
+	engine       *docker.Engine
+	identity     secret.Identity
+	log          *slog.Logger
+	text         bytes.Buffer // of the log
+	now, expires time.Time
 }
 
 func newFixture(t *testing.T) *fixture {
@@ -43,7 +45,9 @@ func newFixture(t *testing.T) *fixture {
 	box, err := sandbox.Start(sandbox.Options{})
 	must(t, err)
 	t.Cleanup(func() { box.Close() })
-	f := &fixture{box: box, log: new(logged), now: time.Now()}
+	now := time.Now().UTC().Truncate(time.Second)
+	f := &fixture{box: box, now: now, expires: now.Add(12 * time.Hour)}
+	f.log = slog.New(slog.NewTextHandler(&f.text, nil))
 	// Proxy variables are read once a process, so the clients get the sandbox's proxy by hand.
 	f.registry = registry.New(box.HTTPClient().Transport)
 	user, _ := box.Airflow.User("refresher")
@@ -60,33 +64,11 @@ func newFixture(t *testing.T) *fixture {
 
 // ecr issues tokens that the sandbox's registries accept.
 func (f *fixture) ecr(ctx context.Context, source ecr.Source) (secret.Token, error) {
-	t := sandbox.Token{
-		Username: "AWS", Password: rand.Text(), Region: source.Region, ExpiresAt: time.Now().Add(12 * time.Hour),
-	}
+	t := sandbox.Token{Username: "AWS", Password: rand.Text(), Region: source.Region, ExpiresAt: f.expires}
 	f.box.ECR.Accept(t)
-	info := secret.TokenInfo{Username: t.Username, ExpiresAt: t.ExpiresAt.UTC().Truncate(time.Second)}
+	info := secret.TokenInfo{Username: t.Username, ExpiresAt: f.expires}
 	return secret.Token{TokenInfo: info, Password: secret.New(t.Password)}, ctx.Err()
 }
-
-// logged is a log that a test reads.
-type logged struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *logged) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *logged) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
-func (f *fixture) logger() *slog.Logger { return slog.New(slog.NewTextHandler(f.log, nil)) }
 
 func (f *fixture) clock() time.Time { return f.now }
 
@@ -101,14 +83,14 @@ func (f *fixture) extract(connections ...string) steps.ExtractECRToken {
 	}
 	return steps.ExtractECRToken{
 		Targets: targets, Recipient: f.identity.Recipient(),
-		ECR: f.ecr, Registry: f.registry, Now: f.clock, Log: f.logger(),
+		ECR: f.ecr, Registry: f.registry, Now: f.clock, Log: f.log,
 	}
 }
 
 func (f *fixture) update(one xcom.ExtractECRToken) steps.UpdateDockerConnection {
 	return steps.UpdateDockerConnection{
 		Input: one, Identity: f.identity, MaxAge: time.Hour,
-		Airflow: f.airflow, Registry: f.registry, Now: f.clock, Log: f.logger(),
+		Airflow: f.airflow, Registry: f.registry, Now: f.clock, Log: f.log,
 	}
 }
 
@@ -122,7 +104,7 @@ func (f *fixture) test(two xcom.UpdateDockerConnection) steps.TestDockerConnecti
 		}
 	}
 	return steps.TestDockerConnection{
-		Input: two, Connections: given, Engine: f.engine, Registry: f.registry, Now: f.clock, Log: f.logger(),
+		Input: two, Connections: given, Engine: f.engine, Registry: f.registry, Now: f.clock, Log: f.log,
 	}
 }
 
@@ -142,6 +124,16 @@ func (f *fixture) updated(t *testing.T, connections ...string) xcom.UpdateDocker
 	return two
 }
 
+// connect adds a connection to the sandbox's Airflow, which change makes of the one that is there.
+func (f *fixture) connect(id string, change func(*sandbox.Connection)) {
+	conn, _ := f.box.Airflow.Connection("docker_default")
+	conn.ID = id
+	change(&conn)
+	f.box.Airflow.SetConnection(conn)
+}
+
+func nothing(*sandbox.Connection) {}
+
 func (f *fixture) password(id string) string {
 	conn, _ := f.box.Airflow.Connection(id)
 	return conn.Password
@@ -154,29 +146,27 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// wantError checks the message and the kind of an error.
-func wantError(t *testing.T, err error, message string, kind failure.Kind) {
+// wantError checks the message, the kind, the facts and the exit code of an error.
+func wantError(t *testing.T, err error, message string, kind failure.Kind, facts failure.Facts, code int) {
 	t.Helper()
-	if got, _ := failure.Describe(err); err == nil || got != kind || !strings.Contains(err.Error(), message) {
-		t.Errorf("error %v of kind %q, want %q of kind %q", err, got, message, kind)
+	gotKind, gotFacts := failure.Describe(err)
+	if err == nil || !strings.Contains(err.Error(), message) || gotKind != kind || gotFacts != facts ||
+		failure.ExitCode(err) != code {
+		t.Errorf("error %v of kind %q, %+v, code %d; want %q of kind %q, %+v, code %d",
+			err, gotKind, gotFacts, failure.ExitCode(err), message, kind, facts, code)
 	}
 }
 
 func wantLog(t *testing.T, f *fixture, words string) {
 	t.Helper()
-	if !strings.Contains(f.log.String(), words) {
-		t.Errorf("log does not say %q:\n%s", words, f.log)
+	if !strings.Contains(f.text.String(), words) {
+		t.Errorf("log does not say %q:\n%s", words, &f.text)
 	}
 }
 
-// connect changes the connection in the sandbox's Airflow, and adds copies of it under other ids.
-func (f *fixture) connect(change func(*sandbox.Connection), copies ...string) {
-	conn, _ := f.box.Airflow.Connection(id)
-	change(&conn)
-	for _, name := range append([]string{id}, copies...) {
-		conn.ID = name
-		f.box.Airflow.SetConnection(conn)
+func wantResult(t *testing.T, got, want any) {
+	t.Helper()
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("result is %+v, want %+v", got, want)
 	}
 }
-
-func nothing(*sandbox.Connection) {}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 
 	"ecr-refresh/steps/docker"
@@ -62,21 +63,11 @@ func (c DockerConnection) login() docker.Login {
 	return docker.Login{Server: server, Registry: registry.Host(c.Host), Username: c.Login}
 }
 
-// test is one connection and what came of it.
+// test is one connection and how it logs in.
 type test struct {
 	want    xcom.Updated
-	matches *bool
-	login   *login // shared by the connections with the same host, login and password
-	err     error
-}
-
-// login is one login and what came of it.
-type login struct {
-	docker.Login
-	registryURL string
-	password    secret.Secret
-	answer      string
-	err         error
+	matches *bool                  // has the token that it got; nil where nothing was compared
+	login   func() (string, error) // returns what was answered, or why the connection is not used at all
 }
 
 // Run returns what was tested, or an error if anything failed here or in the steps before.
@@ -87,20 +78,22 @@ func (s TestDockerConnection) Run(ctx context.Context) (xcom.TestDockerConnectio
 	errs := earlier(s.Input.Failures)
 	version, err := s.reach(ctx)
 	if err != nil {
-		return result, joinLogged(s.Log, append(errs, err))
+		return result, verdict(s.Log, 0, append(errs, err))
 	}
-	tests, logins := s.compareAll()
-	inParallel(len(logins), func(i int) { s.logIn(ctx, logins[i]) })
+	tests := s.compareAll(ctx)
+	inParallel(tests, func(t test) { _, _ = t.login() })
 	for _, t := range tests {
-		tested, err := s.finish(t)
+		answer, err := s.answer(t)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("test connection %q: %w", t.want.ConnectionID, err))
 			continue
 		}
-		tested.Engine = version
-		result.Connections = append(result.Connections, tested)
+		result.Connections = append(result.Connections, xcom.Tested{
+			ConnectionID: t.want.ConnectionID, RegistryURL: t.want.RegistryURL, ExpiresAt: t.want.ExpiresAt,
+			Matches: t.matches, Engine: version, Login: answer,
+		})
 	}
-	return result, joinLogged(s.Log, errs)
+	return result, verdict(s.Log, 0, errs)
 }
 
 // earlier returns the failures of the steps before as errors, each of which names its connection.
@@ -127,101 +120,91 @@ func (s TestDockerConnection) reach(ctx context.Context) (version string, err er
 	return version, err
 }
 
-// compareAll returns the tests in the order of the input, and the logins that they need.
-func (s TestDockerConnection) compareAll() (tests []*test, logins []*login) {
+// compareAll returns the tests in the order of the input. Those with the same host, login and password share one login.
+func (s TestDockerConnection) compareAll(ctx context.Context) (tests []test) {
+	type key struct {
+		docker.Login
+		registryURL, fingerprint string
+	}
+	logins := map[key]func() (string, error){}
 	for _, want := range s.Input.Connections {
-		t := &test{want: want}
-		tests = append(tests, t)
-		conn, ok := s.Connections[want.ConnectionID]
-		if !ok {
-			t.err = failure.Permanent(NotGiven, "it was not given to this step").About(want.ConnectionID)
+		conn := s.Connections[want.ConnectionID]
+		matches, err := s.compare(want)
+		if err != nil {
+			tests = append(tests, test{want, nil, func() (string, error) { return "", err }})
 			continue
 		}
-		if t.matches, t.err = s.compare(conn, want); t.err == nil {
-			t.login, logins = loginOf(conn, want.RegistryURL, logins)
+		of := key{conn.login(), want.RegistryURL, secret.Fingerprint(conn.Password)}
+		if logins[of] == nil {
+			logins[of] = sync.OnceValues(func() (string, error) { return s.logIn(ctx, conn, want.RegistryURL) })
 		}
+		tests = append(tests, test{want, matches, logins[of]})
 	}
-	return tests, logins
-}
-
-// loginOf returns the login of a connection, and logins with it.
-func loginOf(conn DockerConnection, registryURL string, logins []*login) (*login, []*login) {
-	for _, l := range logins {
-		if l.Login == conn.login() && l.registryURL == registryURL && l.password.Equal(conn.Password) {
-			return l, logins
-		}
-	}
-	l := &login{Login: conn.login(), registryURL: registryURL, password: conn.Password}
-	return l, append(logins, l)
+	return tests
 }
 
 // compare returns whether the connection has the token that it got; nil where nothing can be compared.
-func (s TestDockerConnection) compare(conn DockerConnection, want xcom.Updated) (*bool, error) {
-	if host := registry.Host(want.RegistryURL); registry.Host(conn.Host) != host {
-		const form = "tasks read host %q, and the token is for %q"
-		return nil, overridden(conn, want, form, failure.Excerpt(conn.Host), host)
-	}
-	if !want.Published || conn.Assumed {
-		return nil, nil
-	}
+func (s TestDockerConnection) compare(want xcom.Updated) (*bool, error) {
+	id, host := want.ConnectionID, registry.Host(want.RegistryURL)
+	conn, given := s.Connections[id]
 	matches := conn.Login == want.Username && secret.Fingerprint(conn.Password) == want.Fingerprint
-	age := s.Now().Sub(*want.PublishedAt)
+	var age time.Duration
+	if want.Published {
+		age = s.Now().Sub(*want.PublishedAt).Round(time.Second)
+	}
+	var why string
 	switch {
+	case !given:
+		return nil, failure.Permanent(NotGiven, "it was not given to this step").About(id)
+	case registry.Host(conn.Host) != host:
+		why = fmt.Sprintf("tasks read host %q, and the token is for %q", failure.Excerpt(conn.Host), host)
+	case !want.Published || conn.Assumed:
+		return nil, nil
 	case matches:
-		s.Log.Info(fmt.Sprintf("connection %q: tasks read the new token", want.ConnectionID))
+		s.Log.Info(fmt.Sprintf("connection %q: tasks read the new token", id))
+		return &matches, nil
 	case age < overrideWindow:
-		const form = "tasks read another login or password than the update %s ago set: it is overridden"
-		return nil, overridden(conn, want, form, age.Round(time.Second))
+		why = fmt.Sprintf("tasks read another login or password than the update %s ago set: it is overridden", age)
 	default:
 		s.Log.Warn(fmt.Sprintf("connection %q: tasks read another password than the update %s ago set: "+
-			"another run has refreshed it since, or it is overridden", want.ConnectionID, age.Round(time.Second)))
+			"another run has refreshed it since, or it is overridden", id, age))
+		return &matches, nil
 	}
-	return &matches, nil
-}
-
-func overridden(conn DockerConnection, want xcom.Updated, format string, args ...any) error {
 	kind := Overridden
 	if conn.OverriddenBy != "" {
 		kind = OverriddenByVariable
 	}
-	return failure.Permanent(kind, format, args...).About(want.ConnectionID).Want(conn.OverriddenBy)
+	return nil, failure.Permanent(kind, "%s", why).About(id).Want(conn.OverriddenBy)
 }
 
 // logIn checks docker-py's configuration, then asks Docker, as DockerHook does at the start of each task, or the
-// registry where there is no Docker.
-func (s TestDockerConnection) logIn(ctx context.Context, l *login) {
-	var warning error
-	if warning, l.err = s.Config.Check(ctx, l.Login); warning != nil {
+// registry where there is no Docker. It returns what was answered.
+func (s TestDockerConnection) logIn(ctx context.Context, conn DockerConnection, registryURL string) (string, error) {
+	warning, err := s.Config.Check(ctx, conn.login())
+	if warning != nil {
 		s.Log.Warn(warning.Error(), FailureKey, warning)
 	}
 	switch {
-	case l.err != nil:
-	case l.Username == "" || l.password.Empty():
-		l.err = failure.Permanent(NoLogin, "it has no login or no password: %w", registry.ErrRejected)
+	case err != nil:
+		return "", err
+	case conn.Login == "" || conn.Password.Empty():
+		return "", failure.Permanent(NoLogin, "it has no login or no password: %w", registry.ErrRejected)
 	case s.Engine == nil:
-		l.answer, l.err = "Accepted by the registry", s.Registry.Check(ctx, l.registryURL, l.Username, l.password)
-	default:
-		l.answer, l.err = s.Engine.Login(ctx, l.Server, l.Username, l.password)
+		return "Accepted by the registry", s.Registry.Check(ctx, registryURL, conn.Login, conn.Password)
 	}
+	return s.Engine.Login(ctx, conn.login().Server, conn.Login, conn.Password)
 }
 
-// finish returns what a login means for one of its connections. After a dry run a rejected password is a warning.
-func (s TestDockerConnection) finish(t *test) (xcom.Tested, error) {
-	if t.err != nil {
-		return xcom.Tested{}, t.err
-	}
-	id, answer, err := t.want.ConnectionID, t.login.answer, t.login.err
+// answer returns what a login means for one of its connections. After a dry run a rejected password is a warning.
+func (s TestDockerConnection) answer(t test) (string, error) {
+	id := t.want.ConnectionID
+	answer, err := t.login()
 	switch {
-	case err != nil && (t.want.Published || !errors.Is(err, registry.ErrRejected)):
-		return xcom.Tested{}, err
-	case err != nil:
-		answer = "refused"
+	case !t.want.Published && errors.Is(err, registry.ErrRejected):
 		s.Log.Warn(fmt.Sprintf("connection %q: its password is rejected; a run without dry run replaces it", id))
-	case s.Engine != nil:
+		return "refused", nil
+	case err == nil && s.Engine != nil:
 		s.Log.Info(fmt.Sprintf("connection %q: Docker answered %q", id, answer))
 	}
-	return xcom.Tested{
-		ConnectionID: id, RegistryURL: t.want.RegistryURL, ExpiresAt: t.want.ExpiresAt,
-		Matches: t.matches, Login: answer,
-	}, nil
+	return answer, err
 }

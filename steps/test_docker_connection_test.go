@@ -1,8 +1,6 @@
 package steps_test
 
 import (
-	"context"
-	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,26 +15,42 @@ import (
 	"ecr-refresh/steps/xcom"
 )
 
-// The calls name no version of the API, so that no Docker is too old or too new for them.
-func TestTestLogsInThroughDocker(t *testing.T) {
+// Without Docker the registry is asked. What was not read as a task reads it is not compared. A rejected login is no
+// fault of Docker.
+func TestTestLogsIn(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct{ engine, api, min string }{{"20.10.24", "1.41", "1.12"}, {"29.3.0", "1.54", "1.44"}} {
-		f := newFixture(t)
-		f.box.Engine.SetVersion(c.engine, c.api, c.min)
-		two := f.updated(t, id)
-		three, err := f.test(two).Run(t.Context())
-		must(t, err)
-		got, want := three.Connections[0], two.Connections[0]
-		if got.Matches == nil || !*got.Matches || got.Engine != c.engine || got.Login != "Login Succeeded" {
-			t.Errorf("tested %+v", got)
-		}
-		if got.ConnectionID != id || got.RegistryURL != want.RegistryURL || got.ExpiresAt != want.ExpiresAt {
-			t.Errorf("tested %+v, updated %+v", got, want)
-		}
-		if logins := f.box.Engine.Logins(); len(logins) != 1 || logins[0].ServerAddress != f.box.RegistryHost() {
-			t.Errorf("Docker saw %+v", logins)
-		}
+	f := newFixture(t)
+	f.box.Engine.SetVersion("29.3.0", "1.54", "1.44") // the calls name no version of the API
+	two := f.updated(t, id)
+	matches := true
+	tested := xcom.Tested{
+		ConnectionID: id, RegistryURL: two.Connections[0].RegistryURL, ExpiresAt: f.expires,
+		Matches: &matches, Engine: "29.3.0", Login: "Login Succeeded",
 	}
+	want := func(step steps.TestDockerConnection) {
+		t.Helper()
+		three, err := step.Run(t.Context())
+		must(t, err)
+		wantResult(t, three, xcom.TestDockerConnection{
+			Head:        xcom.NewHead("test_docker_connection"),
+			Connections: []xcom.Tested{tested}, Failures: []xcom.Failure{},
+		})
+	}
+	want(f.test(two))
+	if logins := f.box.Engine.Logins(); len(logins) != 1 || logins[0].ServerAddress != f.box.RegistryHost() {
+		t.Errorf("Docker saw %+v", logins)
+	}
+	alone := f.test(two)
+	alone.Engine, tested.Engine, tested.Login = nil, "none", "Accepted by the registry"
+	want(alone)
+	tested.Matches = nil
+	want(give(alone, func(c *steps.DockerConnection) { c.Assumed = true }))
+	f.box.ECR.ExpireTokens()
+	_, err := f.test(two).Run(t.Context())
+	wantError(t, err, "the registry answered Docker 403: login rejected", docker.BadCredential,
+		failure.Facts{Object: f.box.Engine.Host()}, 1)
+	_, err = alone.Run(t.Context())
+	wantError(t, err, "it answered 403", registry.Rejected, failure.Facts{Object: f.box.RegistryHost(), Status: 403}, 1)
 }
 
 // give changes a connection as tasks read it.
@@ -53,19 +67,15 @@ func TestTestTellsOverriddenFromRefreshed(t *testing.T) {
 	f := newFixture(t)
 	first := f.updated(t, id)
 	f.updated(t, id) // another run
-	f.now = first.Connections[0].PublishedAt.Add(15*time.Minute - 1)
+	f.now = f.now.Add(15*time.Minute - time.Second)
 	_, err := f.test(first).Run(t.Context())
-	wantError(t, err, `test connection "docker_default": tasks read another login or password`, steps.Overridden)
-	if _, facts := failure.Describe(err); !failure.IsPermanent(err) || facts != (failure.Facts{Object: id}) {
-		t.Errorf("%v with %+v", err, facts)
-	}
+	wantError(t, err, `test connection "docker_default": tasks read another login or password`, steps.Overridden,
+		failure.Facts{Object: id}, 2)
 	byVariable := give(f.test(first), func(c *steps.DockerConnection) { c.OverriddenBy = "AIRFLOW_CONN_X" })
 	_, err = byVariable.Run(t.Context())
-	wantError(t, err, "it is overridden", steps.OverriddenByVariable)
-	if _, facts := failure.Describe(err); facts != (failure.Facts{Object: id, Want: "AIRFLOW_CONN_X"}) {
-		t.Errorf("facts %+v", facts)
-	}
-	f.now = f.now.Add(1)
+	wantError(t, err, "it is overridden", steps.OverriddenByVariable,
+		failure.Facts{Object: id, Want: "AIRFLOW_CONN_X"}, 2)
+	f.now = f.now.Add(time.Second)
 	three, err := f.test(first).Run(t.Context())
 	must(t, err)
 	if *three.Connections[0].Matches {
@@ -80,129 +90,81 @@ func TestTestRejectsAnotherConnection(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	two := f.updated(t, id)
-	for name, row := range map[string]struct {
-		change  func(*steps.DockerConnection)
-		message string
-	}{
-		"host":    {func(c *steps.DockerConnection) { c.Host = "example.com" }, `tasks read host "example.com"`},
-		"no host": {func(c *steps.DockerConnection) { c.Host = "" }, `tasks read host ""`},
-		"login":   {func(c *steps.DockerConnection) { c.Login = "somebody" }, "tasks read another login or password"},
+	for message, change := range map[string]func(*steps.DockerConnection){
+		`tasks read host "example.com"`:        func(c *steps.DockerConnection) { c.Host = "example.com" },
+		`tasks read host ""`:                   func(c *steps.DockerConnection) { c.Host = "" },
+		"tasks read another login or password": func(c *steps.DockerConnection) { c.Login = "somebody" },
 	} {
-		_, err := give(f.test(two), row.change).Run(t.Context())
-		wantError(t, err, row.message, steps.Overridden)
-		if n := len(f.box.Engine.Logins()); n != 0 {
-			t.Errorf("%s: Docker saw %d logins", name, n)
-		}
+		_, err := give(f.test(two), change).Run(t.Context())
+		wantError(t, err, message, steps.Overridden, failure.Facts{Object: id}, 2)
 	}
 	step := f.test(two)
 	delete(step.Connections, id)
 	_, err := step.Run(t.Context())
-	wantError(t, err, "it was not given to this step", steps.NotGiven)
-}
-
-// A rejected login is no fault of Docker. Without Docker the registry is asked.
-func TestTestRejectedLogin(t *testing.T) {
-	t.Parallel()
-	f := newFixture(t)
-	two := f.updated(t, id)
-	alone := f.test(two)
-	alone.Engine = nil
-	three, err := alone.Run(t.Context())
-	must(t, err)
-	if got := three.Connections[0]; got.Engine != "none" || got.Login != "Accepted by the registry" {
-		t.Errorf("tested %+v", got)
+	wantError(t, err, "it was not given to this step", steps.NotGiven, failure.Facts{Object: id}, 2)
+	for _, change := range []func(*steps.DockerConnection){
+		func(c *steps.DockerConnection) { c.Assumed, c.Password = true, secret.New("") },
+		func(c *steps.DockerConnection) { c.Assumed, c.Login = true, "" },
+	} {
+		_, err := give(f.test(two), change).Run(t.Context())
+		wantError(t, err, "it has no login or no password", steps.NoLogin, failure.Facts{}, 2)
 	}
-	f.box.ECR.ExpireTokens()
-	_, err = f.test(two).Run(t.Context())
-	wantError(t, err, "the registry answered Docker 403: login rejected", docker.BadCredential)
-	_, err = alone.Run(t.Context())
-	wantError(t, err, "it answered 403", registry.Rejected)
+	if logins := f.box.Engine.Logins(); len(logins) != 0 {
+		t.Errorf("Docker saw %+v", logins)
+	}
 }
 
-// After a dry run nothing is compared, and a rejected password is a warning. A registry that is down is not: the step
-// would be green.
+// After a dry run nothing is compared, and a rejected password, or none, is a warning. A registry that is down is not:
+// the step would be green.
 func TestTestAfterADryRun(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	dry := f.update(f.extracted(t, id))
+	dry, old := f.update(f.extracted(t, id)), f.password(id)
 	dry.DryRun = true
 	two, err := dry.Run(t.Context())
 	must(t, err)
-	if two.Connections[0].Published || two.Connections[0].PublishedAt != nil {
-		t.Errorf("a dry run updated %+v", two.Connections)
+	if f.password(id) != old {
+		t.Error("a dry run updates the connection")
 	}
-	none := func(c *steps.DockerConnection) { c.Password = secret.New("") }
-	for _, step := range []steps.TestDockerConnection{f.test(two), give(f.test(two), none)} {
-		three, err := step.Run(t.Context())
-		must(t, err)
-		if got := three.Connections[0]; got.Matches != nil || got.Login != "refused" {
-			t.Errorf("tested %+v", got)
-		}
+	three, err := give(f.test(two), func(c *steps.DockerConnection) { c.Password = secret.New("") }).Run(t.Context())
+	must(t, err)
+	if got := three.Connections[0]; got.Matches != nil || got.Login != "refused" {
+		t.Errorf("tested %+v", got)
 	}
-	wantLog(t, f, "its password is rejected")
 	f.box.Registry.SetStatus(503)
 	_, err = f.test(two).Run(t.Context())
-	wantError(t, err, "the registry answered Docker 503", docker.RegistryUnavailable)
-}
-
-// A connection that was not read as a task reads it is not compared; without a password it cannot log in.
-func TestTestOfAnAssumedConnection(t *testing.T) {
-	t.Parallel()
-	f := newFixture(t)
-	step := give(f.test(f.updated(t, id)), func(c *steps.DockerConnection) { c.Assumed = true })
-	three, err := step.Run(t.Context())
-	must(t, err)
-	if three.Connections[0].Matches != nil {
-		t.Errorf("tested %+v", three.Connections[0])
-	}
-	for _, change := range []func(*steps.DockerConnection){
-		func(c *steps.DockerConnection) { c.Password = secret.New("") },
-		func(c *steps.DockerConnection) { c.Login, c.Password = "", secret.New("x") },
-	} {
-		_, err = give(step, change).Run(t.Context())
-		wantError(t, err, "it has no login or no password", steps.NoLogin)
-	}
+	wantError(t, err, "the registry answered Docker 503", docker.RegistryUnavailable,
+		failure.Facts{Object: f.box.Engine.Host()}, 1)
 }
 
 // Connections with the same login share it, and what docker-py's file holds of it is reported once.
 func TestTestLogsInOnceForEachLogin(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	f.connect(nothing, "a", "b", "port")
-	step := f.test(f.updated(t, id, "a", "b", "port"))
-	conn := step.Connections["port"]
-	conn.Port = "443"
-	step.Connections["port"] = conn
+	for _, id := range []string{"a", "b", "port", "user", "password"} {
+		f.connect(id, nothing)
+	}
+	step := f.test(f.updated(t, id, "a", "b", "port", "user", "password"))
+	conn := step.Connections[id]
+	conn.Assumed = true // a password or user that another connection does not have
+	port, user, password := conn, conn, conn
+	port.Port, user.Login, password.Password = "443", "root", secret.New("x")
+	step.Connections["port"], step.Connections["user"], step.Connections["password"] = port, user, password
 	path := filepath.Join(t.TempDir(), "config.json")
 	must(t, os.WriteFile(path, []byte(`{"auths":{"`+conn.Host+`":{}}}`), 0o600))
 	var err error
 	step.Config, err = docker.ReadConfig(path)
 	must(t, err)
 	_, err = step.Run(t.Context())
-	wantError(t, err, `test connection "port": docker-py asks `, docker.EntryWins)
-	if n := strings.Count(f.log.String(), "level=WARN"); n != 1 || len(f.box.Engine.Logins()) != 1 {
-		t.Errorf("reported %d times, %d logins:\n%s", n, len(f.box.Engine.Logins()), f.log)
+	wantError(t, err, "3 targets failed", steps.ManyFailed, failure.Facts{}, 1)
+	wantLog(t, f, `test connection \"port\": docker-py asks `)
+	if n := strings.Count(f.text.String(), "level=WARN"); n != 3 || len(f.box.Engine.Logins()) != 3 {
+		t.Errorf("reported %d times, %d logins:\n%s", n, len(f.box.Engine.Logins()), &f.text)
 	}
 	step.Config = docker.Config{}
 	_, err = step.Run(t.Context())
-	must(t, err)
-	if logins := f.box.Engine.Logins(); len(logins) != 3 { // DockerHook logs in to host:port
-		t.Errorf("Docker saw %+v", logins)
-	}
-}
-
-func TestStepsEndWhenTheyAreCancelled(t *testing.T) {
-	t.Parallel()
-	f := newFixture(t)
-	two := f.updated(t, id)
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	_, one := f.extract(id).Run(ctx)
-	_, three := f.test(two).Run(ctx)
-	for _, err := range []error{one, three} {
-		if err == nil || errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("a cancelled step ends with %v", err)
-		}
+	if logins := f.box.Engine.Logins(); err == nil || len(logins) != 3+4 { // DockerHook logs in to host:port
+		t.Errorf("Docker saw %+v, %v", logins, err)
 	}
 }
 
@@ -211,16 +173,16 @@ func TestTestReportsEarlierFailures(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	two := f.updated(t, id)
-	earlier := xcom.Failure{ConnectionID: "x", Step: xcom.StepUpdateDockerConnection, Error: "no such"}
-	two.Failures = append(two.Failures, earlier)
+	two.Failures = []xcom.Failure{{ConnectionID: "x", Step: xcom.StepUpdateDockerConnection, Error: "no such"}}
 	three, err := f.test(two).Run(t.Context())
-	wantError(t, err, `update_docker_connection: connection "x": no such`, steps.EarlierFailure)
-	if _, facts := failure.Describe(err); facts.Object != xcom.StepUpdateDockerConnection || len(three.Failures) != 1 {
-		t.Errorf("facts %+v, result %+v", facts, three)
+	wantError(t, err, `update_docker_connection: connection "x": no such`, steps.EarlierFailure,
+		failure.Facts{Object: xcom.StepUpdateDockerConnection}, 1)
+	if len(three.Failures) != 1 || len(three.Connections) != 1 {
+		t.Errorf("result %+v", three)
 	}
 	must(t, f.box.Engine.SetDown(true))
 	_, err = f.test(two).Run(t.Context())
-	wantError(t, err, "2 targets failed", steps.ManyFailed)
+	wantError(t, err, "2 targets failed", steps.ManyFailed, failure.Facts{}, 1)
 	wantLog(t, f, `update_docker_connection: connection \"x\": no such`)
 	wantLog(t, f, "reach Docker at ")
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -45,14 +47,6 @@ type Airflow interface {
 	Logout(ctx context.Context) error
 }
 
-// update is one connection with the token that it gets, or why it does not.
-type update struct {
-	id    string
-	token secret.Token
-	send  airflowclient.Update
-	err   error
-}
-
 // Run returns what was updated. With several connections it succeeds when any was updated, and the result carries the
 // failures of the others.
 func (s UpdateDockerConnection) Run(ctx context.Context) (xcom.UpdateDockerConnection, error) {
@@ -61,20 +55,32 @@ func (s UpdateDockerConnection) Run(ctx context.Context) (xcom.UpdateDockerConne
 		return xcom.UpdateDockerConnection{}, err
 	}
 	defer s.logout(ctx)
+	var ids []string
+	for _, t := range tokens {
+		ids = append(ids, t.connections...)
+	}
 	var found map[string]airflowclient.Connection
-	var failed map[string]error
-	var read sync.WaitGroup // Airflow and the registries are asked at once
-	read.Go(func() { found, failed = s.Airflow.ConnectionsByID(ctx, s.ids()) })
+	var failed map[string]error // by connection
+	var read sync.WaitGroup     // Airflow and the registries are asked at once
+	read.Go(func() { found, failed = s.Airflow.ConnectionsByID(ctx, ids) })
 	checkAll(ctx, s.Registry, s.Log, tokens) // anyone who knows the public key can encrypt a token, and time has passed
 	read.Wait()
-	var updates []*update
+	var updates []airflowclient.Update
 	for _, t := range tokens {
 		for _, id := range t.connections {
-			updates = append(updates, s.prepare(id, t, found[id], failed[id]))
+			if t.err != nil || failed[id] != nil {
+				continue
+			}
+			update, err := s.prepare(id, found[id], t.token)
+			if failed[id] = err; err == nil {
+				updates = append(updates, update)
+			}
 		}
 	}
-	s.send(ctx, updates)
-	return s.result(updates)
+	if !s.DryRun {
+		maps.Copy(failed, s.Airflow.UpdateConnections(ctx, updates))
+	}
+	return s.result(tokens, failed)
 }
 
 // decrypt checks the age of the tokens, and that what the result shows of them is what it holds encrypted.
@@ -90,105 +96,67 @@ func (s UpdateDockerConnection) decrypt() (all []*issued, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if shown := len(s.Input.Tokens); len(tokens) != shown {
-		const form = check + "it shows %d tokens and holds %d: it was altered"
-		return nil, failure.Permanent(AlteredResult, form, shown, len(tokens))
+	same := func(t secret.Token, shown xcom.Token) bool { return t.TokenInfo == shown.TokenInfo }
+	if !slices.EqualFunc(tokens, s.Input.Tokens, same) {
+		return nil, failure.Permanent(AlteredResult, check+"what it shows is not what was encrypted: it was altered")
 	}
 	for i, t := range tokens {
-		shown := s.Input.Tokens[i]
-		if !t.Equal(shown.TokenInfo) || t.Fingerprint() != shown.Fingerprint {
-			const form = check + "tokens[%d] is not what was encrypted: it was altered"
-			return nil, failure.Permanent(AlteredResult, form, i)
-		}
-		all = append(all, &issued{token: t, connections: shown.Connections})
+		all = append(all, &issued{token: t, connections: s.Input.Tokens[i].Connections})
 	}
 	return all, nil
 }
 
-func (s UpdateDockerConnection) ids() (ids []string) {
-	for _, t := range s.Input.Tokens {
-		ids = append(ids, t.Connections...)
-	}
-	return ids
-}
-
-// prepare decides what to send for a connection: exactly id, type and password, and the login if it differs.
-func (s UpdateDockerConnection) prepare(id string, t *issued, conn airflowclient.Connection, err error) *update {
-	if t.err != nil {
-		return &update{id: id, token: t.token, err: t.err}
-	}
-	if err == nil {
-		err = s.checkConnection(conn, t.token)
-	}
-	if err != nil {
-		return &update{id: id, token: t.token, err: fmt.Errorf("update connection %q: %w", id, err)}
-	}
-	send := airflowclient.Update{ID: id, Type: conn.Type, Password: t.token.Password}
-	if user := t.token.Username; conn.Login != user {
-		s.Log.Info(fmt.Sprintf("connection %q: login %q becomes %q", id, failure.Excerpt(conn.Login), user))
-		send.Login = user
-	}
-	return &update{id: id, token: t.token, send: send}
-}
-
-// checkConnection rejects a connection to another registry, and warns of what makes docker-py miss the fresh login.
-func (s UpdateDockerConnection) checkConnection(conn airflowclient.Connection, t secret.Token) error {
-	host, want := failure.Excerpt(conn.Host), registry.Host(t.RegistryURL)
-	if registry.Host(conn.Host) != want {
+// prepare returns what to send for a connection: exactly id, type and password, and the login if it differs. It rejects
+// a connection to another registry.
+func (s UpdateDockerConnection) prepare(
+	id string, conn airflowclient.Connection, t secret.Token,
+) (airflowclient.Update, error) {
+	update := airflowclient.Update{ID: id, Type: conn.Type, Password: t.Password}
+	if want := registry.Host(t.RegistryURL); registry.Host(conn.Host) != want {
 		const form = "its host is %q, and the token is for %q"
-		return failure.Permanent(HostMismatch, form, host, want).About(conn.ID).Want(want)
+		return update, failure.Permanent(HostMismatch, form, failure.Excerpt(conn.Host), want).About(id).Want(want)
 	}
-	if conn.Host != want || conn.Port != 0 {
-		s.Log.Warn(fmt.Sprintf("connection %q: its host should be %s alone, with no scheme, path or port: "+
-			"docker-py may not find the login otherwise", conn.ID, want))
+	if conn.Login != t.Username {
+		s.Log.Info(fmt.Sprintf("connection %q: login %q becomes %q", id, failure.Excerpt(conn.Login), t.Username))
+		update.Login = t.Username
 	}
-	if conn.Type != "docker" {
-		s.Log.Warn(fmt.Sprintf("connection %q is of type %q, not docker", conn.ID, failure.Excerpt(conn.Type)))
-	}
-	return nil
+	return update, nil
 }
 
-func (s UpdateDockerConnection) send(ctx context.Context, updates []*update) {
-	var send []airflowclient.Update
-	for _, u := range updates {
-		if u.err == nil {
-			send = append(send, u.send)
-		}
-	}
-	if s.DryRun || len(send) == 0 {
-		return
-	}
-	failed := s.Airflow.UpdateConnections(ctx, send)
-	for _, u := range updates {
-		if err := failed[u.id]; u.err == nil && err != nil {
-			u.err = fmt.Errorf("update connection %q: %w", u.id, err)
-		}
-	}
-}
-
-func (s UpdateDockerConnection) result(updates []*update) (xcom.UpdateDockerConnection, error) {
+func (s UpdateDockerConnection) result(
+	tokens []*issued, failed map[string]error,
+) (xcom.UpdateDockerConnection, error) {
 	result := xcom.UpdateDockerConnection{
 		Head: xcom.NewHead(xcom.StepUpdateDockerConnection), Failures: append([]xcom.Failure{}, s.Input.Failures...),
 	}
 	var errs []error
-	for _, u := range updates {
-		if u.err != nil {
-			errs = append(errs, u.err)
-			result.Failures = append(result.Failures, failureOf(xcom.StepUpdateDockerConnection, u.id, u.token, u.err))
-			continue
+	for _, t := range tokens {
+		for _, id := range t.connections {
+			err := t.err
+			if err == nil && failed[id] != nil {
+				err = fmt.Errorf("update connection %q: %w", id, failed[id])
+			}
+			if err == nil {
+				result.Connections = append(result.Connections, s.updated(id, t.token))
+				continue
+			}
+			errs = append(errs, err)
+			result.Failures = append(result.Failures, t.failure(result.Step, id, err))
 		}
-		done := xcom.Updated{ConnectionID: u.id, TokenInfo: u.token.TokenInfo, Fingerprint: u.token.Fingerprint()}
-		until := u.token.ExpiresAt.Format(time.RFC3339)
-		if s.DryRun {
-			s.Log.Info(fmt.Sprintf("dry run: connection %q would get the token that is valid until %s", u.id, until))
-		} else {
-			at := s.Now().UTC().Truncate(time.Second)
-			done.Published, done.PublishedAt = true, &at
-			s.Log.Info(fmt.Sprintf("connection %q has the new token, valid until %s", u.id, until))
-		}
-		result.Connections = append(result.Connections, done)
 	}
 	return result, verdict(s.Log, len(result.Connections), errs)
+}
+
+func (s UpdateDockerConnection) updated(id string, t secret.Token) xcom.Updated {
+	done, until := xcom.Updated{ConnectionID: id, TokenInfo: t.TokenInfo}, t.ExpiresAt.Format(time.RFC3339)
+	if s.DryRun {
+		s.Log.Info(fmt.Sprintf("dry run: connection %q would get the token that is valid until %s", id, until))
+		return done
+	}
+	at := s.Now().UTC().Truncate(time.Second)
+	done.Published, done.PublishedAt = true, &at
+	s.Log.Info(fmt.Sprintf("connection %q has the new token, valid until %s", id, until))
+	return done
 }
 
 // logout is best effort, also after SIGTERM: Airflow's token expires in a day.

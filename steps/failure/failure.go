@@ -5,12 +5,7 @@ package failure
 import (
 	"errors"
 	"fmt"
-)
-
-// The exit codes of a failed command. Airflow retries on any code but 0 and 99 (BashOperator's skip_on_exit_code).
-const (
-	ExitRetry     = 1 // a service failed: the same command may succeed later
-	ExitPermanent = 2 // usage, configuration or permission: the same command fails again until something is changed
+	"strings"
 )
 
 // Kind names what went wrong, as the table of hints in cmd knows it. "" is a kind without a hint.
@@ -38,7 +33,7 @@ func (e *Error) Error() string { return e.Err.Error() }
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Permanent reports that a retry cannot help.
+// Permanent is what IsPermanent asks an error for.
 func (e *Error) Permanent() bool { return !e.Transient }
 
 // Permanent returns an error that a retry cannot help. The format is fmt.Errorf's, %w included.
@@ -72,6 +67,27 @@ func With(err error, facts Facts) error {
 	return err
 }
 
+// Join returns one error of several, on one line: permanent only if each is, and of the first kind. It returns nil for
+// none and the error itself for one.
+func Join(errs []error) error {
+	switch len(errs) {
+	case 0:
+		return nil
+	case 1:
+		return errs[0]
+	}
+	joined, list := &Error{}, make([]any, len(errs))
+	for i, err := range errs {
+		list[i] = err
+		joined.Transient = joined.Transient || !IsPermanent(err)
+		if joined.Kind == "" {
+			joined.Kind, joined.Facts = Describe(err)
+		}
+	}
+	joined.Err = fmt.Errorf("%w"+strings.Repeat("; %w", len(errs)-1), list...)
+	return joined
+}
+
 // Describe returns the kind and facts of the outermost error in err's chain that has a kind, or zero values.
 func Describe(err error) (Kind, Facts) {
 	for {
@@ -93,13 +109,15 @@ func IsPermanent(err error) bool {
 	return errors.As(err, &e) && e.Permanent()
 }
 
-// ExitCode returns 0 for nil, ExitPermanent or ExitRetry.
+// ExitCode returns the exit code of a command: 0 for nil; 1 where a service failed, and the same command may succeed
+// later; 2 where it fails again until usage, configuration or a permission is changed. Airflow retries on any code but
+// 0 and 99 (BashOperator's skip_on_exit_code).
 func ExitCode(err error) int {
 	switch {
 	case err == nil:
 		return 0
 	case IsPermanent(err):
-		return ExitPermanent
+		return 2
 	}
-	return ExitRetry
+	return 1
 }

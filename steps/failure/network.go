@@ -3,7 +3,6 @@ package failure
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"net"
 	"net/url"
@@ -23,29 +22,22 @@ func Network(host string, err error) error {
 	if errors.Is(err, context.Canceled) {
 		return err
 	}
-	var timeout net.Error
-	late := errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout()
+	var timeout net.Error // context.DeadlineExceeded, too
 	why := Cause(err)
 	switch {
 	case IsCertificate(err):
-		err = Permanent(Untrusted, "reach %s: %s", host, why)
+		return Permanent(Untrusted, "reach %s: %s", host, why).About(host)
 	case IsAlert(err):
-		err = Permanent(TLSAlert, "agree on TLS with %s: %s", host, why)
-	case late:
-		err = Transient(Timeout, "reach %s: no answer in time", host)
-	default:
-		err = Transient(Unreachable, "reach %s: %s", host, why)
+		return Permanent(TLSAlert, "agree on TLS with %s: %s", host, why).About(host)
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return Transient(Timeout, "reach %s: no answer in time", host).About(host)
 	}
-	return With(err, Facts{Object: host})
+	return Transient(Unreachable, "reach %s: %s", host, why).About(host)
 }
 
 // IsCertificate reports whether err comes of a certificate that is unknown, expired or of another name.
 func IsCertificate(err error) bool {
-	var verify *tls.CertificateVerificationError
-	var unknown x509.UnknownAuthorityError
-	var name x509.HostnameError
-	var invalid x509.CertificateInvalidError
-	return errors.As(err, &verify) || errors.As(err, &unknown) || errors.As(err, &name) || errors.As(err, &invalid)
+	return errors.As(err, new(*tls.CertificateVerificationError))
 }
 
 // IsAlert reports whether the server rejected the TLS handshake: it speaks another version, or requires a client

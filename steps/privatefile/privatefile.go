@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 
 	"ecr-refresh/steps/failure"
@@ -45,75 +44,58 @@ func ReadMounted(path string, max int64) ([]byte, error) {
 func read(path string, max int64, flag int, forbidden fs.FileMode) ([]byte, error) {
 	// O_NONBLOCK: opening a pipe must not wait for its writer.
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|flag, 0)
+	if errors.Is(err, syscall.ELOOP) {
+		return nil, fault(SymbolicLink, "read %q: it is a symbolic link", path)
+	}
 	if err != nil {
-		return nil, readError(path, err)
+		return nil, fault("", "read %q: %w", path, cause(err))
 	}
 	defer f.Close()
-	if err := check(f, forbidden); err != nil {
+	info, err := f.Stat()
+	if err == nil {
+		err = check(path, info, forbidden)
+	}
+	if err != nil {
 		return nil, err
 	}
 	text, err := io.ReadAll(io.LimitReader(f, max+1))
 	switch {
 	case err != nil:
-		return nil, readError(path, err)
+		return nil, fault("", "read %q: %w", path, cause(err))
 	case int64(len(text)) > max:
-		return nil, fault(TooLong, path, "read %q: it is longer than %d bytes", path, max)
+		return nil, fault(TooLong, "read %q: it is longer than %d bytes", path, max)
 	}
 	return text, nil
 }
 
-func readError(path string, err error) error {
-	if errors.Is(err, syscall.ELOOP) {
-		return fault(SymbolicLink, path, "read %q: it is a symbolic link", path)
-	}
-	return fault("", path, "read %q: %w", path, cause(err))
-}
-
 // check rejects a file that another user may have written, or can read.
-func check(f *os.File, forbidden fs.FileMode) error {
-	info, err := f.Stat()
-	if err != nil {
-		return readError(f.Name(), err)
-	}
+func check(path string, info fs.FileInfo, forbidden fs.FileMode) error {
 	owner := int(info.Sys().(*syscall.Stat_t).Uid)
 	if owner != 0 {
 		forbidden = 0o077
 	}
 	switch mode := info.Mode(); {
 	case !mode.IsRegular():
-		return fault(NotRegular, f.Name(), "read %q: it is not a regular file", f.Name())
+		return fault(NotRegular, "read %q: it is not a regular file", path)
 	case owner != os.Geteuid() && owner != 0:
-		return fault(OtherOwner, f.Name(), "read %q: it belongs to user %d", f.Name(), owner)
+		return fault(OtherOwner, "read %q: it belongs to user %d", path, owner)
 	case mode.Perm()&forbidden != 0:
-		return fault(OpenToOthers, f.Name(), "read %q: mode %04o opens it to other users", f.Name(), mode.Perm())
+		return fault(OpenToOthers, "read %q: mode %04o opens it to other users", path, mode.Perm())
 	}
 	return nil
 }
 
 // CheckWrite reports beforehand whether Write could write: the folder accepts a file, and no device or pipe, nor a link
-// to one, is in its place.
+// to one, is in its place. /dev/stdout may be a link to a file, but nobody wants that link to be replaced.
 func CheckWrite(path string) error {
-	if !replaceable(path) {
-		return fault(NotReplaceable, path, "write %q: it is not a regular file", path)
+	if info, err := os.Stat(path); filepath.Dir(path) == "/dev" || err == nil && !info.Mode().IsRegular() {
+		return fault(NotReplaceable, "write %q: it is not a regular file", path)
 	}
 	draft, err := newDraft(path, nil, 0o600)
 	if err != nil {
 		return writeError(path, err)
 	}
 	return os.Remove(draft)
-}
-
-// replaceable reports a file, a link to one, and nothing at all. A link into /proc, as /dev/stdout is one, may end at a
-// file, but whoever names it does not want that link to be replaced.
-func replaceable(path string) bool {
-	info, err := os.Lstat(path)
-	if err == nil && info.Mode().Type() == fs.ModeSymlink {
-		if to, _ := os.Readlink(path); strings.HasPrefix(to, "/proc/") {
-			return false
-		}
-		info, err = os.Stat(path)
-	}
-	return err != nil || info.Mode().IsRegular()
 }
 
 // Write replaces the file at path by a private one (0600) with text. A symbolic link is replaced, never followed.
@@ -138,7 +120,10 @@ func write(path string, text []byte, mode fs.FileMode, place func(draft, path st
 		err = place(draft, path)
 		os.Remove(draft) // a renamed one is gone
 	}
-	return writeError(path, err)
+	if err != nil {
+		return writeError(path, err)
+	}
+	return nil
 }
 
 // newDraft returns the name of a temporary file with text, which is synced. Neither Airflow (*.py) nor a metrics
@@ -157,37 +142,28 @@ func newDraft(path string, text []byte, mode fs.FileMode) (string, error) {
 }
 
 func writeError(path string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return fault(writeKind(err), path, "write %q: %w", path, cause(err))
-}
-
-func writeKind(err error) failure.Kind {
+	var kind failure.Kind
 	switch {
 	case errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT):
-		return DiskFull
+		kind = DiskFull
 	case errors.Is(err, syscall.EROFS) || errors.Is(err, fs.ErrPermission):
-		return NotWritable
+		kind = NotWritable
 	case errors.Is(err, fs.ErrNotExist):
-		return NoFolder
+		kind = NoFolder
 	}
-	return ""
+	return fault(kind, "write %q: %w", path, cause(err))
 }
 
-func fault(kind failure.Kind, path, format string, args ...any) error {
-	return failure.Permanent(kind, format, args...).About(path).Want(strconv.Itoa(os.Geteuid()))
+func fault(kind failure.Kind, format, path string, args ...any) error {
+	err := failure.Permanent(kind, format, append([]any{path}, args...)...)
+	return err.About(path).Want(strconv.Itoa(os.Geteuid()))
 }
 
 // cause drops the operation and the path, which may be the draft's.
 func cause(err error) error {
-	var at *fs.PathError
-	var link *os.LinkError
-	switch {
-	case errors.As(err, &at):
-		return at.Err
-	case errors.As(err, &link):
-		return link.Err
+	var number syscall.Errno
+	if errors.As(err, &number) {
+		return number
 	}
 	return err
 }

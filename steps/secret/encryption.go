@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"filippo.io/age"
 
@@ -37,8 +38,17 @@ func Encrypt(recipient string, tokens []Token) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	list := make([]clearToken, len(tokens))
+	for i, t := range tokens {
+		list[i] = clearToken{t.TokenInfo, t.Password.Reveal()}
+	}
 	var box bytes.Buffer
-	if err := encrypt(&box, to, tokens); err != nil {
+	crypt, err := age.Encrypt(&box, to)
+	if err != nil {
+		return "", fmt.Errorf("encrypt tokens: %w", err)
+	}
+	zip := gzip.NewWriter(crypt)
+	if err := errors.Join(json.NewEncoder(zip).Encode(list), zip.Close(), crypt.Close()); err != nil {
 		return "", fmt.Errorf("encrypt tokens: %w", err)
 	}
 	return base64.StdEncoding.EncodeToString(box.Bytes()), nil
@@ -59,26 +69,6 @@ func parseRecipient(recipient string) (*age.X25519Recipient, error) {
 	return to, nil
 }
 
-func encrypt(w io.Writer, to age.Recipient, tokens []Token) error {
-	list := make([]clearToken, len(tokens))
-	for i, t := range tokens {
-		list[i] = clearToken{t.TokenInfo, t.Password.Reveal()}
-	}
-	level := gzip.DefaultCompression
-	if len(tokens) == 1 {
-		level = gzip.HuffmanOnly // nothing repeats in one token, and looking for it takes a sixth of a step's memory
-	}
-	crypt, err := age.Encrypt(w, to)
-	if err != nil {
-		return err
-	}
-	zip, err := gzip.NewWriterLevel(crypt, level)
-	if err != nil {
-		return err
-	}
-	return errors.Join(json.NewEncoder(zip).Encode(list), zip.Close(), crypt.Close())
-}
-
 // Decrypt decrypts what Encrypt returned. recipient is the public key that the result names: age's format does not, and
 // without it another key pair could not be told from damage.
 func Decrypt(identity Identity, recipient, sealed string) ([]Token, error) {
@@ -87,23 +77,20 @@ func Decrypt(identity Identity, recipient, sealed string) ([]Token, error) {
 		return nil, failure.Permanent(OtherKeyPair, form, recipient, own).About(failure.Excerpt(recipient)).Want(own)
 	}
 	list, err := decrypt(sealed, identity.key)
-	if err != nil {
+	if err != nil { // it may quote what was inside
 		return nil, failure.Permanent(Damaged, "decrypt tokens: cut or altered")
 	}
 	tokens := make([]Token, len(list))
 	for i, t := range list {
 		tokens[i] = Token{t.TokenInfo, New(t.Password)}
+		tokens[i].Fingerprint = Fingerprint(tokens[i].Password)
 	}
 	return tokens, nil
 }
 
-// decrypt returns bare causes: Decrypt drops them, since a JSON error may quote what was inside.
-func decrypt(sealed string, key *age.X25519Identity) ([]clearToken, error) {
-	box, err := base64.StdEncoding.DecodeString(sealed)
-	if err != nil {
-		return nil, err
-	}
-	plain, err := age.Decrypt(bytes.NewReader(box), key)
+func decrypt(sealed string, key *age.X25519Identity) (list []clearToken, err error) {
+	box := base64.NewDecoder(base64.StdEncoding, strings.NewReader(sealed))
+	plain, err := age.Decrypt(box, key)
 	if err != nil {
 		return nil, err
 	}
@@ -111,13 +98,9 @@ func decrypt(sealed string, key *age.X25519Identity) ([]clearToken, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, err := io.ReadAll(io.LimitReader(zip, maxDecrypted+1))
+	text, err := io.ReadAll(io.LimitReader(zip, maxDecrypted)) // what is cut there is no JSON
 	if err != nil {
 		return nil, err
 	}
-	if len(text) > maxDecrypted {
-		return nil, errors.New("too long")
-	}
-	var list []clearToken
 	return list, json.Unmarshal(text, &list)
 }

@@ -28,24 +28,16 @@ type Identity struct{ key *age.X25519Identity }
 // NewIdentity returns a new key pair.
 func NewIdentity() (Identity, error) {
 	key, err := age.GenerateX25519Identity()
-	if err != nil {
-		return Identity{}, fmt.Errorf("create key pair: %w", err)
-	}
-	return Identity{key}, nil
+	return Identity{key}, err
 }
 
 // ParseIdentity reads a private key, AGE-SECRET-KEY-1…, alone or as age-keygen writes it, with comment lines around it.
 func ParseIdentity(text Secret) (Identity, error) {
-	for line := range strings.Lines(text.Reveal()) {
-		line = strings.TrimSpace(line)
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
+	keys, err := age.ParseIdentities(strings.NewReader(strings.TrimSpace(text.Reveal())))
+	if err == nil {
+		if key, ok := keys[0].(*age.X25519Identity); ok {
+			return Identity{key}, nil
 		}
-		key, err := age.ParseX25519Identity(line)
-		if err != nil {
-			break
-		}
-		return Identity{key}, nil
 	}
 	return Identity{}, failure.Permanent(NotAPrivateKey, "read private key: not an age X25519 key (AGE-SECRET-KEY-1…)")
 }

@@ -4,10 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 )
-
-const redacted = "[redacted]"
 
 // Secret holds a password, a token or a private key. It cannot be printed (fmt, slog) and refuses to be marshalled: a
 // "[redacted]" that marshals could be written into Airflow as a password. The value is behind a pointer, so that fmt
@@ -32,13 +29,7 @@ func (s Secret) Empty() bool { return s.Reveal() == "" }
 func (s Secret) Equal(other Secret) bool { return s.Reveal() == other.Reveal() }
 
 // Format prints "[redacted]" for every verb.
-func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
-
-// String returns "[redacted]", for callers that bypass fmt.
-func (s Secret) String() string { return redacted }
-
-// LogValue returns "[redacted]", for slog.
-func (s Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[redacted]") }
 
 // MarshalText always fails, and with it every encoder of the standard library.
 func (s Secret) MarshalText() ([]byte, error) {

@@ -8,18 +8,13 @@ import (
 	"time"
 )
 
-// TokenInfo is what everybody may know of a token.
+// TokenInfo is what everybody may know of a token. Times are in UTC, so that == compares two of them.
 type TokenInfo struct {
 	RegistryURL string    `json:"registry_url"` // https://<account>.dkr.ecr.<region>.<suffix>, no path
 	Username    string    `json:"username"`     // "AWS"
 	IssuedAt    time.Time `json:"issued_at,omitzero"`
 	ExpiresAt   time.Time `json:"expires_at"`
-}
-
-// Equal reports whether both describe the same token; a time may stand in another zone.
-func (i TokenInfo) Equal(other TokenInfo) bool {
-	return i.RegistryURL == other.RegistryURL && i.Username == other.Username &&
-		i.IssuedAt.Equal(other.IssuedAt) && i.ExpiresAt.Equal(other.ExpiresAt)
+	Fingerprint string    `json:"fingerprint"`
 }
 
 // Token is one ECR authorization token, decoded.
@@ -29,12 +24,8 @@ type Token struct {
 	Password Secret // about 2,400 characters
 }
 
-// Fingerprint returns the first 12 hex digits of the SHA-256 of the token: enough to tell two tokens apart, and of no
-// use for guessing one, since a token is random and long.
-func (t Token) Fingerprint() string { return Fingerprint(t.Password) }
-
-// Fingerprint is Token.Fingerprint of a password that may be a token. Never show that of a password that a human may
-// have chosen.
+// Fingerprint returns the first 12 hex digits of the SHA-256 of a token: enough to tell two tokens apart, and of no use
+// for guessing one, since a token is random and long. Never show that of a password that a human may have chosen.
 func Fingerprint(password Secret) string {
 	sum := sha256.Sum256([]byte(password.Reveal()))
 	return hex.EncodeToString(sum[:])[:12]

@@ -9,7 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"regexp"
 	"strings"
 	"time"
 
@@ -56,7 +56,6 @@ type ExtractECRToken struct {
 // Token is an encrypted token as it is shown, and what it is for.
 type Token struct {
 	secret.TokenInfo
-	Fingerprint string   `json:"fingerprint"` // secret.Fingerprint
 	Connections []string `json:"connections"` // ids of the connections that get this token
 }
 
@@ -72,7 +71,6 @@ type UpdateDockerConnection struct {
 type Updated struct {
 	ConnectionID string `json:"connection_id"`
 	secret.TokenInfo
-	Fingerprint string     `json:"fingerprint"`
 	Published   bool       `json:"published"`
 	PublishedAt *time.Time `json:"published_at,omitempty"`
 }
@@ -108,51 +106,44 @@ func Print(result any) ([]byte, error) {
 	return append(line, '\n'), err
 }
 
-// result is what Parse can read.
+// result is what Parse can read: no step reads the result of the last one.
 type result interface {
-	ExtractECRToken | UpdateDockerConnection | TestDockerConnection
+	ExtractECRToken | UpdateDockerConnection
 	check() faults
 	step() string
 }
 
 func (ExtractECRToken) step() string        { return StepExtractECRToken }
 func (UpdateDockerConnection) step() string { return StepUpdateDockerConnection }
-func (TestDockerConnection) step() string   { return StepTestDockerConnection }
 
 // Parse reads a result from the last non-empty line of text: older Docker providers put lines of the log before it.
 // It ignores unknown fields. The error, which is permanent, names every fault of the result.
-func Parse[R result](text string) (R, error) {
-	var r R
-	err := read(text, &r)
-	return r, failure.With(err, failure.Facts{Object: r.step()})
-}
-
-func read[R result](text string, r *R) error {
-	line, step := lastLine(text), (*r).step()
+func Parse[R result](text string) (r R, err error) {
+	line, step := lastLine(text), r.step()
 	switch line {
 	case "", "null", "None", `""`:
-		return failure.Permanent(NoResult, "read result: %s left no result", step)
+		return r, failure.Permanent(NoResult, "read result: %s left no result", step).About(step)
 	}
 	// Version and step come first, since another version's fields may mean something else.
 	var head Head
-	err := unmarshal(line, &head)
+	err = unmarshal(line, &head)
 	if err == nil && head.Version != Version {
-		return failure.Permanent(OtherVersion, "read result of %s: its version is %d, and this binary reads version %d",
-			step, head.Version, Version)
+		const form = "read result of %s: its version is %d, and this binary reads version %d"
+		return r, failure.Permanent(OtherVersion, form, step, head.Version, Version).About(step)
 	}
 	if err == nil && head.Step != step {
 		err = fmt.Errorf("it is the result of %.40q", head.Step)
 	}
 	if err == nil {
-		err = unmarshal(line, r)
+		err = unmarshal(line, &r)
 	}
 	if err != nil {
-		return failure.Permanent(NotAResult, "read result of %s: %w", step, err)
+		return r, failure.Permanent(NotAResult, "read result of %s: %w", step, err).About(step)
 	}
-	if found := (*r).check(); len(found) > 0 {
-		return failure.Permanent(BadResult, "read result of %s: %s", step, strings.Join(found, "; "))
+	if found := r.check(); len(found) > 0 {
+		return r, failure.Permanent(BadResult, "read result of %s: %s", step, strings.Join(found, "; ")).About(step)
 	}
-	return nil
+	return r, nil
 }
 
 func lastLine(text string) string {
@@ -162,18 +153,54 @@ func lastLine(text string) string {
 
 // unmarshal repeats of the JSON package's messages only those that do not quote the input.
 func unmarshal(line string, into any) error {
-	in := json.NewDecoder(strings.NewReader(line))
-	err := in.Decode(into)
+	err := json.Unmarshal([]byte(line), into)
 	var field *json.UnmarshalTypeError
 	switch {
+	case err == nil:
+		return nil
 	case errors.As(err, &field) && field.Field != "":
 		name := field.Field[strings.LastIndexByte(field.Field, '.')+1:] // without Go's embedded structs
 		return fmt.Errorf("field %q is not of type %s", name, field.Type)
-	case err != nil:
-		return errors.New("it is not a JSON object, or is cut, or a time in it is malformed")
 	}
-	if _, err := in.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("something follows the JSON object")
+	return errors.New("it is not a JSON object, or is cut, or a time in it is malformed")
+}
+
+var connectionID = regexp.MustCompile(`^[\w.-]+$`)
+
+// IsConnectionID reports whether Airflow accepts id as a connection id.
+func IsConnectionID(id string) bool { return len(id) <= 200 && connectionID.MatchString(id) }
+
+// faults are what is wrong with a result.
+type faults []string
+
+func (f *faults) add(wrong bool, format string, args ...any) {
+	if wrong {
+		*f = append(*f, fmt.Sprintf(format, args...))
 	}
-	return nil
+}
+
+// check leaves the tokens to step 2, which compares each field with what is encrypted.
+func (r ExtractECRToken) check() (f faults) {
+	f.add(r.Recipient == "", `field "recipient" is missing`)
+	f.add(r.Sealed == "", `field "sealed" is missing`)
+	f.add(len(r.Tokens) == 0, `field "tokens" is empty`)
+	seen := map[string]bool{}
+	for i, t := range r.Tokens {
+		f.add(len(t.Connections) == 0, "tokens[%d].connections is empty", i)
+		for _, id := range t.Connections {
+			f.add(!IsConnectionID(id), "tokens[%d].connections: %.40q is not a connection id", i, id)
+			f.add(seen[id], "tokens[%d].connections: %.40q is there twice", i, id)
+			seen[id] = true
+		}
+	}
+	return f
+}
+
+func (r UpdateDockerConnection) check() (f faults) {
+	f.add(len(r.Connections)+len(r.Failures) == 0, `field "connections" is empty`)
+	for i, c := range r.Connections {
+		f.add(!IsConnectionID(c.ConnectionID), "connections[%d]: %.40q is not a connection id", i, c.ConnectionID)
+		f.add(c.Published && c.PublishedAt == nil, "connections[%d].published_at is missing", i)
+	}
+	return f
 }
