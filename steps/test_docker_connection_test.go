@@ -142,7 +142,7 @@ func TestTestAfterADryRun(t *testing.T) {
 	wantLog(t, f, "its password is rejected")
 	f.box.Registry.SetStatus(503)
 	_, err = f.test(two).Run(t.Context())
-	wantError(t, err, "the registry answered Docker 503", docker.RegistryUnavailable)
+	wantError(t, err, "the registry answered Docker 503", docker.Unavailable)
 }
 
 // A connection that was not read as a task reads it is not compared; without a password it cannot log in.

@@ -90,7 +90,7 @@ func TestDockerConfigNamesTheEntry(t *testing.T) {
 		{`{"credsStore":"works"}`, host, `entry credsStore = "works" wins`, docker.EntryWins},
 		{`{"credHelpers":{"r.example.com":"works"}}`, host, `["r.example.com"] = "works" wins`, docker.EntryWins},
 		{`{"credsStore":"missing"}`, host, `credsStore = "missing": docker-credential-missing is not on PATH`,
-			docker.HelperMissing},
+			docker.HelperFails},
 		{`{"credHelpers":{"r.example.com":"broken"}}`, host, `= "broken": docker-credential-broken fails`,
 			docker.HelperFails},
 		{`{"credsStore":"empty"}`, host, "", ""},

@@ -2,13 +2,11 @@ package docker
 
 import (
 	"context"
-	"io"
+	"encoding/json"
+	"errors"
 	"os/exec"
 	"strings"
 	"time"
-
-	"github.com/docker/docker-credential-helpers/client"
-	"github.com/docker/docker-credential-helpers/credentials"
 
 	"ecr-refresh/steps/failure"
 )
@@ -16,37 +14,31 @@ import (
 // helperTimeout bounds one call of a credential helper; docker-py would wait for ever.
 const helperTimeout = 10 * time.Second
 
-// helper is a program docker-credential-NAME. (The library's own has no timeout, and passes stderr on.)
-type helper struct{ *exec.Cmd }
-
-// Input implements client.Program.
-func (h helper) Input(in io.Reader) { h.Stdin = in }
-
-// askHelper reports whether the credential helper has a login for server, by docker-py's rules (docker/credentials): an
-// error that contains "credentials not found", and an empty login, mean that it has none. What the helper prints may be
-// a secret, and is not repeated.
+// askHelper reports whether the credential helper docker-credential-NAME has a login for server, by docker-py's rules
+// (docker/credentials/store.py): output that contains "credentials not found", and an empty login, mean that it has
+// none. What the helper prints may be a secret, and is not repeated.
 func askHelper(ctx context.Context, name, server string) (found bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, helperTimeout)
 	defer cancel()
 	program := "docker-credential-" + name
-	got, err := client.Get(func(args ...string) client.Program {
-		cmd := exec.CommandContext(ctx, program, args...) // #nosec G204 -- docker-py runs it too
-		cmd.WaitDelay = time.Second
-		return helper{cmd}
-	}, server)
+	cmd := exec.CommandContext(ctx, program, "get") // #nosec G204 -- docker-py runs it too
+	cmd.Stdin, cmd.WaitDelay = strings.NewReader(server), time.Second
+	output, err := cmd.Output()
+	var login struct{ Username, Secret string }
 	if err == nil {
-		return got.Username != "" || got.Secret != "", nil
-	}
-	_, missing := exec.LookPath(program)
-	switch {
-	case ctx.Err() != nil:
-		err = failure.Permanent(HelperFails, "%s does not answer", program)
-	case strings.Contains(err.Error(), credentials.NewErrCredentialsNotFound().Error()):
+		err = json.Unmarshal(output, &login)
+	} else if strings.Contains(string(output), "credentials not found in native keychain") {
 		return false, nil
-	case missing != nil:
-		err = failure.Permanent(HelperMissing, "%s is not on PATH", program)
-	default:
-		err = failure.Permanent(HelperFails, "%s fails", program)
 	}
+	if err == nil {
+		return login.Username != "" || login.Secret != "", nil
+	}
+	why := "fails"
+	if ctx.Err() != nil {
+		why = "does not answer"
+	} else if errors.Is(err, exec.ErrNotFound) {
+		why = "is not on PATH"
+	}
+	err = failure.Permanent(HelperFails, "%s %s", program, why)
 	return false, failure.With(err, failure.Facts{Object: program, Want: server})
 }

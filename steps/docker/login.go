@@ -24,7 +24,7 @@ func (e *Engine) Reach(ctx context.Context) (version, api string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, reachTimeout)
 	defer cancel()
 	var v types.Version
-	err = e.call(ctx, http.MethodGet, "/version", nil, &v, NoAnswer)
+	err = e.call(ctx, http.MethodGet, "/version", nil, &v)
 	if err == nil && v.Version == "" {
 		err = failure.With(failure.Permanent(NotDocker, "it names no version"), failure.Facts{Object: e.Host})
 	}
@@ -44,7 +44,7 @@ func (e *Engine) Login(ctx context.Context, server, username string, password se
 	defer cancel()
 	login := registry.AuthConfig{Username: username, Password: password.Reveal(), ServerAddress: server}
 	var answer registry.AuthenticateOKBody
-	if err := e.call(ctx, http.MethodPost, "/auth", login, &answer, NoLoginAnswer); err != nil {
+	if err := e.call(ctx, http.MethodPost, "/auth", login, &answer); err != nil {
 		return "", fmt.Errorf("log in to %s through Docker: %w", server, err)
 	}
 	return failure.Excerpt(answer.Status), nil

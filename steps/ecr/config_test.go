@@ -61,26 +61,26 @@ func TestCertificates(t *testing.T) { // not parallel: AWS's settings come from 
 		"\naws_access_key_id = AKIAIOSFODNN7EXAMPLE\naws_secret_access_key = none\n"), 0o600))
 	for _, row := range []struct {
 		name, env, profile string
-		extra              *x509.CertPool
+		extra              []authority
 		trusted            []authority
 		rejected           []authority
 	}{
 		{"system", "", "", nil, []authority{system}, []authority{bundle, extra}},
-		{"system and extra", "", "", pool(extra), []authority{system, extra}, []authority{bundle}},
+		{"system and extra", "", "", []authority{extra}, []authority{system, extra}, []authority{bundle}},
 		{"AWS_CA_BUNDLE", file, "", nil, []authority{bundle}, []authority{system, extra}},
-		{"AWS_CA_BUNDLE and extra", file, "", pool(extra), []authority{bundle, extra}, []authority{system}},
-		{"the same twice", file, "", pool(bundle), []authority{bundle}, []authority{system, extra}},
+		{"AWS_CA_BUNDLE and extra", file, "", []authority{extra}, []authority{bundle, extra}, []authority{system}},
+		{"the same twice", file, "", []authority{bundle}, []authority{bundle}, []authority{system, extra}},
 		{"ca_bundle", "", "bundled", nil, []authority{bundle}, []authority{system, extra}},
-		{"ca_bundle and extra", "", "bundled", pool(extra), []authority{bundle, extra}, []authority{system}},
+		{"ca_bundle and extra", "", "bundled", []authority{extra}, []authority{bundle, extra}, []authority{system}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			awsHome(t, home)
 			t.Setenv("AWS_CA_BUNDLE", row.env)
-			roots := pool(system)
-			if row.extra != nil {
-				roots = pool(system, extra)
+			var pem []byte
+			for _, a := range row.extra {
+				pem = a.pem
 			}
-			get := ecr.New(ecr.DefaultConfig(roots, row.extra, discard))
+			get := ecr.New(ecr.DefaultConfig(pool(append(row.extra, system)...), pem, discard))
 			ask := func(a authority) error {
 				at := source
 				at.Endpoint, at.Profile = a.url, row.profile

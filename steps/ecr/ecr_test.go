@@ -260,5 +260,5 @@ func TestRoleWithoutCredentials(t *testing.T) {
 	at := source
 	at.RoleARN = role
 	_, err := ecr.New(settings(box, box.HTTPClient().Transport))(t.Context(), at)
-	wantFailure(t, err, ecr.NoCredentials, true, "get AWS credentials: STS answered without any")
+	wantFailure(t, err, ecr.NoCredentials, true, "get AWS credentials: ")
 }

@@ -31,7 +31,6 @@ const (
 	WrongAccountOrRegion failure.Kind = "aws account or region rejected"
 	Throttled            failure.Kind = "aws throttled"
 	Unavailable          failure.Kind = "aws unavailable"
-	Redirect             failure.Kind = "aws redirect"
 	NotAWS               failure.Kind = "not aws" // something else answered
 	BadConfig            failure.Kind = "aws configuration"
 )
@@ -45,7 +44,8 @@ func classify(err error) error {
 		return err
 	}
 	service, operation := innermost(err)
-	kind, message := describe(service, err)
+	status := statusOf(err)
+	kind, message := describe(err, service, status)
 	facts := failure.Facts{Service: service}
 	switch kind {
 	case "":
@@ -53,38 +53,16 @@ func classify(err error) error {
 	case AccessDenied:
 		kind, facts.Want = denied(service, operation)
 	}
+	redirect := status/100 == 3
 	return &failure.Error{Kind: kind, Facts: facts, Err: errors.New(message),
-		Transient: kind == Throttled || kind == Unavailable || kind == NotAWS}
+		Transient: kind == Throttled || kind == Unavailable || kind == NotAWS && !redirect}
 }
 
-// describe returns the kind of an error and its message, or "" where the service sent no answer.
-func describe(service string, err error) (failure.Kind, string) {
-	var api smithy.APIError
-	var container containerAnswer
-	var answer *smithyhttp.ResponseError
-	_, cause, credentials := strings.Cut(err.Error(), "get credentials: ")
-	switch {
-	case errors.As(err, new(*http.MaxBytesError)):
-		return NotAWS, fmt.Sprintf("%s's answer is longer than %d MiB", service, transport.MaxResponse>>20)
-	case service == containerEndpoint && errors.As(err, &container):
-		return containerError(container)
-	case errors.As(err, &api) && api.ErrorCode() != unknownCode:
-		return kindOf(api), "AWS answered " + coded(api)
-	case service == metadataService:
-		return metadataError(err)
-	case isNetwork(err):
-		return "", ""
-	case errors.As(err, &answer):
-		return statusError(service, answer.Response.Response)
-	case credentials:
-		return credentialsError(cause)
-	}
-	return "", ""
-}
-
-// innermost returns the last of the calls within err: one of STS or SSO, where ECR's call needed credentials first.
+// innermost returns the last of the calls within err: one of STS or SSO, where ECR's call needed credentials first. The
+// SDK has no type for the call of a container's endpoint.
 func innermost(err error) (service, operation string) {
-	if ofContainer(err) {
+	_, cause, _ := strings.Cut(err.Error(), "get credentials: ")
+	if strings.Contains(cause, "failed to load credentials, ") {
 		return containerEndpoint, ""
 	}
 	service = "AWS"
@@ -95,19 +73,65 @@ func innermost(err error) (service, operation string) {
 	return service, operation
 }
 
-// statusError classifies an answer that is none of AWS's API by its status. Its body is not repeated: something between
-// here and AWS may have made it.
+// statusOf returns the HTTP status of an answer, or 0. The SDK's error for a 401 of the metadata service hides it.
+func statusOf(err error) int {
+	var answer interface{ HTTPStatusCode() int }
+	switch {
+	case errors.As(err, &answer):
+		return answer.HTTPStatusCode()
+	case strings.Contains(err.Error(), "StatusCode: 401, request to EC2 IMDS failed"):
+		return http.StatusUnauthorized
+	}
+	return 0
+}
+
+// ofStatus returns Unavailable for a status that may pass, else kind.
+func ofStatus(status int, kind failure.Kind) failure.Kind {
+	if transport.MayPass(status) {
+		return Unavailable
+	}
+	return kind
+}
+
+// describe returns the kind of an error and its message, or "" where the service sent no answer. Only messages with an
+// error code of AWS are repeated: something between here and AWS may have made another.
+func describe(err error, service string, status int) (failure.Kind, string) {
+	api := smithy.APIError(new(smithy.GenericAPIError))
+	var answer *smithyhttp.ResponseError
+	hasCode := errors.As(err, &api) && api.ErrorCode() != unknownCode
+	_, cause, credentials := strings.Cut(err.Error(), "get credentials: ")
+	switch {
+	case errors.As(err, new(*http.MaxBytesError)):
+		return NotAWS, fmt.Sprintf("%s's answer is longer than %d MiB", service, transport.MaxResponse>>20)
+	case service == containerEndpoint && status != 0:
+		said := strings.TrimSpace(fmt.Sprintf("%s answered %d %s", service, status, coded(api)))
+		return ofStatus(status, ContainerEndpoint), said
+	case hasCode:
+		return kindOf(api), "AWS answered " + coded(api)
+	case service == metadataService:
+		return metadataError(status, err)
+	case isNetwork(err):
+		return "", ""
+	case errors.As(err, &answer):
+		return statusError(service, answer.Response.Response)
+	case credentials:
+		return credentialsError(cause)
+	}
+	return "", ""
+}
+
+// statusError classifies an answer without a code of AWS by its status.
 func statusError(service string, resp *http.Response) (failure.Kind, string) {
-	answered := fmt.Sprintf("%s answered %d", service, resp.StatusCode)
+	why := http.StatusText(resp.StatusCode)
 	switch status := resp.StatusCode; {
 	case status < 300:
-		return NotAWS, answered + " with something that is not AWS's JSON, or is cut"
+		why = "with something that is not AWS's JSON, or is cut"
 	case status < 400:
-		return Redirect, fmt.Sprintf("%s, a redirect to %.80q", answered, transport.RedirectHost(resp))
-	case transport.MayPass(status):
-		return Unavailable, answered + " " + http.StatusText(status)
+		why = fmt.Sprintf("with a redirect to %.80q", transport.RedirectHost(resp))
+	case !transport.MayPass(status):
+		why = "without an error code of AWS"
 	}
-	return NotAWS, answered + " without an error code of AWS"
+	return ofStatus(resp.StatusCode, NotAWS), fmt.Sprintf("%s answered %d %s", service, resp.StatusCode, why)
 }
 
 func isNetwork(err error) bool {
@@ -115,29 +139,26 @@ func isNetwork(err error) bool {
 	if errors.As(err, new(*fs.PathError)) { // its cause looks like a net.Error
 		return false
 	}
-	return failure.IsCertificate(err) || errors.As(err, &network) ||
-		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+	return failure.IsCertificate(err) || errors.As(err, &network) || errors.Is(err, context.Canceled)
 }
 
-// kindOf returns the kind of an error code.
+// kindOf returns the kind of an error code, of which some services know a form with "Exception" at its end.
 // https://docs.aws.amazon.com/AmazonECR/latest/APIReference/CommonErrors.html
 func kindOf(api smithy.APIError) failure.Kind {
 	message := api.ErrorMessage()
 	if strings.HasPrefix(message, "Signature expired") || strings.HasPrefix(message, "Signature not yet current") {
 		return ClockSkew
 	}
-	switch api.ErrorCode() {
-	case "AccessDeniedException", "AccessDenied", "UnauthorizedOperation", "InvalidIdentityToken", "IDPRejectedClaim",
-		"UnauthorizedException", "ForbiddenException", "InvalidGrantException", // of SSO, as the next two
-		"InvalidClientException", "UnauthorizedClientException":
+	switch strings.TrimSuffix(api.ErrorCode(), "Exception") {
+	case "AccessDenied", "UnauthorizedOperation", "InvalidIdentityToken", "IDPRejectedClaim",
+		"Unauthorized", "Forbidden", "InvalidGrant", "InvalidClient", "UnauthorizedClient": // of SSO
 		return AccessDenied
-	case "UnrecognizedClientException", "InvalidClientTokenId", "InvalidSignatureException", "SignatureDoesNotMatch",
-		"IncompleteSignature", "MissingAuthenticationToken", "MissingAuthenticationTokenException":
+	case "UnrecognizedClient", "InvalidClientTokenId", "InvalidSignature", "SignatureDoesNotMatch",
+		"IncompleteSignature", "MissingAuthenticationToken":
 		return BadKeys
-	case "ExpiredTokenException", "ExpiredToken", "RequestExpired":
+	case "ExpiredToken", "RequestExpired":
 		return SessionExpired
-	case "InvalidParameterException", "UnsupportedCommandException", "ValidationError", "OptInRequired",
-		"RegionDisabledException":
+	case "InvalidParameter", "UnsupportedCommand", "ValidationError", "OptInRequired", "RegionDisabled":
 		return WrongAccountOrRegion
 	}
 	if _, throttled := retry.DefaultThrottleErrorCodes[api.ErrorCode()]; throttled {
@@ -161,10 +182,11 @@ func denied(service, operation string) (kind failure.Kind, permissions string) {
 	return AccessDenied, "ecr:GetAuthorizationToken"
 }
 
-// coded returns the code and the message of an error.
+// coded returns the code and the message of an error. A message without a code is some server's body.
 func coded(api smithy.APIError) string {
-	if message := failure.Excerpt(api.ErrorMessage()); message != "" && message != unknownCode {
-		return api.ErrorCode() + ": " + message
+	code, message := api.ErrorCode(), failure.Excerpt(api.ErrorMessage())
+	if code == "" || message == "" || message == unknownCode {
+		return code
 	}
-	return api.ErrorCode()
+	return code + ": " + message
 }

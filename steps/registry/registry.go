@@ -21,7 +21,6 @@ import (
 const (
 	WrongRegion failure.Kind = "registry of another region" // or an altered token
 	Rejected    failure.Kind = "login rejected by registry"
-	Redirect    failure.Kind = "registry redirect"
 	Unavailable failure.Kind = "registry unavailable"
 	NotRegistry failure.Kind = "not a registry"
 )
@@ -99,7 +98,7 @@ func statusError(resp *http.Response) error {
 	case code == http.StatusUnauthorized, code == http.StatusForbidden:
 		return failure.Transient(Rejected, "it answered %d: %w", code, ErrRejected)
 	case code >= 300 && code < 400:
-		return failure.Permanent(Redirect, "it answered %d, a redirect to %.80q", code, transport.RedirectHost(resp))
+		return failure.Permanent(NotRegistry, "it answered %d, a redirect to %.80q", code, transport.RedirectHost(resp))
 	case transport.MayPass(code):
 		return failure.Transient(Unavailable, "it answered %d", code)
 	default:

@@ -27,12 +27,12 @@ func TestCheck(t *testing.T) {
 		permanent bool
 		attempts  int32
 	}{
-		200: {"", false, 1}, 201: {registry.NotRegistry, true, 1}, 204: {registry.NotRegistry, true, 1},
-		299: {registry.NotRegistry, true, 1}, 300: {registry.Redirect, true, 1}, 399: {registry.Redirect, true, 1},
-		301: {registry.Redirect, true, 1}, 307: {registry.Redirect, true, 1}, 400: {registry.WrongRegion, false, 1},
-		401: {registry.Rejected, false, 1}, 403: {registry.Rejected, false, 1}, 404: {registry.NotRegistry, true, 1},
-		429: {registry.Unavailable, false, 2}, 499: {registry.NotRegistry, true, 1},
-		500: {registry.Unavailable, false, 2}, 503: {registry.Unavailable, false, 2},
+		200: {"", false, 1}, 201: {registry.NotRegistry, true, 1}, 299: {registry.NotRegistry, true, 1},
+		300: {registry.NotRegistry, true, 1}, 307: {registry.NotRegistry, true, 1},
+		399: {registry.NotRegistry, true, 1},
+		400: {registry.WrongRegion, false, 1}, 401: {registry.Rejected, false, 1}, 403: {registry.Rejected, false, 1},
+		404: {registry.NotRegistry, true, 1}, 429: {registry.Unavailable, false, 2},
+		499: {registry.NotRegistry, true, 1}, 500: {registry.Unavailable, false, 2},
 	} {
 		t.Run(strconv.Itoa(status), func(t *testing.T) {
 			t.Parallel()

@@ -8,9 +8,12 @@ import (
 	"ecr-refresh/steps/failure"
 )
 
-// Certificates are what servers are verified with: All of them, and Extra, those of --ca-file alone (nil: none), which
-// stay where AWS_CA_BUNDLE replaces the system's.
-type Certificates struct{ All, Extra *x509.CertPool }
+// Certificates are what servers are verified with: All of them, and as PEM those of --ca-file alone, which stay where
+// AWS_CA_BUNDLE replaces the system's.
+type Certificates struct {
+	All   *x509.CertPool
+	Extra []byte
+}
 
 // Certificates reads the system's certificates and those of --ca-file.
 func (r *Reader) Certificates() (roots Certificates) {
@@ -28,11 +31,10 @@ func (r *Reader) Certificates() (roots Certificates) {
 		r.Fault(failure.Permanent(CAFile, "read %s %q: %w", source, path, err))
 		return roots
 	}
-	roots.Extra = x509.NewCertPool()
-	if !roots.Extra.AppendCertsFromPEM([]byte(pem)) {
+	roots.Extra = []byte(pem)
+	if !roots.All.AppendCertsFromPEM(roots.Extra) {
 		r.Fault(failure.Permanent(CAFile, "read %s %q: it has no PEM certificate", source, path))
 	}
-	roots.All.AppendCertsFromPEM([]byte(pem))
 	return roots
 }
 
