@@ -33,6 +33,16 @@ const (
 	Unavailable          failure.Kind = "aws unavailable"
 	NotAWS               failure.Kind = "not aws" // something else answered
 	BadConfig            failure.Kind = "aws configuration"
+	NoCredentials        failure.Kind = "no aws credentials"
+	ProcessFailed        failure.Kind = "credential_process failed"
+	ContainerEndpoint    failure.Kind = "no credentials of a container role" // ECS task role or EKS Pod Identity
+	HopLimit             failure.Kind = "instance metadata hop limit"
+)
+
+// The services that the SDK asks for credentials, beside STS and SSO: the second one last of all.
+const (
+	containerEndpoint = "the container's credential endpoint"
+	metadataService   = "the instance metadata service"
 )
 
 // unknownCode is the SDK's word for an answer without an error code, and for one without a message.
@@ -58,17 +68,19 @@ func classify(err error) error {
 		Transient: kind == Throttled || kind == Unavailable || kind == NotAWS && !redirect}
 }
 
-// innermost returns the last of the calls within err: one of STS or SSO, where ECR's call needed credentials first. The
-// SDK has no type for the call of a container's endpoint.
+// innermost returns the last of the calls within err: one for credentials, where ECR's call needed them first. The SDK
+// has no type for the call of a container's endpoint.
 func innermost(err error) (service, operation string) {
-	_, cause, _ := strings.Cut(err.Error(), "get credentials: ")
-	if strings.Contains(cause, "failed to load credentials, ") {
+	if strings.Contains(err.Error(), ": failed to load credentials, ") {
 		return containerEndpoint, ""
 	}
 	service = "AWS"
 	var call *smithy.OperationError
 	for ; errors.As(err, &call); err = call.Err {
 		service, operation = call.Service(), call.Operation()
+	}
+	if service == "ec2imds" {
+		service = metadataService
 	}
 	return service, operation
 }
@@ -85,53 +97,64 @@ func statusOf(err error) int {
 	return 0
 }
 
-// ofStatus returns Unavailable for a status that may pass, else kind.
-func ofStatus(status int, kind failure.Kind) failure.Kind {
-	if transport.MayPass(status) {
-		return Unavailable
-	}
-	return kind
-}
-
 // describe returns the kind of an error and its message, or "" where the service sent no answer. Only messages with an
 // error code of AWS are repeated: something between here and AWS may have made another.
 func describe(err error, service string, status int) (failure.Kind, string) {
 	api := smithy.APIError(new(smithy.GenericAPIError))
 	var answer *smithyhttp.ResponseError
+	answered := fmt.Sprintf("%s answered %d", service, status)
 	hasCode := errors.As(err, &api) && api.ErrorCode() != unknownCode
-	_, cause, credentials := strings.Cut(err.Error(), "get credentials: ")
 	switch {
 	case errors.As(err, new(*http.MaxBytesError)):
 		return NotAWS, fmt.Sprintf("%s's answer is longer than %d MiB", service, transport.MaxResponse>>20)
+	case hasCode && service != containerEndpoint:
+		return kindOf(api), "AWS answered" + coded(api)
+	case transport.MayPass(status):
+		return Unavailable, answered + " " + http.StatusText(status)
 	case service == containerEndpoint && status != 0:
-		said := strings.TrimSpace(fmt.Sprintf("%s answered %d %s", service, status, coded(api)))
-		return ofStatus(status, ContainerEndpoint), said
-	case hasCode:
-		return kindOf(api), "AWS answered " + coded(api)
+		return ContainerEndpoint, answered + coded(api)
 	case service == metadataService:
-		return metadataError(status, err)
+		return metadataError(err, status)
 	case isNetwork(err):
 		return "", ""
-	case errors.As(err, &answer):
-		return statusError(service, answer.Response.Response)
-	case credentials:
-		return credentialsError(cause)
+	case status == 0:
+		return credentialsError(err)
+	case status/100 == 3 && errors.As(err, &answer):
+		return NotAWS, fmt.Sprintf("%s, a redirect to %.80q", answered, transport.RedirectHost(answer.Response.Response))
 	}
-	return "", ""
+	return NotAWS, answered + " with something that is not AWS's JSON, or is cut"
 }
 
-// statusError classifies an answer without a code of AWS by its status.
-func statusError(service string, resp *http.Response) (failure.Kind, string) {
-	why := http.StatusText(resp.StatusCode)
-	switch status := resp.StatusCode; {
-	case status < 300:
-		why = "with something that is not AWS's JSON, or is cut"
-	case status < 400:
-		why = fmt.Sprintf("with a redirect to %.80q", transport.RedirectHost(resp))
-	case !transport.MayPass(status):
-		why = "without an error code of AWS"
+// metadataError classifies why the instance metadata service returned no credentials. Its session token travels no
+// further than the hop limit: with a limit of 1, it reaches no container.
+// https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html#instance-metadata-returns
+func metadataError(err error, status int) (failure.Kind, string) {
+	kind, why := NoCredentials, fmt.Sprintf("%s answered %d", metadataService, status)
+	switch {
+	case status == 401 || status == 0 && errors.Is(err, context.DeadlineExceeded):
+		kind, why = HopLimit, "the session token of "+metadataService+" does not arrive"
+	case status == 0:
+		why = metadataService + " does not answer"
+	case status == 404:
+		why = "this instance has no role"
 	}
-	return ofStatus(resp.StatusCode, NotAWS), fmt.Sprintf("%s answered %d %s", service, resp.StatusCode, why)
+	return kind, "no AWS credentials found in the environment or the AWS files, and " + why
+}
+
+// credentialsError classifies the error of a source that was not called, or that answered without credentials. What a
+// credential_process printed is kept out of the log: it may be the credentials.
+func credentialsError(err error) (failure.Kind, string) {
+	_, cause, found := strings.Cut(err.Error(), "get credentials: ")
+	const get = "get AWS credentials: "
+	switch {
+	case !found:
+		return "", ""
+	case strings.Contains(cause, "process provider error: "):
+		return ProcessFailed, get + "credential_process failed"
+	case strings.Contains(cause, "SSO"):
+		return SSOLogin, get + failure.Excerpt(cause)
+	}
+	return NoCredentials, get + failure.Excerpt(cause)
 }
 
 func isNetwork(err error) bool {
@@ -182,11 +205,14 @@ func denied(service, operation string) (kind failure.Kind, permissions string) {
 	return AccessDenied, "ecr:GetAuthorizationToken"
 }
 
-// coded returns the code and the message of an error. A message without a code is some server's body.
+// coded returns the code and the message of an error, each after a blank. A message without a code is not AWS's.
 func coded(api smithy.APIError) string {
 	code, message := api.ErrorCode(), failure.Excerpt(api.ErrorMessage())
-	if code == "" || message == "" || message == unknownCode {
-		return code
+	switch {
+	case code == "":
+		return ""
+	case message == "" || message == unknownCode:
+		return " " + code
 	}
-	return code + ": " + message
+	return " " + code + ": " + message
 }

@@ -90,10 +90,10 @@ func TestAnswersThatAreNotOfAWS(t *testing.T) {
 	}{
 		{200, "<html>S3CRET</html>", ecr.NotAWS, false, "ECR answered 200 with something that is not AWS's JSON"},
 		{200, `{"a":"` + strings.Repeat("x", 1<<20) + `"}`, ecr.NotAWS, false, "ECR's answer is longer than 1 MiB"},
-		{300, "S3CRET", ecr.NotAWS, true, "ECR answered 300 with a redirect to"},
-		{302, "S3CRET", ecr.NotAWS, true, `ECR answered 302 with a redirect to "elsewhere.example.com"`},
-		{399, "S3CRET", ecr.NotAWS, true, "ECR answered 399 with a redirect to"},
-		{404, "S3CRET", ecr.NotAWS, false, "ECR answered 404 without an error code of AWS"},
+		{300, "S3CRET", ecr.NotAWS, true, "ECR answered 300, a redirect to"},
+		{302, "S3CRET", ecr.NotAWS, true, `ECR answered 302, a redirect to "elsewhere.example.com"`},
+		{399, "S3CRET", ecr.NotAWS, true, "ECR answered 399, a redirect to"},
+		{404, "S3CRET", ecr.NotAWS, false, "ECR answered 404 with something that is not AWS's JSON"},
 		{429, "S3CRET", ecr.Unavailable, false, "ECR answered 429 Too Many Requests"},
 		{500, "S3CRET", ecr.Unavailable, false, "ECR answered 500 Internal Server Error"},
 	} {
@@ -134,7 +134,7 @@ func TestMetadataService(t *testing.T) {
 		{200, 429, ecr.Unavailable, false, "answered 429"},
 		{200, 500, ecr.Unavailable, false, "answered 500"},
 		{hangs, 401, ecr.HopLimit, true, "does not arrive"},
-		{0, 0, ecr.NoCredentials, true, "no instance metadata service answers"},
+		{0, 0, ecr.NoCredentials, true, "the instance metadata service does not answer"},
 	} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.Method == http.MethodPut && row.put == hangs {
