@@ -9,9 +9,11 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"ecr-refresh/steps/failure"
 )
@@ -26,8 +28,12 @@ const (
 	OtherServer   failure.Kind = "docker logs in to another server's name"
 )
 
-// maxConfig bounds what is read of a config.json, in bytes.
-const maxConfig = 1 << 20
+const (
+	// maxConfig bounds what is read of a config.json, in bytes.
+	maxConfig = 1 << 20
+	// helperTimeout bounds one call of a credential helper; docker-py would wait for ever.
+	helperTimeout = 10 * time.Second
+)
 
 // Config is what docker-py, which Airflow's DockerHook uses, reads of ~/.docker/config.json before it uses a fresh
 // login. It holds no password.
@@ -150,6 +156,35 @@ func (c Config) checkHelpers(ctx context.Context, l Login) error {
 		}
 	}
 	return nil
+}
+
+// askHelper reports whether the credential helper docker-credential-NAME has a login for server, by docker-py's rules
+// (docker/credentials/store.py): output that contains "credentials not found", and an empty login, mean that it has
+// none. What the helper prints may be a secret, and is not repeated.
+func askHelper(ctx context.Context, name, server string) (found bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, helperTimeout)
+	defer cancel()
+	program := "docker-credential-" + name
+	cmd := exec.CommandContext(ctx, program, "get") // #nosec G204 -- docker-py runs it too
+	cmd.Stdin, cmd.WaitDelay = strings.NewReader(server), time.Second
+	output, err := cmd.Output()
+	var login struct{ Username, Secret string }
+	if err == nil {
+		err = json.Unmarshal(output, &login)
+	} else if strings.Contains(string(output), "credentials not found in native keychain") {
+		return false, nil
+	}
+	if err == nil {
+		return login.Username != "" || login.Secret != "", nil
+	}
+	why := "fails"
+	if ctx.Err() != nil {
+		why = "does not answer"
+	} else if errors.Is(err, exec.ErrNotFound) {
+		why = "is not on PATH"
+	}
+	err = failure.Permanent(HelperFails, "%s %s", program, why)
+	return false, failure.With(err, failure.Facts{Object: program, Want: server})
 }
 
 func (c Config) wins(l Login, entry, why string) error {

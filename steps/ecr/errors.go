@@ -120,7 +120,8 @@ func describe(err error, service string, status int) (failure.Kind, string) {
 	case status == 0:
 		return credentialsError(err)
 	case status/100 == 3 && errors.As(err, &answer):
-		return NotAWS, fmt.Sprintf("%s, a redirect to %.80q", answered, transport.RedirectHost(answer.Response.Response))
+		to := transport.RedirectHost(answer.Response.Response)
+		return NotAWS, fmt.Sprintf("%s, a redirect to %.80q", answered, to)
 	}
 	return NotAWS, answered + " with something that is not AWS's JSON, or is cut"
 }
