@@ -31,16 +31,14 @@ func newAuthority(t *testing.T) authority {
 	must(t, err)
 	leaf, err := ca.Issue(time.Now().Add(-time.Hour), time.Now().Add(time.Hour), "localhost")
 	must(t, err)
-	server := httptest.NewUnstartedServer(http.HandlerFunc(issue))
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+		_, _ = io.WriteString(w, `{"authorizationData":[{"authorizationToken":"QVdTOnA=","expiresAt":4000000000}]}`)
+	}))
 	server.TLS = &tls.Config{Certificates: []tls.Certificate{*leaf}}
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	return authority{ca.PEM(), strings.Replace(server.URL, "127.0.0.1", "localhost", 1)}
-}
-
-func issue(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
-	_, _ = io.WriteString(w, `{"authorizationData":[{"authorizationToken":"QVdTOnA=","expiresAt":4000000000}]}`)
 }
 
 func pool(authorities ...authority) *x509.CertPool {

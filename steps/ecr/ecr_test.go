@@ -4,13 +4,10 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -52,16 +49,13 @@ func settings(box *sandbox.Sandbox, rt http.RoundTripper) ecr.Config {
 	}
 }
 
-// asked is a transport that records the hosts that are called.
+// asked is a transport that records the hosts that are called, one after the other.
 type asked struct {
 	http.RoundTripper
-	mu    sync.Mutex
 	hosts []string
 }
 
 func (a *asked) RoundTrip(r *http.Request) (*http.Response, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
 	a.hosts = append(a.hosts, r.URL.Host)
 	return a.RoundTripper.RoundTrip(r)
 }
@@ -127,13 +121,8 @@ func TestTokensThatCannotBeUsed(t *testing.T) {
 		token(longest):                      "",
 		token("AWS:!:~"):                    "",
 	} {
-		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", "application/x-amz-json-1.1")
-			_, _ = io.WriteString(w, `{"authorizationData":[`+data+`]}`)
-		}))
-		t.Cleanup(server.Close)
 		at := source
-		at.Endpoint = server.URL
+		at.Endpoint = serve(t, "application/x-amz-json-1.1", `{"authorizationData":[`+data+`]}`, -1, http.StatusOK)
 		_, err := tokenBy(anyone)(t.Context(), at)
 		if says == "" {
 			must(t, err)
@@ -177,15 +166,9 @@ func TestEndpoints(t *testing.T) {
 		{"123456789012.dkr.ecr-fips.us-east-1.amazonaws.com", "", "api.ecr-fips.us-east-1.amazonaws.com"},
 		{"123456789012.dkr-ecr.us-east-1.on.aws", "", "ecr.us-east-1.api.aws"},
 		{"123456789012.dkr-ecr-fips.us-east-1.on.aws", "", "ecr-fips.us-east-1.api.aws"},
-		{"123456789012.dkr-ecr-fips.us-gov-west-1.on.aws", "", "ecr-fips.us-gov-west-1.api.aws"},
-		{"123456789012.dkr.ecr.us-gov-west-1.amazonaws.com", "", "api.ecr.us-gov-west-1.amazonaws.com"},
-		{"123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn", "", "api.ecr.cn-north-1.amazonaws.com.cn"},
 		{"123456789012.dkr-ecr.cn-north-1.on.amazonwebservices.com.cn", "",
 			"ecr.cn-north-1.api.amazonwebservices.com.cn"},
-		{"123456789012.dkr.ecr.eusc-de-east-1.amazonaws.eu", "", "api.ecr.eusc-de-east-1.amazonaws.eu"},
 		{"123456789012.dkr.ecr.us-iso-east-1.c2s.ic.gov", "", "api.ecr.us-iso-east-1.c2s.ic.gov"},
-		{"123456789012.dkr.ecr.us-isob-east-1.sc2s.sgov.gov", "", "api.ecr.us-isob-east-1.sc2s.sgov.gov"},
-		{"123456789012.dkr.ecr.eu-isoe-west-1.cloud.adc-e.uk", "", "api.ecr.eu-isoe-west-1.cloud.adc-e.uk"},
 		{"123456789012.dkr.ecr.us-isof-south-1.csp.hci.ic.gov", "", "api.ecr.us-isof-south-1.csp.hci.ic.gov"},
 		{"123456789012.dkr.ecr.us-east-1.amazonaws.com", `,"fips":true`, "api.ecr-fips.us-east-1.amazonaws.com"},
 		{"123456789012.dkr.ecr.us-east-1.amazonaws.com", `,"dual_stack":true`, "ecr.us-east-1.api.aws"},

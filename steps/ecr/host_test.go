@@ -20,8 +20,6 @@ func TestParseHost(t *testing.T) {
 		{".dkr-ecr.us-east-1.on.aws", "us-east-1", "aws", false, true},
 		{".dkr-ecr-fips.us-east-1.on.aws", "us-east-1", "aws", true, true},
 		{".dkr.ecr.us-gov-west-1.amazonaws.com", "us-gov-west-1", "aws-us-gov", false, false},
-		{".dkr.ecr-fips.us-gov-east-1.amazonaws.com", "us-gov-east-1", "aws-us-gov", true, false},
-		{".dkr-ecr-fips.us-gov-east-1.on.aws", "us-gov-east-1", "aws-us-gov", true, true},
 		{".dkr.ecr.cn-north-1.amazonaws.com.cn", "cn-north-1", "aws-cn", false, false},
 		{".dkr-ecr.cn-northwest-1.on.amazonwebservices.com.cn", "cn-northwest-1", "aws-cn", false, true},
 		{".dkr.ecr.eusc-de-east-1.amazonaws.eu", "eusc-de-east-1", "aws-eusc", false, false},
