@@ -2,102 +2,15 @@ package ecr_test
 
 import (
 	"crypto/sha1" // #nosec G505 -- names a file of AWS's
-	"crypto/tls"
 	"crypto/x509"
 	"fmt"
-	"io"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
-	"time"
 
-	"ecr-refresh/integration/sandbox"
 	"ecr-refresh/steps/ecr"
 	"ecr-refresh/steps/failure"
 )
-
-// authority is an authority with a server that answers as ECR does.
-type authority struct {
-	pem []byte
-	url string
-}
-
-func newAuthority(t *testing.T) authority {
-	t.Helper()
-	ca, err := sandbox.NewAuthority()
-	must(t, err)
-	leaf, err := ca.Issue(time.Now().Add(-time.Hour), time.Now().Add(time.Hour), "localhost")
-	must(t, err)
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/x-amz-json-1.1")
-		_, _ = io.WriteString(w, `{"authorizationData":[{"authorizationToken":"QVdTOnA=","expiresAt":4000000000}]}`)
-	}))
-	server.TLS = &tls.Config{Certificates: []tls.Certificate{*leaf}}
-	server.StartTLS()
-	t.Cleanup(server.Close)
-	return authority{ca.PEM(), strings.Replace(server.URL, "127.0.0.1", "localhost", 1)}
-}
-
-func pool(authorities ...authority) *x509.CertPool {
-	pool := x509.NewCertPool()
-	for _, a := range authorities {
-		pool.AppendCertsFromPEM(a.pem)
-	}
-	return pool
-}
-
-// AWS_CA_BUNDLE and a profile's ca_bundle replace the system's certificates; those that are added stay.
-func TestCertificates(t *testing.T) { // not parallel: AWS's settings come from the environment
-	system, bundle, extra := newAuthority(t), newAuthority(t), newAuthority(t)
-	home := t.TempDir()
-	file := filepath.Join(home, "bundle.pem")
-	must(t, os.WriteFile(file, bundle.pem, 0o600))
-	must(t, os.WriteFile(filepath.Join(home, "config"), []byte("[profile bundled]\nca_bundle = "+file+
-		"\naws_access_key_id = AKIAIOSFODNN7EXAMPLE\naws_secret_access_key = none\n"), 0o600))
-	for _, row := range []struct {
-		name, env, profile string
-		extra              []authority
-		trusted            []authority
-		rejected           []authority
-	}{
-		{"system and extra", "", "", []authority{extra}, []authority{system, extra}, []authority{bundle}},
-		{"AWS_CA_BUNDLE and extra", file, "", []authority{extra}, []authority{bundle, extra}, []authority{system}},
-		{"the same twice", file, "", []authority{bundle}, []authority{bundle}, []authority{system, extra}},
-		{"ca_bundle and extra", "", "bundled", []authority{extra}, []authority{bundle, extra}, []authority{system}},
-	} {
-		t.Run(row.name, func(t *testing.T) {
-			awsHome(t, home)
-			t.Setenv("AWS_CA_BUNDLE", row.env)
-			var pem []byte
-			for _, a := range row.extra {
-				pem = a.pem
-			}
-			get := ecr.New(ecr.DefaultConfig(pool(append(row.extra, system)...), pem, discard))
-			ask := func(a authority) error {
-				at := source
-				at.Endpoint, at.Profile = a.url, row.profile
-				_, err := get(t.Context(), at)
-				return err
-			}
-			for i, a := range row.trusted {
-				if err := ask(a); err != nil {
-					t.Errorf("trusted %d: %v", i, err)
-				}
-			}
-			for i, a := range row.rejected {
-				if err := ask(a); !failure.IsPermanent(err) || !strings.Contains(err.Error(), "unknown authority") {
-					t.Errorf("rejected %d: %v", i, err)
-				}
-			}
-		})
-	}
-	t.Setenv("AWS_CA_BUNDLE", filepath.Join(home, "nowhere"))
-	_, err := ecr.New(ecr.DefaultConfig(nil, nil, discard))(t.Context(), source)
-	wantFailure(t, err, ecr.BadConfig, true, "load AWS configuration: ")
-}
 
 // awsHome makes the AWS SDK read its settings from dir, with static keys.
 func awsHome(t *testing.T, dir string) {

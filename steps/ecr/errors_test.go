@@ -56,7 +56,6 @@ func TestDenials(t *testing.T) {
 		kind   failure.Kind
 		want   string
 	}{
-		{source, ecr.AccessDenied, "ecr:GetAuthorizationToken"},
 		{ecr.Source{Service: ecr.Public, Region: region}, ecr.AccessDenied,
 			"ecr-public:GetAuthorizationToken and sts:GetServiceBearerToken"},
 		{sourceOf(t, `"account":"123456789012","region":"us-east-1","role_arn":"`+role+`"`),
@@ -64,7 +63,6 @@ func TestDenials(t *testing.T) {
 	} {
 		box := newSandbox(t)
 		box.ECR.DenyBearerToken(true)
-		box.ECR.Deny(row.source == source)
 		box.STS.SetExternalID("another")
 		_, err := ecr.New(settings(box, box.HTTPClient().Transport))(t.Context(), row.source)
 		wantFailure(t, err, row.kind, true, "AWS answered AccessDenied")
@@ -97,30 +95,6 @@ func serve(t *testing.T, form, body string, put, get int) string {
 		server.Close()
 	}
 	return server.URL
-}
-
-// Something other than AWS answers. Its words are not repeated, and no redirect is followed.
-func TestAnswersThatAreNotOfAWS(t *testing.T) {
-	t.Parallel()
-	for _, row := range []struct {
-		status    int
-		kind      failure.Kind
-		permanent bool
-		says      string
-	}{
-		{302, ecr.NotAWS, true, `ECR answered 302, a redirect to "elsewhere.example.com"`},
-		{404, ecr.NotAWS, false, "ECR answered 404 with something that is not AWS's JSON"},
-		{429, ecr.Unavailable, false, "ECR answered 429 Too Many Requests"},
-	} {
-		at := source
-		at.Endpoint = serve(t, "text/html", "S3CRET", -1, row.status)
-		_, err := ecr.New(func(ctx context.Context, profile string) (aws.Config, error) {
-			cfg, err := ecr.DefaultConfig(nil, nil, discard)(ctx, profile)
-			cfg.Credentials, cfg.Retryer = anyone, never
-			return cfg, err
-		})(t.Context(), at)
-		wantFailure(t, err, row.kind, row.permanent, row.says)
-	}
 }
 
 // The answer of the instance metadata service tells no service, no role and a hop limit that is too low apart.

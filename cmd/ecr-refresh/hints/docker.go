@@ -27,9 +27,9 @@ func dockerHints() map[failure.Kind]hint {
 			"into the container"},
 		docker.BadCertificates: {
 			task: "check ca.pem, cert.pem and key.pem in DOCKER_CERT_PATH of the worker's environment: they must " +
-				"be of Docker's CA, and Docker's certificate of its host's name",
+				"be of Docker's CA, and Docker's certificate of its host's name; Docker must speak TLS 1.2 or newer",
 			shell: "check ca.pem, cert.pem and key.pem in DOCKER_CERT_PATH: they must be of Docker's CA, and " +
-				"Docker's certificate of its host's name",
+				"Docker's certificate of its host's name; Docker must speak TLS 1.2 or newer",
 		},
 		docker.Unavailable: {task: "wait, and clear this task", shell: "wait, and run it again"},
 	}
