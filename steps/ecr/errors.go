@@ -169,8 +169,7 @@ func isNetwork(err error) bool {
 // kindOf returns the kind of an error code, of which some services know a form with "Exception" at its end.
 // https://docs.aws.amazon.com/AmazonECR/latest/APIReference/CommonErrors.html
 func kindOf(api smithy.APIError) failure.Kind {
-	message := api.ErrorMessage()
-	if strings.HasPrefix(message, "Signature expired") || strings.HasPrefix(message, "Signature not yet current") {
+	if strings.HasPrefix(api.ErrorMessage(), "Signature ") { // "expired: …" or "not yet current: …"
 		return ClockSkew
 	}
 	switch strings.TrimSuffix(api.ErrorCode(), "Exception") {

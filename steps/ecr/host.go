@@ -2,7 +2,6 @@ package ecr
 
 import (
 	"cmp"
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -88,9 +87,9 @@ func NewHost(account, region, suffix string, fips, dualStack bool) (Host, error)
 	if err := cmp.Or(CheckAccount(account), CheckRegion(region)); err != nil {
 		return host, err
 	}
-	p, form := partitionOf(region), "%s.dkr.ecr%s.%s.%s"
+	p, service := partitionOf(region), ".dkr.ecr"
 	if dualStack {
-		p.suffix, form = p.dual, "%s.dkr-ecr%s.%s.%s"
+		p.suffix, service = p.dual, ".dkr-ecr"
 	}
 	if suffix == "" {
 		host.Partition, suffix = p.name, p.suffix
@@ -98,16 +97,11 @@ func NewHost(account, region, suffix string, fips, dualStack bool) (Host, error)
 	if suffix == "" {
 		return host, failure.Permanent(NotECRHost, "partition %s has no dual-stack registries", p.name)
 	}
-	host.Name = fmt.Sprintf(form, account, ifFIPS(fips), region, suffix)
+	host.Name = account + service + ifFIPS(fips) + "." + region + "." + suffix
 	return host, nil
 }
 
-func ifFIPS(fips bool) string {
-	if fips {
-		return "-fips"
-	}
-	return ""
-}
+func ifFIPS(fips bool) string { return map[bool]string{true: "-fips"}[fips] }
 
 // CheckAccount returns an error unless account is an AWS account id.
 func CheckAccount(account string) error {

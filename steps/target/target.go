@@ -170,18 +170,15 @@ func (e Entry) target(hostOf func(string) string) (Target, error) {
 
 // checkTogether looks at what one field means for another.
 func (e Entry) checkTogether(host ecr.Host) error {
-	suffix, role := e.PartitionSuffix != "", e.RoleARN != ""
 	switch {
 	case host.Service == ecr.Public && e.FIPS:
 		return errors.New("fips: ECR Public has no FIPS endpoint")
-	case host.Service == ecr.Public && suffix:
+	case host.Service == ecr.Public && e.PartitionSuffix != "":
 		return errors.New("partition_suffix: ECR Public is in no other partition")
-	case suffix && e.Endpoint == "" && (host.DualStack || e.DualStack):
+	case e.PartitionSuffix != "" && e.Endpoint == "" && (host.DualStack || e.DualStack):
 		return errors.New("endpoint is missing: that of a dual-stack registry does not follow from partition_suffix")
-	case !role && e.ExternalID != "":
-		return errors.New("external_id has no effect without role_arn")
-	case !role && e.RoleSessionName != "":
-		return errors.New("role_session_name has no effect without role_arn")
+	case e.RoleARN == "" && e.ExternalID+e.RoleSessionName != "":
+		return errors.New("external_id and role_session_name have no effect without role_arn")
 	}
 	return nil
 }
