@@ -195,19 +195,17 @@ func (e Entry) host(hostOf func(string) string) (ecr.Host, error) {
 		}
 		return host, err
 	}
-	account, region, fips, dual := e.Account, e.Region, e.FIPS, e.DualStack
-	if account == "" || region == "" {
-		name := hostOf(e.ConnectionID)
-		host, err := ecr.ParseHost(name)
-		if err != nil || host.Service != ecr.Private {
+	var known ecr.Host
+	if e.Account == "" || e.Region == "" {
+		name, err := hostOf(e.ConnectionID), error(nil)
+		if known, err = ecr.ParseHost(name); err != nil || known.Service != ecr.Private {
 			const form = "registry, or account and region, is missing, and the host of connection %q is %.100q, " +
 				"not a private ECR registry"
 			return ecr.Host{}, fmt.Errorf(form, e.ConnectionID, name)
 		}
-		account, region = cmp.Or(account, host.Account), cmp.Or(region, host.Region)
-		fips, dual = fips || host.FIPS, dual || host.DualStack
 	}
-	return ecr.NewHost(account, region, e.PartitionSuffix, fips, dual)
+	return ecr.NewHost(cmp.Or(e.Account, known.Account), cmp.Or(e.Region, known.Region), e.PartitionSuffix,
+		e.FIPS || known.FIPS, e.DualStack || known.DualStack)
 }
 
 // CheckConnectionID returns an error unless Airflow accepts id as a connection id.
