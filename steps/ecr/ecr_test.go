@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"ecr-refresh/integration/sandbox"
@@ -169,7 +170,8 @@ func TestEndpoints(t *testing.T) {
 			t.Errorf("%s%s: %s, %v, want %s", row.registry, row.more, got, err, row.want)
 		}
 	}
-	given := aws.Config{BaseEndpoint: aws.String("https://vpce.example.com")} // AWS_ENDPOINT_URL
+	given := aws.Config{BaseEndpoint: aws.String("https://vpce.example.com"), // AWS_ENDPOINT_URL
+		ConfigSources: []any{config.EnvConfig{UseFIPSEndpoint: aws.FIPSEndpointStateEnabled}}}
 	at := ecr.Source{Service: ecr.Public, Region: region, FIPS: true, DualStack: true}
 	got, err := at.EndpointURL(t.Context(), given)
 	if err != nil || got != "https://vpce.example.com" {
