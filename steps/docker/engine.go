@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"mime"
 	"net/http"
 	"path/filepath"
@@ -116,15 +115,11 @@ func (e *Engine) Login(ctx context.Context, server, username string, password se
 
 // call sends one request and decodes its answer. Without in it has no body: not every proxy passes a GET that has one.
 func (e *Engine) call(ctx context.Context, method, path string, in, into any) error {
-	var body io.Reader
+	var body bytes.Buffer
 	if in != nil {
-		text, err := json.Marshal(in)
-		if err != nil {
-			return err
-		}
-		body = bytes.NewReader(text)
+		_ = json.NewEncoder(&body).Encode(in) // strings
 	}
-	req, err := http.NewRequestWithContext(ctx, method, e.base+path, body)
+	req, err := http.NewRequestWithContext(ctx, method, e.base+path, &body)
 	if err != nil {
 		return failure.Permanent(BadHost, "its address is not valid")
 	}
@@ -158,10 +153,10 @@ func read(resp *http.Response, into any) error {
 		_ = answer.Decode(&body) // what is not JSON has no message
 		return answered(resp.StatusCode, body.Message)
 	}
-	err := answer.Decode(into)
-	if errors.As(err, new(*http.MaxBytesError)) {
+	switch err := answer.Decode(into); {
+	case errors.As(err, new(*http.MaxBytesError)):
 		return failure.Permanent(NotDocker, "its answer is longer than %d MiB", transport.MaxResponse>>20)
-	} else if err != nil {
+	case err != nil:
 		return failure.Transient(NotDocker, "its answer is not Docker's JSON, or is cut")
 	}
 	return nil
