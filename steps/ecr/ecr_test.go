@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"ecr-refresh/integration/sandbox"
@@ -149,33 +148,6 @@ func TestProfilesAreLoadedOnce(t *testing.T) {
 	}
 	if !slices.Equal(loads, []string{"", "", "other"}) {
 		t.Errorf("loaded %q", loads)
-	}
-}
-
-// Each form of a target leads to the endpoint that the SDK knows for it.
-func TestEndpoints(t *testing.T) {
-	t.Parallel()
-	const newSuffix = `,"partition_suffix":"a.example"`
-	for _, row := range []struct{ registry, more, want string }{
-		{"123456789012.dkr.ecr.us-east-1.amazonaws.com", "", "api.ecr.us-east-1.amazonaws.com"},
-		{"123456789012.dkr-ecr-fips.us-east-1.on.aws", "", "ecr-fips.us-east-1.api.aws"},
-		{"123456789012.dkr-ecr.cn-north-1.on.amazonwebservices.com.cn", "",
-			"ecr.cn-north-1.api.amazonwebservices.com.cn"},
-		{"123456789012.dkr.ecr-fips.xx-new-1.a.example", newSuffix, "api.ecr-fips.xx-new-1.a.example"},
-		{"ecr-public.aws.com", "", "ecr-public.us-east-1.api.aws"},
-	} {
-		at := sourceOf(t, `"registry":"`+row.registry+`"`+row.more)
-		got, err := at.EndpointURL(t.Context(), aws.Config{})
-		if err != nil || got != "https://"+row.want {
-			t.Errorf("%s%s: %s, %v, want %s", row.registry, row.more, got, err, row.want)
-		}
-	}
-	given := aws.Config{BaseEndpoint: aws.String("https://vpce.example.com"), // AWS_ENDPOINT_URL
-		ConfigSources: []any{config.EnvConfig{UseFIPSEndpoint: aws.FIPSEndpointStateEnabled}}}
-	at := ecr.Source{Service: ecr.Public, Region: region, FIPS: true, DualStack: true}
-	got, err := at.EndpointURL(t.Context(), given)
-	if err != nil || got != "https://vpce.example.com" {
-		t.Errorf("%s, %v", got, err)
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -94,11 +93,7 @@ func New(load Config) GetToken {
 		if err != nil {
 			return secret.Token{}, classify(err)
 		}
-		decoded, err := decode(token, expires)
-		if err != nil {
-			return secret.Token{}, failure.Transient(NotAWS, "ECR's token cannot be used: %w", err)
-		}
-		return decoded, nil
+		return decode(token, expires)
 	}
 }
 
@@ -106,19 +101,23 @@ func New(load Config) GetToken {
 func decode(token *string, expires *time.Time) (secret.Token, error) {
 	clear, err := base64.StdEncoding.DecodeString(aws.ToString(token))
 	user, password, _ := strings.Cut(string(clear), ":")
+	why := ""
 	switch {
 	case token == nil:
-		return secret.Token{}, errors.New("the response does not hold exactly one")
+		why = "the response does not hold exactly one"
 	case err != nil:
-		return secret.Token{}, errors.New("it is not base64")
+		why = "it is not base64"
 	case user != tokenUser:
-		return secret.Token{}, fmt.Errorf("its user is %.20q, not %q", user, tokenUser)
+		why = fmt.Sprintf("its user is %.20q, not %q", user, tokenUser)
 	case password == "" || len(password) > maxPassword:
-		return secret.Token{}, fmt.Errorf("its password has %d characters, not 1 to %d", len(password), maxPassword)
+		why = fmt.Sprintf("its password has %d characters, not 1 to %d", len(password), maxPassword)
 	case strings.ContainsFunc(password, func(r rune) bool { return r <= ' ' || r > '~' }):
-		return secret.Token{}, errors.New("its password holds blanks or characters beyond ASCII")
+		why = "its password holds blanks or characters beyond ASCII"
 	case expires == nil:
-		return secret.Token{}, errors.New("it has no expiry")
+		why = "it has no expiry"
+	}
+	if why != "" {
+		return secret.Token{}, failure.Transient(NotAWS, "ECR's token cannot be used: %s", why)
 	}
 	expiry := expires.UTC().Truncate(time.Second)
 	info := secret.TokenInfo{Username: user, ExpiresAt: expiry}
