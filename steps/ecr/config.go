@@ -61,18 +61,10 @@ func limited(client aws.HTTPClient) smithyhttp.ClientDoFunc {
 
 // once returns a Config that loads each profile once, so that several regions share its credentials.
 func once(load Config) Config {
-	var mu sync.Mutex
-	loaded := map[string]aws.Config{}
+	var loaded sync.Map
 	return func(ctx context.Context, profile string) (aws.Config, error) {
-		mu.Lock()
-		defer mu.Unlock()
-		if cfg, found := loaded[profile]; found {
-			return cfg, nil
-		}
-		cfg, err := load(ctx, profile)
-		if err == nil {
-			loaded[profile] = cfg
-		}
-		return cfg, err
+		first := sync.OnceValues(func() (aws.Config, error) { return load(ctx, profile) })
+		cfg, _ := loaded.LoadOrStore(profile, first)
+		return cfg.(func() (aws.Config, error))()
 	}
 }
