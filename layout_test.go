@@ -28,7 +28,7 @@ var revealers = []string{
 	"airflowclient/variables.go",       // the Variable's value
 	"cmd/ecr-refresh/keygen.go",        // what keygen is for
 	"cmd/ecr-refresh/setup/objects.go", // a Variable's value is compared
-	"steps/docker/login.go",            // Docker's login
+	"steps/docker/engine.go",           // Docker's login
 	"steps/registry/registry.go",       // the registry's login
 	"steps/secret/encryption.go",       // the encrypted tokens
 	"steps/secret/identity.go",         // the private key and its file

@@ -133,7 +133,7 @@ func TestTestAfterADryRun(t *testing.T) {
 	}
 	f.box.Registry.SetStatus(503)
 	_, err = f.test(two).Run(t.Context())
-	wantError(t, err, "the registry answered Docker 503", docker.RegistryUnavailable,
+	wantError(t, err, "the registry answered Docker 503", docker.Unavailable,
 		failure.Facts{Object: f.box.Engine.Host()}, 1)
 }
 

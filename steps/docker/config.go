@@ -9,26 +9,31 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"ecr-refresh/steps/failure"
 )
 
-// Why docker-py does not use a fresh login. The fact Object is the path of config.json; of the last two it is the
+// Why docker-py does not use a fresh login. The fact Object is the path of config.json; of HelperFails it is the
 // helper's program, and Want the registry that it is asked for.
 const (
 	BadEntry      failure.Kind = "docker config entry is not valid"
 	EntryWins     failure.Kind = "docker config entry wins over the login"
-	HelperMissing failure.Kind = "docker credential helper is missing"
 	HelperFails   failure.Kind = "docker credential helper fails"
 	HarmlessEntry failure.Kind = "docker config entry is harmless" // a warning, as the next; Object is the registry
 	OtherServer   failure.Kind = "docker logs in to another server's name"
 )
 
-// maxConfig bounds what is read of a config.json, in bytes.
-const maxConfig = 1 << 20
+const (
+	// maxConfig bounds what is read of a config.json, in bytes.
+	maxConfig = 1 << 20
+	// helperTimeout bounds one call of a credential helper; docker-py would wait for ever.
+	helperTimeout = 10 * time.Second
+)
 
 // Config is what docker-py, which Airflow's DockerHook uses, reads of ~/.docker/config.json before it uses a fresh
 // login. It holds no password.
@@ -47,10 +52,10 @@ func ReadConfig(path string) (Config, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return config, nil
 	}
-	if err != nil || !info.Mode().IsRegular() || info.Size() > maxConfig {
-		return config, fmt.Errorf("read %s: not a readable file of at most %d bytes", path, maxConfig)
+	var text []byte
+	if err == nil && info.Mode().IsRegular() && info.Size() <= maxConfig {
+		text, err = os.ReadFile(path)
 	}
-	text, err := os.ReadFile(path)
 	if err != nil {
 		return config, fmt.Errorf("read %s: %w", path, errors.Unwrap(err))
 	}
@@ -60,7 +65,7 @@ func ReadConfig(path string) (Config, error) {
 		CredHelpers map[string]string          `json:"credHelpers"`
 	}
 	if json.Unmarshal(text, &file) != nil {
-		return config, fmt.Errorf("read %s: not the JSON of a Docker config", path)
+		return config, fmt.Errorf("read %s: not the JSON of a Docker config, or longer than 1 MiB", path)
 	}
 	config.credsStore, config.credHelpers = file.CredsStore, file.CredHelpers
 	for _, key := range slices.Sorted(maps.Keys(file.Auths)) {
@@ -113,22 +118,20 @@ func (c Config) Check(ctx context.Context, l Login) (warning, err error) {
 		return nil, err
 	}
 	for _, key := range slices.Sorted(maps.Keys(c.users)) {
-		entry := fmt.Sprintf("auths[%q]", key)
+		host, entry := hostname(key), fmt.Sprintf("auths[%q]", key)
 		switch {
-		case l.ReauthOff && hostname(key) == hostname(l.Server) && c.users[key] == l.Username:
+		case l.ReauthOff && host == hostname(l.Server) && c.users[key] == l.Username:
 			return nil, c.wins(l, entry, "and the connection's extra turns reauth off")
-		case hostname(key) != l.Registry:
-		case l.Server == l.Registry:
-			warning = failure.Permanent(HarmlessEntry,
-				"%s has an auths entry %q: harmless while the connection's extra does not turn reauth off", c.path, key)
-		case key != l.Server:
+		case host == l.Registry && l.Server == l.Registry:
+			const form = "%s has an auths entry %q: harmless while the connection's extra does not turn reauth off"
+			warning = failure.Permanent(HarmlessEntry, form, c.path, key)
+		case host == l.Registry && l.Server != key:
 			return nil, c.wins(l, entry, "since the connection's host is not the bare registry")
 		}
 	}
 	if hostname(l.Server) != l.Registry {
-		warning = failure.Permanent(OtherServer,
-			"the connection makes Docker log in to %q: an image named %s/… is pulled without this login",
-			l.Server, l.Registry)
+		const form = "the connection makes Docker log in to %q: an image named %s/… is pulled without this login"
+		warning = failure.Permanent(OtherServer, form, l.Server, l.Registry)
 	}
 	return failure.With(warning, failure.Facts{Object: l.Registry}), nil
 }
@@ -143,7 +146,7 @@ func (c Config) checkHelpers(ctx context.Context, l Login) error {
 		if name == "" {
 			continue
 		}
-		entry += fmt.Sprintf(" = %q", name)
+		entry = fmt.Sprintf("%s = %q", entry, name)
 		found, err := askHelper(ctx, name, key)
 		if err != nil {
 			return fmt.Errorf("docker-py asks %s before the fresh login, entry %s: %w", c.path, entry, err)
@@ -155,13 +158,42 @@ func (c Config) checkHelpers(ctx context.Context, l Login) error {
 	return nil
 }
 
-// hostname is docker-py's convert_to_hostname, which keeps a port.
-func hostname(key string) string {
-	host, _, _ := strings.Cut(strings.NewReplacer("https://", "", "http://", "").Replace(key), "/")
-	return host
+// askHelper reports whether the credential helper docker-credential-NAME has a login for server, by docker-py's rules
+// (docker/credentials/store.py): output that contains "credentials not found", and an empty login, mean that it has
+// none. What the helper prints may be a secret, and is not repeated.
+func askHelper(ctx context.Context, name, server string) (found bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, helperTimeout)
+	defer cancel()
+	program := "docker-credential-" + name
+	cmd := exec.CommandContext(ctx, program, "get") // #nosec G204 -- docker-py runs it too
+	cmd.Stdin, cmd.WaitDelay = strings.NewReader(server), time.Second
+	output, err := cmd.Output()
+	var login struct{ Username, Secret string }
+	if err == nil {
+		err = json.Unmarshal(output, &login)
+	} else if strings.Contains(string(output), "credentials not found in native keychain") {
+		return false, nil
+	}
+	if err == nil {
+		return login.Username != "" || login.Secret != "", nil
+	}
+	why := "fails"
+	if ctx.Err() != nil {
+		why = "does not answer"
+	} else if errors.Is(err, exec.ErrNotFound) {
+		why = "is not on PATH"
+	}
+	err = failure.Permanent(HelperFails, "%s %s", program, why)
+	return false, failure.With(err, failure.Facts{Object: program, Want: server})
 }
 
 func (c Config) wins(l Login, entry, why string) error {
 	const form = "docker-py asks %s before the fresh login: entry %s wins over the connection, %s"
 	return failure.Permanent(EntryWins, form, c.path, entry, why).About(c.path).Want(l.Registry)
+}
+
+// hostname is docker-py's convert_to_hostname, which keeps a port.
+func hostname(key string) string {
+	host, _, _ := strings.Cut(strings.NewReplacer("https://", "", "http://", "").Replace(key), "/")
+	return host
 }

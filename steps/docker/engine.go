@@ -8,19 +8,28 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"errors"
-	"io"
+	"fmt"
 	"mime"
 	"net/http"
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/docker/docker/api/types"
+	"github.com/docker/docker/api/types/registry"
 	"github.com/docker/go-connections/sockets"
 	"github.com/docker/go-connections/tlsconfig"
 
 	"ecr-refresh/steps/failure"
+	"ecr-refresh/steps/secret"
 	"ecr-refresh/steps/transport"
+)
+
+const (
+	reachTimeout = 10 * time.Second
+	// loginTimeout outlasts Docker's own two attempts of 15 s at a registry.
+	loginTimeout = 35 * time.Second
 )
 
 // Engine calls the API of a Docker daemon (https://docs.docker.com/reference/api/engine/), in paths without a version:
@@ -37,53 +46,85 @@ type Engine struct {
 func NewEngine(host, certPath string, verify bool) (*Engine, error) {
 	scheme, address, _ := strings.Cut(host, "://")
 	if strings.Contains(address, "@") {
-		return nil, failure.Permanent(LoginInHost, "read Docker host: it holds a login")
+		return nil, failure.Permanent(BadHost, "read Docker host: it holds a login")
 	}
-	if scheme == "unix" && address != "" && address[0] != '/' {
-		address = "/" + address
-	}
-	rt := new(http.Transport)
-	err := sockets.ConfigureTransport(rt, scheme, address)
-	if err == nil && (address == "" || !slices.Contains([]string{"unix", "tcp", "http"}, scheme)) {
-		err = errors.New("it is neither unix:///PATH nor tcp://HOST:PORT")
-	}
-	if err != nil {
-		return nil, failure.Permanent(BadHost, "read Docker host %q: %w", host, err)
+	if address == "" || !slices.Contains([]string{"unix", "tcp", "http"}, scheme) {
+		const form = "read Docker host %q: it is neither unix:///PATH nor tcp://HOST:PORT"
+		return nil, failure.Permanent(BadHost, form, host)
 	}
 	base := "http://" + strings.TrimSuffix(address, "/")
 	if scheme == "unix" {
-		base = "http://docker"
-	} else if certPath != "" {
-		base = "https://" + strings.TrimSuffix(address, "/")
+		base, address = "http://docker", "/"+strings.TrimPrefix(address, "/")
+	}
+	rt := new(http.Transport)
+	if err := sockets.ConfigureTransport(rt, scheme, address); err != nil {
+		return nil, failure.Permanent(BadHost, "read Docker host %q: %w", host, err)
 	}
 	if certPath != "" {
+		var err error
 		if rt.TLSClientConfig, err = tlsOf(certPath, verify); err != nil {
-			return nil, err
+			return nil, failure.Permanent(BadCertificates, "load Docker's certificates of %q: %w", certPath, err)
+		}
+		if scheme != "unix" {
+			base = "https" + strings.TrimPrefix(base, "http")
 		}
 	}
 	return &Engine{host, base, &http.Client{Transport: rt, CheckRedirect: transport.NoRedirect}}, nil
 }
 
 func tlsOf(certPath string, verify bool) (*tls.Config, error) {
-	config, err := tlsconfig.Client(tlsconfig.Options{
+	return tlsconfig.Client(tlsconfig.Options{
 		CAFile:   filepath.Join(certPath, "ca.pem"),
 		CertFile: filepath.Join(certPath, "cert.pem"),
 		KeyFile:  filepath.Join(certPath, "key.pem"),
 		// docker-py's rule, and the docker command's: DOCKER_CERT_PATH alone verifies nobody, DOCKER_TLS_VERIFY does.
 		InsecureSkipVerify: !verify,
 	})
-	if err != nil {
-		const form = "load Docker's certificates of %q: %w"
-		return nil, failure.Permanent(BadCertificates, form, certPath, err).About(certPath)
-	}
-	return config, nil
 }
 
-// call sends one request and decodes its answer. in may be nil. late is the kind of error of an answer that is late.
-func (e *Engine) call(ctx context.Context, method, path string, in, into any, late failure.Kind) error {
-	req, err := e.request(ctx, method, path, in)
+// Reach returns Docker's version and that of its API.
+func (e *Engine) Reach(ctx context.Context) (version, api string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, reachTimeout)
+	defer cancel()
+	var v types.Version
+	err = e.call(ctx, http.MethodGet, "/version", nil, &v)
+	if err == nil && v.Version == "" {
+		err = failure.With(failure.Permanent(NotDocker, "it names no version"), failure.Facts{Object: e.Host})
+	}
 	if err != nil {
-		return err
+		return "", "", fmt.Errorf("reach Docker at %s: %w", e.Host, err)
+	}
+	return failure.Excerpt(v.Version), failure.Excerpt(v.APIVersion), nil
+}
+
+// Login makes Docker log in to the registry at server, and returns its answer ("Login Succeeded"). The error of a
+// rejected login is registry.ErrRejected. server must not be empty: Docker would send the password to Docker Hub.
+func (e *Engine) Login(ctx context.Context, server, username string, password secret.Secret) (string, error) {
+	if server == "" {
+		return "", failure.Permanent("", "log in to registry: the host is empty")
+	}
+	ctx, cancel := context.WithTimeout(ctx, loginTimeout)
+	defer cancel()
+	login := registry.AuthConfig{Username: username, Password: password.Reveal(), ServerAddress: server}
+	var answer registry.AuthenticateOKBody
+	if err := e.call(ctx, http.MethodPost, "/auth", login, &answer); err != nil {
+		return "", fmt.Errorf("log in to %s through Docker: %w", server, err)
+	}
+	return failure.Excerpt(answer.Status), nil
+}
+
+// call sends one request and decodes its answer. Without in it has no body: not every proxy passes a GET that has one.
+func (e *Engine) call(ctx context.Context, method, path string, in, into any) error {
+	var body bytes.Buffer
+	if in != nil {
+		_ = json.NewEncoder(&body).Encode(in) // strings
+	}
+	req, err := http.NewRequestWithContext(ctx, method, e.base+path, &body)
+	if err != nil {
+		return failure.Permanent(BadHost, "its address is not valid")
+	}
+	if in != nil {
+		req.Header.Set("Content-Type", "application/json")
 	}
 	resp, err := e.http.Do(req)
 	if err != nil {
@@ -92,36 +133,19 @@ func (e *Engine) call(ctx context.Context, method, path string, in, into any, la
 		defer resp.Body.Close()
 		err = read(resp, into)
 	}
+	if err != nil && ctx.Err() != nil {
+		err = ctx.Err()
+	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		err = failure.Transient(late, "no answer in time")
+		err = failure.Transient(Failed, "no answer in time")
 	}
 	return failure.With(err, failure.Facts{Object: e.Host})
 }
 
-// request returns one without a body where in is nil: not every proxy passes a GET that has one.
-func (e *Engine) request(ctx context.Context, method, path string, in any) (*http.Request, error) {
-	var body io.Reader
-	if in != nil {
-		text, err := json.Marshal(in)
-		if err != nil {
-			return nil, err
-		}
-		body = bytes.NewReader(text)
-	}
-	req, err := http.NewRequestWithContext(ctx, method, e.base+path, body)
-	if err != nil {
-		return nil, failure.Permanent(BadHost, "its address is not valid")
-	}
-	if in != nil {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	return req, nil
-}
-
 func read(resp *http.Response, into any) error {
-	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
-	if kind != "application/json" || resp.StatusCode/100 == 3 {
-		return notDocker(resp, kind)
+	form, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	if form != "application/json" || resp.StatusCode/100 == 3 {
+		return notDocker(resp, form)
 	}
 	answer := json.NewDecoder(http.MaxBytesReader(nil, resp.Body, transport.MaxResponse))
 	if resp.StatusCode != http.StatusOK {
@@ -129,5 +153,11 @@ func read(resp *http.Response, into any) error {
 		_ = answer.Decode(&body) // what is not JSON has no message
 		return answered(resp.StatusCode, body.Message)
 	}
-	return unread(answer.Decode(into))
+	switch err := answer.Decode(into); {
+	case errors.As(err, new(*http.MaxBytesError)):
+		return failure.Permanent(NotDocker, "its answer is longer than %d MiB", transport.MaxResponse>>20)
+	case err != nil:
+		return failure.Transient(NotDocker, "its answer is not Docker's JSON, or is cut")
+	}
+	return nil
 }

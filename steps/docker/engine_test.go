@@ -1,9 +1,7 @@
 package docker_test
 
 import (
-	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"io"
 	"log"
@@ -13,7 +11,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"ecr-refresh/integration/sandbox"
 	"ecr-refresh/steps/docker"
@@ -29,105 +26,144 @@ func must(t *testing.T, err error) {
 	}
 }
 
-func wantKind(t *testing.T, err error, want failure.Kind, message, object string) {
-	t.Helper()
-	kind, facts := failure.Describe(err)
-	if err == nil || kind != want || facts.Object != object || !strings.Contains(err.Error(), message) {
-		t.Errorf("%v of kind %q and %+v, want %q of kind %q, object %q", err, kind, facts, message, want, object)
-	}
+// outcome is what an error says.
+type outcome struct {
+	kind                failure.Kind
+	permanent, rejected bool
+	message             string
 }
 
-func startSandbox(t *testing.T) *sandbox.Sandbox {
+func outcomeOf(err error) outcome {
+	if err == nil {
+		return outcome{}
+	}
+	kind, _ := failure.Describe(err)
+	return outcome{kind, failure.IsPermanent(err), errors.Is(err, registry.ErrRejected), err.Error()}
+}
+
+// reach calls the Engine at host.
+func reach(t *testing.T, host, certPath string, verify bool) error {
 	t.Helper()
+	engine, err := docker.NewEngine(host, certPath, verify)
+	if err != nil {
+		return err
+	}
+	version, api, err := engine.Reach(t.Context())
+	if err == nil && (version != "28.5.2" || api != "1.51" || engine.Host != host) {
+		t.Errorf("host %q, version %q, API %q", engine.Host, version, api)
+	}
+	return err
+}
+
+// Airflow's own default is unix://var/run/docker.sock, which docker-py reads as unix:///var/run/docker.sock. Over TLS
+// the client's certificate is sent, and without DOCKER_TLS_VERIFY nobody is verified, as in docker-py.
+func TestReach(t *testing.T) {
+	t.Parallel()
 	box, err := sandbox.Start(sandbox.Options{})
 	must(t, err)
 	t.Cleanup(func() { box.Close() })
-	return box
-}
+	must(t, reach(t, box.Engine.Host(), "", false))
+	must(t, reach(t, strings.Replace(box.Engine.Host(), "unix:///", "unix://", 1), "", false))
 
-// wantReached calls a sandbox's daemon.
-func wantReached(t *testing.T, host, certPath string, verify bool) {
-	t.Helper()
-	engine, err := docker.NewEngine(host, certPath, verify)
+	server := httptest.NewUnstartedServer(box.Engine)
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert}
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	ca, err := sandbox.NewAuthority()
 	must(t, err)
-	version, api, err := engine.Reach(t.Context())
-	if err != nil || version != "28.5.2" || api != "1.51" || engine.Host != host {
-		t.Errorf("host %q, version %q, API %q, error %v", engine.Host, version, api, err)
+	key, err := ca.KeyPEM()
+	must(t, err)
+	dir, host := t.TempDir(), "tcp://"+server.Listener.Addr().String()
+	if got := outcomeOf(reach(t, host, dir, true)); got.kind != docker.BadCertificates || !got.permanent {
+		t.Errorf("no certificates: %+v", got)
+	}
+	for name, text := range map[string][]byte{"ca.pem": ca.PEM(), "cert.pem": ca.PEM(), "key.pem": key} {
+		must(t, os.WriteFile(filepath.Join(dir, name), text, 0o600))
+	}
+	must(t, reach(t, host, dir, false))
+	if got := outcomeOf(reach(t, host, dir, true)); got.kind != docker.BadCertificates || !got.permanent {
+		t.Errorf("another authority: %+v", got)
 	}
 }
 
-// A daemon that wants TLS and a client's certificate, as DOCKER_TLS_VERIFY and DOCKER_CERT_PATH have it. Without
-// DOCKER_TLS_VERIFY nobody is verified, as in docker-py.
-func TestEngineOverTLS(t *testing.T) {
-	t.Parallel()
-	ca, host := engineOverTLS(t, startSandbox(t))
-	stranger, err := sandbox.NewAuthority()
-	must(t, err)
-	known, unknown := certPath(t, ca, ca), certPath(t, stranger, ca)
-	wantReached(t, host, known, true)
-	wantReached(t, host, unknown, false)
-
-	foreign := certPath(t, ca, stranger)
-	for folder, want := range map[string]failure.Kind{unknown: docker.Untrusted, foreign: docker.TLSAlert} {
-		engine, err := docker.NewEngine(host, folder, true)
-		must(t, err)
-		_, _, err = engine.Reach(t.Context())
-		wantKind(t, err, want, "tls: ", host)
-		if !failure.IsPermanent(err) {
-			t.Errorf("not permanent: %v", err)
-		}
-	}
-	empty := t.TempDir()
-	_, err = docker.NewEngine(host, empty, true)
-	wantKind(t, err, docker.BadCertificates, "load Docker's certificates of ", empty)
-}
-
+// docker-py rejects a password in the address, too: it would be in every log.
 func TestNewEngineRejects(t *testing.T) {
 	t.Parallel()
-	long := "unix://" + strings.Repeat("/long", 40)
 	for _, host := range []string{
-		"", "/var/run/docker.sock", "unix://", "tcp://", "ssh://me", "npipe:////./pipe/docker", "fd://x", long,
+		"", "/var/run/docker.sock", "unix://", "tcp://", "ssh://me", "npipe:////./pipe/docker", "fd://x", "tcp://%zz",
+		"unix://" + strings.Repeat("/long", 40), "tcp://me:S3CRET@host:2375",
 	} {
-		_, err := docker.NewEngine(host, "", false)
-		wantKind(t, err, docker.BadHost, "read Docker host", "")
+		got := outcomeOf(reach(t, host, "", false))
+		if got.kind != docker.BadHost || !got.permanent || strings.Contains(got.message, "S3CRET") {
+			t.Errorf("%s: %+v", host, got)
+		}
 	}
-	// docker-py rejects a password in the address, too: it would be in every log.
-	_, err := docker.NewEngine("tcp://me:S3CRET@host:2375", "", false)
-	wantKind(t, err, docker.LoginInHost, "read Docker host: it holds a login", "")
-	if strings.Contains(err.Error(), "S3CRET") {
-		t.Errorf("%v", err)
-	}
-	engine, err := docker.NewEngine("tcp://%zz", "", false)
-	must(t, err)
-	_, _, err = engine.Reach(t.Context())
-	wantKind(t, err, docker.BadHost, "its address is not valid", "")
 }
 
-// Airflow's own default is unix://var/run/docker.sock, which docker-py reads as unix:///var/run/docker.sock.
-func TestEngineAtASocket(t *testing.T) {
+// What Docker answers, or a filter before it; the faults of integration/sandbox have what is no answer of Docker.
+func TestAnswers(t *testing.T) {
 	t.Parallel()
-	box := startSandbox(t)
-	wantReached(t, box.Engine.Host(), "", false)
-	wantReached(t, strings.Replace(box.Engine.Host(), "unix:///", "unix://", 1), "", false)
-	must(t, box.Engine.SetDown(true))
-	engine, err := docker.NewEngine(box.Engine.Host(), "", false)
-	must(t, err)
-	_, _, err = engine.Reach(t.Context())
-	wantKind(t, err, docker.NoDaemon, box.Engine.Host()+": connect: no such file or directory", box.Engine.Host())
-	if failure.IsPermanent(err) {
-		t.Errorf("permanent: %v", err)
+	const json, at = "application/json; charset=utf-8", "login attempt to https://r/v2/ failed with status: "
+	for _, row := range []struct {
+		status     int
+		form, body string
+		want       outcome
+	}{
+		{200, json, `{"Status":"Login\nSucceeded"}`, outcome{}},
+		{200, "", ``, outcome{docker.NotDocker, true, false, "it answered 200 with nothing instead of JSON"}},
+		{301, json, `{}`, outcome{docker.NotDocker, true, false,
+			`it answered 301, a redirect to "elsewhere.example.com"`}},
+		{400, json, `S3CRET`, outcome{docker.Failed, false, false, "Docker answered 400: Bad Request"}},
+		{403, json, `{"message":"by\nopa"}`, outcome{docker.NotDocker, true, false, "Docker answered 403: by opa"}},
+		{403, "text/html", `S3CRET`, outcome{docker.NotDocker, true, false,
+			"it answered 403 with text/html instead of JSON"}},
+		{404, json, `{"detail":"S3CRET"}`, outcome{docker.NotDocker, true, false, "Docker answered 404: Not Found"}},
+		{405, json, `{}`, outcome{docker.NotDocker, true, false, "Docker answered 405: Method Not Allowed"}},
+		{429, json, `{}`, outcome{docker.Unavailable, false, false, "Docker answered 429: Too Many Requests"}},
+		{500, json, `{"message":"no space"}`, outcome{docker.Failed, false, false, "Docker answered 500: no space"}},
+		{500, json, `{"message":"x509: unknown"}`, outcome{docker.UntrustedRegistry, true, false,
+			"Docker answered 500: x509: unknown"}},
+		{500, json, `{"message":"` + at + `400"}`, outcome{docker.BadCredential, false, true,
+			"the registry answered Docker 400: login rejected"}},
+		{500, json, `{"message":"` + at + `401"}`, outcome{docker.BadCredential, false, true,
+			"the registry answered Docker 401: login rejected"}},
+		{500, json, `{"message":"` + at + `403"}`, outcome{docker.BadCredential, false, true,
+			"the registry answered Docker 403: login rejected"}},
+		{500, json, `{"message":"` + at + `503"}`, outcome{docker.Unavailable, false, false,
+			"the registry answered Docker 503"}},
+	} {
+		engine := serve(t, row.status, row.form, row.body)
+		answer, err := engine.Login(t.Context(), "r", "AWS", secret.New("p"))
+		got := outcomeOf(err)
+		got.message = strings.TrimPrefix(got.message, "log in to r through Docker: ")
+		if _, facts := failure.Describe(err); got != row.want || err != nil && facts.Object != engine.Host {
+			t.Errorf("%d %s: %+v of %q, want %+v", row.status, row.body, got, facts.Object, row.want)
+		}
+		if err == nil && answer != "Login Succeeded" {
+			t.Errorf("%q", answer)
+		}
+	}
+	engine := serve(t, 200, json, `{}`)
+	_, _, err := engine.Reach(t.Context())
+	want := outcome{docker.NotDocker, true, false, "reach Docker at " + engine.Host + ": it names no version"}
+	if got := outcomeOf(err); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	if _, err := engine.Login(t.Context(), "", "AWS", secret.New("p")); err == nil || !failure.IsPermanent(err) {
+		t.Errorf("without a host the password would go to Docker Hub: %v", err)
 	}
 }
 
 // serve returns a daemon that answers as written, and checks what it is asked.
-func serve(t *testing.T, status int, kind, answer string) *docker.Engine {
+func serve(t *testing.T, status int, form, answer string) *docker.Engine {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		hasBody := r.ContentLength != 0 || r.Header.Get("Content-Type") != ""
 		if post := r.Method == http.MethodPost; hasBody != post || post != (r.URL.Path == "/auth") {
 			t.Errorf("%s %s with a body of %d bytes", r.Method, r.URL, r.ContentLength)
 		}
-		w.Header().Set("Content-Type", kind)
+		w.Header().Set("Content-Type", form)
 		w.Header().Set("Location", "https://elsewhere.example.com/path?S3CRET")
 		w.WriteHeader(status)
 		_, _ = io.WriteString(w, answer)
@@ -136,137 +172,4 @@ func serve(t *testing.T, status int, kind, answer string) *docker.Engine {
 	engine, err := docker.NewEngine("tcp://"+server.Listener.Addr().String()+"/", "", false)
 	must(t, err)
 	return engine
-}
-
-// What answers need not be Docker, and a filter before it may deny a call.
-func TestReachErrors(t *testing.T) {
-	t.Parallel()
-	const json = "application/json; charset=utf-8"
-	long := strings.Repeat("x", 1<<20)
-	for _, row := range []struct {
-		status          int
-		answered, body  string
-		kind            failure.Kind
-		message         string
-		permanent, good bool
-	}{
-		{status: 200, answered: json, body: `{"Version":"1"}`, good: true},
-		{200, json, `{}`, docker.NotDocker, "it names no version", true, false},
-		{200, json, `{"Version":`, docker.NotDocker, "its answer is not Docker's JSON, or is cut", false, false},
-		{200, json, `{"Version":"` + long + `"}`, docker.NotDocker, "its answer is longer than 1 MiB", true, false},
-		{200, "text/html", `S3CRET`, docker.NotDocker, "it answered 200 with text/html instead of JSON", true, false},
-		{200, "", ``, docker.NotDocker, "it answered 200 with nothing instead of JSON", true, false},
-		{301, json, `{}`, docker.NotDocker, `it answered 301, a redirect to "elsewhere.example.com"`, true, false},
-		{307, "text/html", `S3CRET`, docker.NotDocker, "it answered 307, a redirect", true, false},
-		{403, "text/html", `S3CRET`, docker.NotDocker, "it answered 403 Forbidden", true, false},
-		{429, "text/html", `S3CRET`, docker.Busy, "it answered 429 Too Many Requests", false, false},
-		{500, "text/html", `S3CRET`, docker.Busy, "it answered 500 Internal Server Error", false, false},
-		{403, json, `{"message":"denied by\nopa"}`, docker.NotDocker, "answered 403: denied by opa", true, false},
-		{404, json, `{"detail":"S3CRET"}`, docker.NotDocker, "Docker answered 404: Not Found", true, false},
-		{405, json, `{}`, docker.NotDocker, "Docker answered 405: Method Not Allowed", true, false},
-		{400, json, `S3CRET`, docker.Failed, "Docker answered 400: Bad Request", false, false},
-		{429, json, `{}`, docker.Busy, "Docker answered 429: Too Many Requests", false, false},
-		{500, json, `{"message":"no space"}`, docker.Failed, "Docker answered 500: no space", false, false},
-	} {
-		engine := serve(t, row.status, row.answered, row.body)
-		_, _, err := engine.Reach(t.Context())
-		if row.good {
-			must(t, err)
-			continue
-		}
-		wantKind(t, err, row.kind, row.message, engine.Host)
-		if failure.IsPermanent(err) != row.permanent || strings.Contains(err.Error(), "S3CRET") {
-			t.Errorf("permanent %v: %v", failure.IsPermanent(err), err)
-		}
-	}
-}
-
-// A registry's answer comes as Docker's own error.
-func TestLoginErrors(t *testing.T) {
-	t.Parallel()
-	const prefix = `{"message":"login attempt to https://r/v2/ failed with status: `
-	for _, row := range []struct {
-		body, message       string
-		kind                failure.Kind
-		permanent, rejected bool
-	}{
-		{prefix + `400 Bad Request"}`, "the registry answered Docker 400", docker.BadCredential, false, true},
-		{prefix + `401 Unauthorized"}`, "the registry answered Docker 401", docker.BadCredential, false, true},
-		{prefix + `403 Forbidden"}`, "the registry answered Docker 403", docker.BadCredential, false, true},
-		{prefix + `503 Service Unavailable"}`, "answered Docker 503", docker.RegistryUnavailable, false, false},
-		{`{"message":"Get r: x509: unknown authority"}`, "x509: unknown", docker.UntrustedRegistry, true, false},
-		{`{"message":"dial: refused"}`, "Docker answered 500: dial: refused", docker.Failed, false, false},
-	} {
-		engine := serve(t, 500, "application/json", row.body)
-		_, err := engine.Login(t.Context(), "r", "AWS", secret.New("p"))
-		wantKind(t, err, row.kind, row.message, engine.Host)
-		rejected := errors.Is(err, registry.ErrRejected)
-		if failure.IsPermanent(err) != row.permanent || rejected != row.rejected {
-			t.Errorf("permanent %v, rejected %v: %v", failure.IsPermanent(err), rejected, err)
-		}
-	}
-	engine := serve(t, 200, "application/json", `{"Status":"Login\nSucceeded"}`)
-	answer, err := engine.Login(t.Context(), "r", "AWS", secret.New("p"))
-	if err != nil || answer != "Login Succeeded" {
-		t.Errorf("%q, %v", answer, err)
-	}
-	if _, err := engine.Login(t.Context(), "", "AWS", secret.New("p")); err == nil || !failure.IsPermanent(err) {
-		t.Errorf("without a host the password would go to Docker Hub: %v", err)
-	}
-}
-
-// A daemon that answers late, or only in part, is no other program.
-func TestLateAnswers(t *testing.T) {
-	t.Parallel()
-	for _, part := range []string{"", `{"Version":`} {
-		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Content-Type", "application/json")
-			if part != "" {
-				_, _ = io.WriteString(w, part)
-				_ = http.NewResponseController(w).Flush()
-			}
-			<-r.Context().Done()
-		}))
-		t.Cleanup(server.Close)
-		engine, err := docker.NewEngine("tcp://"+server.Listener.Addr().String(), "", false)
-		must(t, err)
-		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-		defer cancel()
-		_, _, err = engine.Reach(ctx)
-		wantKind(t, err, docker.NoAnswer, "no answer in time", engine.Host)
-		_, err = engine.Login(ctx, "r", "AWS", secret.New("p"))
-		wantKind(t, err, docker.NoLoginAnswer, "log in to r through Docker: no answer in time", engine.Host)
-	}
-}
-
-// engineOverTLS serves the sandbox's daemon on localhost to clients of one authority.
-func engineOverTLS(t *testing.T, box *sandbox.Sandbox) (ca *sandbox.Authority, host string) {
-	t.Helper()
-	ca, err := sandbox.NewAuthority()
-	must(t, err)
-	certificate, err := ca.Issue(time.Now().Add(-time.Hour), time.Now().Add(time.Hour), "localhost")
-	must(t, err)
-	clients := x509.NewCertPool()
-	clients.AppendCertsFromPEM(ca.PEM())
-	server := httptest.NewUnstartedServer(box.Engine)
-	server.Config.ErrorLog = log.New(io.Discard, "", 0)
-	server.TLS = &tls.Config{
-		Certificates: []tls.Certificate{*certificate}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: clients,
-	}
-	server.StartTLS()
-	t.Cleanup(server.Close)
-	_, port, _ := strings.Cut(server.Listener.Addr().String(), ":")
-	return ca, "tcp://localhost:" + port
-}
-
-// certPath returns a folder as DOCKER_CERT_PATH names one: it trusts one authority, and its client is of another.
-func certPath(t *testing.T, trusted, client *sandbox.Authority) string {
-	t.Helper()
-	key, err := client.KeyPEM()
-	must(t, err)
-	dir := t.TempDir()
-	for name, text := range map[string][]byte{"ca.pem": trusted.PEM(), "cert.pem": client.PEM(), "key.pem": key} {
-		must(t, os.WriteFile(filepath.Join(dir, name), text, 0o600))
-	}
-	return dir
 }

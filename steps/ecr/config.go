@@ -1,7 +1,6 @@
 package ecr
 
 import (
-	"cmp"
 	"context"
 	"crypto/x509"
 	"fmt"
@@ -23,45 +22,30 @@ import (
 type Config func(ctx context.Context, profile string) (aws.Config, error)
 
 // DefaultConfig returns a Config that reads AWS's own environment, files and credential chain. It trusts roots; where
-// AWS_CA_BUNDLE or a profile's ca_bundle names certificates, it trusts those and extra (nil: none) instead.
-func DefaultConfig(roots, extra *x509.CertPool, log *slog.Logger) Config {
+// AWS_CA_BUNDLE or a profile's ca_bundle names certificates, it trusts those and extra (PEM) instead.
+func DefaultConfig(roots *x509.CertPool, extra []byte, log *slog.Logger) Config {
 	return func(ctx context.Context, profile string) (aws.Config, error) {
-		trusted := roots
-		if hasBundle(ctx, profile) { // the SDK adds the bundle to the client's pool
-			if trusted = x509.NewCertPool(); extra != nil {
-				trusted = extra.Clone()
-			}
-		}
+		trusted := x509.NewCertPool() // the SDK adds those of a bundle
+		client := awshttp.NewBuildableClient().WithTimeout(transport.AttemptTimeout)
 		cfg, err := config.LoadDefaultConfig(ctx, config.WithSharedConfigProfile(profile),
-			config.WithHTTPClient(newClient(trusted)),
+			config.WithHTTPClient(client.WithTransportOptions(func(t *http.Transport) {
+				t.TLSClientConfig = transport.TLS(trusted)
+				t.ForceAttemptHTTP2 = false // one request for each connection
+			})),
 			config.WithLogger(logging.LoggerFunc(func(_ logging.Classification, format string, v ...any) {
 				log.Debug(fmt.Sprintf("AWS SDK: "+format, v...))
 			})))
 		if err != nil {
 			return cfg, failure.Permanent(BadConfig, "load AWS configuration: %w", err)
 		}
+		if !trusted.Equal(x509.NewCertPool()) {
+			trusted.AppendCertsFromPEM(extra)
+		} else if roots != nil {
+			*trusted = *roots
+		}
 		cfg.HTTPClient = limited(cfg.HTTPClient)
 		return cfg, nil
 	}
-}
-
-// hasBundle reports whether AWS's own settings name certificates. What is wrong with the settings, LoadDefaultConfig
-// reports.
-func hasBundle(ctx context.Context, profile string) bool {
-	env, err := config.NewEnvConfig()
-	if err != nil || env.CustomCABundle != "" {
-		return err == nil
-	}
-	profile = cmp.Or(profile, env.SharedConfigProfile, config.DefaultSharedConfigProfile)
-	shared, err := config.LoadSharedConfigProfile(ctx, profile, func(o *config.LoadSharedConfigOptions) {
-		if env.SharedConfigFile != "" {
-			o.ConfigFiles = []string{env.SharedConfigFile}
-		}
-		if env.SharedCredentialsFile != "" {
-			o.CredentialsFiles = []string{env.SharedCredentialsFile}
-		}
-	})
-	return err == nil && shared.CustomCABundle != ""
 }
 
 // limited returns a client whose responses end with an error at transport.MaxResponse bytes: the SDK reads each whole.
@@ -75,28 +59,12 @@ func limited(client aws.HTTPClient) smithyhttp.ClientDoFunc {
 	}
 }
 
-func newClient(roots *x509.CertPool) *awshttp.BuildableClient {
-	client := awshttp.NewBuildableClient().WithTimeout(transport.AttemptTimeout)
-	return client.WithTransportOptions(func(t *http.Transport) {
-		t.TLSClientConfig = transport.TLS(roots)
-		t.ForceAttemptHTTP2 = false // one request for each connection
-	})
-}
-
 // once returns a Config that loads each profile once, so that several regions share its credentials.
 func once(load Config) Config {
-	var mu sync.Mutex
-	loaded := map[string]aws.Config{}
+	var loaded sync.Map
 	return func(ctx context.Context, profile string) (aws.Config, error) {
-		mu.Lock()
-		defer mu.Unlock()
-		if cfg, found := loaded[profile]; found {
-			return cfg, nil
-		}
-		cfg, err := load(ctx, profile)
-		if err == nil {
-			loaded[profile] = cfg
-		}
-		return cfg, err
+		first := sync.OnceValues(func() (aws.Config, error) { return load(ctx, profile) })
+		cfg, _ := loaded.LoadOrStore(profile, first)
+		return cfg.(func() (aws.Config, error))()
 	}
 }

@@ -31,9 +31,18 @@ const (
 	WrongAccountOrRegion failure.Kind = "aws account or region rejected"
 	Throttled            failure.Kind = "aws throttled"
 	Unavailable          failure.Kind = "aws unavailable"
-	Redirect             failure.Kind = "aws redirect"
 	NotAWS               failure.Kind = "not aws" // something else answered
 	BadConfig            failure.Kind = "aws configuration"
+	NoCredentials        failure.Kind = "no aws credentials"
+	ProcessFailed        failure.Kind = "credential_process failed"
+	ContainerEndpoint    failure.Kind = "no credentials of a container role" // ECS task role or EKS Pod Identity
+	HopLimit             failure.Kind = "instance metadata hop limit"
+)
+
+// The services that the SDK asks for credentials, beside STS and SSO: the second one last of all.
+const (
+	containerEndpoint = "the container's credential endpoint"
+	metadataService   = "the instance metadata service"
 )
 
 // unknownCode is the SDK's word for an answer without an error code, and for one without a message.
@@ -45,7 +54,8 @@ func classify(err error) error {
 		return err
 	}
 	service, operation := innermost(err)
-	kind, message := describe(service, err)
+	status := statusOf(err)
+	kind, message := describe(err, service, status)
 	facts := failure.Facts{Service: service}
 	switch kind {
 	case "":
@@ -53,38 +63,15 @@ func classify(err error) error {
 	case AccessDenied:
 		kind, facts.Want = denied(service, operation)
 	}
+	redirect := status/100 == 3
 	return &failure.Error{Kind: kind, Facts: facts, Err: errors.New(message),
-		Transient: kind == Throttled || kind == Unavailable || kind == NotAWS}
+		Transient: kind == Throttled || kind == Unavailable || kind == NotAWS && !redirect}
 }
 
-// describe returns the kind of an error and its message, or "" where the service sent no answer.
-func describe(service string, err error) (failure.Kind, string) {
-	var api smithy.APIError
-	var container containerAnswer
-	var answer *smithyhttp.ResponseError
-	_, cause, credentials := strings.Cut(err.Error(), "get credentials: ")
-	switch {
-	case errors.As(err, new(*http.MaxBytesError)):
-		return NotAWS, fmt.Sprintf("%s's answer is longer than %d MiB", service, transport.MaxResponse>>20)
-	case service == containerEndpoint && errors.As(err, &container):
-		return containerError(container)
-	case errors.As(err, &api) && api.ErrorCode() != unknownCode:
-		return kindOf(api), "AWS answered " + coded(api)
-	case service == metadataService:
-		return metadataError(err)
-	case isNetwork(err):
-		return "", ""
-	case errors.As(err, &answer):
-		return statusError(service, answer.Response.Response)
-	case credentials:
-		return credentialsError(cause)
-	}
-	return "", ""
-}
-
-// innermost returns the last of the calls within err: one of STS or SSO, where ECR's call needed credentials first.
+// innermost returns the last of the calls within err: one for credentials, where ECR's call needed them first. The SDK
+// has no type for the call of a container's endpoint.
 func innermost(err error) (service, operation string) {
-	if ofContainer(err) {
+	if strings.Contains(err.Error(), ": failed to load credentials, ") {
 		return containerEndpoint, ""
 	}
 	service = "AWS"
@@ -92,22 +79,83 @@ func innermost(err error) (service, operation string) {
 	for ; errors.As(err, &call); err = call.Err {
 		service, operation = call.Service(), call.Operation()
 	}
+	if service == "ec2imds" {
+		service = metadataService
+	}
 	return service, operation
 }
 
-// statusError classifies an answer that is none of AWS's API by its status. Its body is not repeated: something between
-// here and AWS may have made it.
-func statusError(service string, resp *http.Response) (failure.Kind, string) {
-	answered := fmt.Sprintf("%s answered %d", service, resp.StatusCode)
-	switch status := resp.StatusCode; {
-	case status < 300:
-		return NotAWS, answered + " with something that is not AWS's JSON, or is cut"
-	case status < 400:
-		return Redirect, fmt.Sprintf("%s, a redirect to %.80q", answered, transport.RedirectHost(resp))
+// statusOf returns the HTTP status of an answer, or 0. The SDK's error for a 401 of the metadata service hides it.
+func statusOf(err error) int {
+	var answer interface{ HTTPStatusCode() int }
+	switch {
+	case errors.As(err, &answer):
+		return answer.HTTPStatusCode()
+	case strings.Contains(err.Error(), "StatusCode: 401, request to EC2 IMDS failed"):
+		return http.StatusUnauthorized
+	}
+	return 0
+}
+
+// describe returns the kind of an error and its message, or "" where the service sent no answer. Only messages with an
+// error code of AWS are repeated: something between here and AWS may have made another.
+func describe(err error, service string, status int) (failure.Kind, string) {
+	api := smithy.APIError(new(smithy.GenericAPIError))
+	var answer *smithyhttp.ResponseError
+	answered := fmt.Sprintf("%s answered %d", service, status)
+	hasCode := errors.As(err, &api) && api.ErrorCode() != unknownCode
+	switch {
+	case errors.As(err, new(*http.MaxBytesError)):
+		return NotAWS, fmt.Sprintf("%s's answer is longer than %d MiB", service, transport.MaxResponse>>20)
+	case hasCode && service != containerEndpoint:
+		return kindOf(api), "AWS answered" + coded(api)
 	case transport.MayPass(status):
 		return Unavailable, answered + " " + http.StatusText(status)
+	case service == containerEndpoint && status != 0:
+		return ContainerEndpoint, answered + coded(api)
+	case service == metadataService:
+		return metadataError(err, status)
+	case isNetwork(err):
+		return "", ""
+	case status == 0:
+		return credentialsError(err)
+	case status/100 == 3 && errors.As(err, &answer):
+		to := transport.RedirectHost(answer.Response.Response)
+		return NotAWS, fmt.Sprintf("%s, a redirect to %.80q", answered, to)
 	}
-	return NotAWS, answered + " without an error code of AWS"
+	return NotAWS, answered + " with something that is not AWS's JSON, or is cut"
+}
+
+// metadataError classifies why the instance metadata service returned no credentials. Its session token travels no
+// further than the hop limit: with a limit of 1, it reaches no container.
+// https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html#instance-metadata-returns
+func metadataError(err error, status int) (failure.Kind, string) {
+	kind, why := NoCredentials, fmt.Sprintf("%s answered %d", metadataService, status)
+	switch {
+	case status == 401 || status == 0 && errors.Is(err, context.DeadlineExceeded):
+		kind, why = HopLimit, "the session token of "+metadataService+" does not arrive"
+	case status == 0:
+		why = metadataService + " does not answer"
+	case status == 404:
+		why = "this instance has no role"
+	}
+	return kind, "no AWS credentials found in the environment or the AWS files, and " + why
+}
+
+// credentialsError classifies the error of a source that was not called, or that answered without credentials. What a
+// credential_process printed is kept out of the log: it may be the credentials.
+func credentialsError(err error) (failure.Kind, string) {
+	_, cause, found := strings.Cut(err.Error(), "get credentials: ")
+	const get = "get AWS credentials: "
+	switch {
+	case !found:
+		return "", ""
+	case strings.Contains(cause, "process provider error: "):
+		return ProcessFailed, get + "credential_process failed"
+	case strings.Contains(cause, "SSO"):
+		return SSOLogin, get + failure.Excerpt(cause)
+	}
+	return NoCredentials, get + failure.Excerpt(cause)
 }
 
 func isNetwork(err error) bool {
@@ -115,29 +163,25 @@ func isNetwork(err error) bool {
 	if errors.As(err, new(*fs.PathError)) { // its cause looks like a net.Error
 		return false
 	}
-	return failure.IsCertificate(err) || errors.As(err, &network) ||
-		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+	return failure.IsCertificate(err) || errors.As(err, &network) || errors.Is(err, context.Canceled)
 }
 
-// kindOf returns the kind of an error code.
+// kindOf returns the kind of an error code, of which some services know a form with "Exception" at its end.
 // https://docs.aws.amazon.com/AmazonECR/latest/APIReference/CommonErrors.html
 func kindOf(api smithy.APIError) failure.Kind {
-	message := api.ErrorMessage()
-	if strings.HasPrefix(message, "Signature expired") || strings.HasPrefix(message, "Signature not yet current") {
+	if strings.HasPrefix(api.ErrorMessage(), "Signature ") { // "expired: …" or "not yet current: …"
 		return ClockSkew
 	}
-	switch api.ErrorCode() {
-	case "AccessDeniedException", "AccessDenied", "UnauthorizedOperation", "InvalidIdentityToken", "IDPRejectedClaim",
-		"UnauthorizedException", "ForbiddenException", "InvalidGrantException", // of SSO, as the next two
-		"InvalidClientException", "UnauthorizedClientException":
+	switch strings.TrimSuffix(api.ErrorCode(), "Exception") {
+	case "AccessDenied", "UnauthorizedOperation", "InvalidIdentityToken", "IDPRejectedClaim",
+		"Unauthorized", "Forbidden", "InvalidGrant", "InvalidClient", "UnauthorizedClient": // of SSO
 		return AccessDenied
-	case "UnrecognizedClientException", "InvalidClientTokenId", "InvalidSignatureException", "SignatureDoesNotMatch",
-		"IncompleteSignature", "MissingAuthenticationToken", "MissingAuthenticationTokenException":
+	case "UnrecognizedClient", "InvalidClientTokenId", "InvalidSignature", "SignatureDoesNotMatch",
+		"IncompleteSignature", "MissingAuthenticationToken":
 		return BadKeys
-	case "ExpiredTokenException", "ExpiredToken", "RequestExpired":
+	case "ExpiredToken", "RequestExpired":
 		return SessionExpired
-	case "InvalidParameterException", "UnsupportedCommandException", "ValidationError", "OptInRequired",
-		"RegionDisabledException":
+	case "InvalidParameter", "UnsupportedCommand", "ValidationError", "OptInRequired", "RegionDisabled":
 		return WrongAccountOrRegion
 	}
 	if _, throttled := retry.DefaultThrottleErrorCodes[api.ErrorCode()]; throttled {
@@ -161,10 +205,14 @@ func denied(service, operation string) (kind failure.Kind, permissions string) {
 	return AccessDenied, "ecr:GetAuthorizationToken"
 }
 
-// coded returns the code and the message of an error.
+// coded returns the code and the message of an error, each after a blank. A message without a code is not AWS's.
 func coded(api smithy.APIError) string {
-	if message := failure.Excerpt(api.ErrorMessage()); message != "" && message != unknownCode {
-		return api.ErrorCode() + ": " + message
+	code, message := api.ErrorCode(), failure.Excerpt(api.ErrorMessage())
+	switch {
+	case code == "":
+		return ""
+	case message == "" || message == unknownCode:
+		return " " + code
 	}
-	return api.ErrorCode()
+	return " " + code + ": " + message
 }

@@ -1,7 +1,7 @@
 package ecr
 
 import (
-	"fmt"
+	"cmp"
 	"regexp"
 	"slices"
 	"strings"
@@ -57,15 +57,8 @@ func partitionOf(region string) partition {
 	return all[slices.IndexFunc(all, func(p partition) bool { return strings.HasPrefix(region, p.regions) })]
 }
 
-func (p partition) registrySuffix(dualStack bool) string {
-	if dualStack {
-		return p.dual
-	}
-	return p.suffix
-}
-
 // privateHost is ACCOUNT.dkr.ecr[-fips].REGION.SUFFIX, and with "dkr-ecr" the dual-stack form.
-var privateHost = regexp.MustCompile(`^(\d{12})\.dkr([.-])ecr(-fips)?\.([a-z0-9-]+)\.([a-z0-9.-]+)$`)
+var privateHost = regexp.MustCompile(`^(\d{12})\.dkr([.-])ecr(-fips)?\.([a-z0-9-]+)\.`)
 
 // ParseHost reads the name of an ECR registry's host, private or public, of any partition. It rejects every other name,
 // and one that is not in lower case.
@@ -74,71 +67,45 @@ func ParseHost(name string) (Host, error) { return ParseHostOf(name, "") }
 // ParseHostOf is ParseHost for a partition whose registries end in suffix; "" is the suffix of the region's partition.
 func ParseHostOf(name, suffix string) (Host, error) {
 	if dual := name == "ecr-public.aws.com"; dual || name == "public.ecr.aws" {
-		host := Host{Name: name, Service: Public, Region: publicRegion, Partition: "aws", DualStack: dual}
-		if suffix != "" {
-			return host, hostError(name, "does not end in %s", suffix)
-		}
-		return host, nil
+		return Host{Name: name, Service: Public, Region: publicRegion, Partition: "aws", DualStack: dual}, nil
 	}
 	m := privateHost.FindStringSubmatch(name)
 	if m == nil {
-		return Host{}, hostError(name, "is not one of Amazon ECR")
+		return Host{}, failure.Permanent(NotECRHost, "registry host %.100q is not one of Amazon ECR", name)
 	}
-	if err := CheckRegion(m[4]); err != nil {
-		return Host{}, err
+	host, err := NewHost(m[1], m[4], suffix, m[3] != "", m[2] == "-")
+	if err == nil && host.Name != name {
+		const form = "registry host %.100q is not one of Amazon ECR: for that account and region it is %s"
+		err = failure.Permanent(NotECRHost, form, name, host.Name)
 	}
-	p := partitionOf(m[4])
-	host := Host{Name: name, Service: Private, Account: m[1], Region: m[4], DualStack: m[2] == "-", FIPS: m[3] != ""}
-	switch {
-	case suffix == "" && m[5] != p.registrySuffix(host.DualStack):
-		return Host{}, hostError(name, "is of region %s in partition %s, whose registries do not end in .%s",
-			host.Region, p.name, m[5])
-	case suffix == "":
-		host.Partition = p.name
-	case suffix != m[5]:
-		return Host{}, hostError(name, "does not end in %s", suffix)
-	}
-	return host, nil
-}
-
-func hostError(name, format string, args ...any) error {
-	return failure.Permanent(NotECRHost, "registry host %.100q %s", name, fmt.Sprintf(format, args...))
+	return host, err
 }
 
 // NewHost returns the host of a private registry. suffix, where not "", takes the place of its partition's.
 func NewHost(account, region, suffix string, fips, dualStack bool) (Host, error) {
-	p := partitionOf(region)
 	host := Host{Service: Private, Account: account, Region: region, FIPS: fips, DualStack: dualStack}
+	if err := cmp.Or(CheckAccount(account), CheckRegion(region)); err != nil {
+		return host, err
+	}
+	p, service := partitionOf(region), ".dkr.ecr"
+	if dualStack {
+		p.suffix, service = p.dual, ".dkr-ecr"
+	}
 	if suffix == "" {
-		host.Partition, suffix = p.name, p.registrySuffix(dualStack)
+		host.Partition, suffix = p.name, p.suffix
 	}
 	if suffix == "" {
 		return host, failure.Permanent(NotECRHost, "partition %s has no dual-stack registries", p.name)
-	}
-	service := ".dkr.ecr"
-	if dualStack {
-		service = ".dkr-ecr"
 	}
 	host.Name = account + service + ifFIPS(fips) + "." + region + "." + suffix
 	return host, nil
 }
 
-func ifFIPS(fips bool) string {
-	if fips {
-		return "-fips"
-	}
-	return ""
-}
-
-// Nothing else becomes part of a host's name.
-var (
-	accountID  = regexp.MustCompile(`^\d{12}$`)
-	regionName = regexp.MustCompile(`^[a-z]{2,}(-[a-z0-9]+)+-\d+$`)
-)
+func ifFIPS(fips bool) string { return map[bool]string{true: "-fips"}[fips] }
 
 // CheckAccount returns an error unless account is an AWS account id.
 func CheckAccount(account string) error {
-	if !accountID.MatchString(account) {
+	if !regexp.MustCompile(`^\d{12}$`).MatchString(account) {
 		return failure.Permanent("", "account %.40q is not 12 digits", account)
 	}
 	return nil
@@ -146,7 +113,7 @@ func CheckAccount(account string) error {
 
 // CheckRegion returns an error unless region can be the name of an AWS region.
 func CheckRegion(region string) error {
-	if !regionName.MatchString(region) {
+	if !regexp.MustCompile(`^[a-z]{2,}(-[a-z0-9]+)+-\d+$`).MatchString(region) {
 		return failure.Permanent("", "region %.40q is not an AWS region such as us-east-1", region)
 	}
 	return nil

@@ -21,7 +21,6 @@ import (
 const (
 	WrongRegion failure.Kind = "registry of another region" // or an altered token
 	Rejected    failure.Kind = "login rejected by registry"
-	Redirect    failure.Kind = "registry redirect"
 	Unavailable failure.Kind = "registry unavailable"
 	NotRegistry failure.Kind = "not a registry"
 )
@@ -41,12 +40,7 @@ func New(rt http.RoundTripper) *Client {
 		RetryMax:     1,
 		RetryWaitMin: 500 * time.Millisecond,
 		Backoff:      func(wait, _ time.Duration, _ int, _ *http.Response) time.Duration { return wait },
-		CheckRetry: func(ctx context.Context, resp *http.Response, err error) (bool, error) {
-			if err != nil {
-				return ctx.Err() == nil && !failure.IsPermanent(failure.Network("", err)), nil
-			}
-			return transport.MayPass(resp.StatusCode), nil
-		},
+		CheckRetry:   retryablehttp.DefaultRetryPolicy,
 		ErrorHandler: retryablehttp.PassthroughErrorHandler,
 	}}
 }
@@ -98,7 +92,7 @@ func statusError(resp *http.Response) error {
 	case code == http.StatusUnauthorized, code == http.StatusForbidden:
 		return failure.Transient(Rejected, "it answered %d: %w", code, ErrRejected)
 	case code >= 300 && code < 400:
-		return failure.Permanent(Redirect, "it answered %d, a redirect to %.80q", code, transport.RedirectHost(resp))
+		return failure.Permanent(NotRegistry, "it answered %d, a redirect to %.80q", code, transport.RedirectHost(resp))
 	case transport.MayPass(code):
 		return failure.Transient(Unavailable, "it answered %d", code)
 	default:

@@ -9,20 +9,14 @@ import (
 	"maps"
 	"regexp"
 	"slices"
-	"strings"
 
 	"ecr-refresh/steps/ecr"
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/xcom"
 )
 
-// Kinds of failure of targets. Facts of the three that are missing: Object is the connection.
-const (
-	BadList         failure.Kind = "bad targets list" // or an entry of it
-	AccountMissing  failure.Kind = "aws account missing"
-	RegionMissing   failure.Kind = "aws region missing"
-	RegistryMissing failure.Kind = "registry missing" // both account and region
-)
+// BadList is the kind of a targets list that cannot be used, or of an entry of it.
+const BadList failure.Kind = "bad targets list"
 
 // Target is one Airflow connection, the registry that it logs in to, and the source of its token.
 type Target struct {
@@ -43,12 +37,11 @@ type Entry struct {
 	Endpoint        string `json:"endpoint,omitempty"`
 	PartitionSuffix string `json:"partition_suffix,omitempty"`
 
-	at     string // "targets[0]." where it comes from a list
-	partly bool   // a field of it could not be read: what follows from that is not reported
+	at string // "targets[0]" where it comes from a list
 }
 
-// Parse reads a targets list: a JSON array of objects. Its error names all that cannot be read, each with its entry and
-// field. The list comes with the error, for Resolve to find what else is wrong with it.
+// Parse reads a targets list: a JSON array of objects. Its error names all fields that cannot be read, each with its
+// entry.
 func Parse(text string) ([]Entry, error) {
 	var list []map[string]json.RawMessage
 	if json.Unmarshal([]byte(text), &list) != nil || len(list) == 0 {
@@ -56,64 +49,94 @@ func Parse(text string) ([]Entry, error) {
 	}
 	var faults []error
 	entries := make([]Entry, len(list))
-	for i, fields := range list {
-		errs := entries[i].read(fields)
-		entries[i].at, entries[i].partly = fmt.Sprintf("targets[%d].", i), len(errs) > 0
-		faults = append(faults, entries[i].name(errs)...)
+	for i, values := range list {
+		entries[i].at = fmt.Sprintf("targets[%d]", i)
+		for _, name := range slices.Sorted(maps.Keys(values)) {
+			if err := entries[i].set(name, values[name]); err != nil {
+				faults = append(faults, entries[i].fault(err))
+			}
+		}
 	}
-	return entries, failure.Join(faults)
+	if len(faults) > 0 {
+		return nil, failure.Join(faults)
+	}
+	return entries, nil
 }
 
-// name returns errs with the entry of the list that they are about.
-func (e Entry) name(errs []error) []error {
-	for i, err := range errs {
-		if e.at != "" {
-			errs[i] = failure.Permanent(BadList, "%s%w", e.at, err)
+// set reads the value of a field, and looks at it alone.
+func (e *Entry) set(name string, value json.RawMessage) error {
+	field, known := e.fields()[name]
+	text, isString := field.at.(*string)
+	switch {
+	case !known:
+		return fmt.Errorf("%.40q is not a field of a target", name)
+	case string(value) == "null" || json.Unmarshal(value, field.at) != nil:
+		if isString {
+			return fmt.Errorf("%s is not a string", name)
 		}
+		return fmt.Errorf("%s is not a boolean", name)
+	case isString && *text == "":
+		return fmt.Errorf("%s is empty", name)
+	case isString && (len(*text) > maxField || !regexp.MustCompile(field.form).MatchString(*text)):
+		return fmt.Errorf("%s %.80q is not %s", name, *text, field.want)
 	}
-	return errs
+	return nil
 }
 
-func (e *Entry) read(values map[string]json.RawMessage) (faults []error) {
-	fields := map[string]any{
-		"connection_id": &e.ConnectionID, "registry": &e.Registry, "account": &e.Account, "region": &e.Region,
-		"profile": &e.Profile, "role_arn": &e.RoleARN, "external_id": &e.ExternalID,
-		"role_session_name": &e.RoleSessionName, "fips": &e.FIPS, "dual_stack": &e.DualStack,
-		"endpoint": &e.Endpoint, "partition_suffix": &e.PartitionSuffix,
+// field is where a field is kept. The value of a string has a form, as a regular expression and in words.
+type field struct {
+	at         any
+	form, want string
+}
+
+// fields are those of an entry. AWS's names: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html;
+// Resolve looks at those without a form. An endpoint is https, or http on loopback, for stand-ins.
+func (e *Entry) fields() map[string]field {
+	return map[string]field{
+		"connection_id": {at: &e.ConnectionID},
+		"registry":      {at: &e.Registry},
+		"account":       {at: &e.Account},
+		"region":        {at: &e.Region},
+		"profile":       {&e.Profile, `^[^\[\]\n\r]+$`, "the name of a profile"},
+		"role_arn": {&e.RoleARN, `^arn:[a-z-]+:iam::\d{12}:role/[\w+=,.@/-]{1,512}$`,
+			"arn:PARTITION:iam::ACCOUNT:role/NAME"},
+		"external_id":       {&e.ExternalID, `^[\w+=,.@:/-]{2,}$`, "2 to 1224 letters, digits and _+=,.@:/-"},
+		"role_session_name": {&e.RoleSessionName, `^[\w+=,.@-]{2,64}$`, "2 to 64 letters, digits and _+=,.@-"},
+		"fips":              {at: &e.FIPS},
+		"dual_stack":        {at: &e.DualStack},
+		"endpoint": {&e.Endpoint, `^(https://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])|` +
+			`http://(localhost|127(\.\d{1,3}){3}))(:\d{1,5})?/?$`, "https://HOST"},
+		"partition_suffix": {&e.PartitionSuffix, `^[a-z0-9-]+(\.[a-z0-9-]+)+$`, "a name such as amazonaws.com"},
 	}
-	for _, name := range slices.Sorted(maps.Keys(values)) {
-		field, known := fields[name]
-		value, kind := string(values[name]), "string"
-		if _, ok := field.(*bool); ok {
-			kind = "boolean"
-		}
-		switch {
-		case !known:
-			faults = append(faults, fmt.Errorf("%.40q is not a field of a target", name))
-		case value == "null" || json.Unmarshal(values[name], field) != nil:
-			faults = append(faults, fmt.Errorf("%s is not a %s", name, kind))
-		case value == `""` && name != "connection_id":
-			faults = append(faults, fmt.Errorf("%s is empty: leave it out", name))
-		}
+}
+
+// maxField bounds a field, in bytes: an external id, the longest one, has no more characters.
+const maxField = 1224
+
+// fault returns err with what it is about.
+func (e Entry) fault(err error) error {
+	if e.at == "" {
+		return failure.Permanent("", "connection %q: %w", e.ConnectionID, err)
 	}
-	return faults
+	return failure.Permanent(BadList, "%s: %w", e.at, err)
 }
 
 // Resolve returns the targets of entries. hostOf returns a connection's host, or "": an account or a region that is
-// missing is taken from it. The error names all faults, those of a list each with its entry.
+// missing is taken from it. The error names each entry that has a fault.
 func Resolve(entries []Entry, hostOf func(connectionID string) string) ([]Target, error) {
 	var faults []error
 	var targets []Target
-	first := map[string]string{}
+	seen := map[string]string{}
 	for _, e := range entries {
-		t, errs := e.target(hostOf)
-		if at, twice := first[e.ConnectionID]; twice && e.ConnectionID != "" {
-			errs = append(errs, fmt.Errorf("connection_id: %.40q is in %s too: a connection holds one token",
-				e.ConnectionID, strings.TrimSuffix(at, ".")))
-		} else {
-			first[e.ConnectionID] = e.at
+		t, err := e.target(hostOf)
+		if at, twice := seen[e.ConnectionID]; twice && err == nil {
+			const form = "connection_id %q is in %s too: a connection holds one token"
+			err = fmt.Errorf(form, e.ConnectionID, at)
 		}
-		faults = append(faults, e.name(errs)...)
+		if err != nil {
+			faults = append(faults, e.fault(err))
+		}
+		seen[e.ConnectionID] = e.at
 		targets = append(targets, t)
 	}
 	return targets, failure.Join(faults)
@@ -125,125 +148,70 @@ func Of(connectionID, host string) (Target, error) {
 	return Entry{ConnectionID: connectionID}.of(registry), err
 }
 
+// of returns the entry's target, whose registry is host.
 func (e Entry) of(host ecr.Host) Target {
-	return Target{e.ConnectionID, host, ecr.Source{
+	return Target{ConnectionID: e.ConnectionID, Registry: host, Source: ecr.Source{
 		Identity: e.Identity, Service: host.Service, Region: host.Region,
 		Endpoint: e.Endpoint, Suffix: e.PartitionSuffix,
 		FIPS: host.FIPS || e.FIPS, DualStack: host.DualStack || e.DualStack,
 	}}
 }
 
-func (e Entry) target(hostOf func(string) string) (Target, []error) {
-	faults := e.check()
+func (e Entry) target(hostOf func(string) string) (Target, error) {
+	if err := CheckConnectionID(e.ConnectionID); err != nil {
+		return Target{}, err
+	}
 	host, err := e.host(hostOf)
+	if err == nil {
+		err = e.checkTogether(host)
+	}
+	return e.of(host), err
+}
+
+// checkTogether looks at what one field means for another.
+func (e Entry) checkTogether(host ecr.Host) error {
 	switch {
-	case err != nil:
 	case host.Service == ecr.Public && e.FIPS:
-		err = errors.New("fips: ECR Public has no FIPS endpoint")
+		return errors.New("fips: ECR Public has no FIPS endpoint")
+	case host.Service == ecr.Public && e.PartitionSuffix != "":
+		return errors.New("partition_suffix: ECR Public is in no other partition")
 	case e.PartitionSuffix != "" && e.Endpoint == "" && (host.DualStack || e.DualStack):
-		err = errors.New("endpoint is missing: that of a dual-stack registry does not follow from partition_suffix")
+		return errors.New("endpoint is missing: that of a dual-stack registry does not follow from partition_suffix")
+	case e.RoleARN == "" && e.ExternalID+e.RoleSessionName != "":
+		return errors.New("external_id and role_session_name have no effect without role_arn")
 	}
-	if err != nil && !e.partly {
-		faults = append(faults, err)
-	}
-	return e.of(host), faults
+	return nil
 }
-
-// check looks at each field alone. The forms of AWS's names:
-// https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
-func (e Entry) check() (faults []error) {
-	fault := func(wrong bool, format string, args ...any) {
-		if wrong {
-			faults = append(faults, fmt.Errorf(format, args...))
-		}
-	}
-	unread := e.partly && e.ConnectionID == ""
-	fault(!unread && !xcom.IsConnectionID(e.ConnectionID), "connection_id: "+notID, e.ConnectionID)
-	fault(e.Account != "" && ecr.CheckAccount(e.Account) != nil, "account: %.40q is not 12 digits", e.Account)
-	fault(e.Region != "" && ecr.CheckRegion(e.Region) != nil, "region: %.40q is not one such as us-east-1", e.Region)
-	for _, field := range []struct{ name, value, form, want string }{
-		{"role_arn", e.RoleARN, roleARN, "arn:PARTITION:iam::ACCOUNT:role/NAME"},
-		{"role_session_name", e.RoleSessionName, `^[\w+=,.@-]{2,64}$`, "2 to 64 letters, digits and _+=,.@-"},
-		{"profile", e.Profile, `^[^\[\]\n\r]+$`, "the name of a profile"},
-		{"partition_suffix", e.PartitionSuffix, `^[a-z0-9-]+(\.[a-z0-9-]+)+$`, "a name such as amazonaws.com"},
-		{"endpoint", e.Endpoint, endpointURL, "https://HOST"},
-	} {
-		fault(field.value != "" && !regexp.MustCompile(field.form).MatchString(field.value),
-			"%s: %.80q is not %s", field.name, field.value, field.want)
-	}
-	id := e.ExternalID // whose length is beyond the repeats of a regexp
-	fault(id != "" && (len(id) > 1224 || !regexp.MustCompile(externalID).MatchString(id)),
-		"external_id is not 2 to 1224 letters, digits and _+=,.@:/-")
-	fault(e.RoleARN == "" && e.ExternalID != "", "external_id has no effect without role_arn")
-	fault(e.RoleARN == "" && e.RoleSessionName != "", "role_session_name has no effect without role_arn")
-	return faults
-}
-
-const (
-	roleARN    = `^arn:[a-z-]+:iam::\d{12}:role/[\w+=,.@/-]{1,512}$`
-	externalID = `^[\w+=,.@:/-]{2,}$`
-	// endpointURL is https, or http on loopback, for stand-ins.
-	endpointURL = `^(https://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])|http://(localhost|127(\.\d{1,3}){3}))(:\d{1,5})?/?$`
-)
 
 // host returns the registry: the one of the entry, or that of account and region, where what is missing comes from the
 // connection's host.
 func (e Entry) host(hostOf func(string) string) (ecr.Host, error) {
 	if e.Registry != "" {
-		return e.registry()
-	}
-	account, region, fips, dual := e.Account, e.Region, e.FIPS, e.DualStack
-	if account == "" || region == "" {
-		host, err := ecr.ParseHost(hostOf(e.ConnectionID))
-		if err != nil || host.Service != ecr.Private {
-			return ecr.Host{}, e.missing(hostOf(e.ConnectionID))
+		host, err := ecr.ParseHostOf(e.Registry, e.PartitionSuffix)
+		if err == nil && cmp.Or(e.Account, host.Account) != host.Account {
+			err = fmt.Errorf("account %.40q is not that of registry", e.Account)
+		} else if err == nil && cmp.Or(e.Region, host.Region) != host.Region {
+			err = fmt.Errorf("region %.40q is not that of registry", e.Region)
 		}
-		account, region = cmp.Or(account, host.Account), cmp.Or(region, host.Region)
-		fips, dual = fips || host.FIPS, dual || host.DualStack
+		return host, err
 	}
-	if ecr.CheckAccount(account) != nil || ecr.CheckRegion(region) != nil {
-		return ecr.Host{}, nil // check reports it
+	var known ecr.Host
+	if e.Account == "" || e.Region == "" {
+		name, err := hostOf(e.ConnectionID), error(nil)
+		if known, err = ecr.ParseHost(name); err != nil || known.Service != ecr.Private {
+			const form = "registry, or account and region, is missing, and the host of connection %q is %.100q, " +
+				"not a private ECR registry"
+			return ecr.Host{}, fmt.Errorf(form, e.ConnectionID, name)
+		}
 	}
-	host, err := ecr.NewHost(account, region, e.PartitionSuffix, fips, dual)
-	if err != nil {
-		err = fmt.Errorf("dual_stack: %w", err)
-	}
-	return host, err
+	return ecr.NewHost(cmp.Or(e.Account, known.Account), cmp.Or(e.Region, known.Region), e.PartitionSuffix,
+		e.FIPS || known.FIPS, e.DualStack || known.DualStack)
 }
-
-func (e Entry) missing(host string) error {
-	kind, field := RegistryMissing, "registry"
-	if e.Account != "" {
-		kind, field = RegionMissing, "region"
-	} else if e.Region != "" {
-		kind, field = AccountMissing, "account"
-	}
-	why := fmt.Sprintf("connection %q has host %.100q, which is not a private ECR registry", e.ConnectionID, host)
-	if host == "" {
-		why = fmt.Sprintf("the host of connection %q is not known", e.ConnectionID)
-	}
-	return failure.Permanent(kind, "%s is missing, and %s", field, why).About(e.ConnectionID)
-}
-
-func (e Entry) registry() (ecr.Host, error) {
-	host, err := ecr.ParseHostOf(e.Registry, e.PartitionSuffix)
-	switch {
-	case err != nil:
-		return host, fmt.Errorf("registry: %w", err)
-	case e.Account != "" && e.Account != host.Account:
-		return host, fmt.Errorf("account: %.40q is not the account of registry", e.Account)
-	case e.Region != "" && e.Region != host.Region:
-		return host, fmt.Errorf("region: %.40q is not the region of registry", e.Region)
-	}
-	return host, nil
-}
-
-const notID = "%.40q is not letters, digits, '_', '.' and '-'"
 
 // CheckConnectionID returns an error unless Airflow accepts id as a connection id.
 func CheckConnectionID(id string) error {
 	if !xcom.IsConnectionID(id) {
-		return failure.Permanent("", "connection id "+notID, id)
+		return failure.Permanent("", "connection id %.40q is not letters, digits, '_', '.' and '-'", id)
 	}
 	return nil
 }

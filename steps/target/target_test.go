@@ -49,28 +49,22 @@ func parse(text string, hostOf func(string) string) ([]target.Target, error) {
 // Lists that the schema and the program must both accept or both reject.
 var lists = []struct{ name, text, want string }{
 	{"registry", `REGISTRY`, ""},
-	{"account and region", `ACCOUNT,"region":"eu-west-1"`, ""},
 	{"all fields", `ACCOUNT,"region":"eu-west-1","profile":"p",ROLE,"external_id":"id:1","role_session_name":"me",
 		"fips":true,"dual_stack":true`, ""},
-	{"public", `"registry":"public.ecr.aws"`, ""},
-	{"endpoint", `REGISTRY,"endpoint":"https://vpce-1.api.ecr.us-east-1.vpce.amazonaws.com"`, ""},
 	{"new partition", `ACCOUNT,NEWREGION,SUFFIX`, ""},
 	{"new partition's registry", `"registry":"123456789012.dkr.ecr.xx-new-1.aws.example",SUFFIX`, ""},
 	{"no list", `{"connection_id":"a"}`, "not a JSON list"},
 	{"empty", `[]`, "it is empty"},
-	{"no JSON", `x`, "not a JSON list"},
 	{"unknown field", `REGISTRY,"acount":"1"`, `"acount" is not a field of a target`},
 	{"wrong kind", `REGISTRY,"fips":"yes"`, "fips is not a boolean"},
 	{"null", `"registry":null`, "registry is not a string"},
-	{"no id", `[{REGISTRY}]`, "connection_id"},
-	{"bad id", `[{"connection_id":"a/b",REGISTRY}]`, "connection_id"},
+	{"no id", `[{REGISTRY}]`, "connection id"},
+	{"bad id", `[{"connection_id":"a/b",REGISTRY}]`, "connection id"},
 	{"bad account", `"account":"12345","region":"us-east-1"`, "account"},
 	{"bad region", `ACCOUNT,"region":"us_east"`, "region"},
 	{"not ECR's", `"registry":"docker.io"`, "registry"},
-	{"bad role", `REGISTRY,"role_arn":"x"`, "role_arn"},
-	{"external id alone", `REGISTRY,"external_id":"id"`, "external_id has no effect without role_arn"},
-	{"session name alone", `REGISTRY,"role_session_name":"me"`, "role_session_name has no effect"},
-	{"bad endpoint", `REGISTRY,"endpoint":"http://ecr.example.com"`, "endpoint"},
+	{"external id alone", `REGISTRY,"external_id":"id"`, "no effect without role_arn"},
+	{"session name alone", `REGISTRY,"role_session_name":"me"`, "no effect without role_arn"},
 	{"endpoint with a login", `REGISTRY,"endpoint":"https://u:p@ecr.example.com"`, "endpoint"},
 	{"bad suffix", `ACCOUNT,"region":"us-east-1","partition_suffix":"/"`, "partition_suffix"},
 	{"endpoint with a port", `REGISTRY,"endpoint":"https://[2600:1f14::1]:8443/"`, ""},
@@ -78,28 +72,21 @@ var lists = []struct{ name, text, want string }{
 	{"endpoint like a stand-in's", `REGISTRY,"endpoint":"http://127.0.0.1.evil.example"`, "endpoint"},
 	{"endpoint with no host", `REGISTRY,"endpoint":"https://:443"`, "endpoint"},
 	{"endpoint with a path", `REGISTRY,"endpoint":"https://ecr.example.com/x"`, "endpoint"},
-	{"endpoint with a query", `REGISTRY,"endpoint":"https://ecr.example.com?"`, "endpoint"},
-	{"endpoint with a blank", `REGISTRY,"endpoint":"https://ecr example.com"`, "endpoint"},
 	{"empty field", `REGISTRY,"profile":""`, "profile is empty"},
 	{"entry that is null", `[null]`, "targets"},
 	{"entry that is a list", `[[]]`, "not a JSON list of objects"},
 	{"words behind the list", `[{"connection_id":"a",REGISTRY}] x`, "not a JSON list"},
-	{"long id", `[{"connection_id":"` + strings.Repeat("a", 201) + `",REGISTRY}]`, "connection_id"},
-	{"id in other letters", `[{"connection_id":"ä",REGISTRY}]`, "connection_id"},
-	{"id with a line end", `[{"connection_id":"a\n",REGISTRY}]`, "connection_id"},
+	{"long id", `[{"connection_id":"` + strings.Repeat("a", 201) + `",REGISTRY}]`, "connection id"},
+	{"id with a line end", `[{"connection_id":"a\n",REGISTRY}]`, "connection id"},
 	{"field in capitals", `REGISTRY,"Region":"us-east-1"`, `"Region" is not a field`},
-	{"registry in capitals", `"registry":"123456789012.DKR.ecr.us-east-1.amazonaws.com"`, "is not one of Amazon ECR"},
-	{"registry with a scheme", `"registry":"https://123456789012.dkr.ecr.us-east-1.amazonaws.com"`, "registry"},
-	{"registry of no region", `"registry":"123456789012.dkr.ecr.useast1.amazonaws.com"`, "registry"},
-	{"account as a number", `"account":123456789012,"region":"us-east-1"`, "account is not a string"},
 	{"short external id", `REGISTRY,ROLE,"external_id":"i"`, "external_id"},
 	{"long external id", `REGISTRY,ROLE,"external_id":"` + strings.Repeat("i", 1225) + `"`, "external_id"},
 	{"longest external id", `REGISTRY,ROLE,"external_id":"` + strings.Repeat("i", 1224) + `"`, ""},
 	{"long session name", `REGISTRY,ROLE,"role_session_name":"` + strings.Repeat("n", 65) + `"`, "role_session_name"},
 	{"role of another kind", `REGISTRY,"role_arn":"arn:aws:iam::123456789012:user/x"`, "role_arn"},
-	{"role in China", `REGISTRY,"role_arn":"arn:aws-cn:iam::123456789012:role/x"`, ""},
 	{"profile of two lines", `REGISTRY,"profile":"a\nb"`, "profile"},
-	{"dual-stack in a new partition", `ACCOUNT,NEWREGION,SUFFIX,"dual_stack":true`, "endpoint is missing"},
+	{"dual-stack in a new partition",
+		`"registry":"123456789012.dkr.ecr.xx-new-1.aws.example",SUFFIX,"dual_stack":true`, "endpoint is missing"},
 	{"dual-stack registry of a new partition",
 		`"registry":"123456789012.dkr-ecr.xx-new-1.aws.example",SUFFIX`, "endpoint is missing"},
 	{"dual-stack in a new partition, with its endpoint",
@@ -107,8 +94,7 @@ var lists = []struct{ name, text, want string }{
 	{"public with its region", `"registry":"ecr-public.aws.com","region":"us-east-1","dual_stack":true`, ""},
 	{"public elsewhere", `"registry":"public.ecr.aws","region":"us-west-2"`, "region"},
 	{"public with FIPS", `"registry":"public.ecr.aws","fips":true`, "fips"},
-	{"public without FIPS", `"registry":"public.ecr.aws","fips":false`, ""},
-	{"public in a new partition", `"registry":"public.ecr.aws","partition_suffix":"ecr.aws"`, "registry"},
+	{"public in a new partition", `"registry":"public.ecr.aws","partition_suffix":"ecr.aws"`, "partition_suffix"},
 	{"public with an account", `"registry":"public.ecr.aws",ACCOUNT`, "account"},
 }
 
@@ -132,46 +118,36 @@ func TestSchemaAndProgramAgree(t *testing.T) {
 	}
 }
 
-// What no schema can say: what is in two entries, in two fields, or in the connection.
+// What no schema can say: what is in two entries, in two fields, or in the connection. The first pass names each field
+// that cannot be read, the second one fault of each entry.
 func TestTargetsBeyondTheSchema(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct{ text, want string }{
 		{`[{"connection_id":"a",REGISTRY},{"connection_id":"b",REGISTRY},{"connection_id":"a",REGISTRY}]`,
-			`targets[2].connection_id: "a" is in targets[0] too`},
-		{`REGISTRY,"account":"210987654321"`, `targets[0].account: "210987654321" is not the account of registry`},
-		{`REGISTRY,"region":"eu-west-1"`, `targets[0].region: "eu-west-1" is not the region of registry`},
-		{`"region":"us-east-1"`, `targets[0].account is missing, and the host of connection "a" is not known`},
-		{`ACCOUNT`, "targets[0].region is missing"},
-		{`"fips":true`, "targets[0].registry is missing"},
-		{`"registry":"123456789012.dkr.ecr.cn-north-1.amazonaws.com"`,
-			"is of region cn-north-1 in partition aws-cn, whose registries do not end in .amazonaws.com"},
+			`targets[2]: connection_id "a" is in targets[0] too: a connection holds one token`},
+		{`REGISTRY,"account":"210987654321"`, `targets[0]: account "210987654321" is not that of registry`},
+		{`REGISTRY,"region":"eu-west-1"`, `targets[0]: region "eu-west-1" is not that of registry`},
+		{`"region":"us-east-1"`, `targets[0]: registry, or account and region, is missing, and the host of ` +
+			`connection "a" is "", not a private ECR registry`},
+		{`"registry":"123456789012.dkr.ecr.cn-north-1.amazonaws.com"`, `targets[0]: registry host ` +
+			`"123456789012.dkr.ecr.cn-north-1.amazonaws.com" is not one of Amazon ECR: for that account and region ` +
+			`it is 123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn`},
 		{`ACCOUNT,"region":"us-iso-east-1","dual_stack":true`,
-			"targets[0].dual_stack: partition aws-iso has no dual-stack registries"},
-		{`"registry":"123456789012.dkr.ecr.xx-new-1.other.example",SUFFIX`, "does not end in aws.example"},
-		{`[{"connection_id":"a b","account":"1","region":"x"},{"connection_id":"c","role_arn":"y"}]`,
-			`targets[0].connection_id: "a b" is not letters, digits, '_', '.' and '-'; ` +
-				`targets[0].account: "1" is not 12 digits; targets[0].region: "x" is not one such as us-east-1; ` +
-				`targets[1].role_arn: "y" is not arn:PARTITION:iam::ACCOUNT:role/NAME; targets[1].registry is missing`},
+			"targets[0]: partition aws-iso has no dual-stack registries"},
+		{`"registry":"123456789012.dkr.ecr.xx-new-1.other.example",SUFFIX`, `targets[0]: registry host ` +
+			`"123456789012.dkr.ecr.xx-new-1.other.example" is not one of Amazon ECR: for that account and region it ` +
+			`is 123456789012.dkr.ecr.xx-new-1.aws.example`},
+		{`[{"connection_id":7,"registry":null,"account":"1"},{"connection_id":"b","role_arn":"x","fips":1}]`,
+			`targets[0]: connection_id is not a string; targets[0]: registry is not a string; ` +
+				`targets[1]: fips is not a boolean; ` +
+				`targets[1]: role_arn "x" is not arn:PARTITION:iam::ACCOUNT:role/NAME`},
+		{`[{"connection_id":"a b","account":"1"},{"connection_id":"c","account":"1","region":"us-east-1"}]`,
+			`targets[0]: connection id "a b" is not letters, digits, '_', '.' and '-'; ` +
+				`targets[1]: account "1" is not 12 digits`},
 	} {
-		if _, err := parse(row.text, noHost); !strings.Contains(fmt.Sprint(err), row.want) {
-			t.Errorf("%s: %v, want %q", row.text, err, row.want)
+		if _, err := parse(row.text, noHost); fmt.Sprint(err) != row.want {
+			t.Errorf("%s:\n%v\nwant\n%s", row.text, err, row.want)
 		}
-	}
-}
-
-// A field that cannot be read hides no fault of another, and is reported once.
-func TestListThatIsReadInPart(t *testing.T) {
-	t.Parallel()
-	entries, err := target.Parse(`[{"connection_id":7,"registry":null,"account":"1"},
-		{"connection_id":"b","region":"x"}]`)
-	const unread = "targets[0].connection_id is not a string; targets[0].registry is not a string"
-	if err == nil || err.Error() != unread {
-		t.Errorf("%v, want %s", err, unread)
-	}
-	_, err = target.Resolve(entries, noHost)
-	const rest = `targets[0].account: "1" is not 12 digits; targets[1].region: "x" is not`
-	if !strings.HasPrefix(fmt.Sprint(err), rest) {
-		t.Errorf("%v, want %s", err, rest)
 	}
 }
 
@@ -192,27 +168,16 @@ func TestConnectionsHost(t *testing.T) {
 	}
 }
 
-// An entry that comes from no list is not named as one, and what it lacks has a kind of its own.
+// An entry that comes from no list is not named as one.
 func TestEntriesOfNoList(t *testing.T) {
 	t.Parallel()
-	for _, row := range []struct {
-		entry target.Entry
-		host  string
-		kind  failure.Kind
-		says  string
-	}{
-		{target.Entry{ConnectionID: "a", Account: "123456789012"}, "docker.io", target.RegionMissing,
-			`region is missing, and connection "a" has host "docker.io", which is not a private ECR registry`},
-		{target.Entry{ConnectionID: "a", Region: "us-east-1"}, "public.ecr.aws", target.AccountMissing,
-			`account is missing, and connection "a" has host "public.ecr.aws", which is not a private ECR registry`},
-		{target.Entry{ConnectionID: "a"}, "", target.RegistryMissing,
-			`registry is missing, and the host of connection "a" is not known`},
-	} {
-		_, err := target.Resolve([]target.Entry{row.entry}, func(string) string { return row.host })
-		kind, facts := failure.Describe(err)
-		if fmt.Sprint(err) != row.says || kind != row.kind || facts.Object != "a" || !failure.IsPermanent(err) {
-			t.Errorf("%q %+v: %v", kind, facts, err)
-		}
+	docker := func(string) string { return "public.ecr.aws" }
+	_, err := target.Resolve([]target.Entry{{ConnectionID: "a", Region: "us-east-1"}}, docker)
+	kind, _ := failure.Describe(err)
+	const says = `connection "a": registry, or account and region, is missing, and the host of connection "a" is ` +
+		`"public.ecr.aws", not a private ECR registry`
+	if fmt.Sprint(err) != says || kind != "" || !failure.IsPermanent(err) {
+		t.Errorf("%q: %v", kind, err)
 	}
 	must(t, target.CheckConnectionID("docker_default.a-b"))
 	if err := target.CheckConnectionID("a/b"); !failure.IsPermanent(err) {
@@ -243,9 +208,12 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			return
 		}
+		if _, err := target.Resolve(entries, noHost); err != nil {
+			return
+		}
 		var value any
 		must(t, json.Unmarshal([]byte(text), &value))
-		if _, err := target.Resolve(entries, noHost); err == nil && schema.Validate(value) != nil {
+		if schema.Validate(value) != nil {
 			t.Errorf("the schema rejects %s: %v", text, schema.Validate(value))
 		}
 		printed, err := json.Marshal(entries)
@@ -257,23 +225,21 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-func TestSchemaDescribesEachField(t *testing.T) {
+func TestSchemaHasEachField(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile(schemaFile)
 	must(t, err)
 	var schema struct {
-		Items struct{ Properties map[string]map[string]any }
+		Items struct{ Properties map[string]any }
 	}
 	must(t, json.Unmarshal(text, &schema))
-	fields := reflect.VisibleFields(reflect.TypeFor[target.Entry]())
-	fields = slices.DeleteFunc(fields, func(f reflect.StructField) bool { return !f.IsExported() || f.Anonymous })
-	for _, field := range fields {
-		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
-		if described, _ := schema.Items.Properties[name]["description"].(string); described == "" {
-			t.Errorf("the schema does not describe %s", name)
+	for name := range schema.Items.Properties {
+		if _, err := target.Parse(`[{"` + name + `":null}]`); !strings.Contains(fmt.Sprint(err), name+" is not a ") {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if len(fields) != len(schema.Items.Properties) {
-		t.Error("the schema has other fields than the program")
+	fields := reflect.TypeFor[target.Entry]().NumField() - 2 // Identity and at
+	if fields += reflect.TypeFor[ecr.Identity]().NumField(); len(schema.Items.Properties) != fields {
+		t.Errorf("the schema has %d fields, and the program %d", len(schema.Items.Properties), fields)
 	}
 }

@@ -48,11 +48,6 @@ func ecrHints() map[failure.Kind]hint {
 			task:  "see https://health.aws.amazon.com/health/status if the retries fail, too",
 			shell: "run it again in a minute; if it fails again, see https://health.aws.amazon.com/health/status",
 		},
-		ecr.Redirect: {
-			task: "correct AWS_ENDPOINT_URL or HTTPS_PROXY in the worker's environment: AWS sends no redirect, " +
-				"and none is followed",
-			shell: "correct AWS_ENDPOINT_URL or HTTPS_PROXY: AWS sends no redirect, and none is followed",
-		},
 		ecr.NotAWS: {
 			task: "check AWS_ENDPOINT_URL and HTTPS_PROXY in the worker's environment: something answers in the " +
 				"place of AWS",
@@ -72,11 +67,6 @@ func ecrHints() map[failure.Kind]hint {
 		},
 		ecr.ContainerEndpoint: {task: "check the pod's Pod Identity association (EKS) or the task's role (ECS), " +
 			"and the role's trust policy"},
-		ecr.NoInstanceRole: {
-			task: "attach a role to the worker's instance, or set AWS_PROFILE or AWS_ACCESS_KEY_ID in the " +
-				"worker's environment",
-			shell: "attach a role to the instance, or set AWS_PROFILE or AWS_ACCESS_KEY_ID",
-		},
 		ecr.HopLimit: {task: "in a container, set the instance's hop limit to 2 (aws ec2 " +
 			"modify-instance-metadata-options --http-put-response-hop-limit 2); elsewhere, set AWS_PROFILE or " +
 			"AWS_ACCESS_KEY_ID"},
@@ -100,10 +90,6 @@ func registryHints() map[failure.Kind]hint {
 				"its identity to use this registry (repository policy, VPC endpoint policy)",
 			shell: "get a new token (extract-ecr-token); if {object} rejects that, too, allow its identity to use " +
 				"this registry (repository policy, VPC endpoint policy)",
-		},
-		registry.Redirect: {
-			task:  "set the host of the connection to the registry itself: no redirect is followed",
-			shell: "give the registry itself: no redirect is followed",
 		},
 		registry.Unavailable: {
 			task:  "see https://health.aws.amazon.com/health/status if the retries fail, too",

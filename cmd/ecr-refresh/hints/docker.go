@@ -12,16 +12,6 @@ func dockerHints() map[failure.Kind]hint {
 			task:  "set DOCKER_HOST in the worker's environment to unix:///path/docker.sock or tcp://host:port",
 			shell: "set DOCKER_HOST (--engine) to unix:///path/docker.sock or tcp://host:port, or --engine none",
 		},
-		docker.LoginInHost: {
-			task: "remove the login from DOCKER_HOST in the worker's environment: Docker requires a certificate " +
-				"instead",
-			shell: "remove the login from DOCKER_HOST (--engine): Docker requires a certificate instead",
-		},
-		docker.BadCertificates: {
-			task: "put ca.pem, cert.pem and key.pem into {object}, or set DOCKER_CERT_PATH in the worker's " +
-				"environment to their folder",
-			shell: "put ca.pem, cert.pem and key.pem into {object}, or set DOCKER_CERT_PATH to their folder",
-		},
 		docker.NoDaemon: {
 			task: "start Docker on this worker, or set DOCKER_HOST in the worker's environment; on workers " +
 				"without Docker set ECR_REFRESH_ENGINE=none there",
@@ -35,41 +25,33 @@ func dockerHints() map[failure.Kind]hint {
 		},
 		docker.SocketPermission: {task: "add this user to the group of the socket (docker), or mount the socket " +
 			"into the container"},
-		docker.Untrusted: {
-			task: "put the certificate of Docker's CA into ca.pem in DOCKER_CERT_PATH of the worker's " +
-				"environment, use a host name that Docker's certificate holds, or renew that certificate",
-			shell: "put the certificate of Docker's CA into ca.pem in DOCKER_CERT_PATH, use a host name that " +
-				"Docker's certificate holds, or renew that certificate",
+		docker.BadCertificates: {
+			task: "check ca.pem, cert.pem and key.pem in DOCKER_CERT_PATH of the worker's environment: they must " +
+				"be of Docker's CA, and Docker's certificate of its host's name; Docker must speak TLS 1.2 or newer",
+			shell: "check ca.pem, cert.pem and key.pem in DOCKER_CERT_PATH: they must be of Docker's CA, and " +
+				"Docker's certificate of its host's name; Docker must speak TLS 1.2 or newer",
 		},
-		docker.TLSAlert: {
-			task: "put cert.pem and key.pem that Docker's CA has signed into DOCKER_CERT_PATH of the worker's " +
-				"environment; Docker must speak TLS 1.2 or newer",
-			shell: "put cert.pem and key.pem that Docker's CA has signed into DOCKER_CERT_PATH; Docker must speak " +
-				"TLS 1.2 or newer",
-		},
-		docker.Busy: {task: "wait, and clear this task", shell: "wait, and run it again"},
+		docker.Unavailable: {task: "wait, and clear this task", shell: "wait, and run it again"},
 	}
 }
 
 // dockerLoginHints are of steps/docker, too: what Docker answers, and its configuration.
 func dockerLoginHints() map[failure.Kind]hint {
 	return map[failure.Kind]hint{
-		docker.Failed:   {task: "see the log of Docker on this worker", shell: "see the log of Docker"},
-		docker.NoAnswer: {task: "see the log of Docker on this worker", shell: "see the log of Docker"},
-		docker.NoLoginAnswer: {task: "see the log of Docker, and check how it reaches the registry (its own proxy " +
-			"settings)"},
+		docker.Failed: {
+			task: "see the log of Docker on this worker, and check how it reaches the registry (its own proxy " +
+				"settings)",
+			shell: "see the log of Docker, and check how it reaches the registry (its own proxy settings)",
+		},
 		docker.BadCredential: {task: "clear extract_ecr_token with Downstream: it gets a new token", shell: "run " +
 			"all three steps again"},
 		docker.UntrustedRegistry: {task: "put the certificate of the registry's CA where Docker reads it: " +
 			"/etc/docker/certs.d/HOST/ca.crt"},
-		docker.RegistryUnavailable: {task: "wait, and clear this task", shell: "wait, and run it again"},
-		docker.BadEntry:            {task: "remove this entry from {object} on the worker"},
+		docker.BadEntry: {task: "remove this entry from {object} on the worker"},
 		docker.EntryWins: {task: "remove this entry from {object} on the worker, or run there: " +
 			"docker logout {want}"},
 		docker.HarmlessEntry: {task: "remove the entry, as the user of the worker: docker logout {object}"},
 		docker.OtherServer:   {task: "set the host of the connection to {object} alone, and empty its port"},
-		docker.HelperMissing: {task: "install {object} on the worker, or remove this entry from its Docker " +
-			"configuration"},
 		docker.HelperFails: {
 			task: "remove this entry from the worker's Docker configuration, or find out there why it fails: echo " +
 				"{want} | {object} get",

@@ -88,22 +88,5 @@ func targetHints() map[failure.Kind]hint {
 			task:  "correct Variable " + names.TargetsVariable + ": " + targetFields,
 			shell: "correct the targets: " + targetFields,
 		},
-		target.AccountMissing: {
-			task: "airflow variables set " + names.AccountVariable + " ACCOUNT, or set the host of connection " +
-				"{object} to its registry",
-			shell: "give --account (" + names.AccountEnv + "), or set the host of connection {object} to its " +
-				"registry",
-		},
-		target.RegionMissing: {
-			task: "airflow variables set " + names.RegionVariable + " REGION, or set the host of connection " +
-				"{object} to its registry",
-			shell: "give --region (" + names.RegionEnv + "), or set the host of connection {object} to its registry",
-		},
-		target.RegistryMissing: {
-			task: "set the host of connection {object} to its registry, or Variables " +
-				names.AccountVariable + " and " + names.RegionVariable,
-			shell: "give --account and --region (" + names.AccountEnv + ", " + names.RegionEnv + "), or set the " +
-				"host of connection {object} to its registry",
-		},
 	}
 }

@@ -9,9 +9,12 @@ import (
 	"ecr-refresh/steps/failure"
 )
 
-// Certificates are what servers are verified with: All of them, and Extra, those of --ca-file alone (nil: none), which
-// stay where AWS_CA_BUNDLE replaces the system's.
-type Certificates struct{ All, Extra *x509.CertPool }
+// Certificates are what servers are verified with: All of them, and Extra, those of --ca-file alone (PEM), which stay
+// where AWS_CA_BUNDLE replaces the system's.
+type Certificates struct {
+	All   *x509.CertPool
+	Extra []byte
+}
 
 // Certificates reads the system's certificates and those of --ca-file.
 func (r *Reader) Certificates() (roots Certificates) {
@@ -20,11 +23,8 @@ func (r *Reader) Certificates() (roots Certificates) {
 		r.Fault(failure.Permanent(CAFile, "read the system's certificates: %w", err))
 		return roots
 	}
-	if pem := r.CAFile(); pem != nil {
-		roots.Extra = x509.NewCertPool()
-		roots.Extra.AppendCertsFromPEM(pem)
-		roots.All.AppendCertsFromPEM(pem)
-	}
+	roots.Extra = r.CAFile()
+	roots.All.AppendCertsFromPEM(roots.Extra)
 	return roots
 }
 
