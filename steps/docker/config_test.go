@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -115,7 +116,9 @@ func TestReadDockerConfig(t *testing.T) {
 	if warning != nil || err != nil {
 		t.Errorf("a missing file: %v, %v", warning, err)
 	}
-	paths := []string{folder, os.DevNull, filepath.Join(folder, "not JSON", "config.json")}
+	pipe := filepath.Join(folder, "pipe") // nobody writes to it
+	must(t, syscall.Mkfifo(pipe, 0o600))
+	paths := []string{folder, pipe, filepath.Join(folder, "not JSON", "config.json")}
 	for name, text := range map[string]string{
 		"not JSON":     `{"auths":{"r":{"auth":"S3CRET"}}`,
 		"another kind": `["S3CRET"]`,
