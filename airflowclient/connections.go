@@ -160,7 +160,11 @@ func (c *Client) bulkError(id string, status int, text string) error {
 	case http.StatusNotFound:
 		return notFound(NoConnection, id)
 	}
-	return failf(kindOf(status), status, id, "%s", answered(status, c.scrubber.scrub(text)))
+	e := failf(kindOf(status), status, id, "%s", answered(status, c.scrubber.scrub(text)))
+	if e.Kind == Forbidden {
+		e.Object, e.Right = "Connections", "can_edit"
+	}
+	return e
 }
 
 // CreateConnection creates a connection that does not exist yet.

@@ -170,6 +170,8 @@ func TestBulkFailures(t *testing.T) {
 			map[string]string{"a": "airflow answered 500", "b.c": "airflow answered 500"}, Unavailable},
 		"validation": {`{"success":["a"],"errors":[{"error":"[{'input': '` + newPassword + `'}]"}]}`,
 			map[string]string{"b.c": "airflow did not update it: the request did not pass validation"}, Invalid},
+		"may not": {`{"success":["a"],"errors":[{"error":"Forbidden","status_code":403}]}`,
+			map[string]string{"b.c": "airflow answered 403: Forbidden"}, Forbidden},
 		"odd entry": {`{"success":["a"],"errors":[{"error":{"x":1},"status_code":400}]}`,
 			map[string]string{"b.c": "airflow answered 400 Bad Request"}, Invalid},
 	} {
@@ -181,8 +183,12 @@ func TestBulkFailures(t *testing.T) {
 				t.Fatalf("got %v, want %v", failed, test.want)
 			}
 			for id, text := range test.want {
-				if e := wantError(t, failed[id], test.kind, text); e.Object != id {
-					t.Errorf("it is about %q, want %q", e.Object, id)
+				object, right := id, ""
+				if test.kind == Forbidden {
+					object, right = "Connections", "can_edit"
+				}
+				if e := wantError(t, failed[id], test.kind, text); e.Object != object || e.Right != right {
+					t.Errorf("it is about %q %q, want %q %q", e.Right, e.Object, right, object)
 				}
 			}
 		})
