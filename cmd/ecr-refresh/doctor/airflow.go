@@ -28,7 +28,6 @@ func (x *examination) checkConnections(ctx context.Context, f *Findings) {
 	if !strings.HasPrefix(version.Version, "3.") {
 		f.add(fail, "airflow version", "upgrade to Airflow 3", "Airflow %s has another API", version.Version)
 	}
-	f.clock("clock of airflow", x.Now(), version.Date)
 	role, err := x.Airflow.SimpleRole(ctx)
 	if role != "" {
 		role = ", with role " + failure.Excerpt(role)
