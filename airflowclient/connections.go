@@ -221,11 +221,13 @@ func (c *Client) skipped(id string, errs []map[string]any) *Error {
 		return notFound(NoConnection, id)
 	}
 	text, _ := errs[0]["error"].(string)
-	status, _ := errs[0]["status_code"].(float64)
-	e := failf(kindOf(int(status)), int(status), id, "%s", c.answered(int(status), text))
+	code, _ := errs[0]["status_code"].(float64)
+	status := int(code)
+	if status == 0 {
+		status, text = http.StatusUnprocessableEntity, invalid
+	}
+	e := failf(kindOf(status), status, id, "%s", c.answered(status, text))
 	switch {
-	case status == 0:
-		return failf(Invalid, 0, id, "airflow did not update it: %s", invalid)
 	case status == http.StatusNotFound:
 		return notFound(NoConnection, id)
 	case e.Kind == Forbidden:

@@ -160,7 +160,7 @@ func TestBulkFailures(t *testing.T) {
 			"a":   "a unavailable: airflow answered 500: locked",
 			"b.c": "b.c unavailable: airflow answered 500: locked"},
 		`{"success":["a"],"errors":[{"error":"[{'input': '` + newPassword + `'}]"}]}`: {
-			"b.c": "b.c invalid: airflow did not update it: the request did not pass validation"},
+			"b.c": "b.c invalid: airflow answered 422: the request did not pass validation"},
 		`{"success":["a"],"errors":[{"error":{"x":1},"status_code":400}, {"error":"y","status_code":409}]}`: {
 			"b.c": "b.c invalid: airflow answered 400 Bad Request"},
 		`{"success":["a"],"errors":[{"error":"Forbidden","status_code":403}]}`: {

@@ -33,7 +33,6 @@ func newHTTP(config *tls.Config) *http.Client {
 			TLSClientConfig:        config,
 			ForceAttemptHTTP2:      true,
 			MaxResponseHeaderBytes: 64 << 10,
-			IdleConnTimeout:        30 * time.Second,
 		},
 	}
 }
