@@ -213,27 +213,6 @@ func TestVersion(t *testing.T) {
 	wantError(t, err, NotAirflow, "airflow answered 404")
 }
 
-// A name that leaves its place in a path is not sent.
-func TestNames(t *testing.T) {
-	t.Parallel()
-	c := clientOf(t, routes{})
-	for _, name := range []string{"", ".", "..", "a/b", "a\nb"} {
-		_, conn := c.Connection(t.Context(), name)
-		_, pool := c.Pool(t.Context(), name)
-		_, variable := c.Variable(t.Context(), name)
-		_, dag := c.DAG(t.Context(), name)
-		_, runs := c.DAGRuns(t.Context(), name, 1)
-		_, xcom := c.XCom(t.Context(), "d", name, "t", -1)
-		for _, err := range []error{
-			conn, pool, variable, dag, runs, xcom, c.UpdatePool(t.Context(), Pool{Name: name}),
-			c.PatchConnection(t.Context(), Update{ID: name, Type: "docker"}),
-			c.UpdateVariable(t.Context(), Variable{Key: name, Value: hide("")}),
-		} {
-			wantError(t, err, BadName, "cannot stand in a path")
-		}
-	}
-}
-
 // A client keeps JWTs, and Variable values, where no verb of fmt reaches them.
 func TestHiddenIsNotPrinted(t *testing.T) {
 	t.Parallel()

@@ -98,21 +98,6 @@ func TestConnectionsByIDFail(t *testing.T) {
 	}
 }
 
-func TestUpdateBody(t *testing.T) {
-	t.Parallel()
-	answer := `{"create":null,"update":{"success":["a","b"],"errors":[]},"delete":null}`
-	a := newAirflow(t, routes{bulk: answers(200, answer)})
-	updates := someUpdates("a", "b")
-	updates[1].Login = "AWS"
-	failed := newClient(t, a.URL).UpdateConnections(t.Context(), updates)
-	want := `{"actions":[{"action":"update","action_on_non_existence":"skip","entities":[` +
-		`{"conn_type":"docker","connection_id":"a","password":"` + newPassword + `"},` +
-		`{"conn_type":"docker","connection_id":"b","login":"AWS","password":"` + newPassword + `"}]}]}`
-	if got := a.received(bulk); len(failed) != 0 || len(got) != 1 || got[0].body != want {
-		t.Errorf("sent %v, failed %v, want %s", got, failed, want)
-	}
-}
-
 func TestUpdateIsNotSent(t *testing.T) {
 	t.Parallel()
 	a := newAirflow(t, routes{bulk: answers(200, `{"update":{"success":["good"],"errors":[]}}`)})

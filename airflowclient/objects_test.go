@@ -1,8 +1,8 @@
 package airflowclient
 
 import (
-	"context"
 	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -15,21 +15,27 @@ const (
 	day  = "2026-11-24T06:41:40.500000Z"
 )
 
-// calls has a row for each call of an object: what is sent, an answer, and what is made of it. The fields that were
-// given are sent and no other.
-func calls(ctx context.Context) []struct {
-	line, sent, answer string
-	call               func(*Client) (any, error)
-	want               any
-} {
+// What each call sends, and what it makes of an answer. The fields that were given are sent and no other.
+func TestCalls(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
 	write := func(f func(*Client) error) func(*Client) (any, error) {
 		return func(c *Client) (any, error) { return nil, f(c) }
+	}
+	variable := func(c *Client) (any, error) {
+		v, err := c.Variable(ctx, "k")
+		return fmt.Sprint(v.Key, "=", v.Value.Reveal(), " masked:", v.Masked()), err
+	}
+	update := func(c *Client) (any, error) {
+		updates := someUpdates("a", "b")
+		updates[1].Login = "AWS"
+		return c.UpdateConnections(ctx, updates), nil
 	}
 	whole := Update{"c", "http", "h", 8080, "l", "s", "d", hide(newPassword)}
 	v := Variable{"k", hide(newPassword)}
 	at := time.Date(2026, 11, 24, 6, 41, 40, 5e8, time.UTC)
 	trace := "Traceback:\n  File \"x.py\"\n\x1b[31mImportError: no " + apiPassword + strings.Repeat("é", 300) + "\n"
-	return []struct {
+	for _, test := range []struct {
 		line, sent, answer string
 		call               func(*Client) (any, error)
 		want               any
@@ -64,12 +70,14 @@ func calls(ctx context.Context) []struct {
 			write(func(c *Client) error { return c.CreateConnection(ctx, whole) }), nil},
 		{"PATCH /api/v2/connections/c", `{"conn_type":"docker","connection_id":"c","port":null,"schema":null}`, `{}`,
 			write(func(c *Client) error { return c.PatchConnection(ctx, Update{ID: "c", Type: "docker"}) }), nil},
-	}
-}
-
-func TestCalls(t *testing.T) {
-	t.Parallel()
-	for _, test := range calls(t.Context()) {
+		{"GET /api/v2/variables/k", "", `{"key":"k","value":"***"}`, variable, "k=*** masked:true"},
+		{"GET /api/v2/variables/k", "", `{"key":"k","value":"123"}`, variable, "k=123 masked:false"},
+		{"GET /api/v2/variables/k", "", `{"key":"k","value":null}`, variable, "k= masked:false"},
+		{bulk, `{"actions":[{"action":"update","action_on_non_existence":"skip","entities":[` +
+			`{"conn_type":"docker","connection_id":"a","password":"` + newPassword + `"},` +
+			`{"conn_type":"docker","connection_id":"b","login":"AWS","password":"` + newPassword + `"}]}]}`,
+			`{"create":null,"update":{"success":["a","b"],"errors":[]},"delete":null}`, update, map[string]error{}},
+	} {
 		status := 200
 		if strings.HasPrefix(test.line, "POST") {
 			status = 201
@@ -83,55 +91,53 @@ func TestCalls(t *testing.T) {
 			t.Errorf("%s: got %+v, %v, want %+v; sent %s", test.line, got, err, test.want, sent)
 		}
 		_, err = test.call(c)
-		if strings.Contains(test.sent, newPassword) { // the scrubber knows what was sent
+		if err != nil && strings.Contains(test.sent, newPassword) { // the scrubber knows what was sent
 			wantError(t, err, Conflict, "airflow answered 409: no [redacted]")
 		}
 	}
 }
 
-// An object is missing when a 404 names it; an unknown route is another error.
+// An object is missing when a 404 names it; an unknown route is another error. What is no name is not sent.
 func TestMissing(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	for _, test := range []struct {
 		message, object string
 		kind            Kind
-		read            func(*Client) error
+		call            func(c *Client, name string) error
 	}{
 		{"The Connection with connection_id: `c` was not found", "c", NoConnection,
-			func(c *Client) error { _, err := c.Connection(ctx, "c"); return err }},
+			func(c *Client, name string) error { _, err := c.Connection(ctx, name); return err }},
+		{"The Connection with connection_id: `c` was not found", "c", NoConnection,
+			func(c *Client, name string) error { return c.PatchConnection(ctx, Update{ID: name, Type: "docker"}) }},
 		{"The Pool with name: `p` was not found", "p", NoPool,
-			func(c *Client) error { _, err := c.Pool(ctx, "p"); return err }},
+			func(c *Client, name string) error { _, err := c.Pool(ctx, name); return err }},
+		{"The Pool with name: `p` was not found", "p", NoPool,
+			func(c *Client, name string) error { return c.UpdatePool(ctx, Pool{Name: name}) }},
 		{"The Variable with key: `k` was not found", "k", NoVariable,
-			func(c *Client) error { _, err := c.Variable(ctx, "k"); return err }},
+			func(c *Client, name string) error { _, err := c.Variable(ctx, name); return err }},
+		{"The Variable with key: `k` was not found", "k", NoVariable,
+			func(c *Client, name string) error { return c.UpdateVariable(ctx, Variable{name, hide("")}) }},
 		{"Dag with id: d was not found", "d", NoDAG,
-			func(c *Client) error { _, err := c.DAG(ctx, "d"); return err }},
+			func(c *Client, name string) error { _, err := c.DAG(ctx, name); return err }},
 		{"Dag with dag_id: 'd' not found", "d", NoDAG,
-			func(c *Client) error { _, err := c.DAGRuns(ctx, "d", 3); return err }},
+			func(c *Client, name string) error { _, err := c.DAGRuns(ctx, name, 3); return err }},
 		{"XCom entry with key: `return_value` not found", "return_value", NoXCom,
-			func(c *Client) error { _, err := c.XCom(ctx, "d", "r", "t", -1); return err }},
+			func(c *Client, name string) error { _, err := c.XCom(ctx, "d", name, "t", -1); return err }},
 	} {
 		c := newClient(t, "http://airflow", withToken)
 		c.http.Transport = handled(answers(404, `{"detail":`+quoted(test.message)+`}`))
-		err := test.read(c)
+		err := test.call(c, test.object)
 		e := wantError(t, err, test.kind, "airflow has "+string(test.kind))
 		if !errors.Is(err, ErrNotFound) || e.Object != test.object || e.Status != 404 {
 			t.Errorf("facts are %+v", e)
 		}
+		for _, name := range []string{"", ".", "..", "a/b", "a\nb"} {
+			wantError(t, test.call(c, name), BadName, "cannot stand in a path")
+		}
 		for _, detail := range []string{"Not Found", "cc, pp.p, kk, dd, my_return_value"} {
 			c.http.Transport = handled(answers(404, `{"detail":`+quoted(detail)+`}`))
-			wantError(t, test.read(c), NotAirflow, "airflow answered 404: "+detail)
-		}
-	}
-}
-
-func TestVariable(t *testing.T) {
-	t.Parallel()
-	for shown, want := range map[string]string{`"***"`: "***", `"123"`: "123", `null`: ""} {
-		c := clientOf(t, routes{"GET /api/v2/variables/k": answers(200, `{"key":"k","value":`+shown+`}`)})
-		v, err := c.Variable(t.Context(), "k")
-		if err != nil || v.Key != "k" || v.Value.Reveal() != want || v.Masked() != (want == "***") {
-			t.Errorf("%s: masked is %v, %v", shown, v.Masked(), err)
+			wantError(t, test.call(c, test.object), NotAirflow, "airflow answered 404: "+detail)
 		}
 	}
 }
