@@ -88,12 +88,7 @@ func (s *scrubber) redact(text string) string {
 	covered := make([]bool, len(text))
 	for _, secret := range s.secrets {
 		for _, form := range forms(secret.Reveal()) {
-			piece := min(8, len(form))
-			for i := range max(0, len(text)-piece+1) {
-				if strings.Contains(form, text[i:i+piece]) {
-					copy(covered[i:], slices.Repeat([]bool{true}, piece))
-				}
-			}
+			cover(covered, text, form)
 		}
 	}
 	var b strings.Builder
@@ -106,6 +101,20 @@ func (s *scrubber) redact(text string) string {
 		}
 	}
 	return strings.ToValidUTF8(b.String(), "?")
+}
+
+// cover marks where text holds a piece of form.
+func cover(covered []bool, text, form string) {
+	piece := min(8, len(form))
+	pieces := map[string]bool{} // strings.Contains would take minutes for many tokens
+	for i := range len(form) - piece + 1 {
+		pieces[form[i:i+piece]] = true
+	}
+	for i := range max(0, len(text)-piece+1) {
+		if pieces[text[i:i+piece]] {
+			copy(covered[i:], slices.Repeat([]bool{true}, piece))
+		}
+	}
 }
 
 // forms returns a secret as a server may repeat it: in clear, escaped for JSON or a URL, and in base64 at each of the
