@@ -117,8 +117,7 @@ func unlessZero[T comparable](v T) *T {
 // check checks what is to be written, and adds the password to the scrubber.
 func (c *Client) check(u Update, needsPassword bool) error {
 	c.scrubber.add(orEmpty(u.Password))
-	password := orEmpty(u.Password).Reveal()
-	switch {
+	switch password := orEmpty(u.Password).Reveal(); {
 	case u.Type == "":
 		return failf(Invalid, 0, u.ID, "the connection's type is not given")
 	case password == masked || password == "" && needsPassword:

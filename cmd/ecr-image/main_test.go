@@ -41,8 +41,8 @@ func TestImage(t *testing.T) {
 	config, err := image.ConfigFile()
 	noError(t, err)
 	c := config.Config
-	got := fmt.Sprintln(config.OS, config.Architecture, c.User, c.Entrypoint, c.Labels["org.opencontainers.image.title"],
-		config.Created.Unix())
+	title := c.Labels["org.opencontainers.image.title"]
+	got := fmt.Sprintln(config.OS, config.Architecture, c.User, c.Entrypoint, title, config.Created.Unix())
 	entries, files := extracted(t, image)
 	want := "linux " + runtime.GOARCH + ` 65532:65532 [/usr/bin/ecr-refresh] ecr-refresh 1700000000
 etc 755 0:0 1700000000
