@@ -24,8 +24,8 @@ var revealers = []string{
 	"airflowclient/auth.go",            // Airflow's login, and the JWT in a header
 	"airflowclient/client.go",          // a bearer token is checked for what no header holds
 	"airflowclient/connections.go",     // the connection's password
+	"airflowclient/objects.go",         // the Variable's value
 	"airflowclient/scrub.go",           // what must not be repeated of a server's message
-	"airflowclient/variables.go",       // the Variable's value
 	"cmd/ecr-refresh/keygen.go",        // what keygen is for
 	"cmd/ecr-refresh/setup/objects.go", // a Variable's value is compared
 	"steps/docker/engine.go",           // Docker's login

@@ -4,38 +4,38 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 )
 
 // authorized sends with a bearer token. When Airflow rejects the JWT of a login (it expired, was revoked, or the server
 // has a new key), it logs in once more and sends once more.
-func (c *Client) authorized(ctx context.Context, req *http.Request, err error) (answer, error) {
+func (c *Client) authorized(ctx context.Context, out any, req *http.Request, err error) error {
 	for stale := ""; ; {
 		bearer, failed := c.login(ctx, stale)
 		if failed != nil {
-			return answer{}, failed
+			return failed
 		}
-		a, failed := c.exchange(ctx, bearer)(req, err)
+		failed = c.exchange(ctx, bearer, out)(req, err)
+		var e *Error
 		switch {
-		case failed != nil || !a.rejectsJWT():
-			return a, failed
-		case !c.config.Token.Empty():
-			return a, c.fault(TokenRejected, a, "the bearer token is rejected: ")
+		case !errors.As(failed, &e) || e.Kind != JWTRejected:
+			return failed
+		case bearer == c.config.Token.Reveal():
+			return c.rejected(TokenRejected, "the bearer token is rejected: ", e)
 		case stale != "":
-			return a, c.fault(JWTRejected, a, "the JWT of a new login is rejected: ")
+			return c.rejected(JWTRejected, "the JWT of a new login is rejected: ", e)
 		}
 		stale = bearer
 	}
 }
 
-// rejectsJWT tells a JWT that is rejected from a right that is missing. Airflow answers 401 "Token Expired" or
-// "Not authenticated" and 403 "Invalid JWT token" for the first, 403 "Forbidden" for the second
-// (resolve_user_from_token in airflow/api_fastapi/core_api/security.py).
-func (a answer) rejectsJWT() bool {
-	return a.StatusCode == http.StatusUnauthorized ||
-		a.StatusCode == http.StatusForbidden && a.message() == "Invalid JWT token"
+// rejected returns the error e as one of Config.Account.
+func (c *Client) rejected(kind Kind, prefix string, e *Error) *Error {
+	return failf(kind, e.Status, c.config.Account, "%s%w", prefix, e)
 }
 
 // login returns Config's token, or a JWT other than stale: the one at hand, or that of a new login.
@@ -60,24 +60,19 @@ func (c *Client) login(ctx context.Context, stale string) (string, error) {
 // createToken sends the password. 201 is what Airflow answers today, 200 what older auth managers may.
 func (c *Client) createToken(ctx context.Context) (string, error) {
 	body := LoginBody{Username: c.config.Login, Password: c.config.Password.Reveal()}
-	a, err := c.exchange(ctx, "")(NewCreateTokenRequest(c.server, body))
-	if err != nil {
-		return "", err
-	}
-	switch s := a.StatusCode; {
-	case a.isJSON() && (s == http.StatusBadRequest || s == http.StatusUnauthorized || s == http.StatusForbidden):
-		return "", c.fault(LoginRejected, a, "") // 403: the Keycloak auth manager
-	case s == http.StatusNotFound || s == http.StatusMethodNotAllowed:
-		return "", c.fault(NoLoginEndpoint, a, "")
-	}
 	var created LoginResponse
-	if err := c.decode(a, &created); err != nil {
-		return "", err
+	err := c.exchange(ctx, "", &created)(NewCreateTokenRequest(c.server, body))
+	var e *Error
+	switch errors.As(err, &e); {
+	case e == nil && created.AccessToken == "":
+		err = failf(NotAirflow, 0, "", "airflow answered without a token")
+	case e == nil:
+	case slices.Contains([]int{404, 405}, e.Status):
+		err = c.rejected(NoLoginEndpoint, "", e)
+	case slices.Contains([]int{400, 401, 403}, e.Status) && e.Kind != NotAirflow: // 403: the Keycloak auth manager
+		err = c.rejected(LoginRejected, "", e)
 	}
-	if created.AccessToken == "" {
-		return "", failf(NotAirflow, a.StatusCode, "", "airflow answered %d without a token", a.StatusCode)
-	}
-	return created.AccessToken, nil
+	return created.AccessToken, err
 }
 
 // SimpleRole logs in and returns the role that the SimpleAuthManager wrote into the JWT: viewer, user, op or admin. The
@@ -106,12 +101,10 @@ func (c *Client) Logout(ctx context.Context) error {
 	if err == nil { // Airflow 3.2 revokes only the JWT of a cookie (logout in core_api/routes/public/auth.py)
 		req.AddCookie(&http.Cookie{Name: "_token", Value: jwt}) // #nosec G124 -- a request carries no attributes
 	}
-	a, err := c.exchange(ctx, jwt)(req, err)
-	if err == nil && a.StatusCode >= http.StatusBadRequest && !a.rejectsJWT() { // a rejected JWT is revoked enough
-		err = c.failed(a)
+	err = c.exchange(ctx, jwt, new(any))(req, err)
+	var e *Error
+	if errors.As(err, &e) && (e.Kind == Redirect || e.Kind == JWTRejected) { // a rejected JWT is revoked enough
+		return nil
 	}
-	if err != nil {
-		return fmt.Errorf("log out: %w", err)
-	}
-	return nil
+	return err
 }

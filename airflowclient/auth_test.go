@@ -10,25 +10,25 @@ import (
 	"testing"
 )
 
+// One login serves all calls, and no secret gets into the log.
 func TestLogin(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{200, 201} {
-		granted := answers(status, `{"access_token":"jwt-0123456789"}`)
-		a := newAirflow(t, routes{login: granted, one: answers(200, dockerDB)})
-		c := newClient(t, a.URL)
-		for range 2 {
-			if err := readOne(t, c); err != nil {
-				t.Fatal(err)
-			}
+		var log bytes.Buffer
+		a := newAirflow(t, routes{login: answers(status, `{"access_token":"jwt`+jwtEnd+`"}`),
+			one: answers(200, dockerDB), bulk: answers(200, updated)})
+		c := newClient(t, a.URL, func(cfg *Config) {
+			cfg.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		})
+		noError(t, readOne(t, c), updateOne(t, c))
+		got := a.received()
+		if len(got) != 3 || got[0].body != `{"password":`+quoted(apiPassword)+`,"username":"refresher"}` ||
+			got[1].bearer != "jwt"+jwtEnd || got[2].bearer != "jwt"+jwtEnd {
+			t.Errorf("received %v, want one login and two calls with its JWT", got)
 		}
-		if got := a.received(login); len(got) != 1 ||
-			got[0].body != `{"password":`+quoted(apiPassword)+`,"username":"refresher"}` {
-			t.Errorf("logins %v, want one with a password and a user name", got)
-		}
-		for _, r := range a.received(one) {
-			if r.bearer != "jwt-0123456789" {
-				t.Errorf("sent the JWT %q", r.bearer)
-			}
+		noSecret(t, log.String())
+		if !strings.Contains(log.String(), "method=PATCH path=/api/v2/connections attempt=1") {
+			t.Errorf("the call is not in the log %q", log.String())
 		}
 	}
 }
@@ -36,66 +36,56 @@ func TestLogin(t *testing.T) {
 func TestLoginFails(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
-		status     int
-		body, text string
-		kind       Kind
+		status, calls int
+		body, text    string
+		kind          Kind
 	}{
-		{401, `{"detail":"Invalid credentials"}`, "401: Invalid credentials", LoginRejected},
-		{403, `{"detail":"Invalid credentials"}`, "403: Invalid credentials", LoginRejected},
-		{400, `{"detail":"Username and password must be provided"}`, "400: Username and", LoginRejected},
-		{404, `{"detail":"Not Found"}`, "404: Not Found", NoLoginEndpoint},
-		{405, `{"detail":"Method Not Allowed"}`, "405: Method", NoLoginEndpoint},
-		{422, `{"detail":` + quoted("1 validation error\n  input_value={'password': '"+apiPassword+"'}") + `}`,
-			"422: the request did not pass validation", Invalid},
-		{500, `{"detail":"x"}`, "500: x", Unavailable},
-		{201, `{}`, "201 without a token", NotAirflow},
+		{401, 1, `{"detail":"Invalid credentials"}`, "answered 401: Invalid credentials", LoginRejected},
+		{403, 1, `{"detail":"Invalid credentials"}`, "answered 403: Invalid credentials", LoginRejected},
+		{400, 1, `{"detail":"must be provided"}`, "answered 400: must be provided", LoginRejected},
+		{401, 1, `<html>`, "answered 401 Unauthorized", NotAirflow},
+		{404, 1, `{"detail":"no docker_default"}`, "answered 404: no docker_default", NoLoginEndpoint},
+		{405, 1, `{"detail":"Method Not Allowed"}`, "answered 405: Method", NoLoginEndpoint},
+		{422, 1, `{"detail":` + quoted("1 validation error\n  input_value={'password': '"+apiPassword+"'}") + `}`,
+			"answered 422: the request did not pass validation", Invalid},
+		{500, loginAttempts, `{"detail":"x"}`, "answered 500: x", Unavailable},
+		{503, attempts, `{"detail":"x"}`, "answered 503: x", Unavailable},
+		{201, 1, `{}`, "answered without a token", NotAirflow},
+		{200, 1, `<html>`, "answered 200 with text/html", NotAirflow},
 	} {
 		a := newAirflow(t, routes{login: answers(test.status, test.body)})
-		err := readOne(t, newClient(t, a.URL))
-		e := wantError(t, err, test.kind, `log in as "refresher": airflow answered `+test.text)
-		if e.Status != test.status || test.kind == LoginRejected && e.Object != "the account" {
+		e := wantError(t, readOne(t, newClient(t, a.URL)), test.kind, `log in as "refresher": airflow `+test.text)
+		if test.kind == LoginRejected && (e.Status != test.status || e.Object != "the account") {
 			t.Errorf("facts are %+v", e)
 		}
-		want := 1
-		if test.status == 500 {
-			want = loginAttempts
-		}
-		if n := len(a.received(login)); n != want {
-			t.Errorf("%d: %d logins, want %d", test.status, n, want)
+		if n := len(a.received()); n != test.calls {
+			t.Errorf("%d: %d logins, want %d", test.status, n, test.calls)
 		}
 	}
 }
 
 func TestLoginOnceMore(t *testing.T) {
 	t.Parallel()
-	for name, rejection := range map[string]http.HandlerFunc{
-		"expired": answers(401, `{"detail":"Token Expired"}`),
-		"invalid": answers(403, `{"detail":"Invalid JWT token"}`),
+	for _, rejection := range []http.HandlerFunc{
+		answers(401, `{"detail":"Token Expired"}`), answers(403, `{"detail":"Invalid JWT token"}`),
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			a := newAirflow(t, routes{bulk: inTurn(rejection, answers(200, updated))})
-			if err := updateOne(t, newClient(t, a.URL)); err != nil {
-				t.Fatal(err)
-			}
-			got := a.received(bulk)
-			if len(got) != 2 || got[0].bearer != "token-1-0123456789" || got[1].bearer != "token-2-0123456789" ||
-				got[0].body != got[1].body || got[0].body == "" {
-				t.Errorf("received %v, want the same twice with two JWTs", got)
-			}
-
-			a = newAirflow(t, routes{one: rejection})
-			err := readOne(t, newClient(t, a.URL))
-			wantError(t, err, JWTRejected, "the JWT of a new login is rejected: airflow answered 40")
-			if calls, logins := len(a.received(one)), len(a.received(login)); calls != 2 || logins != 2 {
-				t.Errorf("%d calls and %d logins, want 2 and 2", calls, logins)
-			}
-		})
+		a := newAirflow(t, routes{bulk: inTurn(rejection, answers(200, updated))})
+		noError(t, updateOne(t, newClient(t, a.URL)))
+		got := a.received(bulk)
+		if len(got) != 2 || got[0].bearer != "token-1"+jwtEnd || got[1].bearer != "token-2"+jwtEnd ||
+			got[0].body != got[1].body || got[0].body == "" {
+			t.Errorf("received %v, want the same twice with two JWTs", got)
+		}
+		a = newAirflow(t, routes{one: rejection})
+		err := readOne(t, newClient(t, a.URL))
+		wantError(t, err, JWTRejected, "the JWT of a new login is rejected: airflow answered 40")
+		if calls, logins := len(a.received(one)), len(a.received(login)); calls != 2 || logins != 2 {
+			t.Errorf("%d calls and %d logins, want 2 and 2", calls, logins)
+		}
 	}
 }
 
-// givenToken ends in what wantError takes for a secret.
-const givenToken = "given~-0123456789"
+const givenToken = "given~" + jwtEnd
 
 func withToken(cfg *Config) { cfg.Token, cfg.Login, cfg.Password = hide(givenToken), "", nil }
 
@@ -103,29 +93,24 @@ func TestBearerToken(t *testing.T) {
 	t.Parallel()
 	a := newAirflow(t, routes{one: answers(200, dockerDB), bulk: answers(200, updated)})
 	c := newClient(t, a.URL, withToken)
-	for _, err := range []error{readOne(t, c), updateOne(t, c), c.Logout(t.Context())} {
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
+	noError(t, readOne(t, c), updateOne(t, c), c.Logout(t.Context()))
 	if got := a.received(); len(got) != 2 || got[0].bearer != givenToken || got[1].bearer != givenToken {
 		t.Errorf("received %v, want two calls with the token, no login and no logout", got)
 	}
-
-	for body, kind := range map[string]Kind{
-		`{"detail":"Token Expired ` + givenToken + `"}`: TokenRejected, `{"detail":"Invalid JWT token"}`: TokenRejected,
-		`{"detail":"Forbidden"}`: Forbidden,
+	const rejected = "the bearer token is rejected: airflow answered "
+	for _, test := range []struct {
+		status       int
+		detail, text string
+		kind         Kind
+		object       string
+	}{
+		{401, "Token Expired " + givenToken, rejected + "401: Token Expired [redacted]", TokenRejected, "the account"},
+		{403, "Invalid JWT token", rejected + "403: Invalid JWT token", TokenRejected, "the account"},
+		{403, "Forbidden", "airflow answered 403: Forbidden", Forbidden, "Connections"},
 	} {
-		text, status := "the bearer token is rejected: airflow answered 40", 403
-		if strings.Contains(body, "Expired") {
-			status = 401
-		}
-		if kind == Forbidden {
-			text = "airflow answered 403: Forbidden"
-		}
-		a := newAirflow(t, routes{one: answers(status, body)})
-		e := wantError(t, readOne(t, newClient(t, a.URL, withToken)), kind, text)
-		if len(a.received()) != 1 || kind == TokenRejected && (e.Object != "the account" || e.Status != status) {
+		a := newAirflow(t, routes{one: answers(test.status, `{"detail":`+quoted(test.detail)+`}`)})
+		e := wantError(t, readOne(t, newClient(t, a.URL, withToken)), test.kind, test.text)
+		if len(a.received()) != 1 || e.Object != test.object || e.Status != test.status {
 			t.Errorf("received %v, facts are %+v", a.received(), e)
 		}
 	}
@@ -140,11 +125,11 @@ func TestBearerToken(t *testing.T) {
 func TestOneLoginForAll(t *testing.T) {
 	t.Parallel()
 	a := newAirflow(t, routes{one: func(w http.ResponseWriter, req *http.Request) {
-		if req.Header.Get("Authorization") == "Bearer token-1-0123456789" {
-			writeJSON(w, 401, `{"detail":"Token Expired"}`)
+		if req.Header.Get("Authorization") == "Bearer token-1"+jwtEnd {
+			answers(401, `{"detail":"Token Expired"}`)(w, req)
 			return
 		}
-		writeJSON(w, 200, dockerDB)
+		answers(200, dockerDB)(w, req)
 	}})
 	c := newClient(t, a.URL)
 	var all sync.WaitGroup
@@ -172,49 +157,15 @@ func TestLogout(t *testing.T) {
 		http.Redirect(w, req, elsewhere.URL+"/auth/login", http.StatusTemporaryRedirect)
 	}})
 	c := newClient(t, a.URL)
-	if err := c.Logout(t.Context()); err != nil || len(a.received()) != 0 {
-		t.Fatalf("logout of nobody: %v, received %v", err, a.received())
-	}
-	for _, err := range []error{readOne(t, c), c.Logout(t.Context()), c.Logout(t.Context())} {
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
+	noError(t, c.Logout(t.Context()), readOne(t, c), c.Logout(t.Context()), c.Logout(t.Context()))
 	got := a.received(logout)
-	if len(got) != 1 || got[0].bearer != "token-1-0123456789" || len(elsewhere.received()) != 0 {
+	if len(got) != 1 || got[0].bearer != "token-1"+jwtEnd || len(elsewhere.received()) != 0 {
 		t.Errorf("logouts %v, want one with the JWT; and the other host received %v", got, elsewhere.received())
 	}
-
-	for body, failed := range map[string]bool{`{"detail":"Invalid JWT token"}`: false, `{"detail":"Forbidden"}`: true} {
-		c := clientOf(t, routes{one: answers(200, dockerDB), logout: answers(403, body)})
-		if err := readOne(t, c); err != nil {
-			t.Fatal(err)
-		}
-		if err := c.Logout(t.Context()); failed {
-			wantError(t, err, NotAirflow, "log out: airflow answered 403: Forbidden")
-		} else if err != nil {
-			t.Error(err)
-		}
-	}
-}
-
-func TestLogHasNoSecret(t *testing.T) {
-	t.Parallel()
-	var log bytes.Buffer
-	a := newAirflow(t, routes{one: answers(200, dockerDB), bulk: answers(200, updated)})
-	c := newClient(t, a.URL, func(cfg *Config) {
-		cfg.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	})
-	if err := readOne(t, c); err != nil {
-		t.Fatal(err)
-	}
-	if err := updateOne(t, c); err != nil {
-		t.Fatal(err)
-	}
-	noSecret(t, log.String())
-	if !strings.Contains(log.String(), "method=PATCH path=/api/v2/connections attempt=1") {
-		t.Errorf("the call is not in the log %q", log.String())
-	}
+	c = clientOf(t, routes{one: answers(200, dockerDB),
+		logout: inTurn(answers(403, `{"detail":"Invalid JWT token"}`), answers(403, `{"detail":"Forbidden"}`))})
+	noError(t, readOne(t, c), c.Logout(t.Context()), readOne(t, c))
+	wantError(t, c.Logout(t.Context()), NotAirflow, "airflow answered 403: Forbidden")
 }
 
 // The JWT of the SimpleAuthManager names a role; another, or what is no JWT, names none.
@@ -225,12 +176,11 @@ func TestSimpleRole(t *testing.T) {
 		encoded(`{"sub":"a","role":"op"}`): "op", encoded(`{"sub":"1"}`): "", encoded(`nonsense`): "", "x": "",
 	} {
 		c := clientOf(t, routes{login: answers(201, `{"access_token":"`+jwt+`"}`)})
-		if got, err := c.SimpleRole(t.Context()); err != nil || got != want {
-			t.Errorf("%s: role %q, %v, want %q", jwt, got, err, want)
-		}
-		c = newClient(t, newAirflow(t, routes{}).URL, func(cfg *Config) { cfg.Token = hide(jwt) })
-		if got, err := c.SimpleRole(t.Context()); err != nil || got != want {
-			t.Errorf("%s, given: role %q, %v, want %q", jwt, got, err, want)
+		got, err := c.SimpleRole(t.Context())
+		c = newClient(t, "http://airflow", func(cfg *Config) { cfg.Token = hide(jwt) })
+		given, err2 := c.SimpleRole(t.Context())
+		if noError(t, err, err2); got != want || given != want {
+			t.Errorf("%s: roles %q and %q, want %q", jwt, got, given, want)
 		}
 	}
 	_, err := clientOf(t, routes{login: answers(401, `{"detail":"Invalid credentials"}`)}).SimpleRole(t.Context())

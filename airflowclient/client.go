@@ -10,19 +10,16 @@ package airflowclient
 //go:generate go tool oapi-codegen -config oapi-codegen.yaml openapi.yaml
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
-	"encoding/json"
-	"io"
+	"errors"
 	"log/slog"
-	"mime"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
-	"unicode"
 )
 
 // Config says where Airflow's API is and who logs in, or with which token.
@@ -83,105 +80,41 @@ func baseURL(raw string) (string, error) {
 		return "", failf(BadBaseURL, 0, "", "airflow's base URL cannot be read as a URL")
 	case u.Scheme != "http" && u.Scheme != "https":
 		return "", failf(BadBaseURL, 0, "", "airflow's base URL has scheme %q, want http or https", u.Scheme)
-	case u.Hostname() == "":
-		return "", failf(BadBaseURL, 0, "", "airflow's base URL has no host")
-	case u.User != nil:
-		return "", failf(BadBaseURL, 0, "", "airflow's base URL holds a user name or a password")
-	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		return "", failf(BadBaseURL, 0, "", "airflow's base URL has a query or a fragment")
+	case u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return "", failf(BadBaseURL, 0, "", "airflow's base URL is not of the form http[s]://HOST[:PORT][/BASE/PATH]")
 	}
 	return strings.TrimRight(u.String(), "/"), nil
 }
 
-// Version is Airflow's release, and its clock.
-type Version struct {
-	Version string
-	Date    time.Time // when Airflow answered, by its own clock; zero where it did not say
-}
-
-// Version returns the release, without a login.
-func (c *Client) Version(ctx context.Context) (Version, error) {
-	a, err := c.exchange(ctx, "")(NewGetVersionRequest(c.server))
-	if err != nil {
-		return Version{}, err
-	}
-	var info VersionInfo
-	if err := c.decode(a, &info); err != nil {
-		return Version{}, err
-	}
-	date, _ := http.ParseTime(a.Header.Get("Date")) // zero for none
-	return Version{Version: line(info.Version), Date: date}, nil
+// Version returns Airflow's release, without a login.
+func (c *Client) Version(ctx context.Context) (info VersionInfo, err error) {
+	err = c.exchange(ctx, "", &info)(NewGetVersionRequest(c.server))
+	info.Version = line(info.Version)
+	return info, err
 }
 
 // call returns a function that takes what a generated function returns: a request. It sends that with a bearer token
-// and decodes the answer, which must be 200 or 201 and JSON, into out.
-func (c *Client) call(ctx context.Context, out any) func(*http.Request, error) error {
-	return c.find(ctx, out, "")
-}
-
-// find is a call about the object that the last of names names; the others stand before it in the path. A 404 whose
-// message has that name is an error of kind none; that of an unknown route has not.
-func (c *Client) find(ctx context.Context, out any, none Kind, names ...string) func(*http.Request, error) error {
+// and decodes the answer, which must be 200 or 201 and JSON, into out. So a call of one object is that of Pool, and one
+// of a list that of ImportErrors.
+//
+// The last of names is the object's; the others stand before it in the path. A 404 whose message has that name is an
+// error of kind none; that of an unknown route has not.
+func (c *Client) call(ctx context.Context, out any, none Kind, names ...string) func(*http.Request, error) error {
 	return func(req *http.Request, err error) error {
-		for _, name := range names {
-			if name == "" || name == "." || name == ".." || strings.ContainsFunc(name, leavesPath) {
+		name := ""
+		for _, name = range names {
+			if leavesPath.MatchString(name) {
 				return failf(BadName, 0, cut(name), "%q cannot stand in a path of airflow's API", cut(name))
 			}
 		}
-		a, err := c.authorized(ctx, req, err)
-		if err != nil {
-			return err
+		err = c.authorized(ctx, out, req, err)
+		var e *Error
+		if errors.As(err, &e) && name != "" && e.mentions != nil && e.mentions(name) {
+			return notFound(none, name)
 		}
-		if a.StatusCode == http.StatusNotFound && len(names) > 0 && mentions(a.message(), names[len(names)-1]) {
-			return notFound(none, names[len(names)-1])
-		}
-		return c.decode(a, out)
+		return err
 	}
 }
 
-func leavesPath(r rune) bool { return r == '/' || unicode.IsControl(r) }
-
-// answer is what Airflow answered, read to its end.
-type answer struct {
-	*http.Response
-	body []byte
-}
-
-// exchange returns a function that sends a request, with bearer where that is not empty. A status that reports a
-// failure is an answer, not an error.
-func (c *Client) exchange(ctx context.Context, bearer string) func(*http.Request, error) (answer, error) {
-	return func(req *http.Request, err error) (answer, error) {
-		var resp *http.Response
-		if err == nil {
-			resp, err = c.send(req.WithContext(ctx), bearer)
-		}
-		if err != nil {
-			return answer{}, c.unanswered(ctx, err)
-		}
-		defer resp.Body.Close()
-		body, _ := io.ReadAll(resp.Body) // in memory already: see bounded
-		return answer{resp, body}, nil
-	}
-}
-
-// decode reads a good answer. 200 alone proves nothing: below a wrong base path Airflow answers 200 with its web page.
-// The message of encoding/json is dropped, since it may quote the body.
-func (c *Client) decode(a answer, out any) error {
-	status := a.StatusCode
-	switch {
-	case status != http.StatusOK && status != http.StatusCreated:
-		return c.failed(a)
-	case !a.isJSON():
-		return failf(NotAirflow, status, "", "airflow answered %d with %s instead of JSON", status, line(a.mediaType()))
-	case json.Unmarshal(a.body, out) != nil:
-		return failf(NotAirflow, status, "", "airflow answered %d with JSON of another shape than Airflow 3's", status)
-	}
-	return nil
-}
-
-func (a answer) isJSON() bool { return a.mediaType() == "application/json" }
-
-func (a answer) mediaType() string {
-	kind, _, _ := mime.ParseMediaType(a.Header.Get("Content-Type"))
-	return cmp.Or(kind, "no content type")
-}
+// leavesPath matches what is no name below a path.
+var leavesPath = regexp.MustCompile(`^\.{0,2}$|[/\pC]`)

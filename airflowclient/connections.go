@@ -2,6 +2,7 @@ package airflowclient
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"maps"
@@ -11,6 +12,13 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/sync/errgroup"
+)
+
+const (
+	pageSize       = 100 // Airflow's own limit ([api] maximum_page_limit), whatever is asked for
+	fewConnections = 3   // are read one by one: more of them cost fewer calls in pages
+	bulkSize       = 100 // connections that one call updates: a token has 2.4 kB
+	updatesAtOnce  = 2   // more would only delay one another on an Airflow with one process
 )
 
 // masked is what Airflow shows instead of a password. Sent back, it means "keep what is stored", and is a success.
@@ -29,7 +37,7 @@ type Connection struct {
 // secrets backend is not there: ErrNotFound.
 func (c *Client) Connection(ctx context.Context, id string) (Connection, error) {
 	var row ConnectionResponse
-	err := c.find(ctx, &row, NoConnection, id)(NewGetConnectionRequest(c.server, id))
+	err := c.call(ctx, &row, NoConnection, id)(NewGetConnectionRequest(c.server, id))
 	return row.connection(), err
 }
 
@@ -46,6 +54,40 @@ func value[T any](p *T) T {
 		return *new(T)
 	}
 	return *p
+}
+
+// ConnectionsByID reads connections of the metadata database. Each id is in the first map, or in the second with the
+// error: ErrNotFound, or why Airflow could not be asked. The first map may hold other connections, too. It reads pages
+// of all connections while these are no more than the ids that are missing, and the rest one by one.
+func (c *Client) ConnectionsByID(ctx context.Context, ids []string) (map[string]Connection, map[string]error) {
+	found, failed := map[string]Connection{}, map[string]error{}
+	missing := slices.Clone(ids)
+	for offset, pages := 0, fewConnections+1; len(missing) >= pages; {
+		params := GetConnectionsParams{Limit: new(pageSize), Offset: &offset}
+		var page ConnectionCollectionResponse
+		err := c.call(ctx, &page, "")(NewGetConnectionsRequest(c.server, &params))
+		for _, row := range page.Connections {
+			found[row.ConnectionId] = row.connection()
+		}
+		missing = slices.DeleteFunc(missing, func(id string) bool { return found[id].ID == id })
+		size := len(page.Connections) // an Airflow may be set to shorter pages than were asked for
+		offset += size
+		if err != nil || size == 0 || offset >= page.TotalEntries {
+			for _, id := range missing {
+				failed[id] = cmp.Or(err, error(notFound(NoConnection, id)))
+			}
+			return found, failed
+		}
+		pages = (page.TotalEntries-offset-1)/size + 1
+	}
+	for _, id := range missing {
+		if conn, err := c.Connection(ctx, id); err == nil {
+			found[id] = conn
+		} else {
+			failed[id] = err
+		}
+	}
+	return found, failed
 }
 
 // Update is what to write of a connection. A field that is empty is not sent: Airflow leaves it as it is, where it
@@ -72,16 +114,54 @@ func unlessZero[T comparable](v T) *T {
 	return &v
 }
 
+// check checks what is to be written, and adds the password to the scrubber.
+func (c *Client) check(u Update, needsPassword bool) error {
+	c.scrubber.add(orEmpty(u.Password))
+	switch password := orEmpty(u.Password).Reveal(); {
+	case u.Type == "":
+		return failf(Invalid, 0, u.ID, "the connection's type is not given")
+	case password == masked || password == "" && needsPassword:
+		return failf(BadPassword, 0, u.ID,
+			"the new password is empty or %s, which Airflow would take for \"keep the old one\"", masked)
+	case !utf8.ValidString(password):
+		return failf(BadPassword, 0, u.ID, "the new password is not UTF-8 and would be changed on its way")
+	}
+	return nil
+}
+
+// CreateConnection creates a connection that does not exist yet.
+func (c *Client) CreateConnection(ctx context.Context, u Update) error {
+	if err := c.check(u, false); err != nil {
+		return err
+	}
+	return c.call(ctx, new(ConnectionResponse), "")(NewPostConnectionRequest(c.server, u.body()))
+}
+
+// PatchConnection changes the fields that u has, and sets port and schema to those of u, be they empty. Airflow wants
+// the type in every update.
+func (c *Client) PatchConnection(ctx context.Context, u Update) error {
+	if err := c.check(u, false); err != nil {
+		return err
+	}
+	var body struct { // with null for an empty port or schema, where ConnectionBody leaves it out
+		ConnectionBody
+		Port   *int    `json:"port"`
+		Schema *string `json:"schema"`
+	}
+	body.ConnectionBody, body.Port, body.Schema = u.body(), unlessZero(u.Port), unlessZero(u.Schema)
+	text, _ := json.Marshal(body) // strings and a number
+	return c.call(ctx, new(ConnectionResponse), NoConnection, u.ID)(
+		NewPatchConnectionRequestWithBody(c.server, u.ID, "application/json", bytes.NewReader(text)))
+}
+
 // UpdateConnections writes the updates, in calls of up to 100; name each connection once. The map holds an error for
 // each connection that was not updated. An update that would do nothing, or something else than it says, is not sent.
 func (c *Client) UpdateConnections(ctx context.Context, updates []Update) map[string]error {
 	failed := map[string]error{}
 	var good []Update
 	for _, u := range updates {
-		if err := c.check(u); err != nil {
+		if err := c.check(u, true); err != nil {
 			failed[u.ID] = err
-		} else if orEmpty(u.Password).Empty() {
-			failed[u.ID] = badPassword(u.ID)
 		} else {
 			good = append(good, u)
 		}
@@ -102,110 +182,55 @@ func (c *Client) UpdateConnections(ctx context.Context, updates []Update) map[st
 	return failed
 }
 
-// update is one call. By default one missing connection keeps all the others from being written: hence skip.
+// update is one call. By default one missing connection keeps all the others from being written: hence skip. The call
+// is answered 200 whatever happened: what is not in the list of successes has failed, or it was skipped.
 func (c *Client) update(ctx context.Context, updates []Update) map[string]error {
-	var ids []string
 	action := BulkUpdateActionConnectionBody{
 		Action: BulkUpdateActionConnectionBodyActionUpdate, ActionOnNonExistence: new(BulkActionNotOnExistenceSkip),
 	}
+	var ids []string
 	for _, u := range updates {
 		ids = append(ids, u.ID)
 		action.Entities = append(action.Entities, u.body())
 	}
 	body := BulkBodyConnectionBody{Actions: []BulkUpdateActionConnectionBody{action}}
 	var response BulkResponse
-	err := c.call(ctx, &response)(NewBulkConnectionsRequest(c.server, body))
-	if err == nil {
-		return c.bulkFailures(value(response.Update), ids)
+	err := c.call(ctx, &response, "")(NewBulkConnectionsRequest(c.server, body))
+	if err != nil {
+		response = BulkResponse{} // half of one may have been decoded
 	}
-	failed := map[string]error{}
-	for _, id := range ids {
-		failed[id] = err
-	}
-	return failed
-}
-
-// bulkFailures returns an error for each id that is not in the list of successes or is named by an error. An error that
-// names none goes to all that did not succeed, or to all. (A bulk update answers 200 whatever happened, and a skipped
-// connection is in neither list.)
-func (c *Client) bulkFailures(result BulkActionResponse, ids []string) map[string]error {
-	failed := map[string]error{}
-	done := value(result.Success)
+	done, errs := value(value(response.Update).Success), value(value(response.Update).Errors)
 	missing := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return slices.Contains(done, id) })
-	for _, id := range missing {
-		failed[id] = notFound(NoConnection, id)
+	if len(missing) == 0 && len(errs) > 0 {
+		missing = ids
 	}
-	for _, e := range value(result.Errors) {
-		text, _ := e["error"].(string)
-		status, _ := e["status_code"].(float64)
-		blamed := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !mentions(text, id) })
-		for _, others := range [][]string{missing, ids} {
-			if len(blamed) == 0 {
-				blamed = others
-			}
-		}
-		for _, id := range blamed {
-			failed[id] = c.bulkError(id, int(status), text)
+	failed := map[string]error{}
+	for _, id := range missing {
+		if failed[id] = err; err == nil {
+			failed[id] = c.skipped(id, errs)
 		}
 	}
 	return failed
 }
 
-// bulkError returns the error of one entry of update.errors. One without a status is a validation error: Python's repr
-// of the input, password included, so that nothing of it is repeated.
-func (c *Client) bulkError(id string, status int, text string) error {
-	switch status {
-	case 0:
-		return failf(Invalid, 0, id, "airflow did not update it: %s", invalid)
-	case http.StatusNotFound:
+// skipped returns the error of a connection that a bulk update has not updated. An entry of update.errors without a
+// status is a validation error: Python's repr of the input, password included, so that nothing of it is repeated.
+func (c *Client) skipped(id string, errs []map[string]any) *Error {
+	if len(errs) == 0 {
 		return notFound(NoConnection, id)
 	}
-	return failf(kindOf(status), status, id, "%s", answered(status, c.scrubber.scrub(text)))
-}
-
-// CreateConnection creates a connection that does not exist yet.
-func (c *Client) CreateConnection(ctx context.Context, u Update) error {
-	if err := c.check(u); err != nil {
-		return err
+	text, _ := errs[0]["error"].(string)
+	code, _ := errs[0]["status_code"].(float64)
+	status := int(code)
+	if status == 0 {
+		status, text = http.StatusUnprocessableEntity, invalid
 	}
-	return c.call(ctx, new(ConnectionResponse))(NewPostConnectionRequest(c.server, u.body()))
-}
-
-// PatchConnection changes the fields that u has, and sets port and schema to those of u, be they empty. Airflow wants
-// the type in every update.
-func (c *Client) PatchConnection(ctx context.Context, u Update) error {
-	if err := c.check(u); err != nil {
-		return err
-	}
-	body := u.body()
-	text, _ := json.Marshal(patchBody{body, body.Port, body.Schema}) // strings and a number
-	return c.find(ctx, new(ConnectionResponse), NoConnection, u.ID)(
-		NewPatchConnectionRequestWithBody(c.server, u.ID, "application/json", bytes.NewReader(text)))
-}
-
-// patchBody has a null for a port or a schema that is to be emptied; the generated body leaves out what is empty.
-type patchBody struct {
-	ConnectionBody
-	Port   *int    `json:"port"`
-	Schema *string `json:"schema"`
-}
-
-// check checks what is to be written, and adds the password to the scrubber.
-func (c *Client) check(u Update) error {
-	password := orEmpty(u.Password)
-	c.scrubber.add(password)
+	e := failf(kindOf(status), status, id, "%s", c.answered(status, text))
 	switch {
-	case u.Type == "":
-		return failf(Invalid, 0, u.ID, "the connection's type is not given")
-	case password.Reveal() == masked:
-		return badPassword(u.ID)
-	case !utf8.ValidString(password.Reveal()):
-		return failf(BadPassword, 0, u.ID, "the new password is not UTF-8 and would be changed on its way")
+	case status == http.StatusNotFound:
+		return notFound(NoConnection, id)
+	case e.Kind == Forbidden:
+		e.Object, e.Right = "Connections", "can_edit"
 	}
-	return nil
-}
-
-func badPassword(id string) error {
-	return failf(BadPassword, 0, id,
-		"the new password is empty or %s, which Airflow would take for \"keep the old one\"", masked)
+	return e
 }

@@ -3,9 +3,8 @@ package airflowclient
 import (
 	"errors"
 	"fmt"
-	"net/http"
+	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 )
@@ -20,50 +19,45 @@ func someUpdates(ids ...string) []Update {
 
 // connectionsOf returns the routes of an Airflow that has c0, c1 and so on, in pages, and each alone.
 func connectionsOf(total, pageSize int) routes {
-	row := func(i int) string { return fmt.Sprintf(`{"connection_id":"c%d","conn_type":"docker"}`, i) }
-	r := routes{}
-	for i := range total {
-		r[fmt.Sprintf("GET /api/v2/connections/c%d", i)] = answers(200, row(i))
-	}
-	for offset := 0; offset <= total; offset += pageSize {
-		r[fmt.Sprintf("GET /api/v2/connections?limit=100&offset=%d", offset)] =
-			func(w http.ResponseWriter, req *http.Request) {
-				offset, _ := strconv.Atoi(req.URL.Query().Get("offset"))
-				var rows []string
-				for i := offset; i < min(offset+pageSize, total); i++ {
-					rows = append(rows, row(i))
-				}
-				list := strings.Join(rows, ",")
-				writeJSON(w, 200, fmt.Sprintf(`{"connections":[%s],"total_entries":%d}`, list, total))
-			}
+	absent := answers(404, "{\"detail\":\"The Connection with connection_id: `absent` was not found\"}")
+	r := routes{"GET /api/v2/connections/absent": absent}
+	for offset := 0; offset == 0 || offset < total; offset += pageSize {
+		var rows []string
+		for i := offset; i < min(offset+pageSize, total); i++ {
+			row := fmt.Sprintf(`{"connection_id":"c%d","conn_type":"docker"}`, i)
+			r[fmt.Sprintf("GET /api/v2/connections/c%d", i)] = answers(200, row)
+			rows = append(rows, row)
+		}
+		r[page(offset)] = answers(200,
+			fmt.Sprintf(`{"connections":[%s],"total_entries":%d}`, strings.Join(rows, ","), total))
 	}
 	return r
 }
 
+func page(offset int) string {
+	return fmt.Sprintf("GET /api/v2/connections?limit=100&offset=%d", offset)
+}
+
 func TestConnectionsByID(t *testing.T) {
 	t.Parallel()
-	absent := answers(404, "{\"detail\":\"The Connection with connection_id: `absent` was not found\"}")
 	for name, test := range map[string]struct {
 		total, pageSize int
 		ids             string
 		calls           int
 	}{
-		"none of none":                   {0, 100, "absent", 1},
-		"few, one by one":                {250, 100, "c0 c1 absent", 3},
-		"of the first page":              {99, 100, "c0 c1 c2 c98", 1},
-		"of none":                        {0, 100, "absent absent absent absent", 5},
-		"a full page":                    {100, 100, "c0 c1 c2 absent", 1},
-		"the second page has one":        {101, 100, "c0 c1 c2 c100", 2},
-		"all pages":                      {250, 100, "c0 c1 c2 c100 c249 absent", 3},
-		"the rest one by one":            {350, 100, "c0 c1 c2 c300 absent", 3},
-		"a setting makes pages shorter":  {50, 20, "c0 c20 c40 c49", 3},
-		"as many one by one as of pages": {300, 100, "c0 c1 c2 c100 c200", 3},
+		"none of none":                  {0, 100, "absent", 1},
+		"few, one by one":               {250, 100, "c0 c1 absent", 3},
+		"of the first page":             {99, 100, "c0 c1 c2 c98", 1},
+		"of none":                       {0, 100, "absent absent absent absent", 1},
+		"a full page":                   {100, 100, "c0 c1 c2 absent", 1},
+		"the second page has one":       {101, 100, "c0 c1 c2 c100", 2},
+		"all pages":                     {250, 100, "c0 c1 c2 c100 c249 absent", 3},
+		"the rest one by one":           {350, 100, "c0 c1 c2 c300 absent", 3},
+		"a setting makes pages shorter": {50, 20, "c0 c20 c40 c49", 3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := connectionsOf(test.total, test.pageSize)
-			r["GET /api/v2/connections/absent"] = absent
-			a := newAirflow(t, r)
+			a := newAirflow(t, connectionsOf(test.total, test.pageSize))
 			ids := strings.Fields(test.ids)
 			found, failed := newClient(t, a.URL).ConnectionsByID(t.Context(), ids)
 			for _, id := range ids {
@@ -79,14 +73,13 @@ func TestConnectionsByID(t *testing.T) {
 	}
 }
 
-// A page that cannot be read fails what only it could have.
+// A page that cannot be read, or is odd, fails what only it could have.
 func TestConnectionsByIDFail(t *testing.T) {
 	t.Parallel()
 	for offset, want := range map[int]int{0: 5, 100: 2} {
 		r := connectionsOf(150, 100)
-		r[fmt.Sprintf("GET /api/v2/connections?limit=100&offset=%d", offset)] = answers(403, `{"detail":"Forbidden"}`)
-		c := clientOf(t, r)
-		found, failed := c.ConnectionsByID(t.Context(), []string{"c0", "c1", "c2", "c100", "c101"})
+		r[page(offset)] = answers(403, `{"detail":"Forbidden"}`)
+		found, failed := clientOf(t, r).ConnectionsByID(t.Context(), []string{"c0", "c1", "c2", "c100", "c101"})
 		if len(failed) != want || want == 2 && found["c2"].ID != "c2" {
 			t.Errorf("found %v, failed %v", found, failed)
 		}
@@ -94,20 +87,14 @@ func TestConnectionsByIDFail(t *testing.T) {
 			t.Errorf("facts are %+v", e)
 		}
 	}
-}
-
-func TestUpdateBody(t *testing.T) {
-	t.Parallel()
-	answer := `{"create":null,"update":{"success":["a","b"],"errors":[]},"delete":null}`
-	a := newAirflow(t, routes{bulk: answers(200, answer)})
-	updates := someUpdates("a", "b")
-	updates[1].Login = "AWS"
-	failed := newClient(t, a.URL).UpdateConnections(t.Context(), updates)
-	want := `{"actions":[{"action":"update","action_on_non_existence":"skip","entities":[` +
-		`{"conn_type":"docker","connection_id":"a","password":"` + newPassword + `"},` +
-		`{"conn_type":"docker","connection_id":"b","login":"AWS","password":"` + newPassword + `"}]}]}`
-	if got := a.received(bulk); len(failed) != 0 || len(got) != 1 || got[0].body != want {
-		t.Errorf("sent %v, failed %v, want %s", got, failed, want)
+	for _, odd := range []string{`{}`, `{"connections":[{}],"total_entries":9223372036854775807}`,
+		`{"connections":[],"total_entries":500}`, `{"connections":[{}],"total_entries":-1}`} {
+		r := connectionsOf(4, 100)
+		r[page(0)] = answers(200, odd)
+		found, failed := clientOf(t, r).ConnectionsByID(t.Context(), []string{"c0", "c1", "c2", "c3"})
+		if len(found)+len(failed) < 4 {
+			t.Errorf("%s: found %v, failed %v", odd, found, failed)
+		}
 	}
 }
 
@@ -132,11 +119,9 @@ func TestUpdateIsNotSent(t *testing.T) {
 	wantError(t, failed["type"], Invalid, "type is not given")
 
 	c = clientOf(t, routes{})
-	if failed := c.UpdateConnections(t.Context(), bad); len(failed) != 4 {
-		t.Errorf("failed %v, want four", failed)
-	}
-	if failed := c.UpdateConnections(t.Context(), nil); len(failed) != 0 {
-		t.Errorf("failed %v, want none", failed)
+	if all, none := c.UpdateConnections(t.Context(), bad), c.UpdateConnections(t.Context(), nil); len(all) != 4 ||
+		len(none) != 0 {
+		t.Errorf("failed %v and %v, want four and none", all, none)
 	}
 	for _, u := range bad[1:] {
 		if c.CreateConnection(t.Context(), u) == nil || c.PatchConnection(t.Context(), u) == nil {
@@ -145,47 +130,39 @@ func TestUpdateIsNotSent(t *testing.T) {
 	}
 }
 
+// Each failure is listed as its object, the right that it takes, its kind and what is said of it.
 func TestBulkFailures(t *testing.T) {
 	t.Parallel()
-	const absent = "airflow has no such connection"
-	for name, test := range map[string]struct {
-		update string
-		want   map[string]string
-		kind   Kind
-	}{
-		"all":         {`{"success":["a","b.c"],"errors":[]}`, nil, ""},
-		"one skipped": {`{"success":["a"],"errors":[]}`, map[string]string{"b.c": absent}, NoConnection},
-		"no answer":   {`null`, map[string]string{"a": absent, "b.c": absent}, NoConnection},
-		"not found": {`{"success":[],"errors":[{"error":"The connections with these connection_ids: {'b.c'} were not ` +
-			`found.","status_code":404}]}`, map[string]string{"a": absent, "b.c": absent}, NoConnection},
-		"one named": {`{"success":["a"],"errors":[{"error":"cannot write 'b.c'","status_code":409}]}`,
-			map[string]string{"b.c": "airflow answered 409: cannot write 'b.c'"}, Conflict},
-		"named beside success": {`{"success":["a","b.c"],"errors":[{"error":"b.c: no","status_code":400}]}`,
-			map[string]string{"b.c": "airflow answered 400: b.c: no"}, Invalid},
-		"named within a word": {`{"success":["a"],"errors":[{"error":"ab.c, b.cd","status_code":400}]}`,
-			map[string]string{"b.c": "airflow answered 400: ab.c, b.cd"}, Invalid},
-		"none named": {`{"success":["a"],"errors":[{"error":"database is locked","status_code":500}]}`,
-			map[string]string{"b.c": "airflow answered 500: database is locked"}, Unavailable},
-		"none named, none missing": {`{"success":["a","b.c"],"errors":[{"error":"locked","status_code":500}]}`,
-			map[string]string{"a": "airflow answered 500", "b.c": "airflow answered 500"}, Unavailable},
-		"validation": {`{"success":["a"],"errors":[{"error":"[{'input': '` + newPassword + `'}]"}]}`,
-			map[string]string{"b.c": "airflow did not update it: the request did not pass validation"}, Invalid},
-		"odd entry": {`{"success":["a"],"errors":[{"error":{"x":1},"status_code":400}]}`,
-			map[string]string{"b.c": "airflow answered 400 Bad Request"}, Invalid},
+	const absent = " no such connection: airflow has no such connection"
+	for update, want := range map[string]map[string]string{
+		`{"success":["a","b.c"],"errors":[]}`: nil,
+		`{"success":["a"],"errors":[]}`:       {"b.c": "b.c" + absent},
+		`null`:                                {"a": "a" + absent, "b.c": "b.c" + absent},
+		`{"success":["a"],"errors":[{"error":"{'b.c'} were not found.","status_code":404}]}`: {"b.c": "b.c" + absent},
+		`{"success":["a"],"errors":[{"error":"cannot write ` + newPassword + `","status_code":409}]}`: {
+			"b.c": "b.c conflict: airflow answered 409: cannot write [redacted]"},
+		`{"success":["a","b.c"],"errors":[{"error":"locked","status_code":500}]}`: {
+			"a":   "a unavailable: airflow answered 500: locked",
+			"b.c": "b.c unavailable: airflow answered 500: locked"},
+		`{"success":["a"],"errors":[{"error":"[{'input': '` + newPassword + `'}]"}]}`: {
+			"b.c": "b.c invalid: airflow answered 422: the request did not pass validation"},
+		`{"success":["a"],"errors":[{"error":{"x":1},"status_code":400}, {"error":"y","status_code":409}]}`: {
+			"b.c": "b.c invalid: airflow answered 400 Bad Request"},
+		`{"success":["a"],"errors":[{"error":"Forbidden","status_code":403}]}`: {
+			"b.c": "can_edit Connections forbidden: airflow answered 403: Forbidden"},
+		`{"success":["a","b.c"],"errors":["x"]}`: {
+			"a":   " not Airflow: airflow answered 200 with JSON of another shape than Airflow 3's",
+			"b.c": " not Airflow: airflow answered 200 with JSON of another shape than Airflow 3's"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			c := clientOf(t, routes{bulk: answers(200, `{"update":`+test.update+`}`)})
-			failed := c.UpdateConnections(t.Context(), someUpdates("a", "b.c"))
-			if len(failed) != len(test.want) {
-				t.Fatalf("got %v, want %v", failed, test.want)
-			}
-			for id, text := range test.want {
-				if e := wantError(t, failed[id], test.kind, text); e.Object != id {
-					t.Errorf("it is about %q, want %q", e.Object, id)
-				}
-			}
-		})
+		got := map[string]string{}
+		c := clientOf(t, routes{bulk: answers(200, `{"update":`+update+`}`)})
+		for id, err := range c.UpdateConnections(t.Context(), someUpdates("a", "b.c")) {
+			e := err.(*Error)
+			got[id] = strings.TrimPrefix(e.Right+" ", " ") + e.Object + " " + string(e.Kind) + ": " + err.Error()
+		}
+		if !maps.Equal(got, want) {
+			t.Errorf("%s: got %v, want %v", update, got, want)
+		}
 	}
 }
 
@@ -198,10 +175,7 @@ func TestUpdateOfMany(t *testing.T) {
 	success := `["` + strings.Join(ids[1:], `","`) + `"]`
 	a := newAirflow(t, routes{bulk: answers(200, `{"update":{"success":`+success+`,"errors":[]}}`)})
 	failed := newClient(t, a.URL).UpdateConnections(t.Context(), someUpdates(ids...))
-	if len(failed) != 1 || !errors.Is(failed["c0"], ErrNotFound) {
-		t.Errorf("got %v, want c0 not found", failed)
-	}
-	if calls := len(a.received(bulk)); calls != 10 {
-		t.Errorf("%d calls for 1,000 connections, want 10", calls)
+	if calls := len(a.received(bulk)); calls != 10 || len(failed) != 1 || !errors.Is(failed["c0"], ErrNotFound) {
+		t.Errorf("%d calls, failed %v, want 10 and c0 not found", calls, failed)
 	}
 }

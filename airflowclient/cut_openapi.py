@@ -11,7 +11,7 @@ What is cut, and why:
 - operations that are not in KEEP, and schemas that no kept operation refers to;
 - prose (description, summary, title, tags), but not the connection's own property "description";
 - answers other than 2xx and 3xx: `detail` is a string, a list or an object whatever the documents say (the Simple
-  auth manager answers 422 with a string), so errors.go reads it by hand;
+  auth manager answers 422 with a string), so scrub.go reads it by hand;
 - the create and delete branches of the bulk body: a client that cannot express them cannot send them;
 - the form-encoded body of create_token: JSON is what every auth manager takes;
 - the second of the two shapes of an XCom: `value` is any JSON in the first;

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -16,7 +17,8 @@ import (
 // Kind names what went wrong.
 type Kind string
 
-// These are permanent: the same call fails again until something is changed.
+// The kinds. The last block is transient: the same call may succeed later. All others fail again until something is
+// changed.
 const (
 	BadBaseURL      Kind = "bad base URL"
 	BadName         Kind = "bad name"     // Object cannot be the name of what was asked for
@@ -33,25 +35,18 @@ const (
 	WrongScheme     Kind = "wrong scheme" // https to a port that speaks http
 	TLSAlert        Kind = "TLS alert"
 	Untrusted       Kind = "untrusted" // the certificate
-)
 
-// These are ErrNotFound: the metadata database has no such object. Object is its name.
-const (
-	NoConnection Kind = notFoundPrefix + "connection"
-	NoPool       Kind = notFoundPrefix + "pool"
-	NoVariable   Kind = notFoundPrefix + "Variable"
-	NoDAG        Kind = notFoundPrefix + "DAG"
-	NoDAGRun     Kind = notFoundPrefix + "DAG run"
-	NoXCom       Kind = notFoundPrefix + "XCom"
+	// ErrNotFound: the metadata database has no such object. Object is its name.
+	NoConnection   Kind = notFoundPrefix + "connection"
+	NoPool         Kind = notFoundPrefix + "pool"
+	NoVariable     Kind = notFoundPrefix + "Variable"
+	NoDAG          Kind = notFoundPrefix + "DAG"
+	NoXCom         Kind = notFoundPrefix + "XCom"
+	notFoundPrefix      = "no such "
 
-	notFoundPrefix = "no such "
-)
-
-// These are transient: the same call may succeed later.
-const (
 	Conflict    Kind = "conflict"    // the object exists, or somebody else changes it at the same time
 	Unavailable Kind = "unavailable" // Airflow answered, and asks to come later or has failed
-	Timeout     Kind = "timeout"     // it is context.DeadlineExceeded, too
+	Timeout     Kind = "timeout"
 	Unreachable Kind = "unreachable"
 )
 
@@ -65,6 +60,8 @@ type Error struct {
 	Object string // name of what the call was about; of a rejected login or token: Config.Account
 	Right  string // Forbidden: can_read, can_edit or can_create, on what FAB calls Object: Connections, DAG Runs …
 	Err    error
+
+	mentions func(name string) bool // whether the message of a 404 does, which may hold secrets
 }
 
 // Error returns what went wrong, on one line.
@@ -78,10 +75,9 @@ func (e *Error) Permanent() bool {
 	return !slices.Contains([]Kind{Conflict, Unavailable, Timeout, Unreachable}, e.Kind)
 }
 
-// Is reports whether e is ErrNotFound or context.DeadlineExceeded.
+// Is reports whether e is ErrNotFound.
 func (e *Error) Is(target error) bool {
-	return target == ErrNotFound && strings.HasPrefix(string(e.Kind), notFoundPrefix) ||
-		target == context.DeadlineExceeded && e.Kind == Timeout
+	return target == ErrNotFound && strings.HasPrefix(string(e.Kind), notFoundPrefix)
 }
 
 // failf returns an error about object. The format is fmt.Errorf's, %w included.
@@ -89,32 +85,35 @@ func failf(kind Kind, status int, object, format string, args ...any) *Error {
 	return &Error{Kind: kind, Status: status, Object: object, Err: fmt.Errorf(format, args...)}
 }
 
-// fault returns an error with an answer's message behind a prefix. Whoever was rejected, it was Config.Account.
-func (c *Client) fault(kind Kind, a answer, prefix string) *Error {
-	message := answered(a.StatusCode, c.scrubber.scrub(a.message()))
-	return failf(kind, a.StatusCode, c.config.Account, "%s%s", prefix, message)
-}
-
 func notFound(kind Kind, name string) *Error {
 	return failf(kind, http.StatusNotFound, name, "airflow has %s", kind)
 }
 
-// failed returns the error of an answer that reports a failure.
-func (c *Client) failed(a answer) error {
-	kind := kindOf(a.StatusCode)
-	if kind == Redirect {
-		return failf(kind, a.StatusCode, "",
-			"airflow answered %d, a redirect to %s: no redirect is followed", a.StatusCode, a.target())
-	}
-	resource, right := a.right()
-	plain := slices.Contains([]Kind{ProxyAuth, Unavailable, Conflict}, kind)
-	if !plain && !a.isJSON() || kind == Forbidden && resource == "" {
-		kind = NotAirflow
-	}
-	err := c.fault(kind, a, "")
-	err.Object = ""
-	if kind == Forbidden {
-		err.Object, err.Right = resource, right
+// failed returns the error of an answer that reports a failure. Airflow answers 401 "Token Expired" or "Not
+// authenticated" and 403 "Invalid JWT token" for a JWT that it rejects, and 403 "Forbidden" for a right that is missing
+// (resolve_user_from_token in airflow/api_fastapi/core_api/security.py).
+func (c *Client) failed(a answer) *Error {
+	status, message := a.StatusCode, a.message()
+	err := failf(kindOf(status), status, "", "%s", c.answered(status, message))
+	switch {
+	case status == http.StatusNotFound:
+		err.mentions = func(name string) bool {
+			return regexp.MustCompile(`(^|[^\w.-])` + regexp.QuoteMeta(name) + `($|[^\w.-])`).MatchString(message)
+		}
+	case err.Kind == Redirect:
+		to := "nowhere"
+		if u, err := a.Location(); err == nil { // no more of it: path and query may hold anything
+			to = line(u.Scheme + "://" + u.Host)
+		}
+		err.Err = fmt.Errorf("airflow answered %d, a redirect to %s: no redirect is followed", status, to)
+	case !a.isJSON() && (err.Kind == Invalid || err.Kind == Forbidden || err.Kind == JWTRejected):
+		err.Kind = NotAirflow
+	case err.Kind == Forbidden && message == "Invalid JWT token":
+		err.Kind = JWTRejected
+	case err.Kind == Forbidden && strings.Contains(a.Request.URL.Path, "/api/v2/"): // all but the login
+		if err.Object, err.Right = a.right(); err.Object == "" {
+			err.Kind = NotAirflow
+		}
 	}
 	return err
 }
@@ -127,7 +126,9 @@ func kindOf(status int) Kind {
 	case status >= 500, slices.Contains([]int{408, 423, 425, 429}, status):
 		return Unavailable
 	}
-	kinds := map[int]Kind{400: Invalid, 403: Forbidden, 407: ProxyAuth, 409: Conflict, 422: Invalid}
+	kinds := map[int]Kind{
+		400: Invalid, 401: JWTRejected, 403: Forbidden, 407: ProxyAuth, 409: Conflict, 422: Invalid,
+	}
 	return cmp.Or(kinds[status], NotAirflow)
 }
 
@@ -135,34 +136,21 @@ func kindOf(status int) Kind {
 // of the path decides.
 func (a answer) right() (resource, right string) {
 	_, below, _ := strings.Cut(a.Request.URL.Path, "/api/v2")
-	right = map[string]string{"GET": "can_read", "POST": "can_create", "PATCH": "can_edit"}[a.Request.Method]
 	for _, r := range [][2]string{
 		{"/xcomEntries", "XComs"}, {"/taskInstances", "Task Instances"}, {"/dagRuns", "DAG Runs"}, {"/dags", "DAGs"},
 		{"/importErrors", "ImportError"}, {"/pools", "Pools"}, {"/variables", "Variables"},
 		{"/connections", "Connections"},
 	} {
 		if strings.Contains(below, r[0]) {
-			return r[1], right
+			rights := map[string]string{"GET": "can_read", "POST": "can_create", "PATCH": "can_edit"}
+			return r[1], rights[a.Request.Method]
 		}
 	}
-	return "", right
-}
-
-// target returns scheme and host of a redirect, and no more: path and query may hold anything.
-func (a answer) target() string {
-	u, err := a.Location()
-	if err != nil {
-		return "nowhere"
-	}
-	return line(u.Scheme + "://" + u.Host)
+	return "", ""
 }
 
 // unanswered returns the error of a call that got no answer, or none that could be read.
 func (c *Client) unanswered(ctx context.Context, err error) *Error {
-	var own *Error
-	if errors.As(err, &own) {
-		return own
-	}
 	var wrapped *url.Error // it repeats method and URL
 	if errors.As(err, &wrapped) {
 		err = wrapped.Err

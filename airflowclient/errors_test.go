@@ -2,13 +2,18 @@ package airflowclient
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 	"unicode"
 	"unicode/utf8"
 )
@@ -19,60 +24,60 @@ func quoted(text string) string {
 	return string(b)
 }
 
-func TestKinds(t *testing.T) {
-	t.Parallel()
-	transient := map[Kind]bool{Conflict: true, Unavailable: true, Timeout: true, Unreachable: true}
-	for _, kind := range []Kind{
-		BadBaseURL, BadName, BadPassword, LoginRejected, TokenRejected, JWTRejected, NoLoginEndpoint, NotAirflow,
-		Redirect, Forbidden, Invalid, ProxyAuth, WrongScheme, TLSAlert, Untrusted, Conflict, Unavailable, Timeout,
-		Unreachable,
-		NoConnection, NoPool, NoVariable, NoDAG, NoDAGRun, NoXCom,
-	} {
-		e := &Error{Kind: kind, Err: context.Canceled}
-		missing := strings.HasPrefix(string(kind), "no such")
-		if e.Permanent() == transient[kind] || errors.Is(e, ErrNotFound) != missing ||
-			errors.Is(e, context.DeadlineExceeded) != (kind == Timeout) || !errors.Is(e, context.Canceled) {
-			t.Errorf("%s: permanent is %v", kind, e.Permanent())
-		}
-	}
-}
-
-func TestFailures(t *testing.T) {
+// What an answer means, what is repeated of it, and how often the call was made.
+func TestAnswers(t *testing.T) {
 	t.Parallel()
 	input := fmt.Sprintf(`{"type":"missing","loc":["body","actions",0,"conn_type"],"msg":"Field required",
 		"input":{"password":%s},"ctx":{"p":%s}}`, quoted(newPassword), quoted(apiPassword))
 	for _, test := range []struct {
-		status     int
-		body, text string
-		kind       Kind
+		status, calls int
+		body, text    string
+		kind          Kind
 	}{
-		{400, `{"detail":"Invalid value"}`, "400: Invalid value", Invalid},
-		{403, `{"detail":"Forbidden"}`, "403: Forbidden", Forbidden},
-		{404, `{"error":"API route not found"}`, "404: API route not found", NotAirflow},
-		{404, `{"detail":"d","error":"e"}`, "404: d", NotAirflow},
-		{405, `{"detail":"Method Not Allowed"}`, "405: Method Not Allowed", NotAirflow},
-		{407, `{}`, "407 Proxy Authentication Required", ProxyAuth},
-		{408, `{}`, "408 Request Timeout", Unavailable},
-		{423, `{}`, "423 Locked", Unavailable},
-		{425, `{}`, "425 Too Early", Unavailable},
-		{409, `{"detail":{"reason":"Unique constraint violation","statement":"hidden","message":"look for ID x"}}`,
+		{200, 1, `<html>`, "200 with text/html instead of JSON", NotAirflow},
+		{200, 1, ``, "200 with no content type instead of JSON", NotAirflow},
+		{200, 1, `["` + newPassword + `"]`, "200 with JSON of another shape than Airflow 3's", NotAirflow},
+		{200, 1, updated[:40], "200 with JSON of another shape", NotAirflow},
+		{204, 1, ``, "204 No Content", NotAirflow},
+		{304, 1, ``, "304, a redirect to nowhere", Redirect},
+		{400, 1, `{"detail":"Invalid value"}`, "400: Invalid value", Invalid},
+		{400, 1, `<html>` + newPassword, "400 Bad Request", NotAirflow},
+		{400, 1, `{"detail":"input_value={}"}`, "400: the request did not pass validation", Invalid},
+		{400, 1, `{"detail":"{'input': 1}"}`, "400: the request did not pass validation", Invalid},
+		{401, 1, `<html>`, "401 Unauthorized", NotAirflow},
+		{403, 1, `{"detail":"Forbidden"}`, "403: Forbidden", Forbidden},
+		{403, 1, `<html>`, "403 Forbidden", NotAirflow},
+		{404, 1, `{"error":"API route not found"}`, "404: API route not found", NotAirflow},
+		{404, 1, `{"detail":"d","error":"e"}`, "404: d", NotAirflow},
+		{405, 1, `{"detail":"Method Not Allowed"}`, "405: Method Not Allowed", NotAirflow},
+		{407, 1, `<html>`, "407 Proxy Authentication Required", ProxyAuth},
+		{408, 1, `{}`, "408 Request Timeout", Unavailable},
+		{409, 1, `{"detail":{"reason":"Unique constraint violation","statement":"hidden","message":"look for ID x"}}`,
 			"409: Unique constraint violation: look for ID x", Conflict},
-		{409, `<html>`, "409 Conflict", Conflict},
-		{422, `{"detail":[` + input + "," + input + `]}`, "422: [body actions 0 conn_type]: Field required", Invalid},
-		{422, `{"detail":[]}`, "422 Unprocessable Entity", Invalid},
-		{422, `{"detail":"got ` + newPassword + `"}`, "422: the request did not pass validation", Invalid},
-		{400, `{"detail":"input_value={}"}`, "400: the request did not pass validation", Invalid},
-		{400, `{"detail":"{'input': 1}"}`, "400: the request did not pass validation", Invalid},
-		{422, `{"detail":[{"loc":["body"],"msg":` + quoted("got "+newPassword+" and "+apiPassword) + `}]}`,
-			"422: [body]: got [redacted] and [redacted]", Invalid},
-		{501, `{"detail":[7]}`, "501 Not Implemented", Unavailable},
-		{507, `"` + newPassword + `"`, "507 Insufficient Storage", Unavailable},
-		{599, `{"detail":null,"error":{}}`, "599", Unavailable},
+		{409, 1, `<html>`, "409 Conflict", Conflict},
+		{418, 1, `{}`, "418 I'm a teapot", NotAirflow},
+		{422, 1, `{"detail":[` + input + "," + input + `]}`, "422: [body actions 0 conn_type]: Field", Invalid},
+		{422, 1, `{"detail":[]}`, "422 Unprocessable Entity", Invalid},
+		{422, 1, `{"detail":"got ` + newPassword + `"}`, "422: the request did not pass validation", Invalid},
+		{422, 1, `{"detail":[{"loc":["body"],"msg":` + quoted("got "+newPassword+", "+apiPassword+", token-1"+jwtEnd) +
+			`}]}`, "422: [body]: got [redacted], [redacted], [redacted]", Invalid},
+		{423, 1, `{}`, "423 Locked", Unavailable},
+		{425, 1, `{}`, "425 Too Early", Unavailable},
+		{429, 3, `{"detail":"slow down"}`, "429: slow down", Unavailable},
+		{500, 3, `{}`, "500 Internal Server Error", Unavailable},
+		{501, 1, `{"detail":[7]}`, "501 Not Implemented", Unavailable},
+		{503, 3, `<html>`, "503 Service Unavailable", Unavailable},
+		{507, 3, `"` + newPassword + `"`, "507 Insufficient Storage", Unavailable},
+		{599, 3, `{"detail":null,"error":{}}`, "599", Unavailable},
 	} {
-		err := updateOne(t, clientOf(t, routes{bulk: answers(test.status, test.body)}))
+		a := newAirflow(t, routes{bulk: answers(test.status, test.body)})
+		err := updateOne(t, newClient(t, a.URL))
 		e := wantError(t, err, test.kind, "airflow answered "+test.text)
 		if e.Status != test.status || strings.Count(err.Error(), "conn_type") > 1 {
 			t.Errorf("facts are %+v", e)
+		}
+		if n := len(a.received(bulk)); n != test.calls {
+			t.Errorf("%d: %d calls, want %d", test.status, n, test.calls)
 		}
 	}
 }
@@ -91,9 +96,8 @@ func TestRights(t *testing.T) {
 		"GET /api/v2/connections/c":                                  "Connections can_read",
 	} {
 		method, path, _ := strings.Cut(asked, " ")
-		c := &Client{}
-		e := wantError(t, c.failed(answerTo(method, path, 403, `{"detail":"Forbidden"}`)), Forbidden, "403: Forbidden")
-		if got := e.Object + " " + e.Right; got != want {
+		e := new(Client).failed(answerTo(method, path, 403, `{"detail":"Forbidden"}`))
+		if got := e.Object + " " + e.Right; got != want || e.Kind != Forbidden {
 			t.Errorf("%s needs %s, want %s", asked, got, want)
 		}
 	}
@@ -122,8 +126,48 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 	if len(elsewhere.received()) != 0 {
 		t.Errorf("reached the other host: %v", elsewhere.received())
 	}
-	err := updateOne(t, clientOf(t, routes{bulk: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(304) }}))
-	wantError(t, err, Redirect, "airflow answered 304, a redirect to nowhere")
+}
+
+// What a call without an answer means, and whether another attempt may help.
+func TestUnanswered(t *testing.T) {
+	t.Parallel()
+	live := t.Context()
+	canceled, cancel := context.WithCancel(live)
+	cancel()
+	late, cancelLate := context.WithDeadline(live, time.Now().Add(-time.Second))
+	defer cancelLate()
+	for _, test := range []struct {
+		ctx   context.Context
+		err   error
+		kind  Kind
+		text  string
+		again bool
+	}{
+		{live, errors.New("connect:\nrefused " + newPassword), Unreachable,
+			"reach airflow at http://airflow: connect: refused [redacted]", true},
+		{live, &net.DNSError{IsTimeout: true}, Timeout, "no answer in time from airflow at h", true},
+		{live, &net.DNSError{Err: "no such host"}, Unreachable, "no such host", true},
+		{canceled, io.EOF, Unreachable, "airflow at http://airflow: context canceled", true},
+		{late, io.EOF, Timeout, "no answer in time", true},
+		{live, &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}, Untrusted,
+			"trust airflow at http://airflow: tls: failed to verify certificate", false},
+		{live, &net.OpError{Op: "remote error", Err: errors.New("tls: protocol version")}, TLSAlert,
+			"agree on TLS with airflow at http://airflow: remote error: tls: protocol version", false},
+		{live, &net.OpError{Op: "read", Err: errors.New("reset")}, Unreachable, "read: reset", true},
+		{live, http.ErrSchemeMismatch, WrongScheme, "airflow at http://airflow: http: server", false},
+		{live, tls.RecordHeaderError{Msg: "odd record"}, WrongScheme, "odd record", false},
+	} {
+		c := newClient(t, "http://airflow")
+		c.scrubber.add(hide(newPassword))
+		err := c.unanswered(test.ctx, &url.Error{Op: "Get", URL: "http://u:" + newPassword + "@airflow", Err: test.err})
+		wantError(t, err, test.kind, test.text)
+		if mayPass(answer{}, err, 1) != test.again || mayPass(answer{}, err, attempts) {
+			t.Errorf("%s: another attempt may help, or may not", err)
+		}
+		if errors.Is(err, context.Canceled) != (test.ctx == canceled) {
+			t.Errorf("%v is context.Canceled, or is not", err)
+		}
+	}
 }
 
 // FuzzMessage: whatever an Airflow says of what it was sent, one short line without a secret comes of it. In body,

@@ -1,8 +1,11 @@
 package airflowclient
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
+	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
@@ -11,6 +14,26 @@ import (
 	"sync"
 	"unicode"
 )
+
+// Secret is a password, a token or a value that may be one. It must not print or marshal its text: only Reveal returns
+// it. A nil Secret is an empty one.
+type Secret interface {
+	Reveal() string
+	Empty() bool
+}
+
+// hidden is a Secret that fmt prints as an address, and that no encoder accepts.
+type hidden func() string
+
+func hide(text string) hidden { return func() string { return text } }
+
+// Reveal returns the text.
+func (h hidden) Reveal() string { return h() }
+
+// Empty reports whether there is no text.
+func (h hidden) Empty() bool { return h() == "" }
+
+func orEmpty(s Secret) Secret { return cmp.Or(s, Secret(hide(""))) }
 
 // scrubber knows the secrets that a client has held.
 type scrubber struct {
@@ -83,15 +106,13 @@ func (s *scrubber) redact(text string) string {
 // cover marks where text holds a piece of form.
 func cover(covered []bool, text, form string) {
 	piece := min(8, len(form))
-	pieces := make(map[string]bool, len(form))
+	pieces := map[string]bool{} // strings.Contains would take minutes for many tokens
 	for i := range len(form) - piece + 1 {
 		pieces[form[i:i+piece]] = true
 	}
 	for i := range max(0, len(text)-piece+1) {
 		if pieces[text[i:i+piece]] {
-			for k := i; k < i+piece; k++ {
-				covered[k] = true
-			}
+			copy(covered[i:], slices.Repeat([]bool{true}, piece))
 		}
 	}
 }
@@ -113,5 +134,45 @@ func forms(secret string) []string {
 			all = append(all, encoding.EncodeToString(text)[skip:])
 		}
 	}
-	return slices.DeleteFunc(all, func(s string) bool { return s == "" })
+	return all
+}
+
+// invalid stands for a message that may quote the request, password included.
+const invalid = "the request did not pass validation"
+
+// answered words an answer. What stands behind the colon is the server's.
+func (c *Client) answered(status int, message string) string {
+	if message = c.scrubber.scrub(message); message != "" {
+		return fmt.Sprintf("airflow answered %d: %s", status, message)
+	}
+	return strings.TrimSpace(fmt.Sprintf("airflow answered %d %s", status, http.StatusText(status)))
+}
+
+// message picks what a person can use out of an answer that reports a failure. Airflow's `detail` is a string, a list
+// of validation errors or an object; an unknown route has `error` instead; a 500 is plain text, of which nothing is
+// repeated. Input and context of a validation error are left out, and so is the Simple auth manager's 422, a string
+// that holds the request.
+func (a answer) message() string {
+	var body struct{ Detail, Error any }
+	if !a.isJSON() || json.Unmarshal(a.body, &body) != nil {
+		return ""
+	}
+	text := func(value any) string { s, _ := value.(string); return s }
+	switch detail := body.Detail.(type) {
+	case string:
+		if a.StatusCode == http.StatusUnprocessableEntity ||
+			strings.Contains(detail, "input_value") || strings.Contains(detail, "'input'") {
+			return invalid
+		}
+		return detail
+	case map[string]any:
+		return strings.Trim(text(detail["reason"])+": "+text(detail["message"]), ": ")
+	case []any: // that of a bulk request has each error twice
+		for _, e := range detail {
+			if e, ok := e.(map[string]any); ok {
+				return fmt.Sprintf("%v: %v", e["loc"], e["msg"])
+			}
+		}
+	}
+	return text(body.Error)
 }

@@ -2,7 +2,6 @@ package airflowclient
 
 import (
 	"encoding/base64"
-	"fmt"
 	"net/url"
 	"strings"
 	"testing"
@@ -72,15 +71,4 @@ func FuzzScrub(f *testing.F) {
 			t.Errorf("%q holds a control character", got)
 		}
 	})
-}
-
-// A client keeps JWTs, and Variable values, where no verb of fmt reaches them.
-func TestHiddenIsNotPrinted(t *testing.T) {
-	t.Parallel()
-	c := newClient(t, "http://airflow", func(cfg *Config) { cfg.Token = hide(newPassword) })
-	for _, held := range []any{c, c.config, hide(newPassword), Variable{Key: "k", Value: hide(newPassword)}} {
-		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
-			noSecret(t, fmt.Sprintf(verb, held))
-		}
-	}
 }

@@ -1,10 +1,13 @@
 package airflowclient
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
+	"encoding/json"
+	"errors"
 	"io"
+	"mime"
 	"net/http"
 	"strings"
 	"time"
@@ -25,113 +28,126 @@ func newHTTP(config *tls.Config) *http.Client {
 	return &http.Client{
 		Timeout:       attemptTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport: bounded{&http.Transport{
+		Transport: &http.Transport{
 			Proxy:                  http.ProxyFromEnvironment,
 			TLSClientConfig:        config,
 			ForceAttemptHTTP2:      true,
 			MaxResponseHeaderBytes: 64 << 10,
-			IdleConnTimeout:        30 * time.Second,
-			MaxIdleConnsPerHost:    atOnce, // or all but two are closed after each call
-		}},
+		},
 	}
 }
 
-// bounded reads each response into memory, up to maxAnswer: inside the retries, since a connection may break in the
-// middle of a response.
-type bounded struct{ *http.Transport }
+// exchange returns a function that sends a request up to three times, a login up to six, with bearer where that is not
+// empty, and decodes the last answer into out. Every call may be repeated: reading, logging in and writing the same
+// password twice do no harm.
+func (c *Client) exchange(ctx context.Context, bearer string, out any) func(*http.Request, error) error {
+	return func(req *http.Request, err error) error {
+		if err != nil {
+			return c.unanswered(ctx, err)
+		}
+		req.Header.Set("Accept", "application/json")
+		req.Header.Set("User-Agent", "ecr-refresh")
+		if bearer != "" {
+			req.Header.Set("Authorization", "Bearer "+bearer)
+		}
+		for attempt := 1; ; attempt++ {
+			c.config.Log.DebugContext(ctx, "calling airflow",
+				"method", req.Method, "path", req.URL.Path, "attempt", attempt)
+			a, err := c.send(req.WithContext(ctx))
+			switch {
+			case mayPass(a, err, attempt):
+				err = c.pause(ctx, a.Response, attempt)
+			case err == nil:
+				return c.decode(a, out)
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+}
 
-// RoundTrip implements http.RoundTripper.
-func (b bounded) RoundTrip(req *http.Request) (*http.Response, error) {
-	resp, err := b.Transport.RoundTrip(req)
+// answer is what Airflow answered, read to its end.
+type answer struct {
+	*http.Response
+	body []byte
+}
+
+// send is one attempt. It reads the whole answer, since a connection may break in the middle of one.
+func (c *Client) send(req *http.Request) (answer, error) {
+	if req.GetBody != nil { // an earlier attempt has read the body
+		req.Body, _ = req.GetBody() // in memory
+	}
+	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, err
+		return answer{}, c.unanswered(req.Context(), err)
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	if err != nil {
-		return nil, err
+		return answer{}, c.unanswered(req.Context(), err)
 	}
 	if len(body) > maxAnswer {
-		return nil, failf(NotAirflow, 0, "", "airflow's answer is longer than %d MiB", maxAnswer>>20)
+		return answer{}, failf(NotAirflow, 0, "", "airflow's answer is longer than %d MiB", maxAnswer>>20)
 	}
-	resp.Body = io.NopCloser(bytes.NewReader(body))
-	return resp, nil
+	return answer{resp, body}, nil
 }
 
-// send sends req up to three times, a login up to six, and returns the last answer, its body in memory. Every call may
-// be repeated: reading, logging in and writing the same password twice do no harm.
-func (c *Client) send(req *http.Request, bearer string) (*http.Response, error) {
-	req.Header.Set("Accept", "application/json")
-	req.Header.Set("User-Agent", "ecr-refresh")
-	if bearer != "" {
-		req.Header.Set("Authorization", "Bearer "+bearer)
+// decode reads a good answer. 200 alone proves nothing: below a wrong base path Airflow answers 200 with its web page.
+// The message of encoding/json is dropped, since it may quote the body.
+func (c *Client) decode(a answer, out any) error {
+	status := a.StatusCode
+	switch {
+	case status != http.StatusOK && status != http.StatusCreated:
+		return c.failed(a)
+	case !a.isJSON():
+		return failf(NotAirflow, status, "", "airflow answered %d with %s instead of JSON", status, line(a.mediaType()))
+	case json.Unmarshal(a.body, out) != nil:
+		return failf(NotAirflow, status, "", "airflow answered %d with JSON of another shape than Airflow 3's", status)
 	}
-	if req.GetBody != nil { // an earlier send has read the body
-		req.Body, _ = req.GetBody() // in memory
-	}
-	r, err := retryablehttp.FromRequest(req)
-	if err != nil {
-		return nil, err
-	}
-	return c.retrying().Do(r)
+	return nil
 }
 
-// retrying returns a client for one call.
-func (c *Client) retrying() *retryablehttp.Client {
-	attempt := 0
-	return &retryablehttp.Client{
-		HTTPClient:   c.http,
-		RetryMax:     loginAttempts - 1, // of any call; CheckRetry ends most before
-		RetryWaitMin: c.shortest,
-		RetryWaitMax: c.longest,
-		CheckRetry: func(ctx context.Context, resp *http.Response, err error) (bool, error) {
-			again, err := c.checkRetry(ctx, resp, err)
-			return again && attempt < mostAttempts(resp), err
-		},
-		Backoff:      retryablehttp.RateLimitLinearJitterBackoff,
-		ErrorHandler: retryablehttp.PassthroughErrorHandler,
-		RequestLogHook: func(_ retryablehttp.Logger, req *http.Request, before int) {
-			attempt = before + 1
-			c.config.Log.DebugContext(req.Context(), "calling airflow",
-				"method", req.Method, "path", req.URL.Path, "attempt", attempt)
-		},
-	}
+func (a answer) isJSON() bool { return a.mediaType() == "application/json" }
+
+func (a answer) mediaType() string {
+	kind, _, _ := mime.ParseMediaType(a.Header.Get("Content-Type"))
+	return cmp.Or(kind, "no content type")
 }
 
-// checkRetry reports whether another attempt may help: against a network that failed, 429 and most of 5xx.
-func (c *Client) checkRetry(ctx context.Context, resp *http.Response, err error) (bool, error) {
-	if err != nil && c.unanswered(ctx, err).Permanent() {
-		return false, nil
+// mayPass reports whether another attempt may help: against a network that failed, 429 and most of 5xx. A login that
+// is answered 500 has more attempts: FAB 3.5, the auth manager of Airflow 3.1.8, builds all of itself anew for each
+// login, answers 500 to everybody until that is done, and two logins at once can undo one another.
+func mayPass(a answer, err error, attempt int) bool {
+	var failed *Error
+	if errors.As(err, &failed) {
+		return !failed.Permanent() && attempt < attempts
 	}
-	again, err := retryablehttp.DefaultRetryPolicy(ctx, resp, err)
-	if again && resp != nil {
-		err = waitFits(ctx, resp)
+	switch s := a.StatusCode; {
+	case s == http.StatusInternalServerError && strings.HasSuffix(a.Request.URL.Path, "/auth/token"):
+		return attempt < loginAttempts
+	case s == http.StatusTooManyRequests || s >= 500 && s != http.StatusNotImplemented:
+		return attempt < attempts
 	}
-	return again && err == nil, err
+	return false
 }
 
-// mostAttempts of one call. For each login FAB 3.5, the auth manager that Airflow 3.1.8 comes with, builds all of
-// itself anew; until that is done, it answers 500 to every call of everybody, and two logins at once can undo one
-// another.
-func mostAttempts(resp *http.Response) int {
-	if resp != nil && resp.StatusCode == http.StatusInternalServerError &&
-		resp.Request.Method == http.MethodPost && strings.HasSuffix(resp.Request.URL.Path, "/auth/token") {
-		return loginAttempts
-	}
-	return attempts
-}
-
-// waitFits returns an error when Airflow asks for a longer wait than the caller has time for, by the header Retry-After
-// of a 429 or 503.
-func waitFits(ctx context.Context, resp *http.Response) error {
+// pause waits, as long as Airflow asks for by the header Retry-After of a 429 or 503. It returns an error at once when
+// that is longer than the caller has time for.
+func (c *Client) pause(ctx context.Context, resp *http.Response, attempt int) error {
 	left := longestWait
 	if deadline, ok := ctx.Deadline(); ok {
 		left = time.Until(deadline)
 	}
-	wait := retryablehttp.DefaultBackoff(0, 0, 0, resp) // 0 without the header
-	if wait >= 0 && wait <= left {
-		return nil
+	asked := retryablehttp.DefaultBackoff(0, 0, 0, resp) // 0 without the header
+	if asked > max(0, left) {
+		return failf(Unavailable, resp.StatusCode, "",
+			"airflow answered %d and asks to wait %.0f s, longer than the time left", resp.StatusCode, asked.Seconds())
 	}
-	return failf(Unavailable, resp.StatusCode, "",
-		"airflow answered %d and asks to wait %.0f s, longer than the time left", resp.StatusCode, wait.Seconds())
+	select {
+	case <-time.After(retryablehttp.RateLimitLinearJitterBackoff(c.shortest, c.longest, attempt-1, resp)):
+		return nil
+	case <-ctx.Done():
+		return c.unanswered(ctx, ctx.Err())
+	}
 }

@@ -1,218 +1,123 @@
 package airflowclient
 
 import (
-	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
-	"errors"
-	"io"
-	"log"
-	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
 func retryAfter(status int, wait string) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
+	return func(w http.ResponseWriter, req *http.Request) {
 		w.Header().Set("Retry-After", wait)
-		writeJSON(w, status, `{"detail":"slow down"}`)
+		answers(status, `{"detail":"slow down"}`)(w, req)
 	}
 }
 
 // breaks sends half an answer and closes the connection.
-func breaks(w http.ResponseWriter, _ *http.Request) {
+func breaks(w http.ResponseWriter, req *http.Request) {
 	w.Header().Set("Content-Length", "1000")
-	writeJSON(w, 200, dockerDB[:30])
+	answers(200, updated[:30])(w, req)
 	w.(http.Flusher).Flush()
 	panic(http.ErrAbortHandler)
 }
 
+// Another attempt sends the same, and may succeed.
 func TestRetries(t *testing.T) {
 	t.Parallel()
-	good := answers(200, updated)
-	for name, test := range map[string]struct {
-		handle   http.HandlerFunc
-		attempts int
-		text     string // "": it succeeds in the end
-		kind     Kind
+	granted, good, broken := answers(201, `{"access_token":"t"}`), answers(200, updated), answers(500, `{}`)
+	for _, test := range []struct {
+		line    string
+		answers []http.HandlerFunc
 	}{
-		"503, then good":      {inTurn(answers(503, `{}`), good), 2, "", ""},
-		"502, 504, then good": {inTurn(answers(502, `{}`), answers(504, `{}`), good), 3, "", ""},
-		"429, then good":      {inTurn(retryAfter(429, "0"), good), 2, "", ""},
-		"half, then good":     {inTurn(breaks, good), 2, "", ""},
-		"500, then good":      {inTurn(answers(500, `{}`), answers(500, `{}`), good), 3, "", ""},
-		"503 for ever":        {answers(503, `{"detail":"down"}`), 3, "airflow answered 503: down", Unavailable},
-		"429 for ever":        {retryAfter(429, "0"), 3, "airflow answered 429: slow down", Unavailable},
-		"broken for ever":     {breaks, 3, "unexpected EOF", Unreachable},
-		"500 for ever":        {answers(500, `{}`), 3, "airflow answered 500 Internal Server Error", Unavailable},
-		"501 is not repeated": {answers(501, `{}`), 1, "airflow answered 501 Not Implemented", Unavailable},
-		"400 is not repeated": {answers(400, `{}`), 1, "airflow answered 400 Bad Request", Invalid},
+		{bulk, []http.HandlerFunc{answers(503, `{}`), good}},
+		{bulk, []http.HandlerFunc{answers(502, `{}`), answers(504, `{}`), good}},
+		{bulk, []http.HandlerFunc{retryAfter(429, "0"), good}},
+		{bulk, []http.HandlerFunc{breaks, good}},
+		{bulk, []http.HandlerFunc{broken, broken, good}},
+		{login, []http.HandlerFunc{answers(503, `{}`), broken, broken, broken, broken, granted}},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			a := newAirflow(t, routes{bulk: test.handle})
-			err := updateOne(t, newClient(t, a.URL))
-			if test.text != "" {
-				wantError(t, err, test.kind, test.text)
-			} else if err != nil {
-				t.Fatal(err)
+		a := newAirflow(t, routes{login: granted, bulk: good, test.line: inTurn(test.answers...)})
+		noError(t, updateOne(t, newClient(t, a.URL)))
+		got := a.received(test.line)
+		if len(got) != len(test.answers) {
+			t.Errorf("%s: %d attempts, want %d", test.line, len(got), len(test.answers))
+		}
+		for _, r := range got {
+			if r.body != got[0].body || r.body == "" {
+				t.Errorf("another attempt sent %q, the first %q", r.body, got[0].body)
 			}
-			got := a.received(bulk)
-			if len(got) != test.attempts {
-				t.Errorf("%d attempts, want %d", len(got), test.attempts)
-			}
-			for _, r := range got {
-				if r.body != got[0].body || r.body == "" {
-					t.Errorf("another attempt sent %q, the first %q", r.body, got[0].body)
-				}
-			}
-		})
+		}
 	}
-}
-
-// Only a login that is answered 500 has six attempts.
-func TestLoginIsRepeated(t *testing.T) {
-	t.Parallel()
-	broken := answers(500, `{}`)
-	c := clientOf(t, routes{one: answers(200, dockerDB), login: inTurn(
-		answers(503, `{}`), broken, broken, broken, broken, answers(201, `{"access_token":"t"}`))})
-	if err := readOne(t, c); err != nil {
-		t.Fatal(err)
-	}
-	a := newAirflow(t, routes{login: answers(503, `{}`)})
-	wantError(t, readOne(t, newClient(t, a.URL)), Unavailable, "503")
-	if n := len(a.received(login)); n != attempts {
+	a := newAirflow(t, routes{bulk: breaks})
+	wantError(t, updateOne(t, newClient(t, a.URL)), Unreachable, "unexpected EOF")
+	if n := len(a.received(bulk)); n != attempts {
 		t.Errorf("%d attempts, want %d", n, attempts)
 	}
 }
 
-func TestRetryAfter(t *testing.T) {
-	t.Parallel()
-	for _, wait := range []string{"120", "61", "Fri, 31 Dec 2199 23:59:59 GMT", "9223372036"} {
-		for _, limited := range []bool{true, false} {
-			a := newAirflow(t, routes{one: retryAfter(429, wait)})
-			ctx := t.Context()
-			if limited {
-				var cancel context.CancelFunc
-				ctx, cancel = context.WithTimeout(ctx, time.Minute)
-				defer cancel()
-			}
-			_, err := newClient(t, a.URL).Connection(ctx, "docker_default")
-			e := wantError(t, err, Unavailable, "airflow answered 429 and asks to wait ")
-			if n := len(a.received(one)); n != 1 || e.Status != 429 {
-				t.Errorf("%s: %d attempts, want 1; facts are %+v", wait, n, e)
-			}
-		}
-	}
+// handled is a transport that answers at once, without a network.
+type handled http.HandlerFunc
+
+func (h handled) RoundTrip(req *http.Request) (*http.Response, error) {
+	w := httptest.NewRecorder()
+	h(w, req)
+	resp := w.Result()
+	resp.Request = req
+	return resp, nil
 }
 
+// How long a call waits before it has failed in vain: Airflow may ask for a wait, which must fit into the time left.
 func TestWaits(t *testing.T) {
 	t.Parallel()
-	c, err := New(Config{BaseURL: "http://airflow"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := c.retrying()
-	asks := &http.Response{StatusCode: 503, Header: http.Header{"Retry-After": {"30"}}}
-	for attempt := range loginAttempts - 1 {
-		times := time.Duration(attempt + 1)
-		got := r.Backoff(r.RetryWaitMin, r.RetryWaitMax, attempt, nil)
-		if got < times*500*time.Millisecond || got > times*1250*time.Millisecond {
-			t.Errorf("attempt %d: waits %v", attempt, got)
-		}
-		if got := r.Backoff(r.RetryWaitMin, r.RetryWaitMax, attempt, asks); got != 30*time.Second {
-			t.Errorf("attempt %d: waits %v, want what Airflow asks for", attempt, got)
-		}
-	}
-}
-
-func TestAnswerTooLong(t *testing.T) {
-	t.Parallel()
-	endless := func(w http.ResponseWriter, req *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		for chunk := bytes.Repeat([]byte(" "), 64<<10); req.Context().Err() == nil; {
-			if _, err := w.Write(chunk); err != nil {
-				return
-			}
-		}
-	}
-	a := newAirflow(t, routes{one: endless})
-	wantError(t, readOne(t, newClient(t, a.URL)), NotAirflow, "airflow's answer is longer than 8 MiB")
-	if n := len(a.received(one)); n != 1 {
-		t.Errorf("%d attempts, want 1", n)
-	}
-	whole := strings.Repeat(" ", maxAnswer-len(dockerDB)) + dockerDB
-	if err := readOne(t, clientOf(t, routes{one: answers(200, whole)})); err != nil {
-		t.Error(err)
-	}
-}
-
-// What a call without an answer means, and whether another attempt may help.
-func TestUnanswered(t *testing.T) {
-	t.Parallel()
-	live := t.Context()
-	canceled, cancel := context.WithCancel(live)
-	cancel()
-	late, cancelLate := context.WithDeadline(live, time.Now().Add(-time.Second))
-	defer cancelLate()
-	at := func(err error) error {
-		return &url.Error{Op: "Get", URL: "http://u:" + newPassword + "@airflow", Err: err}
-	}
-	for name, test := range map[string]struct {
-		ctx   context.Context
-		err   error
-		kind  Kind
-		text  string
-		again bool
+	for _, test := range []struct {
+		asks           string
+		limit          time.Duration // 0: none
+		least, longest time.Duration
+		kind           Kind
+		text           string
 	}{
-		"refused": {live, at(errors.New("connect:\nrefused " + newPassword)), Unreachable,
-			"reach airflow at http://airflow: connect: refused [redacted]", true},
-		"timeout":  {live, at(&net.DNSError{IsTimeout: true}), Timeout, "no answer in time from airflow at h", true},
-		"lookup":   {live, at(&net.DNSError{Err: "no such host"}), Unreachable, "no such host", true},
-		"canceled": {canceled, at(io.EOF), Unreachable, "airflow at http://airflow: context canceled", false},
-		"late":     {late, at(io.EOF), Timeout, "no answer in time", false},
-		"too long": {live, at(failf(NotAirflow, 0, "", "it is long")), NotAirflow, "it is long", false},
-		"untrusted": {live, at(&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}), Untrusted,
-			"trust airflow at http://airflow: tls: failed to verify certificate", false},
-		"alert": {live, at(&net.OpError{Op: "remote error", Err: errors.New("tls: protocol version")}), TLSAlert,
-			"agree on TLS with airflow at http://airflow: remote error: tls: protocol version", false},
-		"reset":  {live, at(&net.OpError{Op: "read", Err: errors.New("reset")}), Unreachable, "read: reset", true},
-		"scheme": {live, at(http.ErrSchemeMismatch), WrongScheme, "airflow at http://airflow: http: server", false},
-		"no TLS": {live, at(tls.RecordHeaderError{Msg: "odd record"}), WrongScheme, "odd record", false},
+		{"", 0, 1500 * time.Millisecond, 3750 * time.Millisecond, Unavailable, "answered 503: slow down"},
+		{"", time.Second, time.Second, time.Second, Timeout, "no answer in time"},
+		{"20", 0, 40 * time.Second, 40 * time.Second, Unavailable, "answered 503: slow down"},
+		{"60", 0, 2 * time.Minute, 2 * time.Minute, Unavailable, "answered 503: slow down"},
+		{"61", 0, 0, 0, Unavailable, "answered 503 and asks to wait 61 s, longer than the time left"},
+		{"30", 59 * time.Second, 30 * time.Second, 30 * time.Second, Unavailable, "asks to wait 30 s"},
+		{"Fri, 31 Dec 2199 23:59:59 GMT", 0, 0, 0, Unavailable, "asks to wait "},
+		{"9223372036", 0, 0, 0, Unavailable, "asks to wait "},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			c := newClient(t, "http://airflow")
-			c.scrubber.add(hide(newPassword))
-			err := c.unanswered(test.ctx, test.err)
-			wantError(t, err, test.kind, test.text)
-			if again, _ := c.checkRetry(test.ctx, nil, test.err); again != test.again {
-				t.Errorf("another attempt: %v", again)
+		synctest.Test(t, func(t *testing.T) {
+			ctx := t.Context()
+			if test.limit > 0 {
+				var cancel context.CancelFunc
+				ctx, cancel = context.WithTimeout(ctx, test.limit)
+				defer cancel()
 			}
-			if errors.Is(err, context.Canceled) != (test.ctx == canceled) {
-				t.Errorf("%v is context.Canceled, or is not", err)
+			c, err := New(Config{BaseURL: "http://airflow"})
+			noError(t, err)
+			c.http.Transport = handled(retryAfter(503, test.asks))
+			begin := time.Now()
+			_, err = c.Version(ctx)
+			wantError(t, err, test.kind, test.text)
+			if took := time.Since(begin); took < test.least || took > test.longest {
+				t.Errorf("%q: it took %s, want %s to %s", test.asks, took, test.least, test.longest)
 			}
 		})
 	}
 }
 
-// The faults of a real network are those of integration/faults.
-func TestTLS(t *testing.T) {
+// An attempt has a limit of its own, in time and in what it reads.
+func TestLimits(t *testing.T) {
 	t.Parallel()
-	s := httptest.NewTLSServer((&airflow{}).handler(t, routes{one: answers(200, dockerDB)}))
-	t.Cleanup(s.Close)
-	s.Config.ErrorLog = log.New(io.Discard, "", 0)
-	pool := x509.NewCertPool()
-	pool.AddCert(s.Certificate())
-	trusting := func(cfg *Config) { cfg.TLS = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12} }
-	c := newClient(t, s.URL, trusting)
-	if err := readOne(t, c); err != nil || c.http.Timeout != attemptTimeout {
-		t.Errorf("%v, with a timeout of %s", err, c.http.Timeout)
+	whole := strings.Repeat(" ", maxAnswer-len(dockerDB)) + dockerDB
+	a := newAirflow(t, routes{one: inTurn(answers(200, whole), answers(200, whole+" "))})
+	c := newClient(t, a.URL)
+	noError(t, readOne(t, c))
+	wantError(t, readOne(t, c), NotAirflow, "airflow's answer is longer than 8 MiB")
+	if n := len(a.received(one)); n != 2 || c.http.Timeout != attemptTimeout {
+		t.Errorf("%d attempts, want 2; each has %s", n, c.http.Timeout)
 	}
-	wantError(t, readOne(t, newClient(t, s.URL)), Untrusted, "x509: certificate signed by unknown authority")
 }

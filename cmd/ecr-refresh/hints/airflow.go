@@ -82,7 +82,6 @@ func airflowHints() map[failure.Kind]hint {
 		airflowKind(airflowclient.NoPool):     {task: "create it: airflow pools set {object} SLOTS DESCRIPTION"},
 		airflowKind(airflowclient.NoVariable): {task: "create it: airflow variables set {object} VALUE"},
 		airflowKind(airflowclient.NoDAG):      {task: "deploy it: ecr-refresh dag install"},
-		airflowKind(airflowclient.NoDAGRun):   {task: "trigger the DAG"},
 		airflowKind(airflowclient.NoXCom):     {task: "check the log of that task: it has left no result"},
 		airflowKind(airflowclient.Conflict): {
 			task: "try again: it exists already, or somebody else changes it at the same time",

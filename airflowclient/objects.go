@@ -1,0 +1,149 @@
+package airflowclient
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"time"
+)
+
+// Pool is a pool of slots, in which tasks wait for their turn. A task whose pool is missing waits for ever.
+type Pool struct {
+	Name            string
+	Slots           int
+	Description     string
+	IncludeDeferred bool `json:"include_deferred"` // deferred tasks take slots too
+}
+
+// Pool returns one pool, or ErrNotFound.
+func (c *Client) Pool(ctx context.Context, name string) (p Pool, err error) {
+	err = c.call(ctx, &p, NoPool, name)(NewGetPoolRequest(c.server, name))
+	return p, err
+}
+
+// CreatePool creates a pool that does not exist yet.
+func (c *Client) CreatePool(ctx context.Context, p Pool) error {
+	body := PoolBody{unlessZero(p.Description), &p.IncludeDeferred, p.Name, p.Slots}
+	return c.call(ctx, new(PoolResponse), "")(NewPostPoolRequest(c.server, body))
+}
+
+// UpdatePool makes a pool what p says: change what Pool returned. Airflow wants all fields in every update, whatever
+// its OpenAPI document says; up to 3.0 the description, too.
+func (c *Client) UpdatePool(ctx context.Context, p Pool) error {
+	body := PoolPatchBody{&p.Description, &p.IncludeDeferred, &p.Name, &p.Slots}
+	return c.call(ctx, new(PoolResponse), NoPool, p.Name)(NewPatchPoolRequest(c.server, p.Name, body))
+}
+
+// Variable is a Variable of the metadata database.
+type Variable struct {
+	Key   string
+	Value Secret
+}
+
+// Masked reports whether Airflow hides the value, as it does where the key holds a word such as password or
+// private_key.
+func (v Variable) Masked() bool { return v.Value.Reveal() == masked }
+
+// Variable returns one Variable, or ErrNotFound. One that comes from an environment variable or a secrets backend is
+// not there.
+func (c *Client) Variable(ctx context.Context, key string) (Variable, error) {
+	var row VariableResponse
+	err := c.call(ctx, &row, NoVariable, key)(NewGetVariableRequest(c.server, key))
+	return Variable{Key: row.Key, Value: hide(value(row.Value))}, err
+}
+
+// CreateVariable creates a Variable that does not exist yet.
+func (c *Client) CreateVariable(ctx context.Context, v Variable) error {
+	return c.call(ctx, new(VariableResponse), "")(NewPostVariableRequest(c.server, c.body(v)))
+}
+
+// UpdateVariable changes the value.
+func (c *Client) UpdateVariable(ctx context.Context, v Variable) error {
+	return c.call(ctx, new(VariableResponse), NoVariable, v.Key)(NewPatchVariableRequest(c.server, v.Key, c.body(v)))
+}
+
+func (c *Client) body(v Variable) VariableBody {
+	c.scrubber.add(v.Value)
+	return VariableBody{Key: v.Key, Value: v.Value.Reveal()}
+}
+
+// DAG is what Airflow knows of a DAG without running it.
+type DAG struct {
+	ID              string `json:"dag_id"`
+	Paused          bool   `json:"is_paused"`
+	HasImportErrors bool   `json:"has_import_errors"` // the newest version of its file cannot be read
+	Stale           bool   `json:"is_stale"`          // its file is gone
+}
+
+// DAG returns one DAG, or ErrNotFound.
+func (c *Client) DAG(ctx context.Context, id string) (dag DAG, err error) {
+	err = c.call(ctx, &dag, NoDAG, id)(NewGetDagDetailsRequest(c.server, id))
+	return dag, err
+}
+
+// DAGRun is one run of a DAG.
+type DAGRun struct {
+	ID         string
+	State      string // queued, running, success or failed
+	Start, End time.Time
+	DryRun     bool // its param dry_run: it has updated nothing
+}
+
+// DAGRuns returns the newest runs of a DAG, at most 100, the newest first.
+func (c *Client) DAGRuns(ctx context.Context, dagID string, limit int) ([]DAGRun, error) {
+	req, err := NewGetDagRunsRequest(c.server, dagID, &GetDagRunsParams{Limit: &limit})
+	if err == nil { // order_by is a string in the documents of Airflow up to 3.0, and a list in later ones
+		req.URL.RawQuery += "&order_by=-id"
+	}
+	var page DAGRunCollectionResponse
+	err = c.call(ctx, &page, NoDAG, dagID)(req, err)
+	var runs []DAGRun
+	for _, r := range page.DagRuns {
+		runs = append(runs, DAGRun{
+			ID: r.DagRunId, State: string(r.State), Start: value(r.StartDate), End: value(r.EndDate),
+			DryRun: value(r.Conf)["dry_run"] == true,
+		})
+	}
+	return runs, err
+}
+
+// ImportError says why a DAG file cannot be read.
+type ImportError struct{ File, Text string }
+
+// ImportErrors returns the errors of all DAG files that the user may see, at most 100. Text is the end of the trace,
+// where Python says what is wrong.
+func (c *Client) ImportErrors(ctx context.Context) ([]ImportError, error) {
+	params := GetImportErrorsParams{Limit: new(pageSize)}
+	var page ImportErrorCollectionResponse
+	err := c.call(ctx, &page, "")(NewGetImportErrorsRequest(c.server, &params))
+	var all []ImportError
+	for _, e := range page.ImportErrors {
+		lines := strings.Split(strings.TrimSpace(e.StackTrace), "\n")
+		all = append(all, ImportError{File: c.scrubber.scrub(e.Filename), Text: c.scrubber.scrub(lines[len(lines)-1])})
+	}
+	return all, err
+}
+
+// XCom returns what a task returned, as JSON text; mapIndex is -1 for a task that is not mapped. A result that is text
+// is returned as it is: Airflow stores JSON in one way or the other, by release and operator, and an old DockerOperator
+// leaves lines of its log before it. ErrNotFound says that the task returned nothing, or that there is no such task.
+func (c *Client) XCom(ctx context.Context, dagID, runID, taskID string, mapIndex int) (string, error) {
+	const key = "return_value"
+	var row struct{ Value json.RawMessage }
+	params := GetXcomEntryParams{MapIndex: &mapIndex}
+	err := c.call(ctx, &row, NoXCom, dagID, runID, taskID, key)(
+		NewGetXcomEntryRequest(c.server, dagID, runID, taskID, key, &params))
+	return unquoted(string(row.Value)), err
+}
+
+// unquoted takes text out of the JSON strings that it was put into.
+func unquoted(text string) string {
+	for strings.HasPrefix(text, `"`) {
+		var inner string
+		if json.Unmarshal([]byte(text), &inner) != nil {
+			break
+		}
+		text = strings.TrimSpace(inner)
+	}
+	return text
+}
