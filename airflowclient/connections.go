@@ -93,16 +93,16 @@ func (c *Client) ConnectionsByID(ctx context.Context, ids []string) (map[string]
 // Update is what to write of a connection. A field that is empty is not sent: Airflow leaves it as it is, where it
 // would wipe one that is sent as null.
 type Update struct {
-	ID, Type, Host             string // Airflow wants the type in every update: that of Connection
-	Port                       int
-	Login, Schema, Description string
-	Password                   Secret
+	ID, Type, Host string // Airflow wants the type in every update: that of Connection
+	Port           int
+	Login, Schema  string
+	Password       Secret
 }
 
 func (u Update) body() ConnectionBody {
 	return ConnectionBody{
 		ConnectionId: u.ID, ConnType: u.Type, Host: unlessZero(u.Host), Port: unlessZero(u.Port),
-		Login: unlessZero(u.Login), Schema: unlessZero(u.Schema), Description: unlessZero(u.Description),
+		Login: unlessZero(u.Login), Schema: unlessZero(u.Schema),
 		Password: unlessZero(orEmpty(u.Password).Reveal()),
 	}
 }

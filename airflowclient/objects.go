@@ -9,10 +9,9 @@ import (
 
 // Pool is a pool of slots, in which tasks wait for their turn. A task whose pool is missing waits for ever.
 type Pool struct {
-	Name            string
-	Slots           int
-	Description     string
-	IncludeDeferred bool `json:"include_deferred"` // deferred tasks take slots too
+	Name        string
+	Slots       int
+	Description string
 }
 
 // Pool returns one pool, or ErrNotFound.
@@ -23,15 +22,8 @@ func (c *Client) Pool(ctx context.Context, name string) (p Pool, err error) {
 
 // CreatePool creates a pool that does not exist yet.
 func (c *Client) CreatePool(ctx context.Context, p Pool) error {
-	body := PoolBody{unlessZero(p.Description), &p.IncludeDeferred, p.Name, p.Slots}
+	body := PoolBody{Name: p.Name, Slots: p.Slots, Description: &p.Description}
 	return c.call(ctx, new(PoolResponse), "")(NewPostPoolRequest(c.server, body))
-}
-
-// UpdatePool makes a pool what p says: change what Pool returned. Airflow wants all fields in every update, whatever
-// its OpenAPI document says; up to 3.0 the description, too.
-func (c *Client) UpdatePool(ctx context.Context, p Pool) error {
-	body := PoolPatchBody{&p.Description, &p.IncludeDeferred, &p.Name, &p.Slots}
-	return c.call(ctx, new(PoolResponse), NoPool, p.Name)(NewPatchPoolRequest(c.server, p.Name, body))
 }
 
 // Variable is a Variable of the metadata database.
@@ -39,10 +31,6 @@ type Variable struct {
 	Key   string
 	Value Secret
 }
-
-// Masked reports whether Airflow hides the value, as it does where the key holds a word such as password or
-// private_key.
-func (v Variable) Masked() bool { return v.Value.Reveal() == masked }
 
 // Variable returns one Variable, or ErrNotFound. One that comes from an environment variable or a secrets backend is
 // not there.

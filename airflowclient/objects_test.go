@@ -24,14 +24,14 @@ func TestCalls(t *testing.T) {
 	}
 	variable := func(c *Client) (any, error) {
 		v, err := c.Variable(ctx, "k")
-		return fmt.Sprint(v.Key, "=", v.Value.Reveal(), " masked:", v.Masked()), err
+		return fmt.Sprint(v.Key, "=", v.Value.Reveal()), err
 	}
 	update := func(c *Client) (any, error) {
 		updates := someUpdates("a", "b")
 		updates[1].Login = "AWS"
 		return c.UpdateConnections(ctx, updates), nil
 	}
-	whole := Update{"c", "http", "h", 8080, "l", "s", "d", hide(newPassword)}
+	whole := Update{"c", "http", "h", 8080, "l", "s", hide(newPassword)}
 	v := Variable{"k", hide(newPassword)}
 	at := time.Date(2026, 11, 24, 6, 41, 40, 5e8, time.UTC)
 	trace := "Traceback:\n  File \"x.py\"\n\x1b[31mImportError: no " + apiPassword + strings.Repeat("é", 300) + "\n"
@@ -43,7 +43,7 @@ func TestCalls(t *testing.T) {
 		{one, "", dockerDB, func(c *Client) (any, error) { return c.Connection(ctx, "docker_default") },
 			Connection{"docker_default", "docker", "h", 5000, "AWS", "", true, `{"reauth": true}`}},
 		{"GET /api/v2/pools/p", "", `{"name":"p","slots":5,"description":null,"include_deferred":true}`,
-			func(c *Client) (any, error) { return c.Pool(ctx, "p") }, Pool{"p", 5, "", true}},
+			func(c *Client) (any, error) { return c.Pool(ctx, "p") }, Pool{"p", 5, ""}},
 		{"GET /api/v2/dags/d/details", "", `{"dag_id":"d","is_paused":true,"has_import_errors":true}`,
 			func(c *Client) (any, error) { return c.DAG(ctx, "d") }, DAG{"d", true, true, false}},
 		{"GET /api/v2/dags/d/dagRuns?limit=3&order_by=-id", "", `{"dag_runs":[{"dag_run_id":"r","state":"success",` +
@@ -57,22 +57,20 @@ func TestCalls(t *testing.T) {
 			`{"import_errors":[{"filename":"a\u001b[1m.py","stack_trace":` + quoted(trace) + `}],"total_entries":1}`,
 			func(c *Client) (any, error) { return c.ImportErrors(ctx) },
 			[]ImportError{{"a.py", "ImportError: no [redacted]" + strings.Repeat("é", 174) + "…"}}},
-		{"POST /api/v2/pools", `{"include_deferred":false,"name":"p","slots":5}`, `{}`,
+		{"POST /api/v2/pools", `{"description":"","name":"p","slots":5}`, `{}`,
 			write(func(c *Client) error { return c.CreatePool(ctx, Pool{Name: "p", Slots: 5}) }), nil},
-		{"PATCH /api/v2/pools/p", `{"description":"","include_deferred":true,"pool":"p","slots":5}`, `{}`,
-			write(func(c *Client) error { return c.UpdatePool(ctx, Pool{"p", 5, "", true}) }), nil},
 		{"POST /api/v2/variables", `{"key":"k","value":"` + newPassword + `"}`, `{}`,
 			write(func(c *Client) error { return c.CreateVariable(ctx, v) }), nil},
 		{"PATCH /api/v2/variables/k", `{"key":"k","value":"` + newPassword + `"}`, `{}`,
 			write(func(c *Client) error { return c.UpdateVariable(ctx, v) }), nil},
-		{"POST /api/v2/connections", `{"conn_type":"http","connection_id":"c","description":"d","host":"h",` +
-			`"login":"l","password":"` + newPassword + `","port":8080,"schema":"s"}`, `{}`,
+		{"POST /api/v2/connections", `{"conn_type":"http","connection_id":"c","host":"h","login":"l",` +
+			`"password":"` + newPassword + `","port":8080,"schema":"s"}`, `{}`,
 			write(func(c *Client) error { return c.CreateConnection(ctx, whole) }), nil},
 		{"PATCH /api/v2/connections/c", `{"conn_type":"docker","connection_id":"c","port":null,"schema":null}`, `{}`,
 			write(func(c *Client) error { return c.PatchConnection(ctx, Update{ID: "c", Type: "docker"}) }), nil},
-		{"GET /api/v2/variables/k", "", `{"key":"k","value":"***"}`, variable, "k=*** masked:true"},
-		{"GET /api/v2/variables/k", "", `{"key":"k","value":"123"}`, variable, "k=123 masked:false"},
-		{"GET /api/v2/variables/k", "", `{"key":"k","value":null}`, variable, "k= masked:false"},
+		{"GET /api/v2/variables/k", "", `{"key":"k","value":"***"}`, variable, "k=***"},
+		{"GET /api/v2/variables/k", "", `{"key":"k","value":"123"}`, variable, "k=123"},
+		{"GET /api/v2/variables/k", "", `{"key":"k","value":null}`, variable, "k="},
 		{bulk, `{"actions":[{"action":"update","action_on_non_existence":"skip","entities":[` +
 			`{"conn_type":"docker","connection_id":"a","password":"` + newPassword + `"},` +
 			`{"conn_type":"docker","connection_id":"b","login":"AWS","password":"` + newPassword + `"}]}]}`,
@@ -112,8 +110,6 @@ func TestMissing(t *testing.T) {
 			func(c *Client, name string) error { return c.PatchConnection(ctx, Update{ID: name, Type: "docker"}) }},
 		{"The Pool with name: `p` was not found", "p", NoPool,
 			func(c *Client, name string) error { _, err := c.Pool(ctx, name); return err }},
-		{"The Pool with name: `p` was not found", "p", NoPool,
-			func(c *Client, name string) error { return c.UpdatePool(ctx, Pool{Name: name}) }},
 		{"The Variable with key: `k` was not found", "k", NoVariable,
 			func(c *Client, name string) error { _, err := c.Variable(ctx, name); return err }},
 		{"The Variable with key: `k` was not found", "k", NoVariable,
