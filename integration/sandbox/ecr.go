@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"regexp"
@@ -114,6 +115,11 @@ func (e *ECR) Calls() int { return locked(&e.state, func() int { return e.calls 
 
 // LastToken returns the newest token, or the zero Token.
 func (e *ECR) LastToken() Token { return locked(&e.state, func() Token { return e.last }) }
+
+// Passwords returns those of all tokens that were issued or accepted.
+func (e *ECR) Passwords() []string {
+	return locked(&e.state, func() []string { return slices.Collect(maps.Keys(e.issued)) })
+}
 
 func (e *ECR) set(set func()) { change(&e.state, set) }
 

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -15,31 +14,33 @@ import (
 
 // documents are result files and private keys that somebody else could have read or changed.
 func documents() (all []row) {
-	add := func(fault, message string, change func(path string) error) {
-		all = append(all, row{peer: "files", fault: fault, exit: 2, error: message,
-			root: strings.HasSuffix(fault, "of another user"), inject: func(s *setting) {
-				s.extracted()
-				must(s.t, change(s.path("one.json")))
-			}})
-	}
-	identity := func(change func(string) error) func(string) error {
-		return func(path string) error { return change(filepath.Dir(path) + "/state/ecr-refresh/identity") }
-	}
 	chmod := func(path string) error { return os.Chmod(path, 0o644) }
 	chown := func(path string) error { return os.Chown(path, 65534, 65534) }
-	add("result file readable by others", "opens it to other users", chmod)
-	add("result file is a link", "it is a symbolic link", link)
-	add("result file of another user", "it belongs to user 65534", chown)
-	add("result file is a pipe", "it is not a regular file", pipe)
-	add("result file cut", "it is not a JSON object, or is cut", func(p string) error { return os.Truncate(p, 200) })
-	add("result file empty", "left no result", func(p string) error { return os.Truncate(p, 0) })
-	add("result file of 16 MiB", "longer than", func(p string) error { return os.Truncate(p, 16<<20) })
-	add("registry in the result altered", "it was altered",
-		edit(`"registry_url":"https://123456789012`, `"registry_url":"https://210987654321`))
-	add("expiry in the result altered", "it was altered", edit(`"expires_at":"20`, `"expires_at":"21`))
-	add("encrypted token altered", "decrypt tokens: cut or altered", flip)
-	add("private key readable by others", "opens it to other users", identity(chmod))
-	add("private key of another user", "it belongs to user 65534", identity(chown))
+	cut := func(size int64) func(string) error {
+		return func(path string) error { return os.Truncate(path, size) }
+	}
+	for _, d := range []struct {
+		fault, error, file string
+		change             func(path string) error
+	}{
+		{"result file readable by others", "opens it to other users", "one.json", chmod},
+		{"result file is a link", "it is a symbolic link", "one.json", link},
+		{"result file of another user", "it belongs to user 65534", "one.json", chown},
+		{"result file is a pipe", "it is not a regular file", "one.json", pipe},
+		{"result file cut", "it is not a JSON object, or is cut", "one.json", cut(200)},
+		{"result file empty", "left no result", "one.json", cut(0)},
+		{"result file of 16 MiB", "longer than", "one.json", cut(16 << 20)},
+		{"registry in the result altered", "it was altered", "one.json",
+			edit(`"registry_url":"https://123456789012`, `"registry_url":"https://210987654321`)},
+		{"expiry in the result altered", "it was altered", "one.json", edit(`"expires_at":"20`, `"expires_at":"21`)},
+		{"encrypted token altered", "decrypt tokens: cut or altered", "one.json", flip},
+		{"private key readable by others", "opens it to other users", identityFile, chmod},
+		{"private key of another user", "it belongs to user 65534", identityFile, chown},
+	} {
+		all = append(all, row{peer: "files", fault: d.fault, args: stepOf("airflow"), exit: 2, error: d.error,
+			root:   strings.HasSuffix(d.fault, "of another user"),
+			inject: func(s *setting) { must(s.t, d.change(s.path(d.file))) }})
+	}
 	return all
 }
 
@@ -67,57 +68,56 @@ func flip(path string) error {
 	if err != nil {
 		return err
 	}
-	at := strings.Index(string(text), `"sealed":"`) + 600
-	if text[at] == 'A' {
-		text[at] = 'B'
-	} else {
-		text[at] = 'A'
-	}
+	at := bytes.Index(text, []byte(`"sealed":"`)) + 600
+	text[at] = map[bool]byte{true: 'B', false: 'A'}[text[at] == 'A']
 	return os.WriteFile(path, text, 0o600)
 }
 
 // disks are places that take no file.
 func disks() (all []row) {
-	add := func(fault string, exit int, message string, inject, also func(*setting)) {
-		all = append(all, row{peer: "files", fault: fault, exit: exit, error: message, inject: inject, also: also,
-			root: onDisk(fault)})
-	}
-	args := func(s *setting, args ...string) { s.args = append([]string{"extract-ecr-token"}, args...) }
-	add("folder of --out is missing", 2, `write "nowhere/x.json": no such file or directory`,
-		func(s *setting) { args(s, "--out", "nowhere/x.json") }, nil)
-	add("--out is a device", 2, `write "/dev/full": it is not a regular file`,
-		func(s *setting) { args(s, "--out", "/dev/full") }, nil)
-	add("--out is a link", 0, "", func(s *setting) {
-		must(s.t, os.WriteFile(s.path("other"), []byte("mine"), 0o600))
-		must(s.t, os.Symlink("other", s.path("x.json")))
-		args(s, "--out", "x.json")
-	}, func(s *setting) {
-		if text, err := os.ReadFile(s.path("other")); err != nil || string(text) != "mine" {
-			s.t.Errorf("the link was followed: %v", err)
+	full := func(s *setting) { s.full() }
+	for _, d := range []struct {
+		fault, error string
+		more         []string // arguments
+		inject, also func(*setting)
+	}{
+		{"folder of --out is missing", `write "nowhere/x.json": no such file or directory`,
+			[]string{"--out", "nowhere/x.json"}, func(*setting) {}, nil},
+		{"--out is a device", `write "/dev/full": it is not a regular file`,
+			[]string{"--out", "/dev/full"}, func(*setting) {}, nil},
+		{"--out is a link", "", []string{"--out", "x.json"},
+			func(s *setting) { must(s.t, os.Symlink("two.json", s.path("x.json"))) },
+			func(s *setting) {
+				if text, err := os.ReadFile(s.path("two.json")); !bytes.Equal(text, results.files["two.json"]) {
+					s.t.Errorf("the link was followed: %v", err)
+				}
+			}},
+		{"disk is full", `write "full/x.json": no space left on device`, []string{"--out", "full/x.json"}, full,
+			(*setting).wantOnlyFiller},
+		{"disk of the private key is full", "no space left on device", nil,
+			func(s *setting) { s.setenv("XDG_STATE_HOME", s.full()) }, nil},
+		{"disk of --metrics-file is full", "", []string{"--metrics-file", "full/x.prom"}, full,
+			(*setting).wantOnlyFiller},
+		{"stdout is full", "no space left on device", nil, func(s *setting) {
+			full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+			must(s.t, err)
+			s.t.Cleanup(func() { full.Close() })
+			s.stdout = full
+		}, nil},
+		{"folder is read-only", `write "fixed/x.json": read-only file system`, []string{"--out", "fixed/x.json"},
+			func(s *setting) { s.mount("fixed", "ro") }, nil},
+		{"folder of the private key is read-only", "read-only file system", nil,
+			func(s *setting) { s.setenv("XDG_STATE_HOME", s.mount("fixed", "ro")) }, nil},
+	} {
+		exit := 2
+		if d.error == "" {
+			exit = 0
 		}
-	})
-	add("disk is full", 2, `write "full/x.json": no space left on device`,
-		func(s *setting) { s.full(); args(s, "--out", "full/x.json") }, (*setting).wantOnlyFiller)
-	add("disk of the private key is full", 2, "no space left on device",
-		func(s *setting) { s.setenv("XDG_STATE_HOME", s.full()); args(s) }, nil)
-	add("disk of --metrics-file is full", 0, "",
-		func(s *setting) { s.full(); args(s, "--metrics-file", "full/x.prom") }, (*setting).wantOnlyFiller)
-	add("stdout is full", 2, "no space left on device", func(s *setting) {
-		full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
-		must(s.t, err)
-		s.t.Cleanup(func() { full.Close() })
-		s.stdout = full
-	}, nil)
-	add("folder is read-only", 2, `write "fixed/x.json": read-only file system`,
-		func(s *setting) { s.mount("fixed", "ro"); args(s, "--out", "fixed/x.json") }, nil)
-	add("folder of the private key is read-only", 2, "read-only file system",
-		func(s *setting) { s.setenv("XDG_STATE_HOME", s.mount("fixed", "ro")); args(s) }, nil)
+		all = append(all, row{peer: "files", fault: d.fault, args: append([]string{"extract-ecr-token"}, d.more...),
+			exit: exit, error: d.error, inject: d.inject, also: d.also,
+			root: strings.HasPrefix(d.fault, "disk ") || strings.HasSuffix(d.fault, "is read-only")})
+	}
 	return all
-}
-
-// onDisk reports whether a fault needs a disk of its own.
-func onDisk(fault string) bool {
-	return strings.HasPrefix(fault, "disk ") || strings.HasSuffix(fault, "is read-only")
 }
 
 // mount puts a small disk in memory at a folder.
@@ -148,23 +148,26 @@ func (s *setting) wantOnlyFiller() {
 
 // atOnce are runs that meet each other, or that are killed while they write.
 func atOnce() []row {
-	second := func(args ...string) row {
-		return row{peer: "files", fault: "two at once: " + args[0], inject: func(s *setting) {
-			s.args = args
-			s.second = s.start(args...)
+	second := func(fault string, args ...string) row {
+		var other *process
+		return row{peer: "files", fault: fault + args[0], args: args, inject: func(s *setting) {
+			s.setenv("XDG_STATE_HOME", s.path("new")) // neither finds a private key
+			other = s.start(patience, args...)
 		}, also: func(s *setting) {
-			if o := s.second.wait(); o.exit != 0 {
+			if o := other.wait(); o.exit != 0 {
 				s.t.Errorf("the second one: exit code %d: %s", o.exit, o.error)
 			}
 			s.wantWhole(args[2])
+			if args[0] == "extract-ecr-token" {
+				s.good("update-docker-connection", "--in", args[2])
+			}
 		}}
 	}
-	extract := second("extract-ecr-token", "--out", "both.json")
-	extract.fault = "two at once, neither finds a private key: extract-ecr-token"
-	both := extract.also
-	extract.also = func(s *setting) { both(s); s.good("update-docker-connection", "--in", "both.json") }
-	return []row{second("run", "--out", "both.json"), extract,
-		{peer: "files", fault: "kill -9 at every write", inject: func(*setting) {}, by: (*setting).killedWhileWriting}}
+	return []row{
+		{peer: "files", fault: "kill -9 at every write", inject: func(*setting) {}, by: (*setting).killedWhileWriting},
+		second("two at once: ", "run", "--out", "both.json"),
+		second("two at once, neither finds a private key: ", "extract-ecr-token", "--out", "both.json"),
+	}
 }
 
 // wantWhole wants a file to be one JSON object and a line's end, for its owner alone.
@@ -183,19 +186,15 @@ func (s *setting) wantWhole(name string) {
 // for. What it wrote before stays whole, and what it leaves does not stop the next one.
 func (s *setting) killedWhileWriting() outcome {
 	const kills, step = 80, 100 * time.Microsecond
-	s.good("extract-ecr-token", "--out", "one.json")
-	old, err := os.ReadFile(s.path("one.json"))
-	must(s.t, err)
-	replaced := 0
+	extract := []string{"extract-ecr-token", "--out", "one.json", "--metrics-file", "m.prom"}
+	old, replaced := results.files["one.json"], 0
 	for k := range kills {
 		if k%2 == 0 {
 			s.setenv("XDG_STATE_HOME", s.path(fmt.Sprintf("state-%d", k))) // an identity is written too
 		}
 		asked := len(s.Registry.Checks())
-		p := s.start("extract-ecr-token", "--out", "one.json", "--metrics-file", "m.prom")
-		for len(s.Registry.Checks()) == asked && time.Since(p.began) < grace {
-			time.Sleep(step)
-		}
+		p := s.start(patience, extract...)
+		s.await(func() bool { return len(s.Registry.Checks()) > asked })
 		time.Sleep(time.Duration(k) * step)
 		_ = p.cmd.Process.Kill()
 		p.wait()
@@ -204,45 +203,29 @@ func (s *setting) killedWhileWriting() outcome {
 			replaced, old = replaced+1, text
 		}
 	}
-	left, _ := filepath.Glob(s.path(".ecr-refresh-*"))
 	if replaced == 0 || replaced == kills {
 		s.t.Errorf("%d of %d kills came after the write: none before, or none after", replaced, kills)
 	}
-	s.good("extract-ecr-token", "--out", "one.json", "--metrics-file", "m.prom")
+	s.good(extract...)
 	s.good("update-docker-connection", "--in", "one.json")
 	s.wantAlone()
 	s.wantNoSecret()
-	s.t.Logf("%d kills: %d before the new result was in place, %d after; %d temporary files are left", kills,
-		kills-replaced, replaced,
-		len(left))
 	return outcome{exit: 137, error: fmt.Sprintf("%d kills, some before and some after the new document stood: it was "+
 		"whole each time, and the next run good", kills)}
 }
 
 // clocks are clocks that differ, and what has grown old.
-func clocks() (all []row) {
-	for fault, ahead := range map[string]time.Duration{
-		"an hour behind the peers": time.Hour, "an hour ahead of the peers": -time.Hour,
-	} {
-		all = append(all, row{peer: "clock", fault: fault, ahead: ahead,
-			inject: func(s *setting) { s.args = []string{"run"} },
-			also: func(s *setting) {
-				if s.password() != s.ECR.LastToken().Password {
-					s.t.Error("nothing was published")
-				}
-			}})
-	}
-	return append(all,
-		row{peer: "clock", fault: "result too old", exit: 2, error: "a newer run may have updated since",
-			inject: func(s *setting) {
-				s.extracted()
-				s.args = append(s.args, "--max-age", "1ns")
-			}},
-		row{peer: "clock", fault: "token that has expired", exit: 1, error: "it answered 403",
+func clocks() []row {
+	return []row{
+		{peer: "clock", fault: "an hour behind the peers", args: []string{"run"}, ahead: time.Hour,
+			inject: func(*setting) {}, also: (*setting).wantPublished},
+		{peer: "clock", fault: "an hour ahead of the peers", args: []string{"run"}, ahead: -time.Hour,
+			inject: func(*setting) {}, also: (*setting).wantPublished},
+		{peer: "clock", fault: "result too old", args: append(stepOf("airflow"), "--max-age", "1ns"), exit: 2,
+			error: "a newer run may have updated since", inject: func(*setting) {}},
+		{peer: "clock", fault: "token that has expired", exit: 1, error: "it answered 403",
 			inject: func(s *setting) { s.ECR.SetLife(-time.Hour) }},
-		row{peer: "clock", fault: "token that expires between the steps", exit: 1, error: "it answered 403",
-			inject: func(s *setting) {
-				s.extracted()
-				s.ECR.ExpireTokens()
-			}})
+		{peer: "clock", fault: "token that expires between the steps", args: stepOf("airflow"), exit: 1,
+			error: "it answered 403", inject: func(s *setting) { s.ECR.ExpireTokens() }},
+	}
 }
