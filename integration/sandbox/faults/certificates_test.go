@@ -42,12 +42,12 @@ func certificates(peer string) (all []row) {
 		{"asks for a client certificate", "agree on TLS", "TLS 1.2 or newer",
 			tlsFault{config: &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: x509.NewCertPool()}}},
 	} {
-		all = append(all, row{peer: peer, fault: c.fault, exit: 2, error: named(peer), because: c.because,
+		all = append(all, row{peer: peer, fault: c.fault, exit: 2, error: named[peer], because: c.because,
 			advises: c.advises, inject: func(s *setting) { s.overTLS(peer, s.listenTLS(s.speaking(c.tlsFault))) }})
 	}
 	switch peer {
 	case "airflow":
-		all = append(all, row{peer: peer, fault: "https where http is spoken", exit: 2, error: named(peer),
+		all = append(all, row{peer: peer, fault: "https where http is spoken", exit: 2, error: named[peer],
 			inject: func(s *setting) { s.setenv("ECR_REFRESH_AIRFLOW_SCHEMA", "https") }})
 	case "engine":
 		all = append(all, row{peer: peer, fault: "a good certificate", inject: func(s *setting) {

@@ -46,7 +46,6 @@ type row struct {
 	advises     string // in the hint
 	inject      func(*setting)
 	also        func(*setting)         // what must hold besides; nil is nothing
-	until       func(*setting) bool    // not nil: SIGTERM ends the program when this holds
 	by          func(*setting) outcome // not nil: how the row runs, instead of one program
 	ahead       time.Duration          // of the peers' clocks
 	root        bool                   // root alone can make it: mounts a tmpfs, or gives a file away
@@ -113,7 +112,7 @@ func rows(t *testing.T) []row {
 			all = append(all, r)
 		}
 	}
-	all = slices.Concat(all, withoutProxy(), sessions(), waits(t), documents(), disks(), clocks())
+	all = slices.Concat(all, withoutProxy(), sessions(), waits(t), files(), clocks())
 	return slices.DeleteFunc(all, func(r row) bool { return r.root && os.Geteuid() != 0 })
 }
 
@@ -157,8 +156,8 @@ func (r row) run(t *testing.T) outcome {
 		s.limit = patience
 	}
 	p := s.start(s.limit, s.args...)
-	if r.until != nil {
-		s.await(func() bool { return r.until(s) })
+	if s.waits != nil {
+		s.await(s.waits)
 		p.began = time.Now()
 		must(t, p.cmd.Process.Signal(syscall.SIGTERM))
 	}

@@ -3,146 +3,83 @@ package faults
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"strings"
-	"syscall"
 	"time"
 )
 
-// documents are result files and private keys that somebody else could have read or changed.
-func documents() (all []row) {
-	chmod := func(path string) error { return os.Chmod(path, 0o644) }
-	chown := func(path string) error { return os.Chown(path, 65534, 65534) }
-	cut := func(size int64) func(string) error {
-		return func(path string) error { return os.Truncate(path, size) }
-	}
-	for _, d := range []struct {
-		fault, error, file string
-		change             func(path string) error
+// files are result files and private keys that somebody else could have read or changed, and places that take no file.
+func files() (all []row) {
+	const fill = `mkdir -p full && mount -t tmpfs -o size=64k,mode=700 tmpfs full && ! head -c 128K /dev/zero >full/filler`
+	update := stepOf("airflow")
+	extract := func(args ...string) []string { return append([]string{"extract-ecr-token"}, args...) }
+	for _, f := range []struct {
+		fault string
+		args  []string
+		error string // "" succeeds
+		shell string // makes it, in the folder
+		check string // what must hold besides
 	}{
-		{"result file readable by others", "opens it to other users", "one.json", chmod},
-		{"result file is a link", "it is a symbolic link", "one.json", link},
-		{"result file of another user", "it belongs to user 65534", "one.json", chown},
-		{"result file is a pipe", "it is not a regular file", "one.json", pipe},
-		{"result file cut", "it is not a JSON object, or is cut", "one.json", cut(200)},
-		{"result file empty", "left no result", "one.json", cut(0)},
-		{"result file of 16 MiB", "longer than", "one.json", cut(16 << 20)},
-		{"registry in the result altered", "it was altered", "one.json",
-			edit(`"registry_url":"https://123456789012`, `"registry_url":"https://210987654321`)},
-		{"expiry in the result altered", "it was altered", "one.json", edit(`"expires_at":"20`, `"expires_at":"21`)},
-		{"encrypted token altered", "decrypt tokens: cut or altered", "one.json", flip},
-		{"private key readable by others", "opens it to other users", identityFile, chmod},
-		{"private key of another user", "it belongs to user 65534", identityFile, chown},
+		{"result file readable by others", update, "opens it to other users", "chmod 644 one.json", ""},
+		{"result file is a link", update, "it is a symbolic link", "mv one.json real && ln -s real one.json", ""},
+		{"result file of another user", update, "it belongs to user 65534", "chown 65534:65534 one.json", ""},
+		{"result file is a pipe", update, "it is not a regular file", "rm one.json && mkfifo -m 600 one.json", ""},
+		{"result file cut", update, "it is not a JSON object, or is cut", "truncate -s 200 one.json", ""},
+		{"result file empty", update, "left no result", "truncate -s 0 one.json", ""},
+		{"result file of 16 MiB", update, "longer than", "truncate -s 16M one.json", ""},
+		{"registry in the result altered", update, "it was altered",
+			`sed -i 's|"registry_url":"https://123456789012|"registry_url":"https://210987654321|' one.json`, ""},
+		{"expiry in the result altered", update, "it was altered",
+			`sed -i 's|"expires_at":"20|"expires_at":"21|' one.json`, ""},
+		{"encrypted token altered", update, "decrypt tokens: cut or altered",
+			`sed -i -E 's/("sealed":".{600})A/\1B/; t; s/("sealed":".{600})./\1A/' one.json`, ""},
+		{"private key readable by others", update, "opens it to other users", "chmod 644 " + identityFile, ""},
+		{"private key of another user", update, "it belongs to user 65534", "chown 65534:65534 " + identityFile, ""},
+		{"folder of --out is missing", extract("--out", "nowhere/x.json"),
+			`write "nowhere/x.json": no such file or directory`, "true", ""},
+		{"--out is a device", extract("--out", "/dev/full"), `write "/dev/full": it is not a regular file`, "true", ""},
+		{"--out is a link", extract("--out", "x.json"), "", "echo mine >other && ln -s other x.json",
+			`test "$(cat other)" = mine`},
+		{"disk is full", extract("--out", "full/x.json"), `write "full/x.json": no space left on device`, fill,
+			`test "$(ls -A full)" = filler`},
+		{"disk of the private key is full", extract(), "no space left on device", fill + " && rm -r state && ln -s full state",
+			""},
+		{"disk of --metrics-file is full", extract("--metrics-file", "full/x.prom"), "", fill,
+			`test "$(ls -A full)" = filler`},
+		{"folder is read-only", extract("--out", "fixed/x.json"), `write "fixed/x.json": read-only file system`,
+			"mkdir full && mount -t tmpfs -o ro tmpfs full && ln -s full fixed", ""},
+		{"folder of the private key is read-only", extract(), "read-only file system",
+			"rm -r state && mkdir full && mount -t tmpfs -o ro tmpfs full && ln -s full state", ""},
 	} {
-		all = append(all, row{peer: "files", fault: d.fault, args: stepOf("airflow"), exit: 2, error: d.error,
-			root:   strings.HasSuffix(d.fault, "of another user"),
-			inject: func(s *setting) { must(s.t, d.change(s.path(d.file))) }})
-	}
-	return all
-}
-
-func link(path string) error {
-	return errors.Join(os.Rename(path, path+".real"), os.Symlink(path+".real", path))
-}
-
-func pipe(path string) error {
-	return errors.Join(os.Remove(path), syscall.Mkfifo(path, 0o600))
-}
-
-func edit(old, new string) func(string) error {
-	return func(path string) error {
-		text, err := os.ReadFile(path)
-		if err == nil && !strings.Contains(string(text), old) {
-			err = fmt.Errorf("no %q in it", old)
+		exit := 2
+		if f.error == "" {
+			exit = 0
 		}
-		return errors.Join(err, os.WriteFile(path, []byte(strings.Replace(string(text), old, new, 1)), 0o600))
+		all = append(all, row{peer: "files", fault: f.fault, args: f.args, exit: exit, error: f.error,
+			root:   strings.Contains(f.shell, "mount ") || strings.Contains(f.shell, "chown "),
+			inject: func(s *setting) { s.shell(f.shell) }, also: func(s *setting) { s.shell(f.check) }})
 	}
-}
-
-// flip changes one character in the middle of the encrypted token.
-func flip(path string) error {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	at := bytes.Index(text, []byte(`"sealed":"`)) + 600
-	text[at] = map[bool]byte{true: 'B', false: 'A'}[text[at] == 'A']
-	return os.WriteFile(path, text, 0o600)
-}
-
-// disks are places that take no file.
-func disks() (all []row) {
-	full := func(s *setting) { s.full() }
-	for _, d := range []struct {
-		fault, error string
-		more         []string // arguments
-		inject, also func(*setting)
-	}{
-		{"folder of --out is missing", `write "nowhere/x.json": no such file or directory`,
-			[]string{"--out", "nowhere/x.json"}, func(*setting) {}, nil},
-		{"--out is a device", `write "/dev/full": it is not a regular file`,
-			[]string{"--out", "/dev/full"}, func(*setting) {}, nil},
-		{"--out is a link", "", []string{"--out", "x.json"},
-			func(s *setting) { must(s.t, os.Symlink("two.json", s.path("x.json"))) },
-			func(s *setting) {
-				if text, err := os.ReadFile(s.path("two.json")); !bytes.Equal(text, results.files["two.json"]) {
-					s.t.Errorf("the link was followed: %v", err)
-				}
-			}},
-		{"disk is full", `write "full/x.json": no space left on device`, []string{"--out", "full/x.json"}, full,
-			(*setting).wantOnlyFiller},
-		{"disk of the private key is full", "no space left on device", nil,
-			func(s *setting) { s.setenv("XDG_STATE_HOME", s.full()) }, nil},
-		{"disk of --metrics-file is full", "", []string{"--metrics-file", "full/x.prom"}, full,
-			(*setting).wantOnlyFiller},
-		{"stdout is full", "no space left on device", nil, func(s *setting) {
+	return append(all, row{peer: "files", fault: "stdout is full", args: extract(), exit: 2,
+		error: "no space left on device", inject: func(s *setting) {
 			full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 			must(s.t, err)
 			s.t.Cleanup(func() { full.Close() })
 			s.stdout = full
-		}, nil},
-		{"folder is read-only", `write "fixed/x.json": read-only file system`, []string{"--out", "fixed/x.json"},
-			func(s *setting) { s.mount("fixed", "ro") }, nil},
-		{"folder of the private key is read-only", "read-only file system", nil,
-			func(s *setting) { s.setenv("XDG_STATE_HOME", s.mount("fixed", "ro")) }, nil},
-	} {
-		exit := 2
-		if d.error == "" {
-			exit = 0
-		}
-		all = append(all, row{peer: "files", fault: d.fault, args: append([]string{"extract-ecr-token"}, d.more...),
-			exit: exit, error: d.error, inject: d.inject, also: d.also,
-			root: strings.HasPrefix(d.fault, "disk ") || strings.HasSuffix(d.fault, "is read-only")})
-	}
-	return all
+		}})
 }
 
-// mount puts a small disk in memory at a folder.
-func (s *setting) mount(name, options string) string {
-	dir := s.path(name)
-	must(s.t, os.Mkdir(dir, 0o700))
-	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", options, "tmpfs", dir).CombinedOutput(); err != nil {
-		s.t.Fatalf("mount a tmpfs, which root may: %s", out)
+// shell runs a script in the row's folder. It may mount a disk at full.
+func (s *setting) shell(script string) {
+	s.t.Helper()
+	if strings.Contains(script, "mount ") {
+		s.t.Cleanup(func() { _ = exec.Command("umount", "-l", s.path("full")).Run() })
 	}
-	s.t.Cleanup(func() { _ = exec.Command("umount", "-l", dir).Run() })
-	return dir
-}
-
-// full mounts a disk that has room for names and none for content.
-func (s *setting) full() string {
-	dir := s.mount("full", "size=64k,mode=700")
-	if err := os.WriteFile(dir+"/filler", make([]byte, 128<<10), 0o600); !errors.Is(err, syscall.ENOSPC) {
-		s.t.Fatalf("the disk is not full: %v", err)
-	}
-	return dir
-}
-
-func (s *setting) wantOnlyFiller() {
-	if left, err := os.ReadDir(s.path("full")); err != nil || len(left) != 1 {
-		s.t.Errorf("left on the full disk: %v, %v", left, err)
+	cmd := exec.Command("sh", "-c", script)
+	cmd.Dir = s.dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		s.t.Errorf("%s: %v\n%s", script, err, out)
 	}
 }
 
@@ -170,8 +107,8 @@ func atOnce() []row {
 	}
 }
 
-// wantWhole wants a file to be one JSON object and a line's end, for its owner alone.
-func (s *setting) wantWhole(name string) {
+// wantWhole wants a file to be one JSON object and a line's end, for its owner alone, and returns it.
+func (s *setting) wantWhole(name string) string {
 	s.t.Helper()
 	text, err := os.ReadFile(s.path(name))
 	must(s.t, err)
@@ -180,6 +117,7 @@ func (s *setting) wantWhole(name string) {
 	if !json.Valid(text) || !bytes.HasSuffix(text, []byte("}\n")) || info.Mode().Perm() != 0o600 {
 		s.t.Errorf("%s is torn, or open to others: %d bytes, mode %s", name, len(text), info.Mode())
 	}
+	return string(text)
 }
 
 // killedWhileWriting kills the program again and again, each time a little later after the last answer that it waits
@@ -187,7 +125,7 @@ func (s *setting) wantWhole(name string) {
 func (s *setting) killedWhileWriting() outcome {
 	const kills, step = 80, 100 * time.Microsecond
 	extract := []string{"extract-ecr-token", "--out", "one.json", "--metrics-file", "m.prom"}
-	old, replaced := results.files["one.json"], 0
+	seen := map[string]bool{s.wantWhole("one.json"): true}
 	for k := range kills {
 		if k%2 == 0 {
 			s.setenv("XDG_STATE_HOME", s.path(fmt.Sprintf("state-%d", k))) // an identity is written too
@@ -198,12 +136,9 @@ func (s *setting) killedWhileWriting() outcome {
 		time.Sleep(time.Duration(k) * step)
 		_ = p.cmd.Process.Kill()
 		p.wait()
-		s.wantWhole("one.json")
-		if text, _ := os.ReadFile(s.path("one.json")); !bytes.Equal(text, old) {
-			replaced, old = replaced+1, text
-		}
+		seen[s.wantWhole("one.json")] = true
 	}
-	if replaced == 0 || replaced == kills {
+	if replaced := len(seen) - 1; replaced == 0 || replaced == kills {
 		s.t.Errorf("%d of %d kills came after the write: none before, or none after", replaced, kills)
 	}
 	s.good(extract...)

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/Shopify/toxiproxy/v2"
@@ -15,20 +14,19 @@ import (
 	"ecr-refresh/integration/sandbox"
 )
 
-// named returns how an error line names a peer and the object.
-func named(peer string) string {
-	return map[string]string{
-		"ecr":      "extract token of account 123456789012 in us-east-1: ",
-		"registry": "check token at registry 123456789012.dkr.ecr",
-		"airflow":  `update connection "docker_default": `,
-		"engine":   "reach Docker at ",
-	}[peer]
+// named is how an error line names a peer and the object.
+var named = map[string]string{
+	"ecr":      "extract token of account 123456789012 in us-east-1: ",
+	"registry": "check token at registry 123456789012.dkr.ecr",
+	"airflow":  `update connection "docker_default": `,
+	"engine":   "reach Docker at ",
 }
 
-// stranger returns what the hint asks when another program answers in the place of a peer.
-func stranger(peer string) string {
-	return map[string]string{"ecr": "check AWS_ENDPOINT_URL and HTTPS_PROXY",
-		"airflow": "host, port and base path", "engine": "DOCKER_TLS_VERIFY lead to Docker"}[peer]
+// stranger is what the hint asks when another program answers in the place of a peer.
+var stranger = map[string]string{
+	"ecr":     "check AWS_ENDPOINT_URL and HTTPS_PROXY",
+	"airflow": "host, port and base path",
+	"engine":  "DOCKER_TLS_VERIFY lead to Docker",
 }
 
 // answer is a fault in what a peer answers over HTTP.
@@ -41,18 +39,17 @@ type answer struct {
 
 func answers(peer string) (all []row) {
 	const again = "again"
-	strange := stranger(peer)
 	anotherProgram := map[string]int{"airflow": 2, "engine": 2, "registry": 0} // of a registry the status alone is read
 	list := []answer{
 		{"no answer", nil, "", "", sandbox.Fault{Drop: true}},
 		{"hangs", nil, inVain, "", sandbox.Fault{Delay: time.Hour}},
 		{"answers 429, Retry-After 1 s", nil, "answered 429", again, saying(429, "", plain, "Retry-After", "1")},
 		{"answers 429, Retry-After an hour", nil, "answered 429", again, saying(429, "", plain, "Retry-After", "3600")},
-		{"cut JSON", map[string]int{"airflow": 2, "registry": 0}, "JSON", strange, saying(200, cutJSON, jsonType)},
+		{"cut JSON", map[string]int{"airflow": 2, "registry": 0}, "JSON", stranger[peer], saying(200, cutJSON, jsonType)},
 		{"ends in the middle of the body", map[string]int{"registry": 0}, "", "",
 			saying(200, cutJSON, jsonType, "Content-Length", "900")},
-		{"another content type", anotherProgram, "answered 200 with", strange, saying(200, "hello", plain)},
-		{"HTML of a proxy", anotherProgram, "answered 200 with", strange,
+		{"another content type", anotherProgram, "answered 200 with", stranger[peer], saying(200, "hello", plain)},
+		{"HTML of a proxy", anotherProgram, "answered 200 with", stranger[peer],
 			saying(200, "<html>log in</html>", "text/html")},
 		{"endless body", anotherProgram, "is longer than", "", endless()},
 		{"hostile words", map[string]int{"airflow": 2}, "", "", saying(400, hostile, jsonType)},
@@ -66,7 +63,7 @@ func answers(peer string) (all []row) {
 		if !other {
 			exit = 1
 		}
-		all = append(all, row{peer: peer, fault: a.fault, exit: exit, error: named(peer), because: a.because,
+		all = append(all, row{peer: peer, fault: a.fault, exit: exit, error: named[peer], because: a.because,
 			advises: a.advises, inject: func(s *setting) { s.peer(peer).Inject(a.Fault) }, also: (*setting).wantTame})
 	}
 	return append(all, redirect(peer, 302), redirect(peer, 307))
@@ -91,7 +88,7 @@ func endless() sandbox.Fault {
 
 // redirect leads to a server that nobody may ask.
 func redirect(peer string, status int) row {
-	return row{peer: peer, fault: fmt.Sprintf("redirect (%d) to another host", status), exit: 2, error: named(peer),
+	return row{peer: peer, fault: fmt.Sprintf("redirect (%d) to another host", status), exit: 2, error: named[peer],
 		because: fmt.Sprintf("answered %d, a redirect to", status), inject: func(s *setting) {
 			trap := s.serve(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 				s.t.Error("a redirect was followed")
@@ -125,7 +122,7 @@ func network(peer string) (all []row) {
 		fault, because string
 		inject         func(*setting)
 	}{
-		{"connection refused", "", func(s *setting) { s.leadTo(peer, s.closedPort()) }},
+		{"connection refused", "", func(s *setting) { s.leadTo(peer, "127.0.0.1:1") }},
 		{"reset", "connection reset", toxic(`{"type":"reset_peer","stream":"downstream","attributes":{"timeout":0}}`)},
 		{"reset in the middle of the request", "",
 			toxic(`{"type":"limit_data","stream":"upstream","attributes":{"bytes":40}}`)},
@@ -136,7 +133,7 @@ func network(peer string) (all []row) {
 		{"silence", inVain, toxic(`{"type":"timeout","stream":"downstream","attributes":{"timeout":0}}`)},
 		{"no such host", "", func(s *setting) { s.leadTo(peer, peer+".invalid:8080") }},
 	} {
-		all = append(all, row{peer: peer, fault: n.fault, exit: 1, error: named(peer), because: n.because,
+		all = append(all, row{peer: peer, fault: n.fault, exit: 1, error: named[peer], because: n.because,
 			inject: n.inject, also: (*setting).wantNoProxy})
 	}
 	return all
@@ -158,17 +155,6 @@ func (s *setting) toxic(peer, toxic string) string {
 	_, err := proxy.Toxics.AddToxicJson(strings.NewReader(toxic))
 	must(s.t, err)
 	return proxy.Listen
-}
-
-// closedPort returns an address at which nobody listens, and no other row can: the port is bound.
-func (s *setting) closedPort() string {
-	socket, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
-	must(s.t, err)
-	s.t.Cleanup(func() { _ = syscall.Close(socket) })
-	must(s.t, syscall.Bind(socket, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
-	address, err := syscall.Getsockname(socket)
-	must(s.t, err)
-	return fmt.Sprintf("127.0.0.1:%d", address.(*syscall.SockaddrInet4).Port)
 }
 
 // leadTo makes the program look for a peer at address.
@@ -197,7 +183,7 @@ func withoutProxy() (all []row) {
 		"ecr": "", "registry": `,"endpoint":"https://api.ecr.us-east-1.amazonaws.com"`,
 	} {
 		all = append(all, row{peer: peer, args: stepOf("ecr"), fault: "NO_PROXY, and no such host", exit: 1,
-			error: named(peer), inject: func(s *setting) {
+			error: named[peer], inject: func(s *setting) {
 				s.setenv("NO_PROXY", "127.0.0.1,localhost,."+suffix)
 				s.setenv("AIRFLOW_VAR_ECR_TARGETS", fmt.Sprintf(target, more))
 			}, also: (*setting).wantNoProxy})

@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -54,62 +55,63 @@ func waits(t *testing.T) (all []row) {
 		asked := s.peer(peer).Requests()
 		slices.Sort(asked)
 		for _, request := range slices.Compact(asked) {
-			all = append(all, hanging(peer, request, sandbox.Fault{Delay: time.Hour}))
+			all = append(all, hanging(peer, "it waits for "+strings.TrimSpace(request), request,
+				sandbox.Fault{Delay: time.Hour}))
 		}
 	}
-	pause := hanging("airflow", "POST /auth/token", saying(503, "", plain, "Retry-After", "25"))
-	pause.fault = "SIGTERM while it waits as long as Airflow asked to"
+	pause := hanging("airflow", "it waits as long as Airflow asked to", "POST /auth/token",
+		saying(503, "", plain, "Retry-After", "25"))
 	return append(all, pause, atStdin(), beforeAnswer("airflow"), beforeAnswer("ecr"))
 }
 
-// hanging is SIGTERM while a request waits for its answer.
-func hanging(peer, request string, f sandbox.Fault) row {
-	f.Method, f.Path, _ = strings.Cut(request, " ")
-	return row{peer: peer, fault: "SIGTERM while it waits for " + strings.TrimSpace(request),
-		args: []string{"run", "--out", "r.json"}, exit: terminated, error: "ended by terminated",
+// sigterm ends a row's program where it waits: inject says how to see that.
+func sigterm(peer, where string, args []string, inject func(*setting)) row {
+	return row{peer: peer, fault: "SIGTERM while " + where, args: args, exit: terminated, error: "ended by terminated",
 		inject: func(s *setting) {
 			s.limit = 30 * time.Second
-			s.peer(peer).Inject(f)
-		},
-		until: func(s *setting) bool { return slices.Contains(s.peer(peer).Requests(), request) },
-	}
+			inject(s)
+		}}
+}
+
+// hanging is SIGTERM while a request waits for its answer.
+func hanging(peer, where, request string, f sandbox.Fault) row {
+	f.Method, f.Path, _ = strings.Cut(request, " ")
+	return sigterm(peer, where, []string{"run", "--out", "r.json"}, func(s *setting) {
+		s.peer(peer).Inject(f)
+		s.waits = func() bool { return slices.Contains(s.peer(peer).Requests(), request) }
+	})
 }
 
 // atStdin is SIGTERM while the program reads a document that does not end.
 func atStdin() row {
-	return row{peer: "files", fault: "SIGTERM while it reads stdin", exit: terminated, error: "ended by terminated",
-		args: []string{"update-docker-connection", "--in", "-"},
-		inject: func(s *setting) {
-			reader, writer, err := os.Pipe()
-			must(s.t, err)
-			s.stdin = reader
-			s.t.Cleanup(func() { reader.Close(); writer.Close() })
-			go func() { // more than a pipe of the kernel holds: somebody reads
-				_, _ = io.WriteString(writer, strings.Repeat(" ", 256<<10))
-				close(s.waiting)
-			}()
-		},
-		until: (*setting).waits,
-	}
+	return sigterm("files", "it reads stdin", []string{"update-docker-connection", "--in", "-"}, func(s *setting) {
+		reader, writer, err := os.Pipe()
+		must(s.t, err)
+		s.stdin = reader
+		s.t.Cleanup(func() { reader.Close(); writer.Close() })
+		var read atomic.Bool
+		s.waits = read.Load
+		go func() { // more than a pipe of the kernel holds: somebody reads
+			_, _ = io.WriteString(writer, strings.Repeat(" ", 256<<10))
+			read.Store(true)
+		}()
+	})
 }
 
 // beforeAnswer is SIGTERM while a peer has taken the connection and says nothing at all.
 func beforeAnswer(peer string) row {
-	return row{peer: peer, fault: "SIGTERM while the connection is silent",
-		exit: terminated, error: "ended by terminated",
-		inject: func(s *setting) {
-			listener, err := net.Listen("tcp", "127.0.0.1:0")
-			must(s.t, err)
-			s.t.Cleanup(func() { listener.Close() })
-			s.limit = 30 * time.Second
-			s.leadTo(peer, listener.Addr().String())
-			go func() {
-				if conn, err := listener.Accept(); err == nil {
-					close(s.waiting)
-					_, _ = io.Copy(io.Discard, conn)
-				}
-			}()
-		},
-		until: (*setting).waits,
-	}
+	return sigterm(peer, "the connection is silent", nil, func(s *setting) {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		must(s.t, err)
+		s.t.Cleanup(func() { listener.Close() })
+		s.leadTo(peer, listener.Addr().String())
+		var taken atomic.Bool
+		s.waits = taken.Load
+		go func() {
+			if conn, err := listener.Accept(); err == nil {
+				taken.Store(true)
+				_, _ = io.Copy(io.Discard, conn)
+			}
+		}()
+	})
 }

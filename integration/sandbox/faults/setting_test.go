@@ -62,8 +62,8 @@ type setting struct {
 	old           string    // the connection's password before the row
 	planted       []string
 	proxyPassword string
-	texts         []string      // all that was written
-	waiting       chan struct{} // closed when the program waits
+	texts         []string    // all that was written
+	waits         func() bool // not nil: SIGTERM ends the program when this holds
 }
 
 func newSetting(t *testing.T, ahead time.Duration) *setting {
@@ -71,7 +71,7 @@ func newSetting(t *testing.T, ahead time.Duration) *setting {
 	box, err := sandbox.Start(sandbox.Options{Now: func() time.Time { return time.Now().Add(ahead) }})
 	must(t, err)
 	t.Cleanup(func() { box.Close() })
-	s := &setting{Sandbox: box, t: t, dir: t.TempDir(), limit: limit, waiting: make(chan struct{})}
+	s := &setting{Sandbox: box, t: t, dir: t.TempDir(), limit: limit}
 	s.old = s.password()
 	s.plant()
 	s.ECR.Accept(results.token)
@@ -159,16 +159,6 @@ func (s *setting) await(holds func() bool) {
 		if time.Now().After(end) {
 			s.t.Fatal("waited in vain")
 		}
-	}
-}
-
-// waits reports whether waiting is closed.
-func (s *setting) waits() bool {
-	select {
-	case <-s.waiting:
-		return true
-	default:
-		return false
 	}
 }
 
