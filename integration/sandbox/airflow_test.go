@@ -57,6 +57,7 @@ func (f *fixture) exchange(all ...exchange) {
 
 // What Airflow rejects, and what it repeats of its input when it does.
 func TestAirflowRejects(t *testing.T) {
+	t.Parallel()
 	s := start(t)
 	const login, get = "POST /auth/token", "GET /api/v2/connections/docker_default"
 	const patch, good = "PATCH /api/v2/connections", `"connection_id":"docker_default","conn_type":"docker"`
@@ -111,6 +112,7 @@ func update(entities string, more ...string) string {
 }
 
 func TestAirflowTokensEnd(t *testing.T) {
+	t.Parallel()
 	s := start(t)
 	const get = "GET /api/v2/connections/docker_default"
 	first, second := s.login("refresher"), s.login("refresher")
@@ -126,6 +128,7 @@ func TestAirflowTokensEnd(t *testing.T) {
 
 // Simple's viewer reads all but connections and Variables; a FAB role has what it was given.
 func TestAirflowRights(t *testing.T) {
+	t.Parallel()
 	s := start(t)
 	s.Airflow.SetUser("custom", sandbox.User{Password: "p",
 		Permissions: []string{"can_read on Connections", "can_edit on Connections"}})
@@ -152,6 +155,7 @@ func TestAirflowRights(t *testing.T) {
 }
 
 func TestAirflowRedacts(t *testing.T) {
+	t.Parallel()
 	s := start(t)
 	s.Airflow.SetConnection(sandbox.Connection{ID: "a", Type: "docker", Password: "oldpassword123",
 		Extra: `{"reauth": true, "registry_token": "abcdefgh", "n": [1, {"password": "zzzzzz"}], "plain": "xx ` +
@@ -162,6 +166,7 @@ func TestAirflowRedacts(t *testing.T) {
 }
 
 func TestAirflowUpdates(t *testing.T) {
+	t.Parallel()
 	s := start(t)
 	const a, missing = `"connection_id":"a","conn_type":"docker"`, `{"connection_id":"b","conn_type":"docker"}`
 	old := sandbox.Connection{ID: "a", Type: "http", Description: "d", Schema: "s", Host: "h", Port: 1, Login: "l",
@@ -195,6 +200,7 @@ func TestAirflowUpdates(t *testing.T) {
 }
 
 func TestAirflowLists(t *testing.T) {
+	t.Parallel()
 	s := start(t)
 	for i := range 149 {
 		s.Airflow.SetConnection(sandbox.Connection{ID: fmt.Sprintf("many-%03d", i), Type: "http"})
@@ -210,6 +216,7 @@ func TestAirflowLists(t *testing.T) {
 }
 
 func TestAirflowObjects(t *testing.T) {
+	t.Parallel()
 	s := start(t)
 	const pool, variable, connection = "/api/v2/pools", "/api/v2/variables", "/api/v2/connections"
 	s.exchange([]exchange{
@@ -236,6 +243,7 @@ func TestAirflowObjects(t *testing.T) {
 }
 
 func TestAirflowDAGs(t *testing.T) {
+	t.Parallel()
 	s := start(t)
 	day := time.Date(2026, 11, 24, 6, 41, 40, 0, time.UTC)
 	s.Airflow.SetDAG(sandbox.DAG{ID: "d", Paused: true, Runs: []sandbox.DAGRun{
@@ -260,6 +268,7 @@ func TestAirflowDAGs(t *testing.T) {
 }
 
 func TestAirflowHandsConnectionsToTasks(t *testing.T) {
+	t.Parallel()
 	s := start(t)
 	c, _ := s.Airflow.Connection("docker_default")
 	i := slices.IndexFunc(s.Environ(), func(e string) bool { return strings.HasPrefix(e, sandbox.TaskToken+"=") })

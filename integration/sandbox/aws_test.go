@@ -49,6 +49,7 @@ func (f *fixture) token() string {
 }
 
 func TestECRRejects(t *testing.T) {
+	t.Parallel()
 	s := start(t)
 	credentials := s.ECR.Credentials()
 	credentials.SessionToken = "session"
@@ -95,6 +96,7 @@ func (f *fixture) check(host, username, password string) string {
 }
 
 func TestRegistryVerifiesTheToken(t *testing.T) {
+	t.Parallel()
 	s := start(t)
 	token, own := s.token(), s.RegistryHost()
 	foreign := base64.StdEncoding.EncodeToString([]byte(`{"payload":"x"}`))

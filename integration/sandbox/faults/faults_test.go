@@ -166,11 +166,11 @@ func (r row) run(t *testing.T) outcome {
 	for _, other := range others {
 		other.wantEnd()
 	}
-	s.wantAlone()
-	s.wantNoSecret()
 	if r.also != nil {
 		r.also(s)
 	}
+	s.wantAlone()
+	s.wantNoSecret()
 	return o
 }
 

@@ -28,7 +28,7 @@ func files() (all []row) {
 		{"result file is a pipe", update, "it is not a regular file", "rm one.json && mkfifo -m 600 one.json", ""},
 		{"result file cut", update, "it is not a JSON object, or is cut", "truncate -s 200 one.json", ""},
 		{"result file empty", update, "left no result", "truncate -s 0 one.json", ""},
-		{"result file of 16 MiB", update, "longer than", "truncate -s 16M one.json", ""},
+		{"result file of 16 MiB", update, "longer than", "truncate -s 16M one.json", "rm one.json"},
 		{"registry in the result altered", update, "it was altered",
 			`sed -i 's|"registry_url":"https://123456789012|"registry_url":"https://210987654321|' one.json`, ""},
 		{"expiry in the result altered", update, "it was altered",
