@@ -12,7 +12,7 @@ import (
 
 // files are result files and private keys that somebody else could have read or changed, and places that take no file.
 func files() (all []row) {
-	const fill = `mkdir -p full && mount -t tmpfs -o size=64k,mode=700 tmpfs full && ! head -c 128K /dev/zero >full/filler`
+	const fill = "mkdir full && mount -t tmpfs -o size=64k,mode=700 tmpfs full && ! head -c 128K /dev/zero >full/filler"
 	update := stepOf("airflow")
 	extract := func(args ...string) []string { return append([]string{"extract-ecr-token"}, args...) }
 	for _, f := range []struct {
@@ -44,8 +44,8 @@ func files() (all []row) {
 			`test "$(cat other)" = mine`},
 		{"disk is full", extract("--out", "full/x.json"), `write "full/x.json": no space left on device`, fill,
 			`test "$(ls -A full)" = filler`},
-		{"disk of the private key is full", extract(), "no space left on device", fill + " && rm -r state && ln -s full state",
-			""},
+		{"disk of the private key is full", extract(), "no space left on device",
+			fill + " && rm -r state && ln -s full state", ""},
 		{"disk of --metrics-file is full", extract("--metrics-file", "full/x.prom"), "", fill,
 			`test "$(ls -A full)" = filler`},
 		{"folder is read-only", extract("--out", "fixed/x.json"), `write "fixed/x.json": read-only file system`,

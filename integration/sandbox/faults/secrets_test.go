@@ -23,9 +23,9 @@ func TestSecrets(t *testing.T) {
 		}
 	}
 	for _, args := range []string{
-		"extract-ecr-token --out new.json --metrics-file m.prom", "update-docker-connection --in one.json --out new2.json",
-		"test-docker-connection --in two.json", "run --dry-run", "run --out r.json", "status", "doctor", "doctor --json",
-		"setup --dry-run", "setup",
+		"extract-ecr-token --out new.json --metrics-file m.prom",
+		"update-docker-connection --in one.json --out new2.json", "test-docker-connection --in two.json",
+		"run --dry-run", "run --out r.json", "status", "doctor", "doctor --json", "setup --dry-run", "setup",
 	} {
 		s.start(patience, strings.Fields(args)...).wantEnd()
 	}

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// Build puts ecr-refresh into a folder and returns its path, unless ECR_REFRESH_BIN names a binary. FAULTS_RACE=1 builds
-// it with the race detector. `go run` keeps what it linked: packages that need the same binary link it once.
+// Build puts ecr-refresh into a folder and returns its path, unless ECR_REFRESH_BIN names a binary. FAULTS_RACE=1
+// builds it with the race detector. `go run` keeps what it linked: packages that need the same binary link it once.
 func Build(dir string) (string, error) {
 	if binary := os.Getenv("ECR_REFRESH_BIN"); binary != "" {
 		return binary, nil
