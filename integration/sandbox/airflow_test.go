@@ -203,50 +203,33 @@ func TestAirflowLists(t *testing.T) {
 func TestAirflowObjects(t *testing.T) {
 	t.Parallel()
 	s := start(t)
+	s.Airflow.SetDAG(sandbox.DAG{ID: "d", Paused: true, Runs: []sandbox.DAGRun{
+		{ID: "first", Tasks: map[string]string{"a[2]": "failed"}},
+		{ID: "second+00:00", XComs: map[string]any{"a": map[string]int{"n": 1}, "a[2]": "text"}},
+	}})
 	const pool, variable, connection = "/api/v2/pools", "/api/v2/variables", "/api/v2/connections"
+	const runs = "GET /api/v2/dags/d/dagRuns"
+	const xcom = runs + "/second+00:00/taskInstances/a/xcomEntries/return_value"
 	s.exchange([]exchange{
 		{"admin", "GET " + pool + "/p", "", "404 The Pool with name: `p` was not found"},
 		{"admin", "POST " + pool, `{"name":"p","slots":5}`, `201 "slots":5`},
 		{"admin", "POST " + pool, `{"name":"p","slots":5}`, "409 Unique constraint violation"},
 		{"admin", "POST " + pool, `{"name":"p"}`, `422 "loc":["body","slots"]`},
-		{"admin", "PATCH " + pool + "/p", `{"pool":"p","slots":7,"include_deferred":false,"description":""}`,
-			`200 "slots":7`},
+		{"admin", "PATCH " + pool + "/p", `{"name":"p","slots":5}`, `422 "loc":["body","name"]`},
 		{"admin", "POST " + variable, `{"key":"my_secret","value":"v"}`, `201 "value":"***"`},
 		{"admin", "POST " + variable, `{"key":"my_secret","value":"v"}`, "409 `my_secret` already exists"},
-		{"admin", "PATCH " + variable + "/my_secret", `{"key":"my_secret","value":{"a":1}}`, `200 "value":"***"`},
 		{"admin", "PATCH " + variable + "/my_secret", `{"key":"k","value":"v"}`, "400 doesn't match uri parameter"},
 		{"admin", "POST " + connection, `{"connection_id":"c","conn_type":"http","password":"x"}`, `201 "***"`},
 		{"admin", "POST " + connection, `{"connection_id":"c","conn_type":"http"}`, "409 Unique constraint violation"},
 		{"admin", "POST " + connection, `{"connection_id":"c"}`, `422 "loc":["body","conn_type"]`},
 		{"admin", "PATCH " + connection + "/c", `{"connection_id":"d","conn_type":"docker"}`, "400 does not match"},
-		{"admin", "PATCH " + connection + "/d", `{"connection_id":"d","conn_type":"docker"}`, "404 `d` was not found"},
-	}...)
-	if v, _ := s.Airflow.Variable("my_secret"); v.Value != `{"a":1}` {
-		t.Errorf("stored %+v", v)
-	}
-}
-
-func TestAirflowDAGs(t *testing.T) {
-	t.Parallel()
-	s := start(t)
-	day := time.Date(2026, 11, 24, 6, 41, 40, 0, time.UTC)
-	s.Airflow.SetDAG(sandbox.DAG{ID: "d", Paused: true, Runs: []sandbox.DAGRun{
-		{ID: "first", State: "failed", Start: day, Tasks: map[string]string{"a[2]": "failed"}},
-		{ID: "second+00:00", XComs: map[string]any{"a": map[string]int{"n": 1}, "a[2]": "text"}},
-	}})
-	const runs = "GET /api/v2/dags/d/dagRuns"
-	const xcom = runs + "/second+00:00/taskInstances/a/xcomEntries/return_value"
-	s.exchange([]exchange{
 		{"viewer", "GET /api/v2/dags/d/details", "", `200 "is_paused":true`},
 		{"viewer", "GET /api/v2/dags/x/details", "", `404 {"detail":"Dag with id: x was not found"}`},
-		{"viewer", runs + "?limit=1", "", `200 "end_date":null,"start_date":"2026-11-24T06:41:40.000000Z"`},
 		{"viewer", runs + "?limit=1&order_by=-id", "", `200 "dag_run_id":"second+00:00"`},
 		{"viewer", runs + "?order_by=zap", "", "400 Ordering with 'zap'"},
 		{"viewer", runs + "/first/taskInstances", "", `200 "map_index":2,"state":"failed","task_id":"a"`},
-		{"viewer", runs + "/zap/taskInstances", "", "404 `zap` was not found"},
 		{"viewer", xcom + "?map_index=-1", "", `200 "value":{"n":1}`},
 		{"viewer", xcom + "?map_index=2", "", `200 "value":"text"`},
 		{"viewer", xcom + "?map_index=3", "", "404 XCom entry with key: `return_value` not found"},
-		{"viewer", xcom + "?map_index=x", "", "422 int_parsing"},
 	}...)
 }

@@ -9,10 +9,9 @@ import (
 )
 
 // engine is Docker's own client.
-func (f *fixture) engine(opts ...client.Opt) *client.Client {
+func (f *fixture) engine() *client.Client {
 	f.t.Helper()
-	opts = append([]client.Opt{client.WithHost(f.Engine.Host()), client.WithAPIVersionNegotiation()}, opts...)
-	c, err := client.NewClientWithOpts(opts...)
+	c, err := client.NewClientWithOpts(client.WithHost(f.Engine.Host()), client.WithAPIVersionNegotiation())
 	must(f.t, err)
 	f.t.Cleanup(func() { _ = c.Close() })
 	return c
@@ -48,29 +47,5 @@ func TestEngineLogin(t *testing.T) {
 	}
 	if got := s.Engine.Logins(); len(got) != 6 || got[0].Username != "AWS" || got[5].Status != 500 {
 		t.Errorf("%v", got)
-	}
-}
-
-func TestEngineVersions(t *testing.T) {
-	t.Parallel()
-	s := start(t)
-	for version, want := range map[string]string{
-		"1.99": "client version 1.99 is too new. Maximum supported API version is 1.51",
-		"1.9":  "client version 1.9 is too old. Minimum supported API version is 1.24, please upgrade",
-	} {
-		if _, err := s.engine(client.WithVersion(version)).ServerVersion(t.Context()); err == nil ||
-			!strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v", version, err)
-		}
-	}
-	s.Engine.SetVersion("20.10.24", "1.41", "1.12")
-	c := s.engine()
-	version, err := c.ServerVersion(t.Context())
-	if err != nil || version.Version != "20.10.24" || version.MinAPIVersion != "1.12" || c.ClientVersion() != "1.41" {
-		t.Errorf("%+v at %s, %v", version, c.ClientVersion(), err)
-	}
-	must(t, s.Engine.SetDown(true))
-	if _, err := s.engine().Ping(t.Context()); !client.IsErrConnectionFailed(err) {
-		t.Errorf("down: %v", err)
 	}
 }

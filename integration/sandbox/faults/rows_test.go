@@ -65,7 +65,7 @@ func answers(peer string) (all []row) {
 			exit = 1
 		}
 		all = append(all, row{peer: peer, fault: a.fault, exit: exit, error: named[peer], because: a.because,
-			advises: a.advises, inject: func(s *setting) { s.peer(peer).Inject(a.Fault) }, also: (*setting).wantTame})
+			advises: a.advises, inject: func(s *setting) { s.peer(peer).Inject(a.Fault) }})
 	}
 	return append(all, redirect(peer, 302), redirect(peer, 307))
 }
@@ -104,17 +104,6 @@ const (
 	hostileWords = `a \u001b[31mred\u001b[0m word\n::group::x\necr-refresh: error: forged`
 )
 
-// wantTame: a server's words stay on the error's line, without a colour and without Airflow's marks.
-func (s *setting) wantTame() {
-	for _, text := range s.texts {
-		for _, harm := range []string{"\x1b", "[31m", "::group::", "\necr-refresh: error: forged"} {
-			if strings.Contains(text, harm) {
-				s.t.Errorf("a server's words do harm: %q", text)
-			}
-		}
-	}
-}
-
 // network returns faults of the network before a peer, most of them made by toxiproxy. ECR and the registries are
 // reached through the HTTPS proxy.
 func network(peer string) (all []row) {
@@ -135,7 +124,7 @@ func network(peer string) (all []row) {
 		{"no such host", "", func(s *setting) { s.leadTo(peer, peer+".invalid:8080") }},
 	} {
 		all = append(all, row{peer: peer, fault: n.fault, exit: 1, error: named[peer], because: n.because,
-			inject: n.inject, also: (*setting).wantNoProxy})
+			inject: n.inject})
 	}
 	return all
 }
@@ -187,14 +176,7 @@ func withoutProxy() (all []row) {
 			error: named[peer], inject: func(s *setting) {
 				s.setenv("NO_PROXY", "127.0.0.1,localhost,."+suffix)
 				s.setenv("AIRFLOW_VAR_ECR_TARGETS", fmt.Sprintf(target, more))
-			}, also: (*setting).wantNoProxy})
+			}})
 	}
 	return all
-}
-
-// wantNoProxy: the sandbox's proxy was asked for no host but those that it answers for.
-func (s *setting) wantNoProxy() {
-	if refused := s.Proxy.Refused(); len(refused) > 0 {
-		s.t.Errorf("the proxy was asked for %v", refused)
-	}
 }

@@ -3,7 +3,7 @@ package faults
 import (
 	"fmt"
 	"io"
-	"net"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -98,20 +98,15 @@ func atStdin() row {
 	})
 }
 
-// beforeAnswer is SIGTERM while a peer has taken the connection and says nothing at all.
+// beforeAnswer is SIGTERM while the peer, or the proxy before it, has taken the connection and says nothing at all.
 func beforeAnswer(peer string) row {
 	return sigterm(peer, "the connection is silent", nil, func(s *setting) {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		must(s.t, err)
-		s.t.Cleanup(func() { listener.Close() })
-		s.leadTo(peer, listener.Addr().String())
-		var taken atomic.Bool
-		s.waits = taken.Load
-		go func() {
-			if conn, err := listener.Accept(); err == nil {
-				taken.Store(true)
-				_, _ = io.Copy(io.Discard, conn)
-			}
-		}()
+		var asked atomic.Bool
+		s.waits = asked.Load
+		s.leadTo(peer, s.serve(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			asked.Store(true)
+			_, _ = io.Copy(io.Discard, r.Body) // the end of the connection is seen only behind the body
+			<-r.Context().Done()
+		})))
 	})
 }

@@ -2,7 +2,6 @@ package faults
 
 import (
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -10,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -21,31 +21,26 @@ import (
 
 const identityFile = "state/ecr-refresh/identity"
 
-// goodRun is what the first two steps left in another sandbox.
-type goodRun struct {
-	token sandbox.Token
-	files map[string][]byte
-}
-
-// makeResults runs steps 1 and 2, once for all rows.
-func makeResults(dir string) (goodRun, error) {
+// makeResults runs steps 1 and 2 in another sandbox, once for all rows.
+func makeResults(dir string) error {
 	box, err := sandbox.Start(sandbox.Options{})
 	if err != nil {
-		return goodRun{}, err
+		return err
 	}
 	defer box.Close()
 	script := `"$0" extract-ecr-token --out one.json && "$0" update-docker-connection --in one.json --out two.json`
 	cmd := exec.Command("sh", "-c", script, program)
 	cmd.Dir, cmd.Env = dir, append(box.Environ(), "XDG_STATE_HOME="+dir+"/state")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return goodRun{}, fmt.Errorf("%w: %s", err, out)
+		return fmt.Errorf("%w: %s", err, out)
 	}
-	r := goodRun{box.ECR.LastToken(), map[string][]byte{}}
+	goodToken = box.ECR.LastToken()
 	for _, name := range []string{"one.json", "two.json", identityFile} {
-		text, e := os.ReadFile(filepath.Join(dir, name))
-		r.files[name], err = text, errors.Join(err, e)
+		if goodFiles[name], err = os.ReadFile(filepath.Join(dir, name)); err != nil {
+			return err
+		}
 	}
-	return r, err
+	return nil
 }
 
 // setting is a sandbox, a folder with the results of a good run, and the program's environment, in which each step can
@@ -74,9 +69,9 @@ func newSetting(t *testing.T, ahead time.Duration) *setting {
 	s := &setting{Sandbox: box, t: t, dir: t.TempDir(), limit: limit}
 	s.old = s.password()
 	s.plant()
-	s.ECR.Accept(results.token)
+	s.ECR.Accept(goodToken)
 	must(t, os.MkdirAll(filepath.Dir(s.path(identityFile)), 0o700))
-	for name, text := range results.files {
+	for name, text := range goodFiles {
 		must(t, os.WriteFile(s.path(name), text, 0o600))
 	}
 	return s
@@ -90,8 +85,9 @@ func (s *setting) plant() {
 	user, _ := s.Airflow.User("refresher")
 	admin, _ := s.Airflow.User("admin")
 	s.proxyPassword = "proxy-" + rand.Text()
+	identity := strings.Fields(string(goodFiles[identityFile])) // the key comes last
 	s.planted = []string{credentials.SecretAccessKey, credentials.SessionToken, user.Password, admin.Password, s.old,
-		s.proxyPassword}
+		s.proxyPassword, identity[len(identity)-1]}
 	s.env = append(s.Environ(), "XDG_STATE_HOME="+s.path("state"), "ECR_REFRESH_ADMIN_LOGIN=admin",
 		"ECR_REFRESH_ADMIN_PASSWORD="+admin.Password,
 		"SSL_CERT_FILE=/dev/null", "SSL_CERT_DIR=/nowhere") // reading the system's takes a third of a step
@@ -115,7 +111,7 @@ func (s *setting) command(args ...string) *exec.Cmd {
 	cmd.Dir, cmd.Env, cmd.Stdin = s.dir, s.env, s.stdin
 	if args[0] == "test-docker-connection" {
 		c, _ := s.Airflow.Connection("docker_default")
-		c.Password = results.token.Password
+		c.Password = goodToken.Password
 		cmd.Env = append(slices.Clone(s.env), c.TaskEnviron()...)
 	}
 	return cmd
@@ -162,9 +158,15 @@ func (s *setting) await(holds func() bool) {
 	}
 }
 
-// wantAlone wants Airflow to hold the old password or one with which the registry lets in.
+var harmful = regexp.MustCompile(`\x1b|\[31m|::group::|\necr-refresh: error: forged`)
+
+// wantAlone wants Airflow to hold the old password or one with which the registry lets in, and nobody to have asked the
+// proxy for a host that it does not answer for.
 func (s *setting) wantAlone() {
 	s.t.Helper()
+	if refused := s.Proxy.Refused(); len(refused) > 0 {
+		s.t.Errorf("the proxy was asked for %v", refused)
+	}
 	password := s.password()
 	if password == s.old {
 		return
@@ -181,10 +183,14 @@ func (s *setting) wantAlone() {
 }
 
 // wantNoSecret looks for every secret in all that was written, and in the files that are left but the identity itself.
+// A server's words stay on the error's line, without a colour and without Airflow's marks.
 func (s *setting) wantNoSecret() {
 	s.t.Helper()
-	pieces := leaks.Of(slices.Concat(s.planted, s.ECR.Passwords(), s.Airflow.JWTs(), s.identity())...)
+	pieces := leaks.Of(slices.Concat(s.planted, s.ECR.Passwords(), s.Airflow.JWTs())...)
 	for _, text := range s.texts {
+		if harm := harmful.FindString(text); harm != "" {
+			s.t.Errorf("a server's words do harm: %q", harm)
+		}
 		if at := pieces.In(text); at >= 0 {
 			s.t.Errorf("a piece of a secret was written behind %q", text[max(0, at-60):at])
 		}
@@ -199,15 +205,4 @@ func (s *setting) wantNoSecret() {
 		}
 		return err
 	}))
-}
-
-// identity returns the private key.
-func (s *setting) identity() (secrets []string) {
-	text, _ := os.ReadFile(s.path(identityFile))
-	for l := range strings.Lines(string(text)) {
-		if !strings.HasPrefix(l, "#") {
-			secrets = append(secrets, strings.TrimSpace(l))
-		}
-	}
-	return secrets
 }

@@ -1,27 +1,12 @@
 package faults
 
 import (
-	"fmt"
 	"os"
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 )
-
-// seenTable gathers the outcomes for docs/reliability.md.
-type seenTable struct {
-	mu   sync.Mutex
-	rows []string
-}
-
-func (s *seenTable) add(r row, o outcome) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.rows = append(s.rows, fmt.Sprintf("| %s | %s | %d | %s | %s |\n", r.peer, r.fault, o.exit, cell(o.error),
-		cell(o.hint)))
-}
 
 // cell is text without what differs from run to run, cut to what a reader needs.
 func cell(text string) string {
@@ -42,8 +27,8 @@ func cell(text string) string {
 	return text
 }
 
-// write puts the table into the document that FAULTS names.
-func (s *seenTable) write(t *testing.T) {
+// writeTable puts rows into the document that FAULTS names.
+func writeTable(t *testing.T, rows []string) {
 	path := os.Getenv("FAULTS")
 	if path == "" || t.Failed() {
 		return
@@ -51,7 +36,7 @@ func (s *seenTable) write(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Fatal("the table has rows that root alone can make: run make faults as root")
 	}
-	slices.Sort(s.rows)
+	slices.Sort(rows)
 	text, err := os.ReadFile(path)
 	must(t, err)
 	const begin, end = "<!-- faults -->\n", "<!-- /faults -->"
@@ -60,6 +45,6 @@ func (s *seenTable) write(t *testing.T) {
 	if !found {
 		t.Fatalf("%s has no %q", path, begin+end)
 	}
-	table := "| service | fault | exit | error | hint |\n|---|---|---|---|---|\n" + strings.Join(s.rows, "")
+	table := "| service | fault | exit | error | hint |\n|---|---|---|---|---|\n" + strings.Join(rows, "")
 	must(t, os.WriteFile(path, []byte(head+begin+table+end+tail), 0o644))
 }
