@@ -1,6 +1,7 @@
 package sandbox_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -8,30 +9,21 @@ import (
 	"github.com/docker/docker/client"
 )
 
-// engine is Docker's own client.
-func (f *fixture) engine() *client.Client {
-	f.t.Helper()
-	c, err := client.NewClientWithOpts(client.WithHost(f.Engine.Host()), client.WithAPIVersionNegotiation())
-	must(f.t, err)
-	f.t.Cleanup(func() { _ = c.Close() })
-	return c
-}
-
 func TestEngineLogin(t *testing.T) {
 	t.Parallel()
 	s := start(t)
+	docker, err := client.NewClientWithOpts(client.WithHost(s.Engine.Host()), client.WithAPIVersionNegotiation())
+	must(t, err)
+	defer docker.Close()
 	password := s.token()
 	login := func(address string) string {
-		body, err := s.engine().RegistryLogin(t.Context(),
+		body, err := docker.RegistryLogin(t.Context(),
 			registry.AuthConfig{Username: "AWS", Password: password, ServerAddress: address})
-		if err != nil {
-			return err.Error()
-		}
-		return body.Status
+		return fmt.Sprint(body.Status, err)
 	}
 	for address, want := range map[string]string{
-		s.RegistryHost():              "Login Succeeded",
-		"https://" + s.RegistryHost(): "Login Succeeded",
+		s.RegistryHost():              "Login Succeeded<nil>",
+		"https://" + s.RegistryHost(): "Login Succeeded<nil>",
 		"123456789012.dkr.ecr.eu-west-1.amazonaws.com": "Error response from daemon: login attempt to " +
 			"https://123456789012.dkr.ecr.eu-west-1.amazonaws.com/v2/ failed with status: 400 Bad Request",
 		"":            `Get "https://registry-1.docker.io/v2/": Forbidden`,

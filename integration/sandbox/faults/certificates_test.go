@@ -77,9 +77,9 @@ func (s *setting) speaking(f tlsFault) *tls.Config {
 		must(s.t, err)
 	}
 	s.trust(ca)
-	config := &tls.Config{}
-	if f.config != nil {
-		config = f.config.Clone()
+	config := f.config.Clone()
+	if config == nil {
+		config = &tls.Config{}
 	}
 	config.Certificates = []tls.Certificate{*certificate}
 	return config
