@@ -74,7 +74,7 @@ var (
 // TestMain lets many rows run at a time: they wait for peers that hang more than they work.
 func TestMain(m *testing.M) {
 	flag.Parse()
-	_ = flag.Set("test.parallel", map[bool]string{true: "4", false: "16"}[race])
+	_ = flag.Set("test.parallel", map[bool]string{true: "4", false: "32"}[race])
 	dir, err := os.MkdirTemp("", "ecr-refresh-faults-")
 	if err == nil {
 		program, err = suite.Build(dir)
@@ -107,16 +107,15 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// rows returns all rows, those that take longest first.
+// rows returns all rows, those that take longest last: testing starts parallel tests from the end.
 func rows(t *testing.T) []row {
-	all := atOnce()
-	for _, peer := range []string{"airflow", "ecr", "registry", "engine"} {
-		for _, r := range slices.Concat(answers(peer), network(peer), certificates(peer)) {
+	all := slices.Concat(atOnce(), clocks(), files(), waits(t), sessions(), withoutProxy())
+	for _, peer := range []string{"engine", "registry", "ecr", "airflow"} {
+		for _, r := range slices.Concat(certificates(peer), network(peer), answers(peer)) {
 			r.others = true
 			all = append(all, r)
 		}
 	}
-	all = slices.Concat(all, withoutProxy(), sessions(), waits(t), files(), clocks())
 	return slices.DeleteFunc(all, func(r row) bool { return r.root && os.Geteuid() != 0 })
 }
 
