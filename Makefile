@@ -62,7 +62,7 @@ fuzz: ## run each fuzz target for FUZZTIME; failing inputs go to testdata/fuzz
 
 faults: ## run with all faults of services, network and files; writes the table of docs/reliability.md
 	@FAULTS="$(CURDIR)/docs/reliability.md" go test -count=1 ./integration/sandbox/faults
-	@FAULTS_RACE=1 go test -count=1 -run '^Test(Secrets|PanicShowsNoSecret)$$' ./integration/sandbox/faults
+	@FAULTS_RACE=1 go test -count=1 -run '^Test(Faults|Secrets|PanicShowsNoSecret)$$/^(airflow|ecr|registry|engine)' ./integration/sandbox/faults
 
 vuln: ## look for known vulnerabilities; needs access to vuln.go.dev, so CI does not run it
 	@GOBIN="$(CURDIR)/$(BIN)" go install golang.org/x/vuln/cmd/govulncheck@v1.9.0
@@ -83,7 +83,7 @@ GOSEC := go run github.com/securego/gosec/v2/cmd/gosec@v2.30.0 -quiet -exclude-g
 
 check: lint ## lint, race detector, gosec, licences, and whether generated code is up to date
 	@go test -race $$(go list ./... | grep -v /integration/sandbox/faults) # faults build the program themselves: with the race detector, on the next line
-	@FAULTS_RACE=1 go test -run '^Test(Secrets|PanicShowsNoSecret)$$/^airflow' ./integration/sandbox/faults
+	@FAULTS_RACE=1 go test -run '^Test(Faults|PanicShowsNoSecret)$$/^airflow' ./integration/sandbox/faults
 	@$(GOSEC) ./...
 	@CGO_ENABLED=0 GOFLAGS=-tags=urfave_cli_no_docs $(SBOM) 2>/dev/null | python3 .ci/licences.py
 	@mkdir -p $(BIN)

@@ -56,15 +56,14 @@ type Airflow struct {
 	users       map[string]User
 	connections map[string]Connection
 	objects
-	key     []byte // signs tokens
-	life    time.Duration
+	key     []byte          // signs tokens
 	revoked map[string]bool // by jti
 	issued  []string        // tokens
 }
 
 func newAirflow(now func() time.Time) *Airflow {
 	a := &Airflow{
-		now: now, taskToken: rand.Text(), worker: "refresher", life: 24 * time.Hour, key: []byte(rand.Text()),
+		now: now, taskToken: rand.Text(), worker: "refresher", key: []byte(rand.Text()),
 		users:       map[string]User{},
 		connections: map[string]Connection{}, objects: newObjects(), revoked: map[string]bool{},
 	}
@@ -113,12 +112,6 @@ func (a *Airflow) SetConnection(c Connection) { a.set(func() { a.connections[c.I
 
 // DeleteConnection removes a connection.
 func (a *Airflow) DeleteConnection(id string) { a.set(func() { delete(a.connections, id) }) }
-
-// SetTokenLife sets how long tokens are valid from now on: 24 hours at first.
-func (a *Airflow) SetTokenLife(life time.Duration) { a.set(func() { a.life = life }) }
-
-// RevokeAll makes every token issued so far invalid, as a new secret key does.
-func (a *Airflow) RevokeAll() { a.set(func() { a.key = []byte(rand.Text()) }) }
 
 // Logins returns how many tokens were issued.
 func (a *Airflow) Logins() int { return len(a.JWTs()) }
@@ -178,11 +171,8 @@ func (a *Airflow) route(w http.ResponseWriter, r *http.Request) {
 func (a *Airflow) routes() *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /auth/token", a.createToken)
-	mux.HandleFunc("POST /auth/token/cli", a.createToken)
-	mux.HandleFunc("GET /auth/token", noTokenForAll)
 	mux.HandleFunc("GET /api/v2/auth/logout", a.logout)
 	mux.HandleFunc("GET /api/v2/version", version)
-	mux.HandleFunc("GET /api/v2/monitor/health", health)
 	mux.HandleFunc("GET /api/v2/connections", a.listConnections)
 	mux.HandleFunc("GET /api/v2/connections/{id}", a.getConnection)
 	mux.HandleFunc("PATCH /api/v2/connections", a.patchConnections)
@@ -197,12 +187,6 @@ func (a *Airflow) routes() *http.ServeMux {
 
 func version(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]any{"version": "3.3.2", "git_version": nil})
-}
-
-func health(w http.ResponseWriter, _ *http.Request) {
-	healthy := map[string]string{"status": "healthy"}
-	writeJSON(w, http.StatusOK, map[string]any{"metadatabase": healthy, "scheduler": healthy, "triggerer": healthy,
-		"dag_processor": healthy})
 }
 
 func noAPIRoute(w http.ResponseWriter, _ *http.Request) {
@@ -228,10 +212,6 @@ func methodNotAllowed(w http.ResponseWriter, _ *http.Request) {
 // reject answers with a detail, which is a string, a list or an object.
 func reject(w http.ResponseWriter, status int, detail any) {
 	writeJSON(w, status, map[string]any{"detail": detail})
-}
-
-func noTokenForAll(w http.ResponseWriter, _ *http.Request) {
-	reject(w, http.StatusForbidden, "This method is only allowed if ``[core] simple_auth_manager_all_admins`` is True")
 }
 
 func (a *Airflow) createToken(w http.ResponseWriter, r *http.Request) {
@@ -311,7 +291,7 @@ func (a *Airflow) issue(username, role string) string {
 	now := a.now()
 	payload, _ := json.Marshal(claims{ // cannot fail: strings and numbers
 		Subject: username, Role: role, Teams: []string{}, ID: rand.Text(), Audience: "apache-airflow",
-		NotBefore: now.Unix(), Expires: now.Add(a.life).Unix(), Issued: now.Unix(),
+		NotBefore: now.Unix(), Expires: now.Add(24 * time.Hour).Unix(), Issued: now.Unix(),
 	})
 	signed := encodeSegment([]byte(`{"alg":"HS512","kid":"not-used","typ":"JWT"}`)) + "." + encodeSegment(payload)
 	token := signed + "." + encodeSegment(a.mac(signed))

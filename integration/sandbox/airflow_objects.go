@@ -21,7 +21,6 @@ type objects struct {
 	pools     map[string]Pool
 	variables map[string]Variable
 	dags      map[string]*DAG
-	broken    []ImportError
 }
 
 func newObjects() objects {

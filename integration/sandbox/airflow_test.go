@@ -11,180 +11,89 @@ import (
 	"ecr-refresh/integration/sandbox"
 )
 
-const jsonType = "application/json"
+// ask sends one call of Airflow's API, with JSON, as a user who has logged in, or as nobody.
+func (f *fixture) ask(authorization, call, body string) string {
+	f.t.Helper()
+	method, path, _ := strings.Cut(call, " ")
+	return do(f.t, noRedirect, f.request(method, f.Airflow.URL()+path, body, "Authorization", authorization,
+		"Content-Type", "application/json"))
+}
+
+var noRedirect = &http.Client{
+	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+}
 
 // login returns the Authorization header of a user.
-func login(t *testing.T, s *sandbox.Sandbox, name string) string {
-	t.Helper()
-	user, _ := s.Airflow.User(name)
-	body := fmt.Sprintf(`{"username":%q,"password":%q}`, name, user.Password)
-	response, text := do(t, http.DefaultClient,
-		newRequest(t, "POST", s.Airflow.URL()+"/auth/token", body, "Content-Type", jsonType))
-	var token struct {
-		AccessToken string `json:"access_token"`
+func (f *fixture) login(name string) string {
+	f.t.Helper()
+	user, _ := f.Airflow.User(name)
+	got := f.ask("", "POST /auth/token", fmt.Sprintf(`{"username":%q,"password":%q}`, name, user.Password))
+	_, token, _ := strings.Cut(got, `201 {"access_token":"`)
+	token, _, found := strings.Cut(token, `"`)
+	if !found {
+		f.t.Fatal(got)
 	}
-	if err := json.Unmarshal([]byte(text), &token); err != nil || response.StatusCode != http.StatusCreated {
-		t.Fatalf("%d %s", response.StatusCode, text)
-	}
-	return "Bearer " + token.AccessToken
+	return "Bearer " + token
 }
 
-type exchange struct {
-	name, call, authorization, body string
-	status                          int
-	want                            string
-}
+// exchange is a call, and the status and a text that are in its answer. The answers are those of a real Airflow 3.3.2.
+type exchange struct{ user, call, body, want string }
 
-func (x exchange) run(t *testing.T, s *sandbox.Sandbox, contentType string) {
-	t.Run(x.name, func(t *testing.T) {
-		method, path, _ := strings.Cut(x.call, " ")
-		response, body := do(t, http.DefaultClient,
-			newRequest(t, method, s.Airflow.URL()+path, x.body,
-				"Authorization", x.authorization, "Content-Type", contentType))
-		if response.StatusCode != x.status || !strings.Contains(body, x.want) {
-			t.Errorf("got %d %s\nwant %d %s", response.StatusCode, body, x.status, x.want)
+func (f *fixture) exchange(all ...exchange) {
+	f.t.Helper()
+	logins := map[string]string{"": "", "nonsense": "Bearer x"}
+	for _, x := range all {
+		if _, known := logins[x.user]; !known {
+			logins[x.user] = f.login(x.user)
 		}
-	})
-}
-
-// The answers below are those of a real Airflow 3.3.2.
-
-func TestAirflowLogin(t *testing.T) {
-	s := start(t, sandbox.Options{})
-	const call = "POST /auth/token"
-	for _, x := range []exchange{
-		{"wrong", call, "", `{"username":"refresher","password":"wrong"}`, 401, `{"detail":"Invalid credentials"}`},
-		{"unknown", call, "", `{"username":"nobody","password":"x"}`, 401, `{"detail":"Invalid credentials"}`},
-		{"empty", call, "", `{"username":"refresher","password":""}`, 400,
-			`{"detail":"Username and password must be provided"}`},
-		{"missing", call, "", `{"password":"hunter22"}`, 422,
-			`{"detail":"1 validation error for LoginBody\nusername\n  Field required [type=missing`},
-		{"echo", call, "", `{"password":"hunter22"}`, 422, `hunter22`},
-		{"number", call, "", `{"username":1,"password":"x"}`, 422, `Input should be a valid string`},
-		{"more", call, "", `{"username":"a","password":"b","c":1}`, 422, `Extra inputs are not permitted`},
-		{"no json", call, "", `{`, 500, "Internal Server Error"},
-		{"command line", "POST /auth/token/cli", "", `{"username":"a","password":"b"}`, 401, "Invalid credentials"},
-		{"all admins", "GET /auth/token", "", "", 403, "simple_auth_manager_all_admins"},
-		{"slash", "POST /auth/token/", "", `{}`, 405, `{"detail":"Method Not Allowed"}`},
-	} {
-		x.run(t, s, jsonType)
-	}
-	exchange{"form", call, "", "username=a&password=hunter22", 422,
-		`"input":"username=a\u0026password=hunter22"`}.run(t, s, "application/x-www-form-urlencoded")
-}
-
-func TestAirflowRoutes(t *testing.T) {
-	s := start(t, sandbox.Options{})
-	for _, x := range []exchange{
-		{"version", "GET /api/v2/version", "", "", 200, `"version":"3.3.2"`},
-		{"health", "GET /api/v2/monitor/health", "", "", 200, `"metadatabase":{"status":"healthy"}`},
-		{"unknown", "GET /api/v2/zap", "", "", 404, `{"error":"API route not found"}`},
-		{"slash", "GET /api/v2/connections/", "", "", 404, `{"error":"API route not found"}`},
-		{"escaped", "GET /api/v2/connections/a%2Fb", "", "", 404, `{"error":"API route not found"}`},
-		{"wrong base path", "GET /airflow/api/v2/version", "", "", 200, "<!doctype html>"},
-		{"two slashes", "GET //api/v2/version", "", "", 200, "<!doctype html>"},
-		{"post", "POST /airflow/auth/token", "", "", 405, "Method Not Allowed"},
-		{"put", "PUT /api/v2/connections", "", "", 405, "Method Not Allowed"},
-		{"head", "HEAD /api/v2/version", "", "", 405, ""},
-	} {
-		x.run(t, s, jsonType)
-	}
-	s.Airflow.SetBasePath("/airflow/")
-	exchange{"below", "GET /api/v2/version", "", "", 200, `"version":"3.3.2"`}.run(t, s, jsonType)
-	if host := environ(s.Environ(), "ECR_REFRESH_AIRFLOW_HOST"); host != s.Airflow.URL() ||
-		!strings.HasSuffix(host, "/airflow") {
-		t.Error(host)
-	}
-	response, _ := do(t, http.DefaultClient,
-		newRequest(t, "GET", strings.TrimSuffix(s.Airflow.URL(), "/airflow")+"/api/v2/version", ""))
-	if response.StatusCode != 404 {
-		t.Errorf("beside: %d", response.StatusCode)
-	}
-}
-
-func TestAirflowAuthorization(t *testing.T) {
-	s := start(t, sandbox.Options{})
-	op, viewer := login(t, s, "refresher"), login(t, s, "viewer")
-	const get, patch = "GET /api/v2/connections/docker_default", "PATCH /api/v2/connections"
-	for _, x := range []exchange{
-		{"nobody", get, "", "", 401, `{"detail":"Not authenticated"}`},
-		{"basic", get, "Basic cmVmcmVzaGVyOng=", "", 401, `{"detail":"Not authenticated"}`},
-		{"nonsense", get, "Bearer x", "", 403, `{"detail":"Invalid JWT token"}`},
-		{"forged", get, op + "x", "", 403, `{"detail":"Invalid JWT token"}`},
-		{"viewer reads", get, viewer, "", 403, `{"detail":"Forbidden"}`},
-		{"viewer writes", patch, viewer, update(`{"connection_id":"docker_default","conn_type":"docker"}`), 403,
-			`{"detail":"Forbidden"}`},
-		{"viewer writes nothing", patch, viewer, `{"actions":[]}`, 200, `{"create":null,"delete":null,"update":null}`},
-		{"viewer writes badly", patch, viewer, update(`{}`), 422, `Field required`},
-		{"nobody writes badly", patch, "", update(`{}`), 401, `Not authenticated`},
-		{"nobody writes no json", patch, "", `{`, 422, `json_invalid`},
-		{"missing", "GET /api/v2/connections/nope", op, "", 404,
-			"{\"detail\":\"The Connection with connection_id: `nope` was not found\"}"},
-	} {
-		x.run(t, s, jsonType)
-	}
-}
-
-func TestAirflowTokensEnd(t *testing.T) {
-	now := time.Now()
-	s := start(t, sandbox.Options{Now: func() time.Time { return now }})
-	const get = "GET /api/v2/connections/docker_default"
-	first, second := login(t, s, "refresher"), login(t, s, "refresher")
-	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	response, _ := do(t, client,
-		newRequest(t, "GET", s.Airflow.URL()+"/api/v2/auth/logout", "", "Authorization", first))
-	if response.StatusCode != http.StatusTemporaryRedirect || response.Header.Get("Location") != "/auth/login" ||
-		s.Airflow.Revoked() != 1 {
-		t.Errorf("%s to %s, %d revoked", response.Status, response.Header.Get("Location"), s.Airflow.Revoked())
-	}
-	exchange{"after logout", get, first, "", 403, "Invalid JWT token"}.run(t, s, "")
-	exchange{"the other one", get, second, "", 200, "docker_default"}.run(t, s, "")
-	now = now.Add(25 * time.Hour)
-	exchange{"expired", get, second, "", 401, "Token Expired"}.run(t, s, "")
-	third := login(t, s, "refresher")
-	s.Airflow.RevokeAll()
-	exchange{"new key", get, third, "", 403, "Invalid JWT token"}.run(t, s, "")
-}
-
-func TestAirflowRedacts(t *testing.T) {
-	s := start(t, sandbox.Options{})
-	s.Airflow.SetConnection(sandbox.Connection{ID: "a", Type: "docker", Host: "h", Password: "oldpassword123",
-		Extra: `{"reauth": true, "registry_token": "abcdefgh", "n": [1, {"password": "zzzzzz"}], "plain": "xx ` +
-			`oldpassword123 yy"}`})
-	_, body := do(t, http.DefaultClient, newRequest(t, "GET", s.Airflow.URL()+"/api/v2/connections/a", "",
-		"Authorization", login(t, s, "refresher")))
-	var got struct{ Password, Login, Extra *string }
-	if err := json.Unmarshal([]byte(body), &got); err != nil {
-		t.Fatal(err)
-	}
-	want := `{"n":[1,{"password":"***"}],"plain":"xx *** yy","reauth":true,"registry_token":"***"}`
-	if *got.Password != "***" || got.Login != nil || *got.Extra != want {
-		t.Error(body)
-	}
-}
-
-func TestAirflowLists(t *testing.T) {
-	s := start(t, sandbox.Options{})
-	for i := range 149 {
-		s.Airflow.SetConnection(sandbox.Connection{ID: fmt.Sprintf("many-%03d", i), Type: "http"})
-	}
-	op := login(t, s, "refresher")
-	for query, want := range map[string]int{
-		"": 50, "?limit=1000": 100, "?limit=1000&offset=100": 50, "?limit=0": 0, "?offset=999": 0,
-	} {
-		_, body := do(t, http.DefaultClient, newRequest(t, "GET", s.Airflow.URL()+"/api/v2/connections"+query, "",
-			"Authorization", op))
-		var got struct {
-			Connections []any
-			Total       int `json:"total_entries"`
-		}
-		if err := json.Unmarshal([]byte(body), &got); err != nil || len(got.Connections) != want || got.Total != 150 {
-			t.Errorf("%q: %d of %d, %v", query, len(got.Connections), got.Total, err)
+		got := f.ask(logins[x.user], x.call, x.body)
+		status, text, _ := strings.Cut(x.want, " ")
+		if !strings.HasPrefix(got, status+" ") || !strings.Contains(got, text) {
+			f.t.Errorf("%s: %s %s\ngot  %s\nwant %s", x.user, x.call, x.body, got, x.want)
 		}
 	}
-	exchange{"negative", "GET /api/v2/connections?limit=-1", op, "", 422,
-		`"type":"greater_than_equal","loc":["query","limit"]`}.run(t, s, "")
-	exchange{"text", "GET /api/v2/connections?limit=x", op, "", 422, `"type":"int_parsing"`}.run(t, s, "")
+}
+
+// What Airflow rejects, and what it repeats of its input when it does.
+func TestAirflowRejects(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	const login, get = "POST /auth/token", "GET /api/v2/connections/docker_default"
+	const patch, good = "PATCH /api/v2/connections", `"connection_id":"docker_default","conn_type":"docker"`
+	const at = `"loc":["body","actions",0,"update","entities",0`
+	s.exchange([]exchange{
+		{"", login, `{"username":"refresher","password":"wrong"}`, `401 {"detail":"Invalid credentials"}`},
+		{"", login, `{"password":"hunter22"}`, "422 validation error for LoginBody\\nusername\\n  Field required " +
+			"[type=missing, input_value=map[password:hunter22]"},
+		{"", login, `{`, "500 Internal Server Error"},
+		{"", "GET /api/v2/zap", "", `404 {"error":"API route not found"}`},
+		{"", "GET /airflow/api/v2/version", "", "200 <!doctype html>"},
+		{"", "PUT /api/v2/connections", "", "405 Method Not Allowed"},
+		{"", get, "", `401 {"detail":"Not authenticated"}`},
+		{"nonsense", get, "", `403 {"detail":"Invalid JWT token"}`},
+		{"viewer", get, "", `403 {"detail":"Forbidden"}`},
+		{"viewer", patch, update(`{` + good + `}`), `403 {"detail":"Forbidden"}`},
+		{"viewer", patch, update(`{}`), "422 Field required"},
+		{"", patch, update(`{}`), "401 Not authenticated"},
+		{"", patch, `{`, "422 json_invalid"},
+		{"refresher", "GET /api/v2/connections/nope", "", "404 {\"detail\":\"The Connection with connection_id: " +
+			"`nope` was not found\"}"},
+		{"refresher", patch, update(`{"connection_id":"a","password":"hunter22"}`), `422 {"type":"missing",` + at +
+			`,"conn_type"],"msg":"Field required","input":{"connection_id":"a","password":"hunter22"}}`},
+		{"refresher", patch, update(`{` + good + `,"foo":"bar"}`), `422 {"type":"extra_forbidden",` + at + `,"foo"]`},
+		{"refresher", patch, update(`{` + good + `,"password":5}`), `422 {"type":"string_type",` + at + `,"password"]`},
+		{"refresher", patch, update(`{"connection_id":"a b","conn_type":"docker"}`),
+			`422 {"type":"string_pattern_mismatch",` + at + `,"connection_id"]`},
+		{"refresher", patch, update(`{`+good+`}`, `,"action_on_non_existence":"zap"`), "422 'fail' or 'skip'"},
+		{"refresher", patch, `{"actions":[{"action":"update"}]}`, `422 "input":{"action":"update"}`},
+		{"", "GET /execution/connections/docker_default", "", "401 Missing auth token"},
+		{"refresher", "GET /execution/connections/docker_default", "", "403 Invalid auth token"},
+		{"refresher", patch, `{"actions":[{"action":"zap","entities":[]}]}`, "500 Internal Server Error"},
+	}...)
+	form := s.request("POST", s.Airflow.URL()+"/auth/token", "password=hunter22")
+	if got := do(t, noRedirect, form); !strings.HasPrefix(got, "422") || !strings.Contains(got, "hunter22") {
+		t.Errorf("form: %s", got)
+	}
 }
 
 // update is the body of a bulk update.
@@ -192,111 +101,113 @@ func update(entities string, more ...string) string {
 	return `{"actions":[{"action":"update","entities":[` + entities + `]` + strings.Join(more, "") + `}]}`
 }
 
-func TestAirflowRefusesBodies(t *testing.T) {
-	s := start(t, sandbox.Options{})
-	op := login(t, s, "refresher")
-	const call, good = "PATCH /api/v2/connections", `"connection_id":"docker_default","conn_type":"docker"`
-	const at = `"loc":["body","actions",0,"update","entities",0`
-	for _, x := range []exchange{
-		{"no conn_type", call, op, update(`{"connection_id":"a","password":"hunter22"}`), 422,
-			`{"type":"missing",` + at + `,"conn_type"],"msg":"Field ` +
-				`required","input":{"connection_id":"a","password":"hunter22"}},{"type":"missing"`},
-		{"null conn_type", call, op, update(`{"connection_id":"a","conn_type":null}`), 422,
-			`{"type":"string_type",` + at + `,"conn_type"],"msg":"Input should be a valid string","input":null}`},
-		{"unknown field", call, op, update(`{` + good + `,"foo":"bar"}`), 422,
-			`{"type":"extra_forbidden",` + at + `,"foo"],"msg":"Extra inputs are not permitted","input":"bar"}`},
-		{"number", call, op, update(`{` + good + `,"password":5}`), 422,
-			`{"type":"string_type",` + at + `,"password"],"msg":"Input should be a valid string","input":5}`},
-		{"port", call, op, update(`{` + good + `,"port":"x"}`), 422, `{"type":"int_parsing",` + at + `,"port"]`},
-		{"id", call, op, update(`{"connection_id":"a b","conn_type":"docker"}`), 422,
-			`{"type":"string_pattern_mismatch",` + at + `,"connection_id"]`},
-		{"extra", call, op, update(`{` + good + `,"extra":"x"}`), 422, `{"type":"value_error",` + at + `,"extra"]`},
-		{"team", call, op, update(`{` + good + `,"team_name":"x"}`), 422, `team_name cannot be set`},
-		{"entity", call, op, update(`"a"`), 422, `{"type":"model_attributes_type",` + at + `]`},
-		{"policy", call, op, update(`{`+good+`}`, `,"action_on_non_existence":"zap"`), 422,
-			`{"type":"enum","loc":["body","actions",0,"update","action_on_non_existence"],` +
-				`"msg":"Input should be 'fail' or 'skip'","input":"zap"`},
-		{"mask", call, op, update(`{`+good+`}`, `,"update_mask":"password"`), 422,
-			`{"type":"list_type","loc":["body","actions",0,"update","update_mask"]`},
-		{"action's field", call, op, update(`{`+good+`}`, `,"foo":1`), 422,
-			`{"type":"extra_forbidden","loc":["body","actions",0,"update","foo"]`},
-		{"no entities", call, op, `{"actions":[{"action":"update"}]}`, 422,
-			`{"type":"missing","loc":["body","actions",0,"update","entities"],"msg":"Field ` +
-				`required","input":{"action":"update"}}`},
-		{"no actions", call, op, `{}`, 422,
-			`{"type":"missing","loc":["body","actions"],"msg":"Field required","input":{}}`},
-		{"unknown action", call, op, `{"actions":[{"action":"zap","entities":[]}]}`, 500, "Internal Server Error"},
-		{"list", call, op, `[1]`, 422, `{"type":"model_attributes_type","loc":["body"]`},
-		{"number is fine", call, op, update(`{` + good + `,"port":"80"}`), 200,
-			`{"errors":[],"success":["docker_default"]}`},
-	} {
-		x.run(t, s, jsonType)
+func TestAirflowTokensEnd(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	const get = "GET /api/v2/connections/docker_default"
+	first, second := s.login("refresher"), s.login("refresher")
+	got := []string{s.ask(first, "GET /api/v2/auth/logout", ""), s.ask(first, get, ""), s.ask(second, get, "")}
+	s.ahead = 25 * time.Hour
+	got = append(got, s.ask(second, get, ""))
+	for i, want := range []string{"307 ", `403 {"detail":"Invalid JWT`, "200 ", `401 {"detail":"Token Expired`} {
+		if !strings.HasPrefix(got[i], want) {
+			t.Errorf("got %s, want %s", got[i], want)
+		}
 	}
-	exchange{"no content type", call, op, update(`{"password":"hunter22"}`), 422, `hunter22`}.run(t, s, "")
+}
+
+func TestAirflowRedacts(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	s.Airflow.SetConnection(sandbox.Connection{ID: "a", Type: "docker", Password: "oldpassword123",
+		Extra: `{"reauth": true, "registry_token": "abcdefgh", "n": [1, {"password": "zzzzzz"}], "plain": "xx ` +
+			`oldpassword123 yy"}`})
+	want, _ := json.Marshal(`{"n":[1,{"password":"***"}],"plain":"xx *** yy","reauth":true,"registry_token":"***"}`)
+	s.exchange(exchange{"refresher", "GET /api/v2/connections/a", "", `200 "extra":` + string(want)},
+		exchange{"refresher", "GET /api/v2/connections/a", "", `200 "password":"***"`})
 }
 
 func TestAirflowUpdates(t *testing.T) {
-	const a = `"connection_id":"a","conn_type":"docker"`
-	old := sandbox.Connection{ID: "a", Type: "http", Description: "d", Schema: "s", Host: "h", Port: 1,
-		Login: "l", Password: "old", Extra: `{"token":"t"}`}
-	with := func(change func(*sandbox.Connection)) sandbox.Connection {
-		c := old
-		c.Type = "docker"
-		change(&c)
-		return c
-	}
-	same := with(func(*sandbox.Connection) {})
-	for _, test := range []struct {
-		name, body, want string
-		stored           sandbox.Connection
+	t.Parallel()
+	s := start(t)
+	const a, missing = `"connection_id":"a","conn_type":"docker"`, `{"connection_id":"b","conn_type":"docker"}`
+	old := sandbox.Connection{ID: "a", Type: "http", Description: "d", Schema: "s", Host: "h", Port: 1, Login: "l",
+		Password: "old", Extra: `{}`}
+	same := old
+	same.Type = "docker"
+	renewed, unreachable := same, same
+	renewed.Password = "new"
+	unreachable.Host, unreachable.Port = "", 0
+	for body, want := range map[string]struct {
+		answer string
+		stored sandbox.Connection
 	}{
-		{"password alone", update(`{` + a + `,"password":"new"}`), `{"errors":[],"success":["a"]}`,
-			with(func(c *sandbox.Connection) { c.Password = "new" })},
-		{"null host", update(`{` + a + `,"host":null}`), `"success":["a"]`,
-			with(func(c *sandbox.Connection) { c.Host = "" })},
-		{"null port", update(`{` + a + `,"port":null}`), `"success":["a"]`,
-			with(func(c *sandbox.Connection) { c.Port = 0 })},
-		{"null password", update(`{` + a + `,"password":null}`), `"success":["a"]`, same},
-		{"empty password", update(`{` + a + `,"password":""}`), `"success":["a"]`, same},
-		{"stars", update(`{` + a + `,"password":"***"}`), `"success":["a"]`, same},
-		{"extra back", update(`{` + a + `,"extra":"{\"token\":\"***\"}"}`), `"success":["a"]`, same},
-		{"empty extra", update(`{` + a + `,"extra":""}`), `"success":["a"]`,
-			with(func(c *sandbox.Connection) { c.Extra = "{}" })},
-		{"mask is ignored", update(`{`+a+`,"host":"x"}`, `,"update_mask":["password"]`), `"success":["a"]`,
-			with(func(c *sandbox.Connection) { c.Host = "x" })},
-		{"one is missing", update(`{` + a + `,"password":"new"},{"connection_id":"b","conn_type":"docker"}`),
-			`{"errors":[{"error":"The connections with these connection_ids: {'b'} were not ` +
-				`found.","status_code":404}],"success":[]}`, old},
-		{"skip", update(`{`+a+`,"password":"new"},{"connection_id":"b","conn_type":"docker"}`,
-			`,"action_on_non_existence":"skip"`),
-			`{"errors":[],"success":["a"]}`, with(func(c *sandbox.Connection) { c.Password = "new" })},
-		{"twice", update(`{` + a + `},{` + a + `,"password":"last"}`), `"success":["a","a"]`,
-			with(func(c *sandbox.Connection) { c.Password = "last" })},
+		update(`{` + a + `,"password":"new"}`):        {`"success":["a"]`, renewed},
+		update(`{` + a + `,"host":null,"port":null}`): {`"success":["a"]`, unreachable},
+		update(`{` + a + `,"password":null}`):         {`"success":["a"]`, same},
+		update(`{` + a + `,"password":""}`):           {`"success":["a"]`, same},
+		update(`{` + a + `,"password":"***"}`):        {`"success":["a"]`, same},
+		update(`{` + a + `,"password":"new"},` + missing): {`{"errors":[{"error":"The connections with these ` +
+			`connection_ids: {'b'} were not found.","status_code":404}],"success":[]}`, old},
 	} {
-		t.Run(test.name, func(t *testing.T) {
-			s := start(t, sandbox.Options{})
-			s.Airflow.SetConnection(old)
-			x := exchange{"", "PATCH /api/v2/connections", login(t, s, "refresher"), test.body, 200, test.want}
-			x.run(t, s, jsonType)
-			if got, _ := s.Airflow.Connection("a"); got != test.stored {
-				t.Errorf("stored %+v\nwant   %+v", got, test.stored)
-			}
-		})
+		s.Airflow.SetConnection(old)
+		s.exchange(exchange{"refresher", "PATCH /api/v2/connections", body, "200 " + want.answer})
+		if got, _ := s.Airflow.Connection("a"); got != want.stored {
+			t.Errorf("%s\nstored %+v\nwant   %+v", body, got, want.stored)
+		}
 	}
 }
 
-func TestAirflowHandsConnectionsToTasks(t *testing.T) {
-	s := start(t, sandbox.Options{})
-	c, _ := s.Airflow.Connection("docker_default")
-	token := "Bearer " + environ(s.Environ(), sandbox.TaskToken)
-	const call = "GET /execution/connections/docker_default"
-	for _, x := range []exchange{
-		{"task", call, token, "", 200, `"password":"` + c.Password + `"`},
-		{"missing", "GET /execution/connections/nope", token, "", 404,
-			`{"detail":{"message":"Connection with ID nope not found","reason":"not_found"}}`},
-		{"nobody", call, "", "", 401, `{"detail":"Missing auth token"}`},
-		{"user", call, login(t, s, "refresher"), "", 403, `{"detail":"Invalid auth token"}`},
-	} {
-		x.run(t, s, "")
+// A page has 100 rows at most, whatever is asked for.
+func TestAirflowLists(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	for i := range 149 {
+		s.Airflow.SetConnection(sandbox.Connection{ID: fmt.Sprintf("many-%03d", i), Type: "http"})
 	}
+	got := s.ask(s.login("refresher"), "GET /api/v2/connections?limit=1000", "")
+	if n := strings.Count(got, `"connection_id"`); n != 100 || !strings.Contains(got, `"total_entries":150`) {
+		t.Errorf("%d of 100 rows", n)
+	}
+}
+
+func TestAirflowObjects(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	s.Airflow.SetDAG(sandbox.DAG{ID: "d", Paused: true, Runs: []sandbox.DAGRun{
+		{ID: "first", Tasks: map[string]string{"a[2]": "failed"}},
+		{ID: "second+00:00", XComs: map[string]any{"a": map[string]int{"n": 1}, "a[2]": "text"}},
+	}})
+	s.Airflow.SetUser("custom", sandbox.User{Password: "p", Permissions: []string{"can_read on Connections"}})
+	const pool, variable, connection = "/api/v2/pools", "/api/v2/variables", "/api/v2/connections"
+	const runs = "GET /api/v2/dags/d/dagRuns"
+	const xcom = runs + "/second+00:00/taskInstances/a/xcomEntries/return_value"
+	s.exchange([]exchange{
+		{"admin", "GET " + pool + "/p", "", "404 The Pool with name: `p` was not found"},
+		{"admin", "POST " + pool, `{"name":"p","slots":5}`, `201 "slots":5`},
+		{"admin", "POST " + pool, `{"name":"p","slots":5}`, "409 Unique constraint violation"},
+		{"admin", "POST " + pool, `{"name":"p"}`, `422 "loc":["body","slots"]`},
+		{"admin", "PATCH " + pool + "/p", `{"name":"p","slots":5}`, `422 "loc":["body","name"]`},
+		{"admin", "POST " + variable, `{"key":"my_secret","value":"v"}`, `201 "value":"***"`},
+		{"admin", "POST " + variable, `{"key":"my_secret","value":"v"}`, "409 `my_secret` already exists"},
+		{"admin", "PATCH " + variable + "/my_secret", `{"key":"k","value":"v"}`, "400 doesn't match uri parameter"},
+		{"admin", "POST " + connection, `{"connection_id":"c","conn_type":"http","password":"x"}`, `201 "***"`},
+		{"admin", "POST " + connection, `{"connection_id":"c","conn_type":"http"}`, "409 Unique constraint violation"},
+		{"admin", "POST " + connection, `{"connection_id":"c"}`, `422 "loc":["body","conn_type"]`},
+		{"admin", "PATCH " + connection + "/c", `{"connection_id":"d","conn_type":"docker"}`, "400 does not match"},
+		{"custom", "GET " + connection, "", "200"}, // a role of FAB's has what it was given
+		{"custom", "GET " + pool + "/p", "", "403 Forbidden"},
+		{"custom", "PATCH " + connection + "/c", `{"connection_id":"c","conn_type":"docker"}`, "403 Forbidden"},
+		{"viewer", "GET " + pool + "/p", "", "200"}, // Simple's viewer reads all but connections and Variables
+		{"viewer", "GET " + variable + "/my_secret", "", "403 Forbidden"},
+		{"viewer", "POST " + pool, `{"name":"q","slots":1}`, "403 Forbidden"},
+		{"viewer", "GET /api/v2/dags/d/details", "", `200 "is_paused":true`},
+		{"viewer", "GET /api/v2/dags/x/details", "", `404 {"detail":"Dag with id: x was not found"}`},
+		{"viewer", runs + "?limit=1&order_by=-id", "", `200 "dag_run_id":"second+00:00"`},
+		{"viewer", runs + "?order_by=zap", "", "400 Ordering with 'zap'"},
+		{"viewer", runs + "/first/taskInstances", "", `200 "map_index":2,"state":"failed","task_id":"a"`},
+		{"viewer", xcom + "?map_index=-1", "", `200 "value":{"n":1}`},
+		{"viewer", xcom + "?map_index=2", "", `200 "value":"text"`},
+		{"viewer", xcom + "?map_index=3", "", "404 XCom entry with key: `return_value` not found"},
+	}...)
 }

@@ -94,11 +94,7 @@ func (c Connection) updated(e entity) Connection {
 	for name, field := range map[string]*string{"conn_type": &c.Type, "description": &c.Description, "host": &c.Host,
 		"login": &c.Login, "schema": &c.Schema, "extra": &c.Extra} {
 		if value, sent := e[name]; sent {
-			old := *field
 			*field, _ = value.(string)
-			if name == "extra" && value != nil {
-				*field = mergeExtra(*field, old)
-			}
 		}
 	}
 	if value, sent := e["port"]; sent {
@@ -108,24 +104,6 @@ func (c Connection) updated(e entity) Connection {
 		c.Password = password
 	}
 	return c
-}
-
-// mergeExtra puts stored secrets back where the new extra has "***" under a sensitive key.
-func mergeExtra(text, stored string) string {
-	if text == "" {
-		return "{}"
-	}
-	var fresh, old map[string]any
-	if json.Unmarshal([]byte(text), &fresh) != nil || json.Unmarshal([]byte(stored), &old) != nil {
-		return text
-	}
-	for key, value := range fresh {
-		if value == redactedValue && sensitive(key) && old[key] != nil {
-			fresh[key] = old[key]
-		}
-	}
-	out, _ := json.Marshal(fresh) // was just decoded
-	return string(out)
 }
 
 func intOf(value any) (n int, ok bool) {

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"regexp"
@@ -57,7 +58,6 @@ type ECR struct {
 	issued         map[string]Token           // by password
 	sessions       map[string]aws.Credentials // of assumed roles, by access key
 	last           Token
-	calls          int
 }
 
 func newECR(opts Options) *ECR {
@@ -109,11 +109,13 @@ func (e *ECR) ExpireTokens() {
 	})
 }
 
-// Calls returns how many calls arrived, rejected ones too.
-func (e *ECR) Calls() int { return locked(&e.state, func() int { return e.calls }) }
-
 // LastToken returns the newest token, or the zero Token.
 func (e *ECR) LastToken() Token { return locked(&e.state, func() Token { return e.last }) }
+
+// Passwords returns those of all tokens that were issued or accepted.
+func (e *ECR) Passwords() []string {
+	return locked(&e.state, func() []string { return slices.Collect(maps.Keys(e.issued)) })
+}
 
 func (e *ECR) set(set func()) { change(&e.state, set) }
 
@@ -134,7 +136,6 @@ func (e *ECR) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Date", e.now().UTC().Format(http.TimeFormat)) // clients correct their clock by it
 	w.Header().Set("X-Amzn-Requestid", requestID())
 	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
-	e.set(func() { e.calls++ })
 	e.answer(w, r, e.getAuthorizationToken)
 }
 

@@ -3,172 +3,112 @@ package faults
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 )
 
-// documents are result files and private keys that somebody else could have read or changed.
-func documents() (all []row) {
-	add := func(fault, message string, change func(path string) error) {
-		all = append(all, row{peer: "files", fault: fault, exit: 2, error: message,
-			root: strings.HasSuffix(fault, "of another user"), inject: func(s *setting) {
-				s.extracted()
-				must(s.t, change(s.path("one.json")))
-			}})
-	}
-	identity := func(change func(string) error) func(string) error {
-		return func(path string) error { return change(filepath.Dir(path) + "/state/ecr-refresh/identity") }
-	}
-	chmod := func(path string) error { return os.Chmod(path, 0o644) }
-	chown := func(path string) error { return os.Chown(path, 65534, 65534) }
-	add("result file readable by others", "opens it to other users", chmod)
-	add("result file is a link", "it is a symbolic link", link)
-	add("result file of another user", "it belongs to user 65534", chown)
-	add("result file is a pipe", "it is not a regular file", pipe)
-	add("result file cut", "it is not a JSON object, or is cut", func(p string) error { return os.Truncate(p, 200) })
-	add("result file empty", "left no result", func(p string) error { return os.Truncate(p, 0) })
-	add("result file of 16 MiB", "longer than", func(p string) error { return os.Truncate(p, 16<<20) })
-	add("registry in the result altered", "it was altered",
-		edit(`"registry_url":"https://123456789012`, `"registry_url":"https://210987654321`))
-	add("expiry in the result altered", "it was altered", edit(`"expires_at":"20`, `"expires_at":"21`))
-	add("encrypted token altered", "decrypt tokens: cut or altered", flip)
-	add("private key readable by others", "opens it to other users", identity(chmod))
-	add("private key of another user", "it belongs to user 65534", identity(chown))
-	return all
-}
-
-func link(path string) error {
-	return errors.Join(os.Rename(path, path+".real"), os.Symlink(path+".real", path))
-}
-
-func pipe(path string) error {
-	return errors.Join(os.Remove(path), syscall.Mkfifo(path, 0o600))
-}
-
-func edit(old, new string) func(string) error {
-	return func(path string) error {
-		text, err := os.ReadFile(path)
-		if err == nil && !strings.Contains(string(text), old) {
-			err = fmt.Errorf("no %q in it", old)
+// files are result files and private keys that somebody else could have read or changed, and places that take no file.
+func files() (all []row) {
+	const fill = "mkdir full && mount -t tmpfs -o size=64k,mode=700 tmpfs full && ! head -c 128K /dev/zero >full/filler"
+	update := stepOf("airflow")
+	extract := func(args ...string) []string { return append([]string{"extract-ecr-token"}, args...) }
+	for _, f := range []struct {
+		fault string
+		args  []string
+		error string // "" succeeds
+		shell string // makes it, in the folder
+		check string // what must hold besides
+	}{
+		{"result file readable by others", update, "opens it to other users", "chmod 644 one.json", ""},
+		{"result file is a link", update, "it is a symbolic link", "mv one.json real && ln -s real one.json", ""},
+		{"result file of another user", update, "it belongs to user 65534", "chown 65534:65534 one.json", ""},
+		{"result file is a pipe", update, "it is not a regular file", "rm one.json && mkfifo -m 600 one.json", ""},
+		{"result file cut", update, "it is not a JSON object, or is cut", "truncate -s 200 one.json", ""},
+		{"result file empty", update, "left no result", "truncate -s 0 one.json", ""},
+		{"result file of 16 MiB", update, "longer than", "truncate -s 16M one.json", "rm one.json"},
+		{"registry in the result altered", update, "it was altered",
+			`sed -i 's|"registry_url":"https://123456789012|"registry_url":"https://210987654321|' one.json`, ""},
+		{"expiry in the result altered", update, "it was altered",
+			`sed -i 's|"expires_at":"20|"expires_at":"21|' one.json`, ""},
+		{"encrypted token altered", update, "decrypt tokens: cut or altered",
+			`sed -i -E 's/("sealed":".{600})A/\1B/; t; s/("sealed":".{600})./\1A/' one.json`, ""},
+		{"private key readable by others", update, "opens it to other users", "chmod 644 " + identityFile, ""},
+		{"private key of another user", update, "it belongs to user 65534", "chown 65534:65534 " + identityFile, ""},
+		{"folder of --out is missing", extract("--out", "nowhere/x.json"),
+			`write "nowhere/x.json": no such file or directory`, "true", ""},
+		{"--out is a device", extract("--out", "/dev/full"), `write "/dev/full": it is not a regular file`, "true", ""},
+		{"--out is a link", extract("--out", "x.json"), "", "echo mine >other && ln -s other x.json",
+			`test "$(cat other)" = mine`},
+		{"disk is full", extract("--out", "full/x.json"), `write "full/x.json": no space left on device`, fill,
+			`test "$(ls -A full)" = filler`},
+		{"disk of the private key is full", extract(), "no space left on device",
+			fill + " && rm -r state && ln -s full state", ""},
+		{"disk of --metrics-file is full", extract("--metrics-file", "full/x.prom"), "", fill,
+			`test "$(ls -A full)" = filler`},
+		{"folder is read-only", extract("--out", "fixed/x.json"), `write "fixed/x.json": read-only file system`,
+			"mkdir full && mount -t tmpfs -o ro tmpfs full && ln -s full fixed", ""},
+		{"folder of the private key is read-only", extract(), "read-only file system",
+			"rm -r state && mkdir full && mount -t tmpfs -o ro tmpfs full && ln -s full state", ""},
+	} {
+		exit := 2
+		if f.error == "" {
+			exit = 0
 		}
-		return errors.Join(err, os.WriteFile(path, []byte(strings.Replace(string(text), old, new, 1)), 0o600))
+		all = append(all, row{peer: "files", fault: f.fault, args: f.args, exit: exit, error: f.error,
+			root:   strings.Contains(f.shell, "mount ") || strings.Contains(f.shell, "chown "),
+			inject: func(s *setting) { s.shell(f.shell) }, also: func(s *setting) { s.shell(f.check) }})
 	}
+	return append(all, row{peer: "files", fault: "stdout is full", args: extract(), exit: 2,
+		error: "no space left on device", inject: func(s *setting) {
+			full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+			must(s.t, err)
+			s.t.Cleanup(func() { full.Close() })
+			s.stdout = full
+		}})
 }
 
-// flip changes one character in the middle of the encrypted token.
-func flip(path string) error {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return err
+// shell runs a script in the row's folder. It may mount a disk at full.
+func (s *setting) shell(script string) {
+	s.t.Helper()
+	if strings.Contains(script, "mount ") {
+		s.t.Cleanup(func() { _ = exec.Command("umount", "-l", s.path("full")).Run() })
 	}
-	at := strings.Index(string(text), `"sealed":"`) + 600
-	if text[at] == 'A' {
-		text[at] = 'B'
-	} else {
-		text[at] = 'A'
-	}
-	return os.WriteFile(path, text, 0o600)
-}
-
-// disks are places that take no file.
-func disks() (all []row) {
-	add := func(fault string, exit int, message string, inject, also func(*setting)) {
-		all = append(all, row{peer: "files", fault: fault, exit: exit, error: message, inject: inject, also: also,
-			root: onDisk(fault)})
-	}
-	args := func(s *setting, args ...string) { s.args = append([]string{"extract-ecr-token"}, args...) }
-	add("folder of --out is missing", 2, `write "nowhere/x.json": no such file or directory`,
-		func(s *setting) { args(s, "--out", "nowhere/x.json") }, nil)
-	add("--out is a device", 2, `write "/dev/full": it is not a regular file`,
-		func(s *setting) { args(s, "--out", "/dev/full") }, nil)
-	add("--out is a link", 0, "", func(s *setting) {
-		must(s.t, os.WriteFile(s.path("other"), []byte("mine"), 0o600))
-		must(s.t, os.Symlink("other", s.path("x.json")))
-		args(s, "--out", "x.json")
-	}, func(s *setting) {
-		if text, err := os.ReadFile(s.path("other")); err != nil || string(text) != "mine" {
-			s.t.Errorf("the link was followed: %v", err)
-		}
-	})
-	add("disk is full", 2, `write "full/x.json": no space left on device`,
-		func(s *setting) { s.full(); args(s, "--out", "full/x.json") }, (*setting).wantOnlyFiller)
-	add("disk of the private key is full", 2, "no space left on device",
-		func(s *setting) { s.setenv("XDG_STATE_HOME", s.full()); args(s) }, nil)
-	add("disk of --metrics-file is full", 0, "",
-		func(s *setting) { s.full(); args(s, "--metrics-file", "full/x.prom") }, (*setting).wantOnlyFiller)
-	add("stdout is full", 2, "no space left on device", func(s *setting) {
-		full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
-		must(s.t, err)
-		s.t.Cleanup(func() { full.Close() })
-		s.stdout = full
-	}, nil)
-	add("folder is read-only", 2, `write "fixed/x.json": read-only file system`,
-		func(s *setting) { s.mount("fixed", "ro"); args(s, "--out", "fixed/x.json") }, nil)
-	add("folder of the private key is read-only", 2, "read-only file system",
-		func(s *setting) { s.setenv("XDG_STATE_HOME", s.mount("fixed", "ro")); args(s) }, nil)
-	return all
-}
-
-// onDisk reports whether a fault needs a disk of its own.
-func onDisk(fault string) bool {
-	return strings.HasPrefix(fault, "disk ") || strings.HasSuffix(fault, "is read-only")
-}
-
-// mount puts a small disk in memory at a folder.
-func (s *setting) mount(name, options string) string {
-	dir := s.path(name)
-	must(s.t, os.Mkdir(dir, 0o700))
-	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", options, "tmpfs", dir).CombinedOutput(); err != nil {
-		s.t.Fatalf("mount a tmpfs, which root may: %s", out)
-	}
-	s.t.Cleanup(func() { _ = exec.Command("umount", "-l", dir).Run() })
-	return dir
-}
-
-// full mounts a disk that has room for names and none for content.
-func (s *setting) full() string {
-	dir := s.mount("full", "size=64k,mode=700")
-	if err := os.WriteFile(dir+"/filler", make([]byte, 128<<10), 0o600); !errors.Is(err, syscall.ENOSPC) {
-		s.t.Fatalf("the disk is not full: %v", err)
-	}
-	return dir
-}
-
-func (s *setting) wantOnlyFiller() {
-	if left, err := os.ReadDir(s.path("full")); err != nil || len(left) != 1 {
-		s.t.Errorf("left on the full disk: %v, %v", left, err)
+	cmd := exec.Command("sh", "-c", script)
+	cmd.Dir = s.dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		s.t.Errorf("%s: %v\n%s", script, err, out)
 	}
 }
 
 // atOnce are runs that meet each other, or that are killed while they write.
 func atOnce() []row {
-	second := func(args ...string) row {
-		return row{peer: "files", fault: "two at once: " + args[0], inject: func(s *setting) {
-			s.args = args
-			s.second = s.start(args...)
+	second := func(fault string, args ...string) row {
+		var other *process
+		return row{peer: "files", fault: fault + args[0], args: args, inject: func(s *setting) {
+			s.setenv("XDG_STATE_HOME", s.path("new")) // neither finds a private key
+			other = s.start(patience, args...)
 		}, also: func(s *setting) {
-			if o := s.second.wait(); o.exit != 0 {
+			if o := other.wait(); o.exit != 0 {
 				s.t.Errorf("the second one: exit code %d: %s", o.exit, o.error)
 			}
 			s.wantWhole(args[2])
+			if args[0] == "extract-ecr-token" {
+				s.good("update-docker-connection", "--in", args[2])
+			}
 		}}
 	}
-	extract := second("extract-ecr-token", "--out", "both.json")
-	extract.fault = "two at once, neither finds a private key: extract-ecr-token"
-	both := extract.also
-	extract.also = func(s *setting) { both(s); s.good("update-docker-connection", "--in", "both.json") }
-	return []row{second("run", "--out", "both.json"), extract,
-		{peer: "files", fault: "kill -9 at every write", inject: func(*setting) {}, by: (*setting).killedWhileWriting}}
+	return []row{
+		{peer: "files", fault: "kill -9 at every write", inject: func(*setting) {}, by: (*setting).killedWhileWriting},
+		second("two at once: ", "run", "--out", "both.json"),
+		second("two at once, neither finds a private key: ", "extract-ecr-token", "--out", "both.json"),
+	}
 }
 
-// wantWhole wants a file to be one JSON object and a line's end, for its owner alone.
-func (s *setting) wantWhole(name string) {
+// wantWhole wants a file to be one JSON object and a line's end, for its owner alone, and returns it.
+func (s *setting) wantWhole(name string) string {
 	s.t.Helper()
 	text, err := os.ReadFile(s.path(name))
 	must(s.t, err)
@@ -177,72 +117,50 @@ func (s *setting) wantWhole(name string) {
 	if !json.Valid(text) || !bytes.HasSuffix(text, []byte("}\n")) || info.Mode().Perm() != 0o600 {
 		s.t.Errorf("%s is torn, or open to others: %d bytes, mode %s", name, len(text), info.Mode())
 	}
+	return string(text)
 }
 
 // killedWhileWriting kills the program again and again, each time a little later after the last answer that it waits
 // for. What it wrote before stays whole, and what it leaves does not stop the next one.
 func (s *setting) killedWhileWriting() outcome {
 	const kills, step = 80, 100 * time.Microsecond
-	s.good("extract-ecr-token", "--out", "one.json")
-	old, err := os.ReadFile(s.path("one.json"))
-	must(s.t, err)
-	replaced := 0
+	extract := []string{"extract-ecr-token", "--out", "one.json", "--metrics-file", "m.prom"}
+	seen := map[string]bool{s.wantWhole("one.json"): true}
 	for k := range kills {
 		if k%2 == 0 {
 			s.setenv("XDG_STATE_HOME", s.path(fmt.Sprintf("state-%d", k))) // an identity is written too
 		}
 		asked := len(s.Registry.Checks())
-		p := s.start("extract-ecr-token", "--out", "one.json", "--metrics-file", "m.prom")
-		for len(s.Registry.Checks()) == asked && time.Since(p.began) < grace {
-			time.Sleep(step)
-		}
+		p := s.start(patience, extract...)
+		s.await(func() bool { return len(s.Registry.Checks()) > asked })
 		time.Sleep(time.Duration(k) * step)
 		_ = p.cmd.Process.Kill()
 		p.wait()
-		s.wantWhole("one.json")
-		if text, _ := os.ReadFile(s.path("one.json")); !bytes.Equal(text, old) {
-			replaced, old = replaced+1, text
-		}
+		seen[s.wantWhole("one.json")] = true
 	}
-	left, _ := filepath.Glob(s.path(".ecr-refresh-*"))
-	if replaced == 0 || replaced == kills {
+	if replaced := len(seen) - 1; replaced == 0 || replaced == kills {
 		s.t.Errorf("%d of %d kills came after the write: none before, or none after", replaced, kills)
 	}
-	s.good("extract-ecr-token", "--out", "one.json", "--metrics-file", "m.prom")
+	s.good(extract...)
 	s.good("update-docker-connection", "--in", "one.json")
 	s.wantAlone()
 	s.wantNoSecret()
-	s.t.Logf("%d kills: %d before the new result was in place, %d after; %d temporary files are left", kills,
-		kills-replaced, replaced,
-		len(left))
 	return outcome{exit: 137, error: fmt.Sprintf("%d kills, some before and some after the new document stood: it was "+
 		"whole each time, and the next run good", kills)}
 }
 
 // clocks are clocks that differ, and what has grown old.
-func clocks() (all []row) {
-	for fault, ahead := range map[string]time.Duration{
-		"an hour behind the peers": time.Hour, "an hour ahead of the peers": -time.Hour,
-	} {
-		all = append(all, row{peer: "clock", fault: fault, ahead: ahead,
-			inject: func(s *setting) { s.args = []string{"run"} },
-			also: func(s *setting) {
-				if s.password() != s.ECR.LastToken().Password {
-					s.t.Error("nothing was published")
-				}
-			}})
-	}
-	return append(all,
-		row{peer: "clock", fault: "result too old", exit: 2, error: "a newer run may have updated since",
-			inject: func(s *setting) {
-				s.extracted()
-				s.args = append(s.args, "--max-age", "1ns")
-			}},
-		row{peer: "clock", fault: "token that has expired", exit: 1, error: "it answered 403",
+func clocks() []row {
+	return []row{
+		{peer: "clock", fault: "an hour behind the peers", args: []string{"run"}, ahead: time.Hour,
+			inject: func(*setting) {}, also: (*setting).wantPublished},
+		{peer: "clock", fault: "an hour ahead of the peers", args: []string{"run"}, ahead: -time.Hour,
+			inject: func(*setting) {}, also: (*setting).wantPublished},
+		{peer: "clock", fault: "result too old", args: append(stepOf("airflow"), "--max-age", "1ns"), exit: 2,
+			error: "a newer run may have updated since", inject: func(*setting) {}},
+		{peer: "clock", fault: "token that has expired", exit: 1, error: "it answered 403",
 			inject: func(s *setting) { s.ECR.SetLife(-time.Hour) }},
-		row{peer: "clock", fault: "token that expires between the steps", exit: 1, error: "it answered 403",
-			inject: func(s *setting) {
-				s.extracted()
-				s.ECR.ExpireTokens()
-			}})
+		{peer: "clock", fault: "token that expires between the steps", args: stepOf("airflow"), exit: 1,
+			error: "it answered 403", inject: func(s *setting) { s.ECR.ExpireTokens() }},
+	}
 }

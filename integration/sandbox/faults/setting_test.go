@@ -2,17 +2,16 @@ package faults
 
 import (
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"io"
-	"net"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,11 +19,34 @@ import (
 	"ecr-refresh/integration/sandbox/leaks"
 )
 
-// setting is a sandbox with documents of a good run, and the program's environment. Its secrets are all distinct.
+const identityFile = "state/ecr-refresh/identity"
+
+// makeResults runs steps 1 and 2 in another sandbox, once for all rows.
+func makeResults(dir string) error {
+	box, err := sandbox.Start(sandbox.Options{})
+	if err != nil {
+		return err
+	}
+	defer box.Close()
+	script := `"$0" extract-ecr-token --out one.json && "$0" update-docker-connection --in one.json --out two.json`
+	cmd := exec.Command("sh", "-c", script, program)
+	cmd.Dir, cmd.Env = dir, append(box.Environ(), "XDG_STATE_HOME="+dir+"/state")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%w: %s", err, out)
+	}
+	goodToken = box.ECR.LastToken()
+	for _, name := range []string{"one.json", "two.json", identityFile} {
+		if goodFiles[name], err = os.ReadFile(filepath.Join(dir, name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// setting is a sandbox, a folder with the results of a good run, and the program's environment, in which each step can
+// run. Its secrets are all distinct.
 type setting struct {
 	*sandbox.Sandbox
-	Trap *trap // where redirects lead
-
 	t             *testing.T
 	dir           string
 	env           []string
@@ -35,95 +57,24 @@ type setting struct {
 	old           string    // the connection's password before the row
 	planted       []string
 	proxyPassword string
-	texts         []string      // all that was written
-	until         chan struct{} // closed when the program waits
-	second        *process
+	texts         []string    // all that was written
+	waits         func() bool // not nil: SIGTERM ends the program when this holds
 }
 
-// newSetting starts a sandbox in which the steps before the peer's have run.
-func newSetting(t *testing.T, peer string, ahead time.Duration) *setting {
+func newSetting(t *testing.T, ahead time.Duration) *setting {
 	t.Helper()
 	box, err := sandbox.Start(sandbox.Options{Now: func() time.Time { return time.Now().Add(ahead) }})
 	must(t, err)
 	t.Cleanup(func() { box.Close() })
-	s := &setting{Sandbox: box, Trap: newTrap(t), t: t, dir: t.TempDir(), limit: limit}
-	s.plant()
-	switch peer {
-	case "airflow":
-		s.extracted()
-	case "engine", "every":
-		s.extracted()
-		s.published()
-	default:
-		s.args = []string{"extract-ecr-token", "--out", "new.json"}
-	}
+	s := &setting{Sandbox: box, t: t, dir: t.TempDir(), limit: limit}
 	s.old = s.password()
+	s.plant()
+	s.ECR.Accept(goodToken)
+	must(t, os.MkdirAll(filepath.Dir(s.path(identityFile)), 0o700))
+	for name, text := range goodFiles {
+		must(t, os.WriteFile(s.path(name), text, 0o600))
+	}
 	return s
-}
-
-// results is what good steps left in another sandbox.
-type results struct {
-	token                    sandbox.Token
-	one, published, identity []byte
-}
-
-// makeResults runs steps 1 and 2, once for all rows.
-func makeResults() (r results, err error) {
-	path, err := program.build()
-	if err != nil {
-		return r, err
-	}
-	box, err := sandbox.Start(sandbox.Options{})
-	if err != nil {
-		return r, err
-	}
-	defer box.Close()
-	in := func(name string) string { return filepath.Join(program.dir, name) }
-	for _, args := range [][]string{
-		{"extract-ecr-token", "--out", in("one.json")},
-		{"update-docker-connection", "--in", in("one.json"), "--out", in("two.json")},
-	} {
-		cmd := exec.Command(path, args...)
-		cmd.Env = append(box.Environ(), "XDG_STATE_HOME="+in("state"))
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return r, fmt.Errorf("%v: %w: %s", args, err, out)
-		}
-	}
-	r.token = box.ECR.LastToken()
-	for name, to := range map[string]*[]byte{"one.json": &r.one, "two.json": &r.published, identityFile: &r.identity} {
-		text, e := os.ReadFile(in(name))
-		*to, err = text, errors.Join(err, e)
-	}
-	return r, err
-}
-
-const identityFile = "state/ecr-refresh/identity"
-
-// extracted leaves what step 1 does, in one.json, and makes step 2 the row's.
-func (s *setting) extracted() {
-	s.t.Helper()
-	r, err := program.results()
-	must(s.t, err)
-	s.ECR.Accept(r.token)
-	must(s.t, os.MkdirAll(filepath.Dir(s.path(identityFile)), 0o700))
-	must(s.t, os.WriteFile(s.path(identityFile), r.identity, 0o600))
-	must(s.t, os.WriteFile(s.path("one.json"), r.one, 0o600))
-	s.wrote(string(r.one))
-	s.args = []string{"update-docker-connection", "--in", "one.json"}
-}
-
-// published leaves what step 2 does, in two.json and in Airflow, and makes step 3 the row's.
-func (s *setting) published() {
-	s.t.Helper()
-	r, err := program.results()
-	must(s.t, err)
-	conn, _ := s.Airflow.Connection("docker_default")
-	conn.Password = r.token.Password
-	s.Airflow.SetConnection(conn)
-	must(s.t, os.WriteFile(s.path("two.json"), r.published, 0o600))
-	s.wrote(string(r.published))
-	s.env = append(s.env, s.TaskEnviron("docker_default")...)
-	s.args = []string{"test-docker-connection", "--in", "two.json"}
 }
 
 // plant sets secrets of the peers, and an environment of the program that holds what it needs of them.
@@ -133,12 +84,13 @@ func (s *setting) plant() {
 	s.ECR.SetCredentials(credentials)
 	user, _ := s.Airflow.User("refresher")
 	admin, _ := s.Airflow.User("admin")
-	conn, _ := s.Airflow.Connection("docker_default")
 	s.proxyPassword = "proxy-" + rand.Text()
-	s.planted = []string{credentials.SecretAccessKey, credentials.SessionToken, user.Password, admin.Password,
-		conn.Password, s.proxyPassword}
+	identity := strings.Fields(string(goodFiles[identityFile])) // the key comes last
+	s.planted = []string{credentials.SecretAccessKey, credentials.SessionToken, user.Password, admin.Password, s.old,
+		s.proxyPassword, identity[len(identity)-1]}
 	s.env = append(s.Environ(), "XDG_STATE_HOME="+s.path("state"), "ECR_REFRESH_ADMIN_LOGIN=admin",
-		"ECR_REFRESH_ADMIN_PASSWORD="+admin.Password)
+		"ECR_REFRESH_ADMIN_PASSWORD="+admin.Password,
+		"SSL_CERT_FILE=/dev/null", "SSL_CERT_DIR=/nowhere") // reading the system's takes a third of a step
 	s.throughProxy(s.Proxy.URL().Host, s.proxyPassword)
 }
 
@@ -153,16 +105,26 @@ func (s *setting) password() string {
 	return conn.Password
 }
 
-// good runs a step that must succeed.
+// command returns a run of the program. As in Airflow, step 3 alone is given the connection.
+func (s *setting) command(args ...string) *exec.Cmd {
+	cmd := exec.Command(program, args...)
+	cmd.Dir, cmd.Env, cmd.Stdin = s.dir, s.env, s.stdin
+	if args[0] == "test-docker-connection" {
+		c, _ := s.Airflow.Connection("docker_default")
+		c.Password = goodToken.Password
+		cmd.Env = append(slices.Clone(s.env), c.TaskEnviron()...)
+	}
+	return cmd
+}
+
+// good runs a command that must succeed.
 func (s *setting) good(args ...string) {
 	s.t.Helper()
-	cmd := exec.Command(built(s.t), args...)
-	cmd.Dir, cmd.Env = s.dir, s.env
-	out, err := cmd.CombinedOutput()
+	out, err := s.command(args...).CombinedOutput()
 	if err != nil {
 		s.t.Fatalf("%v: %v\n%s", args, err, out)
 	}
-	s.wrote(string(out))
+	s.texts = append(s.texts, string(out))
 }
 
 // setenv replaces a variable.
@@ -179,34 +141,56 @@ func (s *setting) peer(name string) *sandbox.Faults {
 	}[name]
 }
 
+// serve serves a handler until the row ends, and returns its address.
+func (s *setting) serve(h http.Handler) string {
+	server := httptest.NewServer(h)
+	s.t.Cleanup(server.Close)
+	return server.Listener.Addr().String()
+}
+
 // await waits until something holds.
 func (s *setting) await(holds func() bool) {
 	s.t.Helper()
-	for end := time.Now().Add(20 * time.Second); !holds(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(patience); !holds(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			s.t.Fatal("waited in vain")
 		}
 	}
 }
 
-// wrote keeps texts for wantNoSecret, and the token that may stand in them.
-func (s *setting) wrote(texts ...string) {
-	s.texts = append(s.texts, texts...)
-	s.planted = append(s.planted, s.ECR.LastToken().Password)
+var harmful = regexp.MustCompile(`\x1b|\[31m|::group::|\necr-refresh: error: forged`)
+
+// wantAlone wants Airflow to hold the old password or one with which the registry lets in, and nobody to have asked the
+// proxy for a host that it does not answer for.
+func (s *setting) wantAlone() {
+	s.t.Helper()
+	if refused := s.Proxy.Refused(); len(refused) > 0 {
+		s.t.Errorf("the proxy was asked for %v", refused)
+	}
+	password := s.password()
+	if password == s.old {
+		return
+	}
+	s.Registry.Clear()
+	req, err := http.NewRequest(http.MethodGet, "https://"+s.RegistryHost()+"/v2/", nil)
+	must(s.t, err)
+	req.SetBasicAuth("AWS", password)
+	resp, err := s.HTTPClient().Do(req)
+	must(s.t, err)
+	if resp.Body.Close() != nil || resp.StatusCode != http.StatusOK {
+		s.t.Errorf("Airflow holds neither the old password nor one that works: %s", resp.Status)
+	}
 }
 
 // wantNoSecret looks for every secret in all that was written, and in the files that are left but the identity itself.
+// A server's words stay on the error's line, without a colour and without Airflow's marks.
 func (s *setting) wantNoSecret() {
 	s.t.Helper()
-	identity, _ := os.ReadFile(s.path(identityFile))
-	for l := range strings.Lines(string(identity)) {
-		if !strings.HasPrefix(l, "#") {
-			s.planted = append(s.planted, strings.TrimSpace(l))
-		}
-	}
-	slices.Sort(s.planted)
-	pieces := leaks.Of(append(slices.Compact(s.planted), s.Airflow.JWTs()...)...)
+	pieces := leaks.Of(slices.Concat(s.planted, s.ECR.Passwords(), s.Airflow.JWTs())...)
 	for _, text := range s.texts {
+		if harm := harmful.FindString(text); harm != "" {
+			s.t.Errorf("a server's words do harm: %q", harm)
+		}
 		if at := pieces.In(text); at >= 0 {
 			s.t.Errorf("a piece of a secret was written behind %q", text[max(0, at-60):at])
 		}
@@ -221,38 +205,4 @@ func (s *setting) wantNoSecret() {
 		}
 		return err
 	}))
-}
-
-// trap is a server that nobody may call.
-type trap struct {
-	url   string
-	count atomic.Int64
-}
-
-func newTrap(t *testing.T) *trap {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	t.Cleanup(func() { listener.Close() })
-	trap := &trap{url: "http://" + listener.Addr().String()}
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			trap.count.Add(1)
-			_ = conn.Close()
-		}
-	}()
-	return trap
-}
-
-// asked reports whether somebody connected.
-func (tr *trap) asked() bool { return tr.count.Load() > 0 }
-
-// engineTCP serves the Engine at a TCP address: toxiproxy speaks no other.
-func (s *setting) engineTCP() string {
-	server := httptest.NewServer(s.Engine)
-	s.t.Cleanup(server.Close)
-	return server.Listener.Addr().String()
 }

@@ -2,9 +2,10 @@ package readme
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -21,23 +22,28 @@ func TestReadme(t *testing.T) {
 	t.Parallel()
 	bin, err := suite.Build(t.TempDir())
 	must(t, err)
-	ran := map[string]int{}
-	for _, b := range Read(t, root+"/README.md") {
-		ran[b.Kind]++
-		switch b.Kind {
-		case "demo":
-			b.Session(t, root, CleanEnviron(), "make demo", "make --no-print-directory demo BIN="+t.TempDir())
-		case "empty", "sandbox":
-			b.inSandbox(t, bin)
-		case "lab", "fab":
-		default:
-			t.Errorf("README.md:%d: unknown kind %q", b.Line, b.Kind)
-		}
+	kinds := map[string]func(*testing.T, Block){
+		"demo":    func(t *testing.T, b Block) { b.Session(t, root, CleanEnviron()) },
+		"empty":   func(t *testing.T, b Block) { b.inSandbox(t, bin) },
+		"sandbox": func(t *testing.T, b Block) { b.inSandbox(t, bin) },
+		"lab":     func(*testing.T, Block) {},
+		"fab":     func(*testing.T, Block) {},
 	}
-	for _, kind := range []string{"demo", "empty", "sandbox", "lab", "fab"} {
-		if ran[kind] == 0 {
+	blocks := Read(t, root+"/README.md")
+	for kind := range kinds {
+		if !slices.ContainsFunc(blocks, func(b Block) bool { return b.Kind == kind }) {
 			t.Errorf("the README has no block of kind %q", kind)
 		}
+	}
+	for _, b := range blocks {
+		t.Run(fmt.Sprintf("line %d", b.Line), func(t *testing.T) {
+			t.Parallel()
+			run, known := kinds[b.Kind]
+			if !known {
+				t.Fatalf("unknown kind %q", b.Kind)
+			}
+			run(t, b)
+		})
 	}
 }
 
@@ -56,7 +62,7 @@ func (b Block) inSandbox(t *testing.T, bin string) {
 		"ECR_REFRESH_ADMIN_LOGIN=admin", "ECR_REFRESH_ADMIN_PASSWORD="+admin.Password,
 		"ECR_REFRESH_AIRFLOW_PASSWORD="+refresher.Password)
 	if b.Kind == "sandbox" {
-		runOnce(t, box, bin, env)
+		runOnce(t, box, env)
 	}
 	b.Session(t, t.TempDir(), env,
 		"http://localhost:8080", box.Airflow.URL(),
@@ -65,12 +71,10 @@ func (b Block) inSandbox(t *testing.T, bin string) {
 }
 
 // runOnce adds the pool and the DAG to Airflow, with a run that updated the connection.
-func runOnce(t *testing.T, box *sandbox.Sandbox, bin string, env []string) {
+func runOnce(t *testing.T, box *sandbox.Sandbox, env []string) {
 	t.Helper()
-	document, err := command(bin, env, "extract-ecr-token").Output()
-	must(t, err)
-	published, err := command(bin, append(env, "ECR_REFRESH_DOCUMENT="+string(document)),
-		"update-docker-connection").Output()
+	steps := "ecr-refresh extract-ecr-token --out one.json >&2; ecr-refresh update-docker-connection --in one.json"
+	published, err := Script(steps, t.TempDir(), env).Output()
 	must(t, err)
 	box.Airflow.SetPool(sandbox.Pool{Name: "systemqueue", Slots: 5})
 	now := time.Now()
@@ -78,10 +82,4 @@ func runOnce(t *testing.T, box *sandbox.Sandbox, bin string, env []string) {
 		ID: "manual", State: "success", Start: now, End: now,
 		XComs: map[string]any{"update_docker_connection": json.RawMessage(published)},
 	}}})
-}
-
-func command(bin string, env []string, args ...string) *exec.Cmd {
-	cmd := exec.Command(bin, args...)
-	cmd.Env = env
-	return cmd
 }

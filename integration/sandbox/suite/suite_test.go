@@ -2,43 +2,85 @@ package suite
 
 import (
 	"os"
-	"sync"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
 	"testing"
 
 	"ecr-refresh/integration/sandbox"
 )
 
-// TestSuite runs the cases on stand-ins.
+// TestSuite runs the cases on stand-ins, and those of a Docker socket that is not open to everybody.
 func TestSuite(t *testing.T) {
 	t.Parallel()
-	box, err := sandbox.Start(sandbox.Options{})
+	binary, err := Build(t.TempDir())
 	must(t, err)
-	t.Cleanup(func() { must(t, box.Close()) })
-	Run(t, standIns{box}, binary(t))
-}
-
-// program is the binary of all tests, built once.
-var program struct {
-	dir   string
-	build func() (string, error)
-}
-
-func TestMain(m *testing.M) {
-	var err error
-	if program.dir, err = os.MkdirTemp("", "ecr-refresh-suite-"); err != nil {
-		panic(err)
+	for name, run := range map[string]func(*testing.T, standIns, string){
+		"cases":         func(t *testing.T, s standIns, binary string) { Run(t, s, binary) },
+		"socket closed": socketClosed,
+		"engine filter": engineFilter,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			box, err := sandbox.Start(sandbox.Options{})
+			must(t, err)
+			t.Cleanup(func() { must(t, box.Close()) })
+			run(t, standIns{box}, binary)
+		})
 	}
-	program.build = sync.OnceValues(func() (string, error) { return Build(program.dir) })
-	code := m.Run()
-	_ = os.RemoveAll(program.dir)
-	os.Exit(code)
 }
 
-func binary(t *testing.T) string {
+// updated returns a shell in which the first two steps have run.
+func (s standIns) updated(t *testing.T, binary string) Shell {
 	t.Helper()
-	path, err := program.build()
+	h := Shell{Site: s, Binary: binary, Dir: t.TempDir(), ConnectionID: "docker_default"}
+	h.Extract(t).Want(t, 0)
+	h.Update(t).Want(t, 0)
+	return h
+}
+
+// socketClosed: a user without access to the Docker socket reads that, and what to do about it.
+func socketClosed(t *testing.T, s standIns, binary string) {
+	h, socket := s.updated(t, binary), strings.TrimPrefix(s.Engine.Host(), "unix://")
+	must(t, os.Chmod(socket, 0))
+	cmd := h.Command(t, "test-docker-connection")
+	result, err := os.ReadFile(filepath.Join(h.Dir, "published.json"))
 	must(t, err)
-	return path
+	cmd.Env = slices.Concat(cmd.Env, h.asTaskSeesIt(t), []string{"ECR_REFRESH_DOCUMENT=" + string(result),
+		"HOME=/nonexistent"})
+	asNobody(t, cmd, filepath.Dir(socket), s.Proxy.CAFile(), h.Dir)
+	out, _ := cmd.CombinedOutput()
+	Outcome{Code: cmd.ProcessState.ExitCode(), Stderr: string(out)}.Want(t, 2, "error: reach Docker at ",
+		"permission denied", "hint: add this user to the group of the socket (docker)")
+}
+
+// asNobody makes root's test run the command as a user without rights; folders of paths become open to it.
+func asNobody(t *testing.T, cmd *exec.Cmd, paths ...string) {
+	t.Helper()
+	if os.Getuid() != 0 {
+		return // a mode of 0 is closed to everybody else already
+	}
+	for _, path := range append(paths, cmd.Path) {
+		for dir := path; len(dir) > len(os.TempDir()); dir = filepath.Dir(dir) {
+			info, err := os.Stat(dir)
+			must(t, err)
+			must(t, os.Chmod(dir, info.Mode().Perm()|0o055))
+		}
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+}
+
+// engineFilter: step 3 is green with the calls that it needs, and without one of them it reports that the filter
+// rejected it.
+func engineFilter(t *testing.T, s standIns, binary string) {
+	h, socket := s.updated(t, binary), strings.TrimPrefix(s.Engine.Host(), "unix://")
+	h.Test(t, "DOCKER_HOST="+EngineFilter(t, socket, EngineCalls()...)).Want(t, 0)
+	for _, lacking := range EngineCalls() {
+		passed := slices.DeleteFunc(EngineCalls(), func(call string) bool { return call == lacking })
+		h.Test(t, "DOCKER_HOST="+EngineFilter(t, socket, passed...)).Want(t, 2, "it answered 403 Forbidden", lacking)
+	}
 }
 
 // standIns is a sandbox as a site.
