@@ -20,8 +20,8 @@ import (
 
 // Kinds of failure.
 const (
-	Malformed failure.Kind = "malformed AIRFLOW_CONN" // Facts.Object is the variable
-	BadSchema failure.Kind = "schema of an http connection"
+	Malformed  failure.Kind = "malformed AIRFLOW_CONN" // Facts.Object is the variable
+	BadAddress failure.Kind = "address of an http connection"
 )
 
 // Connection is an Airflow connection as tasks see it.
@@ -219,7 +219,7 @@ func CheckPort(port string) error {
 // host, where HttpHook would put it behind the path.
 func (c Connection) BaseURL() (string, error) {
 	if err := CheckPort(c.Port); err != nil {
-		return "", err
+		return "", failure.Permanent(BadAddress, "%w", err)
 	}
 	text := c.Host
 	if !strings.Contains(text, "://") {
@@ -235,12 +235,12 @@ func (c Connection) BaseURL() (string, error) {
 	u, err := url.Parse(text)
 	if err != nil || u.Hostname() == "" || u.User != nil {
 		// It is not repeated: it may have a password.
-		return "", errors.New("its host is neither a name nor a URL without a login")
+		return "", failure.Permanent(BadAddress, "its host is neither a name nor a URL without a login")
 	}
 	switch {
 	case c.Port == "" || u.Port() == c.Port:
 	case u.Port() != "":
-		return "", fmt.Errorf("its port is %s, and its host has port %s", c.Port, u.Port())
+		return "", failure.Permanent(BadAddress, "its port is %s, and its host has port %s", c.Port, u.Port())
 	default:
 		u.Host = net.JoinHostPort(u.Hostname(), c.Port)
 	}
@@ -252,7 +252,7 @@ func (c Connection) scheme() (string, error) {
 	case schema == "http" || schema == "https":
 		return schema, nil
 	case schema != "":
-		return "", failure.Permanent(BadSchema, "its schema %.40q is neither http nor https", c.Schema)
+		return "", failure.Permanent(BadAddress, "its schema %.40q is neither http nor https", c.Schema)
 	case c.Type == "https":
 		return "https", nil
 	}

@@ -205,7 +205,7 @@ func TestBaseURL(t *testing.T) {
 func TestBaseURLOfABasePathInTheSchema(t *testing.T) {
 	t.Parallel()
 	_, err := Connection{Host: "af", Schema: "base/path"}.BaseURL()
-	if kind, _ := failure.Describe(err); kind != BadSchema || !failure.IsPermanent(err) {
+	if kind, _ := failure.Describe(err); kind != BadAddress || !failure.IsPermanent(err) {
 		t.Errorf("%v of kind %q", err, kind)
 	}
 }

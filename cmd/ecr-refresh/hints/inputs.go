@@ -37,8 +37,8 @@ func inputHints() map[failure.Kind]hint {
 			task:  "remove {object} from the worker's environment, or write it " + asAirflow,
 			shell: "write {object} " + asAirflow,
 		},
-		connection.BadSchema: {task: "set the schema of " + apiConn + " to http or https; a base path belongs " +
-			"into its host, as https://host/path"},
+		connection.BadAddress: {task: "correct schema (http or https), host and port of " + apiConn + "; a base path " +
+			"belongs into its host, as https://host/path"},
 		input.NoAirflow: {
 			task: "create it: ecr-refresh setup, or Admin > Connections (type HTTP; host, port, login and " +
 				"password of a user who may edit connections)",
