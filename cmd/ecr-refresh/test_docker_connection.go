@@ -35,7 +35,11 @@ Example:
 	}, []input.Setting{in.Previous, in.Out, in.Metrics, in.Engine},
 		func(c *call) command.Work {
 			s := c.test()
-			s.Registry = registry.New(transport.New(c.Certificates().All))
+			if s.Engine == nil {
+				s.Registry = registry.New(transport.New(c.Certificates().All))
+			} else {
+				c.CAFile() // is checked, though Docker has its own certificates
+			}
 			s.Input = input.Result(c.Reader, xcom.Parse[xcom.UpdateDockerConnection])
 			var ids []string
 			for _, updated := range s.Input.Connections {

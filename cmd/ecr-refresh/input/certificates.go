@@ -2,6 +2,7 @@ package input
 
 import (
 	"crypto/x509"
+	"errors"
 	"os"
 	"runtime"
 
@@ -19,21 +20,29 @@ func (r *Reader) Certificates() (roots Certificates) {
 		r.Fault(failure.Permanent(CAFile, "read the system's certificates: %w", err))
 		return roots
 	}
+	if pem := r.CAFile(); pem != nil {
+		roots.Extra = x509.NewCertPool()
+		roots.Extra.AppendCertsFromPEM(pem)
+		roots.All.AppendCertsFromPEM(pem)
+	}
+	return roots
+}
+
+// CAFile reads the certificates of --ca-file, or nil.
+func (r *Reader) CAFile() []byte {
 	path, source := Given(r.Context, r.CA)
 	if path == "" {
-		return roots
+		return nil
 	}
 	pem, err := readFile(path)
+	if err == nil && !x509.NewCertPool().AppendCertsFromPEM([]byte(pem)) {
+		err = errors.New("it has no PEM certificate")
+	}
 	if err != nil {
 		r.Fault(failure.Permanent(CAFile, "read %s %q: %w", source, path, err))
-		return roots
+		return nil
 	}
-	roots.Extra = x509.NewCertPool()
-	if !roots.Extra.AppendCertsFromPEM([]byte(pem)) {
-		r.Fault(failure.Permanent(CAFile, "read %s %q: it has no PEM certificate", source, path))
-	}
-	roots.All.AppendCertsFromPEM([]byte(pem))
-	return roots
+	return []byte(pem)
 }
 
 // systemCertificates returns the system's certificates as Go reads them, but where one of Go's own bundle files exists
