@@ -48,10 +48,6 @@ Examples:
 			if !c.Bool("print-cli") {
 				return c.setup(want, config)
 			}
-			if want.BaseURL != "" {
-				_, err := airflowclient.New(airflowclient.Config{BaseURL: want.BaseURL})
-				c.Fault(err)
-			}
 			return func(context.Context) ([]byte, error) { return want.Commands(), nil }
 		})
 }
@@ -69,9 +65,6 @@ func (c *call) wanted() (w setup.Wanted, config airflowclient.Config) {
 	}
 	config = c.AirflowConfig()
 	config.Token, config.Account = secret.Secret{}, input.AirflowAccount // a token cannot be stored
-	if config.BaseURL == "" && !c.Faulty() {
-		c.Missing("Airflow host", c.AirflowURL.Names())
-	}
 	w.BaseURL, w.Login, w.KeyPair = strings.TrimRight(config.BaseURL, "/"), config.Login, !c.Bool("no-identity")
 	return w, config
 }

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"ecr-refresh/cmd/ecr-refresh/connection"
-	"ecr-refresh/cmd/ecr-refresh/environment"
 	"ecr-refresh/cmd/ecr-refresh/names"
 	"ecr-refresh/steps/ecr"
 	"ecr-refresh/steps/failure"
@@ -70,7 +68,7 @@ func (r *Reader) WantedIDs() []string {
 func (r *Reader) Entries() (entries []target.Entry, from string) {
 	oneRegistry := r.IsSet(r.Account.Flag) || r.IsSet(r.Region.Flag)
 	path := strings.TrimSpace(r.String(r.TargetsFile.Flag))
-	text, _ := environment.Parts(names.TargetsEnv)
+	text, _ := parts(names.TargetsEnv)
 	var err error
 	switch {
 	case path != "":
@@ -83,7 +81,7 @@ func (r *Reader) Entries() (entries []target.Entry, from string) {
 	case text == "" || oneRegistry:
 		return nil, ""
 	default:
-		from = r.sourceOf(names.TargetsVariable, names.TargetsEnv)
+		from = sourceOf(names.TargetsEnv)
 	}
 	if err == nil {
 		entries, err = target.Parse(text)
@@ -122,13 +120,13 @@ func (r *Reader) ofOneRegistry(ids []string) (entries []target.Entry) {
 		const format = ", and connection %q has host %.100q, which is not an ECR registry"
 		also = fmt.Sprintf(format, ids[lacks], hostOf(ids[lacks]))
 	}
-	value := func(s Setting) string {
+	need := func(s Setting) string {
 		if r.Optional(s) == "" && lacks < 0 {
 			return ""
 		}
 		return r.Need(s, also)
 	}
-	account, region := value(r.Account), value(r.Region)
+	account, region := need(r.Account), need(r.Region)
 	if r.Faulty() {
 		return nil
 	}
@@ -145,13 +143,13 @@ func (r *Reader) SetHosts(hosts map[string]string) { r.hosts = hosts }
 // AIRFLOW_CONN_<ID>.
 func (r *Reader) hostOf() func(id string) string {
 	hosts := map[string]string{}
-	if text, _ := environment.Parts(names.HostsEnv); text != "" && json.Unmarshal([]byte(text), &hosts) != nil {
+	if text, _ := parts(names.HostsEnv); text != "" && json.Unmarshal([]byte(text), &hosts) != nil {
 		r.Fault(failure.Permanent(OldDAG, "read %s: it is not a JSON object of hosts by connection id", names.HostsEnv))
 	}
 	return func(id string) string {
 		host := cmp.Or(hosts[id], r.hosts[id])
 		if host == "" {
-			conn, _, _ := connection.FromEnv(id) // step 3 reports what is wrong with it
+			conn, _, _ := connectionOf(id) // step 3 reports what is wrong with it
 			host = conn.Host
 		}
 		return registry.Host(host)
