@@ -38,9 +38,7 @@ Example:
 			if c.Bool("skip-registry-check") {
 				s.Registry = nil
 			}
-			if !c.Faulty() {
-				s.Recipient = c.PublicKey()
-			}
+			s.Recipient = c.PublicKey()
 			return func(ctx context.Context) ([]byte, error) { return command.Printed(s.Run(ctx)) }
 		})
 }

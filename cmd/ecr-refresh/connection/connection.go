@@ -2,7 +2,6 @@
 package connection
 
 import (
-	"cmp"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -11,7 +10,6 @@ import (
 	"net"
 	"net/url"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -159,34 +157,42 @@ func CheckPort(port string) error {
 // the place for a base path; else the scheme is the connection's schema, or its type, or http. The port goes to the
 // host, where HttpHook would put it behind the path.
 func (c Connection) BaseURL() (string, error) {
-	text, scheme := c.Host, strings.ToLower(c.Schema)
-	if scheme == "" && c.Type == "https" {
-		scheme = "https"
+	u, err := c.withoutPort()
+	if err == nil {
+		err = CheckPort(c.Port)
 	}
-	if net.ParseIP(text) != nil && strings.Contains(text, ":") {
-		text = "[" + text + "]"
-	}
-	if strings.Contains(text, "://") {
-		scheme = ""
-	} else {
-		text = cmp.Or(scheme, "http") + "://" + text
-	}
-	u, err := url.Parse(text)
-	switch portErr := CheckPort(c.Port); {
-	case portErr != nil:
-		err = portErr
-	case !slices.Contains([]string{"", "http", "https"}, scheme):
-		err = fmt.Errorf("its schema %.40q is neither http nor https", c.Schema)
-	case err != nil || u.Hostname() == "" || u.User != nil: // it is not repeated: it may have a password
-		err = errors.New("its host is neither a name nor a URL without a login")
+	switch {
+	case err != nil:
+		return "", failure.Permanent(BadAddress, "%w", err)
 	case c.Port == "" || u.Port() == c.Port:
 	case u.Port() != "":
-		err = fmt.Errorf("its port is %s, and its host has port %s", c.Port, u.Port())
+		return "", failure.Permanent(BadAddress, "its port is %s, and its host has port %s", c.Port, u.Port())
 	default:
 		u.Host = net.JoinHostPort(u.Hostname(), c.Port)
 	}
-	if err != nil {
-		return "", failure.Permanent(BadAddress, "%w", err)
-	}
 	return u.String(), nil
+}
+
+func (c Connection) withoutPort() (*url.URL, error) {
+	text := c.Host
+	if !strings.Contains(text, "://") {
+		scheme := strings.ToLower(c.Schema)
+		switch {
+		case scheme == "" && c.Type == "https":
+			scheme = "https"
+		case scheme == "":
+			scheme = "http"
+		case scheme != "http" && scheme != "https":
+			return nil, fmt.Errorf("its schema %.40q is neither http nor https", c.Schema)
+		}
+		if net.ParseIP(text) != nil && strings.Contains(text, ":") {
+			text = "[" + text + "]"
+		}
+		text = scheme + "://" + text
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Hostname() == "" || u.User != nil { // it is not repeated: it may have a password
+		return nil, errors.New("its host is neither a name nor a URL without a login")
+	}
+	return u, nil
 }

@@ -73,8 +73,8 @@ func hints() map[failure.Kind]string {
 		input.PlainAirflow: "<|give --airflow-url with https, or >set the schema of connection airflow-api to https",
 		input.PlainDocker:  "let Docker use TLS, and set DOCKER_TLS_VERIFY and DOCKER_CERT_PATH",
 		input.PlainECR:     "set {object} to a URL with https",
-		input.Malformed: "<unset {object}{env}, or write it|write {object}> as Airflow's manual describes in \"Storing " +
-			"connections in environment variables\"",
+		input.Malformed: "<unset {object}{env}, or write it|write {object}> as Airflow's manual describes in " +
+			`"Storing connections in environment variables"`,
 		connection.BadAddress: "correct schema (http or https), host and port of connection airflow-api; a base path " +
 			"belongs into its host, as https://host/path",
 		target.BadList: "correct <Variable ecr_targets|the targets>: each entry has connection_id, and registry or " +
@@ -133,8 +133,8 @@ func hints() map[failure.Kind]string {
 		ecr.ClockSkew: "set {host}'s clock (NTP): AWS accepts signatures of the last 15 minutes",
 		ecr.WrongAccountOrRegion: "check <Variables ecr_aws_account and ecr_aws_region_name (or ecr_targets)" +
 			"|--account and --region (or --targets)>, and that the region is enabled in the account",
-		ecr.Throttled: "<spread the runs of DAGs that call ECR: its|run it again in a minute; ECR's> limit is 20 calls " +
-			"a second in an account and region",
+		ecr.Throttled: "<spread the runs of DAGs that call ECR: its|run it again in a minute; ECR's> limit is 20 " +
+			"calls a second in an account and region",
 		ecr.Unavailable:   "<|run it again in a minute; >if <the retries fail, too|it fails again>, " + awsStatus,
 		ecr.Redirect:      "correct AWS_ENDPOINT_URL or HTTPS_PROXY{env}: AWS sends no redirect, and none is followed",
 		ecr.NotAWS:        "check AWS_ENDPOINT_URL and HTTPS_PROXY{env}: something answers in the place of AWS",
@@ -212,7 +212,8 @@ func hints() map[failure.Kind]string {
 		docker.EntryWins:           "remove this entry from {object} on the worker, or run there: docker logout {want}",
 		docker.HarmlessEntry:       "remove the entry, as the user of the worker: docker logout {object}",
 		docker.OtherServer:         "set the host of the connection to {object} alone, and empty its port",
-		docker.HelperMissing:       "install {object} on the worker, or remove this entry from its Docker configuration",
+		docker.HelperMissing: "install {object} on the worker, or remove this entry from its Docker " +
+			"configuration",
 		docker.HelperFails: "remove this entry from the worker's Docker configuration, or find out there why it " +
 			"fails: echo {want} | {object} get",
 

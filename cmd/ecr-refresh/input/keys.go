@@ -13,15 +13,19 @@ import (
 )
 
 // PublicKey returns the public key to encrypt to: the one that is given, or that of a private key that is given, or
-// that of this host's own, which is created if need be.
+// that of this host's own, which is created if need be, and no other input is at fault.
 func (r *Reader) PublicKey() string {
 	if key := r.Optional(r.Recipient); key != "" {
 		r.Fault(secret.CheckRecipient(key))
 		return key
 	}
-	id, err := r.identity(secret.CreateIdentity)
-	if err != nil {
-		r.Fault(err)
+	id, err := r.identity(func(path string) (secret.Identity, error) {
+		if r.Faulty() {
+			return secret.Identity{}, nil
+		}
+		return secret.CreateIdentity(path)
+	})
+	if r.Fault(err); r.Faulty() {
 		return ""
 	}
 	return id.Recipient()
