@@ -28,9 +28,10 @@ const (
 	newToken   = "<clear extract_ecr_token with Downstream|run extract-ecr-token again>"
 	newKeys    = "run 'ecr-refresh keygen' and set "
 	keysInTask = "Variables ecr_refresh_recipient and ecr_refresh_private_key as it prints"
-	awsStatus  = "see https://health.aws.amazon.com/health/status"
-	setHost    = "set the host of connection {object} to its registry"
-	orURL      = "<| or --airflow-url (ECR_REFRESH_AIRFLOW_URL)>"
+	awsDown    = "<|run it again in a minute; >if <the retries fail, too|it fails again>, see " +
+		"https://health.aws.amazon.com/health/status"
+	setHost = "set the host of connection {object} to its registry"
+	orURL   = "<| or --airflow-url (ECR_REFRESH_AIRFLOW_URL)>"
 )
 
 // hints returns the table, in the order of a run. It is called where an error is reported, so that a good run does not
@@ -51,7 +52,7 @@ func hints() map[failure.Kind]string {
 		// Flags, the environment
 		input.Missing:     "give {object}",
 		input.Conflict:    "{want}",
-		input.BadVariable: "<airflow variables set {object} {want}|>",
+		input.BadVariable: "airflow variables set {object}",
 		input.OldDAG:      "deploy the DAG of this version: ecr-refresh dag install",
 		input.NoAirflow: "<create it: ecr-refresh setup, or Admin > Connections (type HTTP; host, port, login and " +
 			"password of a user who may edit connections)|give --airflow-url and set ECR_REFRESH_AIRFLOW_" +
@@ -135,7 +136,7 @@ func hints() map[failure.Kind]string {
 			"|--account and --region (or --targets)>, and that the region is enabled in the account",
 		ecr.Throttled: "<spread the runs of DAGs that call ECR: its|run it again in a minute; ECR's> limit is 20 " +
 			"calls a second in an account and region",
-		ecr.Unavailable:   "<|run it again in a minute; >if <the retries fail, too|it fails again>, " + awsStatus,
+		ecr.Unavailable:   awsDown,
 		ecr.Redirect:      "correct AWS_ENDPOINT_URL or HTTPS_PROXY{env}: AWS sends no redirect, and none is followed",
 		ecr.NotAWS:        "check AWS_ENDPOINT_URL and HTTPS_PROXY{env}: something answers in the place of AWS",
 		ecr.BadConfig:     "check AWS_PROFILE, AWS_CONFIG_FILE and AWS_CA_BUNDLE{env}",
@@ -157,7 +158,7 @@ func hints() map[failure.Kind]string {
 			"(extract-ecr-token)>; if {object} rejects that, too, allow its identity to use this registry " +
 			"(repository policy, VPC endpoint policy)",
 		registry.Redirect:    "<set the host of the connection to|give> the registry itself: no redirect is followed",
-		registry.Unavailable: "<|run it again in a minute; >if <the retries fail, too|it fails again>, " + awsStatus,
+		registry.Unavailable: awsDown,
 		registry.NotRegistry: "check that {object} is a Docker registry, and HTTPS_PROXY and NO_PROXY",
 
 		// Results, steps

@@ -173,14 +173,12 @@ func (r *Reader) Client(config airflowclient.Config, roots Certificates) *airflo
 // LogOut revokes the login of client, which may be nil. It is best effort, and works where ctx has ended: the JWT
 // expires in a day anyway.
 func LogOut(ctx context.Context, client *airflowclient.Client) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), logOutLimit)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
 	if client != nil {
 		_ = client.Logout(ctx)
 	}
 }
-
-const logOutLimit = 2 * time.Second
 
 // AWSEndpoints checks the addresses that AWS's SDK takes from the environment.
 func (r *Reader) AWSEndpoints() {

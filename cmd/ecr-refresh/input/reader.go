@@ -25,7 +25,7 @@ import (
 // Kinds of failure of inputs, and their facts.
 const (
 	Missing      failure.Kind = "input missing"           // Object: the flag and the variables
-	BadVariable  failure.Kind = "airflow variable"        // missing or malformed; Object: it, Want: an example
+	BadVariable  failure.Kind = "airflow variable"        // missing or malformed; Object: it, and an example
 	Malformed    failure.Kind = "malformed AIRFLOW_CONN"  // Object: the variable
 	Conflict     failure.Kind = "two inputs for one"      // Want: what to do
 	OldDAG       failure.Kind = "input of an old dag"     // it cannot be read
@@ -101,20 +101,15 @@ func (r *Reader) Optional(s Setting) string {
 // missing.
 func (r *Reader) Need(s Setting, also ...string) string {
 	v, source := Given(r.Context, s)
+	kind, how, why := failure.Kind(""), s.Names(), strings.Join(also, "")
 	if InTask() {
 		source = sourceOf(s.Env[0])
-		also = append([]string{": " + source + " is missing"}, also...)
+		kind, how, why = BadVariable, variableOf(s.Env[0])+" "+s.example, ": "+source+" is missing"+why
 	}
-	why := strings.Join(also, "")
-	switch bad := func(format string, args ...any) {
-		r.Fault(failure.Permanent(BadVariable, format, args...).About(variableOf(s.Env[0])).Want(s.example))
-	}; {
-	case v != "" && s.check(v) != nil:
-		bad("%s is %.40q, not %s", source, v, s.form)
-	case v == "" && InTask():
-		bad("%s is not set%s", s.title, why)
-	case v == "":
-		r.Missing(s.title, s.Names(), why)
+	if v == "" {
+		r.Fault(failure.Permanent(cmp.Or(kind, Missing), "%s is not set%s", s.title, why).About(how))
+	} else if s.check(v) != nil {
+		r.Fault(failure.Permanent(kind, "%s is %.40q, not %s", source, v, s.form).About(how))
 	}
 	return v
 }
