@@ -68,7 +68,7 @@ func TestParseRejectsPorts(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{
 		`{"conn_type":"http","host":"h","port":70000}`, `{"host":"h","port":"8080x"}`, `{"host":"h","port":[1]}`,
-		"http://u:p@h:70000", "docker://AWS:ab/cd@h", "http://u:p@[::1]8080",
+		"http://u:p@h:70000", "docker://AWS:ab/cd@h", "http://u:p@[::1]8080", "http://u:p@[h]:80",
 	} {
 		if c, err := Parse(text); err == nil {
 			t.Errorf("%s: accepted as %+v", text, c)

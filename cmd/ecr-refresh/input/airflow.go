@@ -199,8 +199,7 @@ func absent() string {
 
 // unencrypted warns that what is sent to another host can be read on its way, or rejects that. object becomes a fact.
 func (r *Reader) unencrypted(kind failure.Kind, to *url.URL, what, object string) {
-	ip := net.ParseIP(to.Hostname())
-	if to.Hostname() == "localhost" || ip != nil && ip.IsLoopback() {
+	if host := to.Hostname(); host == "localhost" || net.ParseIP(host).IsLoopback() {
 		return
 	}
 	err := failure.Permanent(kind, "http to %s sends %s unencrypted", to.Host, what).About(object)

@@ -152,7 +152,8 @@ func TestPrivateKeyWins(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("ECR_REFRESH_PRIVATE_KEY", id.PrivateKey().Reveal())
-	r := reader(map[string]string{"identity-file": "/nowhere"})
+	t.Setenv("ECR_REFRESH_IDENTITY_FILE", "/nowhere")
+	r := reader(nil)
 	if key := r.PublicKey(); key != id.Recipient() || r.Faulty() {
 		t.Errorf("%s, %v", key, r.Err())
 	}
