@@ -36,9 +36,7 @@ Example:
 			if c.Bool("skip-registry-check") {
 				s.Registry = nil
 			}
-			if !c.Faulty() {
-				s.Recipient = c.PublicKey()
-			}
+			s.Recipient = c.PublicKey()
 			return command.Result(c.Call, s.Run)
 		})
 }

@@ -66,9 +66,6 @@ func (c *call) setup() setup.Setup {
 	c.Fault(err)
 	config := c.AirflowConfig()
 	config.Token, config.Account = secret.Secret{}, input.AirflowAccount // a token cannot be stored
-	if config.BaseURL == "" && !c.Faulty() {
-		c.Missing("Airflow host", c.AirflowURL.Names())
-	}
 	s.Registry, s.BaseURL = registry.Name, strings.TrimRight(config.BaseURL, "/")
 	roots, admin := c.Certificates(), c.AdminConfig(s.BaseURL)
 	c.AskLogin("Airflow login to store in "+names.AirflowConnection, &config)

@@ -1,5 +1,4 @@
-// Package connection reads Airflow connections from the environment: field by field, as the DAG renders them, as a
-// list of logins, or as Airflow's own AIRFLOW_CONN_….
+// Package connection reads Airflow connections as Airflow does: a URI, JSON, or the DAG's list of logins.
 package connection
 
 import (
@@ -10,60 +9,21 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 
-	"ecr-refresh/cmd/ecr-refresh/environment"
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/secret"
 )
 
-// Kinds of failure.
-const (
-	Malformed  failure.Kind = "malformed AIRFLOW_CONN" // Facts.Object is the variable
-	BadAddress failure.Kind = "address of an http connection"
-)
+// BadAddress is a kind of failure: host, port and schema of an http connection make no URL.
+const BadAddress failure.Kind = "address of an http connection"
 
 // Connection is an Airflow connection as tasks see it.
 type Connection struct {
 	Type, Schema, Host, Port, Login string
 	Password                        secret.Secret
-}
-
-// Env returns the name of the variable in which Airflow looks for a connection before its database.
-func Env(id string) string { return "AIRFLOW_CONN_" + strings.ToUpper(id) }
-
-// FromFields reads a connection whose fields are variables that start with prefix. found reports whether any is set.
-func FromFields(prefix string) (c Connection, found bool) {
-	field := func(name string) string {
-		v := environment.Value(prefix + name)
-		found = found || v != ""
-		return v
-	}
-	c = Connection{
-		Type: field("CONN_TYPE"), Schema: field("SCHEMA"), Host: field("HOST"), Port: field("PORT"),
-		Login: field("LOGIN"), Password: environment.Secret(prefix + "PASSWORD"),
-	}
-	return c, found || !c.Password.Empty()
-}
-
-// FromEnv reads AIRFLOW_CONN_<ID> as Airflow does, or the same with "_" for "-", which cannot be part of a shell
-// variable's name. found reports whether it is set. Nothing of one that is malformed is returned: the text before a raw
-// "/" in a password looks like a port.
-func FromEnv(id string) (c Connection, found bool, err error) {
-	name := Env(id)
-	text := environment.Value(name)
-	if text == "" {
-		name = strings.ReplaceAll(name, "-", "_")
-		text = environment.Value(name)
-	}
-	if text == "" {
-		return Connection{}, false, nil
-	}
-	if c, err = Parse(text); err != nil {
-		return Connection{}, true, failure.Permanent(Malformed, "read %s: %w", name, err).About(name)
-	}
-	return c, true, nil
 }
 
 // ParseList adds the connections of a JSON list of logins, each with the connections that have it, by id.
@@ -88,7 +48,7 @@ func ParseList(text string, byID map[string]Connection) error {
 	return nil
 }
 
-// jsonPort reads a port as Airflow writes it: a number, a string or null.
+// jsonPort reads a port as Airflow writes it: a number, a string or null. 0 is none, as for Airflow's hooks.
 func jsonPort(port any) string {
 	if text := strings.TrimSpace(fmt.Sprint(port)); port != nil && text != "0" {
 		return text
@@ -115,9 +75,6 @@ func Parse(text string) (Connection, error) {
 		parse = parseJSON
 	}
 	c, err := parse(text)
-	if c.Port == "0" { // none, as for Airflow's hooks
-		c.Port = ""
-	}
 	if err == nil && CheckPort(c.Port) != nil {
 		err = errPort
 	}
@@ -141,67 +98,49 @@ func parseJSON(text string) (Connection, error) {
 	return Connection{typeOf(c.ConnType), c.Schema, c.Host, jsonPort(c.Port), c.Login, secret.New(c.Password)}, nil
 }
 
-// parseURI reads type://login:password@host:port/schema, or type://proto://… for a host with a scheme. It splits as
-// Python's urlsplit does: net/url rejects a bare % or { in a password and a %2F in a host, which Airflow accepts.
+// uri splits type://login:password@host:port/schema, or type://proto://… for a host with a scheme, as Python's urlsplit
+// does: net/url rejects a bare % or { in a password and a %2F in a host, which Airflow accepts.
+var uri = regexp.MustCompile(`(?s)^(` + scheme + `)://(?:(` + scheme + `)://)?` +
+	`(?:([^:/?#\[\]]*)(?::([^/?#\[\]]*))?@)?` + // login, password
+	`(?:\[([^/?#\[\]]+)\]|([^:/?#\[\]@]*))(?::([^/?#]*))?` + // IPv6 or another host, port
+	`(?:/([^?#]*))?(?:[?#].*)?$`) // schema; of the rest, Airflow makes the extra
+
+const scheme = `[A-Za-z][A-Za-z0-9+.-]*`
+
 func parseURI(text string) (Connection, error) {
 	text = strings.NewReplacer("\t", "", "\n", "", "\r", "").Replace(text)
-	kind, rest, ok := strings.Cut(text, "://")
-	if !ok || !isScheme(kind) {
+	part := uri.FindStringSubmatch(text)
+	if part == nil || part[1] == part[2] || part[5] != "" && net.ParseIP(part[5]) == nil {
 		return Connection{}, errURI
 	}
-	proto := ""
-	if before, after, ok := strings.Cut(rest, "://"); ok {
-		if !isScheme(before) || before == kind || strings.Contains(after, "://") {
-			return Connection{}, errURI
-		}
-		proto, rest = strings.ToLower(before)+"://", after
-	}
-	rest, _, _ = strings.Cut(rest, "#")
-	rest, _, _ = strings.Cut(rest, "?")
-	authority, schema, _ := strings.Cut(rest, "/")
-	at := strings.LastIndexByte(authority, '@')
-	user := authority[:max(at, 0)]
-	host, port, ok := splitHostPort(authority[at+1:])
-	if !ok || strings.ContainsAny(user, "[]") {
-		return Connection{}, errURI
-	}
-	if host != "" {
-		host = proto + host
-	}
-	login, password, _ := strings.Cut(user, ":")
-	return Connection{typeOf(kind), unquote(schema), host, port, unquote(login), secret.New(unquote(password))}, nil
-}
-
-func isScheme(text string) bool {
-	u, err := url.Parse(text + "://")
-	return err == nil && u.Scheme == strings.ToLower(text) && text != ""
-}
-
-// splitHostPort accepts host, host:port, [IPv6] and [IPv6]:port, with or without either. It returns a host in lower
-// case unless it has a path.
-func splitHostPort(text string) (host, port string, ok bool) {
-	u := url.URL{Host: text}
-	if host, port = u.Hostname(), u.Port(); strings.HasPrefix(text, "[") {
-		return strings.ToLower(host), port, net.ParseIP(host) != nil
-	}
-	ok = !strings.ContainsAny(host, ":[]") // a port that is no number would be part of the host
-	if host = unquote(host); !strings.Contains(host, "/") {
+	host, port, schemes := part[5]+unquote(part[6]), part[7], 1
+	if !strings.Contains(host, "/") {
 		host = strings.ToLower(host)
 	}
-	return host, port, ok
+	if part[2] != "" {
+		schemes = 2
+		if host != "" {
+			host = strings.ToLower(part[2]) + "://" + host
+		}
+	}
+	if strings.Count(text, "://") != schemes {
+		return Connection{}, errURI
+	}
+	if port == "0" { // none, as for Airflow's hooks
+		port = ""
+	}
+	password := secret.New(unquote(part[4]))
+	return Connection{typeOf(part[1]), unquote(part[8]), host, port, unquote(part[3]), password}, nil
 }
+
+var escaped = regexp.MustCompile(`%[0-9a-fA-F]{2}`)
 
 // unquote decodes %2F as Python does: what is not such a code stays as it is.
 func unquote(text string) string {
-	parts := strings.Split(text, "%")
-	for i, part := range parts[1:] {
-		if b, err := hex.DecodeString(part[:min(2, len(part))]); err == nil && len(b) == 1 {
-			parts[i+1] = string(b) + part[2:]
-		} else {
-			parts[i+1] = "%" + part
-		}
-	}
-	return strings.Join(parts, "")
+	return escaped.ReplaceAllStringFunc(text, func(code string) string {
+		char, _ := hex.DecodeString(code[1:])
+		return string(char)
+	})
 }
 
 func typeOf(text string) string { return strings.ReplaceAll(strings.ToLower(text), "-", "_") }
@@ -218,26 +157,13 @@ func CheckPort(port string) error {
 // the place for a base path; else the scheme is the connection's schema, or its type, or http. The port goes to the
 // host, where HttpHook would put it behind the path.
 func (c Connection) BaseURL() (string, error) {
-	if err := CheckPort(c.Port); err != nil {
-		return "", failure.Permanent(BadAddress, "%w", err)
-	}
-	text := c.Host
-	if !strings.Contains(text, "://") {
-		scheme, err := c.scheme()
-		if err != nil {
-			return "", err
-		}
-		if ip := net.ParseIP(text); ip != nil && strings.Contains(text, ":") {
-			text = "[" + text + "]"
-		}
-		text = scheme + "://" + text
-	}
-	u, err := url.Parse(text)
-	if err != nil || u.Hostname() == "" || u.User != nil {
-		// It is not repeated: it may have a password.
-		return "", failure.Permanent(BadAddress, "its host is neither a name nor a URL without a login")
+	u, err := c.withoutPort()
+	if err == nil {
+		err = CheckPort(c.Port)
 	}
 	switch {
+	case err != nil:
+		return "", failure.Permanent(BadAddress, "%w", err)
 	case c.Port == "" || u.Port() == c.Port:
 	case u.Port() != "":
 		return "", failure.Permanent(BadAddress, "its port is %s, and its host has port %s", c.Port, u.Port())
@@ -247,14 +173,26 @@ func (c Connection) BaseURL() (string, error) {
 	return u.String(), nil
 }
 
-func (c Connection) scheme() (string, error) {
-	switch schema := strings.ToLower(c.Schema); {
-	case schema == "http" || schema == "https":
-		return schema, nil
-	case schema != "":
-		return "", failure.Permanent(BadAddress, "its schema %.40q is neither http nor https", c.Schema)
-	case c.Type == "https":
-		return "https", nil
+func (c Connection) withoutPort() (*url.URL, error) {
+	text := c.Host
+	if !strings.Contains(text, "://") {
+		scheme := strings.ToLower(c.Schema)
+		switch {
+		case scheme == "" && c.Type == "https":
+			scheme = "https"
+		case scheme == "":
+			scheme = "http"
+		case scheme != "http" && scheme != "https":
+			return nil, fmt.Errorf("its schema %.40q is neither http nor https", c.Schema)
+		}
+		if net.ParseIP(text) != nil && strings.Contains(text, ":") {
+			text = "[" + text + "]"
+		}
+		text = scheme + "://" + text
 	}
-	return "http", nil
+	u, err := url.Parse(text)
+	if err != nil || u.Hostname() == "" || u.User != nil { // it is not repeated: it may have a password
+		return nil, errors.New("its host is neither a name nor a URL without a login")
+	}
+	return u, nil
 }

@@ -1,100 +1,76 @@
 package hints
 
 import (
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"io/fs"
+	"os"
 	"path/filepath"
-	"strconv"
+	"regexp"
 	"strings"
 	"testing"
-
-	"ecr-refresh/steps/failure"
 )
 
-// Every kind of failure that the program can meet has a hint, and no hint is of a kind that there is not.
+func read(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// Every kind of failure that the program can meet has a hint. That no hint is of another kind, the compiler knows.
 func TestEveryKindHasAHint(t *testing.T) {
 	t.Parallel()
-	left := hints()
-	for kind, where := range kinds(t) {
-		if _, found := left[kind]; !found {
-			t.Errorf("%s: kind %q has no hint", where, kind)
-		}
-		delete(left, kind)
-	}
-	for kind := range left {
-		t.Errorf("no package has kind %q", kind)
-	}
-}
-
-// A hint in a task names no flag.
-func TestHintsInTasksNameNoFlag(t *testing.T) {
-	t.Parallel()
-	for kind, h := range hints() {
-		if h.shell != "" && strings.Contains(h.task, " --") && !strings.Contains(h.task, "airflow ") {
-			t.Errorf("%s: %s", kind, h.task)
-		}
-	}
-}
-
-// kinds returns the constants of type failure.Kind and airflowclient.Kind in the product, and where they are declared.
-func kinds(t *testing.T) map[failure.Kind]string {
-	t.Helper()
-	found := map[failure.Kind]string{}
+	table, kind := read(t, "table.go"), regexp.MustCompile(`(?m)^(?:const )?\s*(\w+)\s+(?:failure\.)?Kind\s+=`)
+	found := 0
 	for _, folder := range []string{"steps", "airflowclient", "cmd/ecr-refresh"} {
-		root := filepath.Join("..", "..", "..", folder)
-		err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		err := filepath.WalkDir("../../../"+folder, func(path string, _ fs.DirEntry, err error) error {
 			if err != nil || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
 				return err
 			}
-			file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
-			if err != nil {
-				return err
-			}
-			ast.Inspect(file, func(n ast.Node) bool {
-				if spec, ok := n.(*ast.ValueSpec); ok {
-					addKinds(found, spec, path, folder == "airflowclient")
+			for _, match := range kind.FindAllStringSubmatch(read(t, path), -1) {
+				name := filepath.Base(filepath.Dir(path)) + "." + match[1]
+				if found++; !strings.Contains(table, "\t\t"+name+":") {
+					t.Errorf("%s has no hint", name)
 				}
-				return true
-			})
+			}
 			return nil
 		})
 		if err != nil {
-			t.Fatal(err)
+			t.Error(err)
 		}
 	}
-	return found
+	if hints := len(hints()) + len(airflowHints()); found != hints {
+		t.Errorf("%d kinds and %d hints", found, hints)
+	}
 }
 
-func addKinds(found map[failure.Kind]string, spec *ast.ValueSpec, path string, airflow bool) {
-	switch kind := spec.Type.(type) {
-	case *ast.SelectorExpr:
-		if kind.Sel.Name != "Kind" {
-			return
-		}
-	case *ast.Ident:
-		if kind.Name != "Kind" {
-			return
-		}
-	default:
-		return
+// A hint in a task names no flag of ours, each name in a hint is one that is read, and nothing is left of the two
+// dialects.
+func TestHints(t *testing.T) {
+	t.Parallel()
+	all := []string{}
+	for _, text := range hints() {
+		all = append(all, text)
 	}
-	for _, value := range spec.Values {
-		text := ""
-		ast.Inspect(value, func(n ast.Node) bool { // a literal, or the prefix of what is not found and a literal
-			switch v := n.(type) {
-			case *ast.BasicLit:
-				part, _ := strconv.Unquote(v.Value)
-				text += part
-			case *ast.Ident:
-				text += "no such "
+	for _, text := range airflowHints() {
+		all = append(all, text)
+	}
+	known := read(t, "../names/names.go") + read(t, "../input/settings.go")
+	ours := regexp.MustCompile(`\b(ECR_REFRESH|AIRFLOW_VAR)_[A-Z_]+|\becr_(aws|targets|refresh)[a-z_]*\b`)
+	left, flag := regexp.MustCompile(`[<>]|\{(env|host)\}`), regexp.MustCompile(`(^| )--[a-z]`)
+	for _, text := range all {
+		for _, name := range ours.FindAllString(text, -1) {
+			if !strings.Contains(known, `"`+name+`"`) {
+				t.Errorf("nothing reads %s: %s", name, text)
 			}
-			return true
-		})
-		if airflow {
-			text = "airflow " + text
 		}
-		found[failure.Kind(text)] = path
+		for _, operator := range []string{"", "bash", "docker"} {
+			hint := strings.ReplaceAll(translate(text, operator), "Admin > Connections", "")
+			own := operator != "" && text != translate(text, "") && !strings.Contains(hint, "airflow ")
+			if left.MatchString(hint) || own && flag.MatchString(hint) {
+				t.Errorf("%q: %s", operator, hint)
+			}
+		}
 	}
 }

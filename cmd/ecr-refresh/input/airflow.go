@@ -12,7 +12,6 @@ import (
 	"ecr-refresh/airflowclient"
 	"ecr-refresh/cmd/ecr-refresh/connection"
 	"ecr-refresh/cmd/ecr-refresh/console"
-	"ecr-refresh/cmd/ecr-refresh/environment"
 	"ecr-refresh/cmd/ecr-refresh/names"
 	"ecr-refresh/steps"
 	"ecr-refresh/steps/failure"
@@ -27,17 +26,18 @@ that API, replaces login and password.`
 	AdminHelp = "ECR_REFRESH_ADMIN_{LOGIN,PASSWORD} or ECR_REFRESH_ADMIN_TOKEN is an account for this command alone."
 )
 
-// AirflowTokenEnv is the variable of a bearer token that replaces the login of connection airflow-api.
-const AirflowTokenEnv = names.AirflowPrefix + "TOKEN"
-
 // AirflowAccount is what the hint of a rejected login calls the account of connection airflow-api.
 const AirflowAccount = "login and password of connection " + names.AirflowConnection
 
 // Airflow returns a client that logs in with connection airflow-api, or nil where too much of it is missing.
 func (r *Reader) Airflow(roots Certificates) *airflowclient.Client {
-	before := len(r.faults)
-	config := r.AirflowConfig()
-	if len(r.faults) == before {
+	config, err := r.airflowConfig()
+	switch {
+	case err != nil:
+		r.Fault(err)
+	case config.BaseURL == "":
+		r.NeedLogin(config, names.AirflowPrefix, "host")
+	default:
 		r.NeedLogin(config, names.AirflowPrefix)
 	}
 	return r.Client(config, roots)
@@ -53,32 +53,48 @@ func (r *Reader) AdminAirflow(roots Certificates) *airflowclient.Client {
 
 // AdminGiven reports whether the environment has the account of a person who may do more than airflow-api's.
 func AdminGiven() bool {
-	_, found := connection.FromFields(names.AdminPrefix)
-	return found || !environment.Secret(names.AdminPrefix+"TOKEN").Empty()
+	_, found := connectionIn(names.AdminPrefix)
+	return found || !secretIn(names.AdminPrefix+"TOKEN").Empty()
 }
 
-// AirflowConfig returns what the environment has of connection airflow-api. --airflow-url replaces its URL.
+// AirflowConfig returns what the environment has of connection airflow-api. Its URL must be there.
 func (r *Reader) AirflowConfig() airflowclient.Config {
-	conn, found := connection.FromFields(names.AirflowPrefix)
+	config, err := r.airflowConfig()
+	r.Fault(err)
+	if err == nil && config.BaseURL == "" {
+		r.Missing("Airflow host", r.AirflowURL.Names())
+	}
+	return config
+}
+
+// airflowConfig returns what the environment has of connection airflow-api. --airflow-url replaces its URL. A URL that
+// is not good is not returned: it may have a password.
+func (r *Reader) airflowConfig() (airflowclient.Config, error) {
+	conn, found := connectionIn(names.AirflowPrefix)
 	var err error
 	if !found {
-		conn, _, err = connection.FromEnv(names.AirflowConnection)
+		conn, _, err = connectionOf(names.AirflowConnection)
 	}
 	base := r.Optional(r.AirflowURL)
 	if err == nil && base == "" && conn.Host != "" {
 		base, err = conn.BaseURL()
 	}
 	if err != nil {
-		r.Fault(fmt.Errorf("connection %q: %w", names.AirflowConnection, err))
+		err = fmt.Errorf("connection %q: %w", names.AirflowConnection, err)
+	} else if base != "" {
+		_, err = airflowclient.New(airflowclient.Config{BaseURL: base})
 	}
-	return r.config(base, conn, AirflowTokenEnv, AirflowAccount)
+	if err != nil {
+		base = ""
+	}
+	return r.config(base, conn, names.AirflowPrefix, AirflowAccount), err
 }
 
 // AdminConfig returns what the environment has of the admin's account. On a terminal it asks for the rest.
 func (r *Reader) AdminConfig(base string) airflowclient.Config {
-	conn, _ := connection.FromFields(names.AdminPrefix)
+	conn, _ := connectionIn(names.AdminPrefix)
 	account := names.AdminPrefix + "LOGIN and " + names.AdminPrefix + "PASSWORD"
-	config := r.config(base, conn, names.AdminPrefix+"TOKEN", account)
+	config := r.config(base, conn, names.AdminPrefix, account)
 	r.AskLogin("Airflow admin login", &config)
 	r.NeedLogin(config, names.AdminPrefix)
 	return config
@@ -86,10 +102,10 @@ func (r *Reader) AdminConfig(base string) airflowclient.Config {
 
 // config returns a configuration for the token in a variable or, where that is empty, for the login that account
 // describes.
-func (r *Reader) config(base string, conn connection.Connection, tokenEnv, account string) airflowclient.Config {
-	token := environment.Secret(tokenEnv)
+func (r *Reader) config(base string, conn connection.Connection, prefix, account string) airflowclient.Config {
+	token := secretIn(prefix + "TOKEN")
 	if !token.Empty() {
-		account = tokenEnv
+		account = prefix + "TOKEN"
 	}
 	return airflowclient.Config{
 		BaseURL: base, Login: conn.Login, Password: conn.Password, Token: token, Account: account, Log: r.Log,
@@ -115,30 +131,27 @@ func (r *Reader) AskLogin(who string, config *airflowclient.Config) {
 }
 
 // NeedLogin reports what is missing of connection airflow-api, or of the admin's account; prefix starts its variables.
-func (r *Reader) NeedLogin(config airflowclient.Config, prefix string) {
-	var fields, variables []string
-	need := func(missing bool, field, or string) {
-		if missing {
-			fields, variables = append(fields, field), append(variables, or+prefix+strings.ToUpper(field))
-		}
+// missing begins with what the caller found missing.
+func (r *Reader) NeedLogin(config airflowclient.Config, prefix string, missing ...string) {
+	if config.Token.Empty() && config.Login == "" {
+		missing = append(missing, "login")
 	}
-	noToken := config.Token.Empty()
-	need(config.BaseURL == "", "host", "--"+r.AirflowURL.Flag+" or ")
-	need(noToken && config.Login == "", "login", "")
-	need(noToken && config.Password.Empty(), "password", "")
-	_, set := connection.FromFields(prefix)
-	facts := failure.Facts{Object: names.AirflowConnection}
-	who := fmt.Sprintf("Airflow connection %q", facts.Object)
+	if config.Token.Empty() && config.Password.Empty() {
+		missing = append(missing, "password")
+	}
+	_, set := connectionIn(prefix)
+	who := fmt.Sprintf("Airflow connection %q", names.AirflowConnection)
 	if prefix == names.AdminPrefix {
 		who, set = "Airflow's admin", true
 	}
-	switch {
-	case fields == nil:
+	switch fields := strings.Join(missing, ", "); {
+	case fields == "":
 	case !set && OverriddenBy(names.AirflowConnection) == "":
-		r.Fault(failure.Permanent(NoAirflow, "%s %s", who, absent()).About(facts.Object))
+		r.Fault(failure.Permanent(NoAirflow, "%s %s", who, absent()))
 	default:
-		facts.Want, facts.Service = strings.Join(fields, ", "), strings.Join(variables, ", ")
-		r.Fault(failure.With(failure.Permanent(NoField, "%s has no %s", who, facts.Want), facts))
+		variables := strings.ToUpper(prefix + strings.Join(missing, ", "+prefix))
+		variables = strings.Replace(variables, prefix+"HOST", r.AirflowURL.Names(), 1)
+		r.Fault(failure.Permanent(NoField, "%s has no %s", who, fields).About(variables).Want(fields))
 	}
 }
 
@@ -160,14 +173,12 @@ func (r *Reader) Client(config airflowclient.Config, roots Certificates) *airflo
 // LogOut revokes the login of client, which may be nil. It is best effort, and works where ctx has ended: the JWT
 // expires in a day anyway.
 func LogOut(ctx context.Context, client *airflowclient.Client) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), logOutLimit)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
 	if client != nil {
 		_ = client.Logout(ctx)
 	}
 }
-
-const logOutLimit = 2 * time.Second
 
 // AWSEndpoints checks the addresses that AWS's SDK takes from the environment.
 func (r *Reader) AWSEndpoints() {
@@ -178,10 +189,17 @@ func (r *Reader) AWSEndpoints() {
 	}
 }
 
+// absent says that a connection is missing: in Airflow, or in a shell's environment.
+func absent() string {
+	if InTask() {
+		return "does not exist"
+	}
+	return "is not set"
+}
+
 // unencrypted warns that what is sent to another host can be read on its way, or rejects that. object becomes a fact.
 func (r *Reader) unencrypted(kind failure.Kind, to *url.URL, what, object string) {
-	ip := net.ParseIP(to.Hostname())
-	if to.Hostname() == "localhost" || ip != nil && ip.IsLoopback() {
+	if host := to.Hostname(); host == "localhost" || net.ParseIP(host).IsLoopback() {
 		return
 	}
 	err := failure.Permanent(kind, "http to %s sends %s unencrypted", to.Host, what).About(object)

@@ -20,7 +20,7 @@ type Certificates struct {
 func (r *Reader) Certificates() (roots Certificates) {
 	var err error
 	if roots.All, err = systemCertificates(os.Getenv("SSL_CERT_FILE"), os.Getenv("SSL_CERT_DIR")); err != nil {
-		r.Fault(failure.Permanent(CAFile, "read the system's certificates: %w", err))
+		r.Fault(failure.Permanent(SystemCA, "read the system's certificates: %w", err))
 		return roots
 	}
 	roots.Extra = r.CAFile()

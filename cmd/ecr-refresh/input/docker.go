@@ -1,12 +1,12 @@
 package input
 
 import (
+	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
 
 	"ecr-refresh/cmd/ecr-refresh/connection"
-	"ecr-refresh/cmd/ecr-refresh/environment"
 	"ecr-refresh/cmd/ecr-refresh/names"
 	"ecr-refresh/steps"
 	"ecr-refresh/steps/docker"
@@ -64,19 +64,17 @@ func (r *Reader) DockerConnections(ids []string, needed bool) map[string]steps.D
 	for _, id := range ids {
 		conn, found := listed[id]
 		if !found && len(ids) == 1 {
-			conn, found = connection.FromFields(names.DockerPrefix)
+			conn, found = connectionIn(names.DockerPrefix)
 		}
 		var err error
 		if !found {
-			conn, found, err = connection.FromEnv(id)
+			conn, found, err = connectionOf(id)
 		}
-		switch {
-		case err != nil:
-		case found:
-			err = connection.CheckPort(conn.Port)
-		case needed:
-			const form = "Airflow connection %q %s"
-			err = failure.Permanent(NoDocker, form, id, absent()).About(id).Want(connection.Env(id))
+		if err == nil && connection.CheckPort(conn.Port) != nil {
+			err = fmt.Errorf("connection %q: %w", id, connection.CheckPort(conn.Port))
+		}
+		if !found && needed {
+			err = failure.Permanent(NoDocker, "Airflow connection %q %s", id, absent()).About(connectionEnv(id))
 		}
 		r.Fault(err)
 		if found {
@@ -89,26 +87,17 @@ func (r *Reader) DockerConnections(ids []string, needed bool) map[string]steps.D
 	return seen
 }
 
-// OverriddenBy returns the variable that tasks read before Airflow's database for connection id, or "" where it is not
-// set.
-func OverriddenBy(id string) string {
-	if name := connection.Env(id); environment.Value(name) != "" {
-		return name
-	}
-	return ""
-}
-
 // listed reads the connections that the DAG lists, in as many variables as it takes.
 func (r *Reader) listed() map[string]connection.Connection {
 	listed := map[string]connection.Connection{}
 	for n := 1; ; n++ {
-		name := environment.Part(names.LoginsEnv, n)
-		text := environment.Value(name)
+		env := part(names.LoginsEnv, n)
+		text := lookup(env)
 		if text == "" {
 			return listed
 		}
 		if err := connection.ParseList(text, listed); err != nil {
-			r.Fault(failure.Permanent(OldDAG, "read %s: %w", name, err))
+			r.Fault(failure.Permanent(OldDAG, "read %s: %w", env, err))
 			return listed
 		}
 	}

@@ -7,25 +7,25 @@ import (
 	"os"
 	"path/filepath"
 
-	"ecr-refresh/cmd/ecr-refresh/environment"
 	"ecr-refresh/cmd/ecr-refresh/names"
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/secret"
 )
 
 // PublicKey returns the public key to encrypt to: the one that is given, or that of a private key that is given, or
-// that of this host's own, which is created if need be.
+// that of this host's own, which is created if need be, and no other input is at fault.
 func (r *Reader) PublicKey() string {
-	if key, _ := Given(r.Context, r.Recipient); key != "" {
+	if key := r.Optional(r.Recipient); key != "" {
 		r.Fault(secret.CheckRecipient(key))
 		return key
 	}
-	id, found, err := r.givenIdentity()
-	if !found {
-		id, err = ownIdentity(secret.CreateIdentity)
-	}
-	if err != nil {
-		r.Fault(err)
+	id, err := r.identity(func(path string) (secret.Identity, error) {
+		if r.Faulty() {
+			return secret.Identity{}, nil
+		}
+		return secret.CreateIdentity(path)
+	})
+	if r.Fault(err); r.Faulty() {
 		return ""
 	}
 	return id.Recipient()
@@ -33,47 +33,34 @@ func (r *Reader) PublicKey() string {
 
 // PrivateKey returns the private key of recipient: the one that is given, or this host's own.
 func (r *Reader) PrivateKey(recipient string) secret.Identity {
-	id, found, err := r.givenIdentity()
-	if !found {
-		id, err = ownIdentity(secret.LoadIdentity)
-	}
-	if errors.Is(err, fs.ErrNotExist) && !found {
-		path, _ := identityPath()
-		err = failure.Permanent(NoPrivateKey, "the private key of recipient %.70q is missing", recipient).About(path)
-	}
+	id, err := r.identity(func(path string) (secret.Identity, error) {
+		id, err := secret.LoadIdentity(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			const format = "the private key of recipient %.70q is missing"
+			err = failure.Permanent(NoPrivateKey, format, recipient).About(path)
+		}
+		return id, err
+	})
 	r.Fault(err)
 	return id
 }
 
-// givenIdentity returns the private key of the environment, or of a file that was named.
-func (r *Reader) givenIdentity() (id secret.Identity, found bool, err error) {
-	if key := environment.Secret(names.PrivateKeyEnv); !key.Empty() {
+// identity returns the private key of the environment, or of a file that is named, or this host's own, which own loads.
+func (r *Reader) identity(own func(path string) (secret.Identity, error)) (id secret.Identity, err error) {
+	if key := secretIn(names.PrivateKeyEnv); !key.Empty() {
 		if id, err = secret.ParseIdentity(key); err != nil {
-			err = fmt.Errorf("%s: %w", r.sourceOf(names.PrivateKeyVariable, names.PrivateKeyEnv), err)
+			err = fmt.Errorf("%s: %w", sourceOf(names.PrivateKeyEnv), err)
 		}
-		return id, true, err
+		return id, err
 	}
 	if path := r.Optional(r.IdentityFile); path != "" {
-		id, err = secret.LoadIdentity(path)
-		return id, true, err
+		return secret.LoadIdentity(path)
 	}
-	return id, false, nil
-}
-
-// sourceOf returns what the reader of the log calls an input: the Variable in a task, else what is in env.
-func (r *Reader) sourceOf(variable, env string) string {
-	if InTask() {
-		return fmt.Sprintf("Variable %q", variable)
-	}
-	return env
-}
-
-func ownIdentity(at func(path string) (secret.Identity, error)) (secret.Identity, error) {
 	path, err := identityPath()
 	if err != nil {
-		return secret.Identity{}, err
+		return id, err
 	}
-	return at(path)
+	return own(path)
 }
 
 // identityPath returns the file of this host's own private key.

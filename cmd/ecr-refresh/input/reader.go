@@ -4,19 +4,18 @@
 package input
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
-	"ecr-refresh/cmd/ecr-refresh/environment"
 	"ecr-refresh/cmd/ecr-refresh/names"
 	"ecr-refresh/steps"
 	"ecr-refresh/steps/failure"
@@ -26,12 +25,13 @@ import (
 // Kinds of failure of inputs, and their facts.
 const (
 	Missing      failure.Kind = "input missing"           // Object: the flag and the variables
-	BadVariable  failure.Kind = "airflow variable"        // missing or malformed; Object: it, Want: an example
+	BadVariable  failure.Kind = "airflow variable"        // missing or malformed; Object: it, and an example
+	Malformed    failure.Kind = "malformed AIRFLOW_CONN"  // Object: the variable
 	Conflict     failure.Kind = "two inputs for one"      // Want: what to do
 	OldDAG       failure.Kind = "input of an old dag"     // it cannot be read
-	NoAirflow    failure.Kind = "airflow connection"      // Object: it
-	NoField      failure.Kind = "airflow connection part" // Object: it, Want: the fields, Service: their variables
-	NoDocker     failure.Kind = "docker connection"       // Object: it, Want: its AIRFLOW_CONN variable
+	NoAirflow    failure.Kind = "airflow connection"      //
+	NoField      failure.Kind = "airflow connection part" // Object: the variables of the fields that Want names
+	NoDocker     failure.Kind = "docker connection"       // Object: its AIRFLOW_CONN variable
 	NoPrivateKey failure.Kind = "private key missing"     // Object: this host's own, which is not there
 	NoHome       failure.Kind = "no home"                 //
 	NotATarget   failure.Kind = "not a target"            //
@@ -39,6 +39,7 @@ const (
 	PlainDocker  failure.Kind = "http to docker"          //
 	PlainECR     failure.Kind = "http to ecr"             // Object: the variable of its URL
 	CAFile       failure.Kind = "ca file"                 //
+	SystemCA     failure.Kind = "system's certificates"   //
 )
 
 // maxInput bounds an input file or stdin, in bytes: 50 tokens take 121 kB.
@@ -53,17 +54,6 @@ type Reader struct {
 
 	faults []error
 	hosts  map[string]string // of connections, as Airflow reported them
-}
-
-// InTask reports whether the DAG runs this invocation.
-func InTask() bool { return environment.Value(names.OperatorEnv) != "" }
-
-// absent says that a connection is missing: in Airflow, or in a shell's environment.
-func absent() string {
-	if InTask() {
-		return "does not exist"
-	}
-	return "is not set"
 }
 
 // Fault collects err, unless it is nil.
@@ -111,21 +101,15 @@ func (r *Reader) Optional(s Setting) string {
 // missing.
 func (r *Reader) Need(s Setting, also ...string) string {
 	v, source := Given(r.Context, s)
-	if v != "" && s.check(v) == nil {
-		return v
-	}
-	kind, why := failure.Kind(""), strings.Join(also, "")
+	kind, how, why := failure.Kind(""), s.Names(), strings.Join(also, "")
 	if InTask() {
-		kind, source = BadVariable, fmt.Sprintf("Variable %q", s.variable)
-		why = fmt.Sprintf(": %s is missing%s", source, why)
+		source = sourceOf(s.Env[0])
+		kind, how, why = BadVariable, variableOf(s.Env[0])+" "+s.example, ": "+source+" is missing"+why
 	}
-	switch {
-	case v != "":
-		r.Fault(failure.Permanent(kind, "%s is %.40q, not %s", source, v, s.form).About(s.variable).Want(s.example))
-	case InTask():
-		r.Fault(failure.Permanent(kind, "%s is not set%s", s.title, why).About(s.variable).Want(s.example))
-	default:
-		r.Missing(s.title, s.Names(), why)
+	if v == "" {
+		r.Fault(failure.Permanent(cmp.Or(kind, Missing), "%s is not set%s", s.title, why).About(how))
+	} else if s.check(v) != nil {
+		r.Fault(failure.Permanent(kind, "%s is %.40q, not %s", source, v, s.form).About(how))
 	}
 	return v
 }
@@ -138,10 +122,7 @@ func (r *Reader) Missing(what, how string, also ...string) {
 // Duration returns a setting that is a positive time.
 func (r *Reader) Duration(s Setting) time.Duration {
 	v, source := Given(r.Context, s)
-	if v == "" {
-		v = s.Fallback
-	}
-	return r.Positive(source, v, s.Fallback)
+	return r.Positive(source, cmp.Or(v, s.Fallback), s.Fallback)
 }
 
 // Positive returns text, which source gave, as a positive time.
@@ -155,11 +136,12 @@ func (r *Reader) Positive(source, text, example string) time.Duration {
 
 // Choice returns a setting that is one of choices, in their case. It is for the log itself: its error is returned.
 func (r *Reader) Choice(s Setting, choices ...string) (string, error) {
-	v := r.Optional(s)
-	if i := slices.IndexFunc(choices, func(choice string) bool { return strings.EqualFold(choice, v) }); i >= 0 {
-		return choices[i], nil
+	v, source := Given(r.Context, s)
+	for _, choice := range choices {
+		if strings.EqualFold(choice, cmp.Or(v, s.Fallback)) {
+			return choice, nil
+		}
 	}
-	_, source := Given(r.Context, s)
 	return "", failure.Permanent("", "%s is %.20q, not %s", source, v, strings.Join(choices, " or "))
 }
 
@@ -171,7 +153,7 @@ func (r *Reader) yes(flag, env string) bool {
 	if r.IsSet(flag) {
 		return r.Bool(flag)
 	}
-	v := environment.Value(env)
+	v := lookup(env)
 	yes, err := strconv.ParseBool(strings.ToLower(v))
 	if v != "" && err != nil {
 		r.Fault(fmt.Errorf("%s is %.20q, not true or false", env, v))
@@ -182,9 +164,8 @@ func (r *Reader) yes(flag, env string) bool {
 // Result returns the result of the previous step, from exactly one of its sources. stdin is read only for "-": in an
 // Airflow task it is the supervisor's socket.
 func Result[R any](r *Reader, parse func(text string) (R, error)) (result R) {
-	before := len(r.faults)
 	text, err := r.resultText()
-	if err == nil && len(r.faults) == before {
+	if err == nil {
 		result, err = parse(text)
 	}
 	r.Fault(err)
@@ -193,18 +174,22 @@ func Result[R any](r *Reader, parse func(text string) (R, error)) (result R) {
 
 func (r *Reader) resultText() (string, error) {
 	path := r.String(r.Previous.Flag)
-	env, set := environment.Parts(names.ResultEnv)
+	env, set := parts(names.ResultEnv)
 	switch {
 	case path != "" && env != "":
 		const form, advice = "--%s and %s are both set", "give one of them"
 		return "", failure.Permanent(Conflict, form, r.Previous.Flag, names.ResultEnv).Want(advice)
 	case path == "-":
-		return readLimited(r.Stdin)
+		text, err := readLimited(r.Stdin)
+		if err != nil {
+			err = fmt.Errorf("read stdin: %w", err)
+		}
+		return text, err
 	case path != "":
 		text, err := privatefile.Read(path, maxInput)
 		return string(text), err
 	case !set:
-		r.Missing("the result of the previous step", r.Previous.Names())
+		return "", failure.Permanent(Missing, "the result of the previous step is not set").About(r.Previous.Names())
 	}
 	return env, nil
 }

@@ -5,7 +5,10 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -15,7 +18,9 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"ecr-refresh/airflowclient"
 	"ecr-refresh/steps/failure"
+	"ecr-refresh/steps/secret"
 )
 
 // reader returns a Reader of flags, with a log that nobody reads.
@@ -52,7 +57,7 @@ func TestGivenReturnsTheFirstOfFlagAndVariables(t *testing.T) {
 	}
 }
 
-// A thing has one name everywhere, and every name of the design's table is one of them.
+// A thing has one name everywhere.
 func TestSettingsHaveNamesOfTheirOwn(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
@@ -64,15 +69,6 @@ func TestSettingsHaveNamesOfTheirOwn(t *testing.T) {
 				t.Errorf("%s: name %q is empty or taken", all.Type().Field(i).Name, name)
 			}
 			seen[name] = true
-		}
-	}
-	for _, name := range []string{
-		"AIRFLOW_VAR_ECR_AWS_ACCOUNT", "AIRFLOW_VAR_ECR_AWS_REGION_NAME", "ECR_REFRESH_CONNECTION_IDS",
-		"ECR_REFRESH_DOCUMENT", "ECR_REFRESH_RECIPIENT", "ECR_REFRESH_IDENTITY_FILE", "ECR_REFRESH_LOG_OUTPUT",
-		"ECR_REFRESH_CA_FILE",
-	} {
-		if !seen[name] {
-			t.Errorf("no setting reads %s", name)
 		}
 	}
 }
@@ -104,94 +100,88 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-func TestPositive(t *testing.T) {
-	t.Parallel()
+func TestValues(t *testing.T) {
 	for text, want := range map[string]time.Duration{"90s": 90 * time.Second, "0": 0, "-1s": 0, "soon": 0, "1": 0} {
 		r := reader(nil)
 		if got := r.Positive("--timeout", text, "60s"); r.Faulty() != (want == 0) || want != 0 && got != want {
 			t.Errorf("%q: %s, %v", text, got, r.Err())
 		}
 	}
-}
-
-func TestChoice(t *testing.T) {
-	t.Parallel()
-	for value, want := range map[string]string{"": "info", "WARN": "warn", "info": "info", "loud": ""} {
-		r := reader(map[string]string{"log-level": value})
-		got, err := r.Choice(r.LogLevel, "info", "warn")
-		if got != want || (err != nil) != (want == "") {
-			t.Errorf("%q: %q, %v", value, got, err)
+	for text, want := range map[string]string{"": "info", "WARN": "warn", "info": "info", "loud": ""} {
+		r := reader(map[string]string{"log-level": text})
+		if got, err := r.Choice(r.LogLevel, "info", "warn"); got != want || (err != nil) != (want == "") {
+			t.Errorf("%q: %q, %v", text, got, err)
 		}
 	}
-}
-
-func TestYes(t *testing.T) {
-	for value, want := range map[string]bool{
-		"": false, "None": false, "False": false, "True": true, " true ": true, "1": true,
+	for text, want := range map[string]bool{
+		"": false, "None": false, "False": false, "True": true, " true ": true, "1": true, "perhaps": false,
 	} {
-		t.Setenv("TEST_YES", value)
-		if r := reader(nil); r.yes("dry-run", "TEST_YES") != want || r.Faulty() {
-			t.Errorf("%q: not %v, or %v", value, want, r.Err())
-		}
-	}
-	t.Setenv("TEST_YES", "perhaps")
-	if r := reader(nil); r.yes("dry-run", "TEST_YES") || !r.Faulty() {
-		t.Error("perhaps is accepted")
-	}
-}
-
-// A task names Variables, a shell flags and variables; both say what is wrong with a value.
-func TestNeed(t *testing.T) {
-	for _, row := range []struct{ operator, env, text, kind, object string }{
-		{"", "", "AWS region is not set", string(Missing), "--region (AIRFLOW_VAR_ECR_AWS_REGION_NAME)"},
-		{"", "us-east1", `AIRFLOW_VAR_ECR_AWS_REGION_NAME is "us-east1", not an AWS region (such as us-east-1)`,
-			"", ""},
-		{"bash", "", `AWS region is not set: Variable "ecr_aws_region_name" is missing`,
-			string(BadVariable), "ecr_aws_region_name"},
-		{"bash", "us-east1", `Variable "ecr_aws_region_name" is "us-east1", not an AWS region (such as us-east-1)`,
-			string(BadVariable), "ecr_aws_region_name"},
-		{"bash", "us-east-1", "", "", ""},
-	} {
-		t.Setenv("ECR_REFRESH_OPERATOR", row.operator)
-		t.Setenv("AIRFLOW_VAR_ECR_AWS_REGION_NAME", row.env)
-		r := reader(nil)
-		got := r.Need(r.Region)
-		if row.text == "" && (r.Faulty() || got != row.env) {
-			t.Errorf("%+v: %q, %v", row, got, r.Err())
-		}
-		if row.text == "" {
-			continue
-		}
-		err := r.Err()
-		kind, facts := failure.Describe(err)
-		if row.kind == "" {
-			facts.Object = ""
-		}
-		if err == nil || err.Error() != row.text || string(kind) != row.kind || facts.Object != row.object {
-			t.Errorf("%+v: %v, %q %+v", row, err, kind, facts)
+		t.Setenv("TEST_YES", text)
+		if r := reader(nil); r.yes("dry-run", "TEST_YES") != want || r.Faulty() != (text == "perhaps") {
+			t.Errorf("%q: not %v, or %v", text, want, r.Err())
 		}
 	}
 }
 
-func TestResultIsLimited(t *testing.T) {
-	t.Parallel()
-	for size, good := range map[int]bool{maxInput: true, maxInput + 1: false} {
-		r := reader(map[string]string{"in": "-"})
-		r.Stdin = strings.NewReader(strings.Repeat("x", size))
-		text := Result(r, func(text string) (string, error) { return text, nil })
-		if r.Faulty() == good || good && len(text) != size {
-			t.Errorf("%d bytes: %d, %v", size, len(text), r.Err())
-		}
-	}
-}
-
-func TestFilesAreLimited(t *testing.T) {
+func TestInputsAreLimited(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "targets.json")
-	if err := os.WriteFile(path, bytes.Repeat([]byte(" "), maxInput+1), 0o600); err != nil {
+	for size, good := range map[int]bool{maxInput: true, maxInput + 1: false} {
+		text := strings.Repeat(" ", size)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r := reader(map[string]string{"in": "-"})
+		r.Stdin = strings.NewReader(text)
+		read := Result(r, func(text string) (string, error) { return text, nil })
+		file, fileErr := readFile(path)
+		if good && (read != text || file != text || r.Faulty() || fileErr != nil) {
+			t.Errorf("%d and %d of %d bytes: %v, %v", len(read), len(file), size, r.Err(), fileErr)
+		}
+		const why = "it is longer than 8388608 bytes"
+		if !good && (fmt.Sprint(fileErr) != why || fmt.Sprint(r.Err()) != "read stdin: "+why) {
+			t.Errorf("%v, %v", fileErr, r.Err())
+		}
+	}
+}
+
+// A private key that is given is used, before a file that is named.
+func TestPrivateKeyWins(t *testing.T) {
+	id, err := secret.NewIdentity()
+	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := readFile(path); err == nil || err.Error() != fmt.Sprintf("it is longer than %d bytes", maxInput) {
-		t.Error(err)
+	t.Setenv("ECR_REFRESH_PRIVATE_KEY", id.PrivateKey().Reveal())
+	t.Setenv("ECR_REFRESH_IDENTITY_FILE", "/nowhere")
+	r := reader(nil)
+	if key := r.PublicKey(); key != id.Recipient() || r.Faulty() {
+		t.Errorf("%s, %v", key, r.Err())
+	}
+	t.Setenv("ECR_REFRESH_PRIVATE_KEY", "None")
+	if r.PublicKey(); r.Err() == nil || !strings.Contains(r.Err().Error(), "/nowhere") {
+		t.Error(r.Err())
+	}
+}
+
+// An Airflow that does not answer any more delays no command that has its result.
+func TestLogOutDoesNotWaitForLong(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/auth/token" {
+			<-r.Context().Done()
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusCreated)
+		_, _ = io.WriteString(w, `{"access_token":"a.b.c"}`)
+	}))
+	defer server.Close()
+	client, err := airflowclient.New(airflowclient.Config{BaseURL: server.URL, Login: "u", Password: secret.New("p")})
+	if err == nil {
+		_, err = client.SimpleRole(t.Context())
+	}
+	began := time.Now()
+	LogOut(t.Context(), client)
+	if took := time.Since(began); err != nil || took > 8*time.Second {
+		t.Errorf("it took %s, %v", took, err)
 	}
 }

@@ -5,7 +5,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"ecr-refresh/cmd/ecr-refresh/environment"
 	"ecr-refresh/cmd/ecr-refresh/names"
 	"ecr-refresh/steps/ecr"
 )
@@ -15,14 +14,9 @@ type Setting struct {
 	Flag, Usage string
 	Fallback    string // its value where nothing is given
 	Env         []string
-	fromVariable
-}
 
-// fromVariable describes a setting that comes from an Airflow Variable.
-type fromVariable struct {
-	variable, title string
-	form, example   string // what it has to be
-	check           func(string) error
+	title, form, example string // of one that the DAG passes from an Airflow Variable: what it is, and has to be
+	check                func(string) error
 }
 
 // Settings are the inputs of all commands, so that a thing has one name everywhere.
@@ -39,9 +33,15 @@ func NewSettings() Settings {
 	set := func(flag, usage, fallback string, env ...string) Setting {
 		return Setting{Flag: flag, Usage: usage, Fallback: fallback, Env: env}
 	}
-	all := Settings{
-		Account: set("account", "AWS `ACCOUNT` of the registry, 12 digits", "", names.AccountEnv),
-		Region:  set("region", "AWS `REGION` of the registry", "", names.RegionEnv),
+	return Settings{
+		Account: Setting{
+			Flag: "account", Usage: "AWS `ACCOUNT` of the registry, 12 digits", Env: []string{names.AccountEnv},
+			title: "AWS account", form: "an AWS account (12 digits)", example: "123456789012", check: ecr.CheckAccount,
+		},
+		Region: Setting{
+			Flag: "region", Usage: "AWS `REGION` of the registry", Env: []string{names.RegionEnv}, title: "AWS region",
+			form: "an AWS region (such as us-east-1)", example: "us-east-1", check: ecr.CheckRegion,
+		},
 		ConnectionIDs: set("connection-ids", "Airflow connection `IDS`, joined by commas (default: all targets, or "+
 			names.DockerConnection+")", "", names.ConnectionIDsEnv),
 		TargetsFile: set("targets", "`FILE` with a JSON list of targets, instead of $"+names.TargetsEnv, ""),
@@ -65,13 +65,6 @@ func NewSettings() Settings {
 		Timeout:   set("timeout", "end the step after this `DURATION`", "60s", "ECR_REFRESH_TIMEOUT"),
 		CA:        set("ca-file", "PEM `FILE` of certificates to trust beside the system's", "", names.CAFileEnv),
 	}
-	all.Account.fromVariable = fromVariable{
-		names.AccountVariable, "AWS account", "an AWS account (12 digits)", "123456789012", ecr.CheckAccount,
-	}
-	all.Region.fromVariable = fromVariable{
-		names.RegionVariable, "AWS region", "an AWS region (such as us-east-1)", "us-east-1", ecr.CheckRegion,
-	}
-	return all
 }
 
 // Common returns the settings of every command.
@@ -94,11 +87,11 @@ func (s Setting) Names() string { return "--" + s.Flag + " (" + strings.Join(s.E
 
 // Given returns the value of s and the name of the flag or variable that it comes from; both are "" where none is set.
 func Given(c *cli.Context, s Setting) (value, source string) {
-	if v := strings.TrimSpace(c.String(s.Flag)); !environment.IsEmpty(v) {
+	if v := strings.TrimSpace(c.String(s.Flag)); !isEmpty(v) {
 		return v, "--" + s.Flag
 	}
 	for _, name := range s.Env {
-		if v := environment.Value(name); v != "" {
+		if v := lookup(name); v != "" {
 			return v, name
 		}
 	}

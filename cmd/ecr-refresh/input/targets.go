@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"ecr-refresh/cmd/ecr-refresh/connection"
-	"ecr-refresh/cmd/ecr-refresh/environment"
 	"ecr-refresh/cmd/ecr-refresh/names"
 	"ecr-refresh/steps/ecr"
 	"ecr-refresh/steps/failure"
@@ -19,19 +17,46 @@ import (
 // Targets returns what is to be refreshed: all entries of the targets list, or those of them that --connection-ids
 // names; without a list, that option's connections, all of one account and region.
 func (r *Reader) Targets() []target.Target {
-	ids := r.IDs()
-	entries, from := r.Entries()
-	if from == "" {
-		entries = r.ofOneRegistry(ids)
-	} else if len(ids) > 0 && len(entries) > 0 {
-		entries = r.chosen(entries, from, ids)
-	}
-	if len(entries) == 0 {
+	entries, listed := r.entries()
+	if len(entries) == 0 || !listed && !r.setRegistry(entries) {
 		return nil // reported
 	}
 	targets, err := target.Resolve(entries, r.hostOf())
 	r.Fault(err)
 	return targets
+}
+
+// WantedIDs returns the ids of the connections that a run would refresh.
+func (r *Reader) WantedIDs() (ids []string) {
+	entries, _ := r.entries()
+	for _, e := range entries {
+		ids = append(ids, e.ConnectionID)
+	}
+	return ids
+}
+
+// entries returns the entries of the targets list that are to be refreshed, or, where there is no list, bare ones.
+func (r *Reader) entries() (entries []target.Entry, listed bool) {
+	ids := r.IDs()
+	list, from := r.list()
+	if len(ids) == 0 && from != "" {
+		return list, true
+	}
+	if len(ids) == 0 {
+		ids = []string{names.DockerConnection}
+	}
+	for _, id := range ids {
+		at := slices.IndexFunc(list, func(e target.Entry) bool { return e.ConnectionID == id })
+		switch {
+		case at >= 0:
+			entries = append(entries, list[at])
+		case from == "":
+			entries = append(entries, target.Entry{ConnectionID: id})
+		case len(list) > 0:
+			r.Fault(failure.Permanent(NotATarget, "connection %q is not in %s", id, from))
+		}
+	}
+	return entries, from != ""
 }
 
 // IDs returns the connection ids that are given, each once.
@@ -49,28 +74,12 @@ func (r *Reader) IDs() (ids []string) {
 	return ids
 }
 
-// WantedIDs returns the ids of the connections that a run would refresh.
-func (r *Reader) WantedIDs() []string {
-	if ids := r.IDs(); len(ids) > 0 {
-		return ids
-	}
-	entries, from := r.Entries()
-	if from == "" {
-		return []string{names.DockerConnection}
-	}
-	ids := make([]string, len(entries))
-	for i, e := range entries {
-		ids[i] = e.ConnectionID
-	}
-	return ids
-}
-
-// Entries reads the targets list, from --targets or the Variable; from is "" where there is none. Account or region on
+// list reads the targets list, from --targets or the Variable; from is "" where there is none. Account or region on
 // the command line take the place of the Variable.
-func (r *Reader) Entries() (entries []target.Entry, from string) {
+func (r *Reader) list() (entries []target.Entry, from string) {
 	oneRegistry := r.IsSet(r.Account.Flag) || r.IsSet(r.Region.Flag)
 	path := strings.TrimSpace(r.String(r.TargetsFile.Flag))
-	text, _ := environment.Parts(names.TargetsEnv)
+	text, _ := parts(names.TargetsEnv)
 	var err error
 	switch {
 	case path != "":
@@ -83,7 +92,7 @@ func (r *Reader) Entries() (entries []target.Entry, from string) {
 	case text == "" || oneRegistry:
 		return nil, ""
 	default:
-		from = r.sourceOf(names.TargetsVariable, names.TargetsEnv)
+		from = sourceOf(names.TargetsEnv)
 	}
 	if err == nil {
 		entries, err = target.Parse(text)
@@ -94,48 +103,32 @@ func (r *Reader) Entries() (entries []target.Entry, from string) {
 	return entries, from
 }
 
-// chosen returns the entries of ids.
-func (r *Reader) chosen(entries []target.Entry, from string, ids []string) (chosen []target.Entry) {
-	for _, id := range ids {
-		at := slices.IndexFunc(entries, func(e target.Entry) bool { return e.ConnectionID == id })
-		if at < 0 {
-			r.Fault(failure.Permanent(NotATarget, "connection %q is not in %s", id, from))
+// setRegistry gives entries one account and region, and reports whether it could. What is missing of the two must be
+// part of each connection's host.
+func (r *Reader) setRegistry(entries []target.Entry) bool {
+	hostOf, also, known := r.hostOf(), "", true
+	for _, e := range entries {
+		text := hostOf(e.ConnectionID)
+		if host, err := ecr.ParseHost(text); err == nil && host.Service == ecr.Private {
 			continue
 		}
-		chosen = append(chosen, entries[at])
-	}
-	return chosen
-}
-
-// ofOneRegistry returns entries of ids for one account and region. What is missing of the two must be part of each
-// connection's host.
-func (r *Reader) ofOneRegistry(ids []string) (entries []target.Entry) {
-	if len(ids) == 0 {
-		ids = []string{names.DockerConnection}
-	}
-	hostOf, also := r.hostOf(), ""
-	lacks := slices.IndexFunc(ids, func(id string) bool {
-		host, err := ecr.ParseHost(hostOf(id))
-		return err != nil || host.Service != ecr.Private
-	})
-	if lacks >= 0 && hostOf(ids[lacks]) != "" {
-		const format = ", and connection %q has host %.100q, which is not an ECR registry"
-		also = fmt.Sprintf(format, ids[lacks], hostOf(ids[lacks]))
-	}
-	value := func(s Setting) string {
-		if r.Optional(s) == "" && lacks < 0 {
-			return ""
+		if known = false; text != "" {
+			const format = ", and connection %q has host %.100q, which is not an ECR registry"
+			also = fmt.Sprintf(format, e.ConnectionID, text)
 		}
-		return r.Need(s, also)
+		break
 	}
-	account, region := value(r.Account), value(r.Region)
-	if r.Faulty() {
-		return nil
+	account, region := r.Optional(r.Account), r.Optional(r.Region)
+	if account != "" || !known {
+		r.Need(r.Account, also)
 	}
-	for _, id := range ids {
-		entries = append(entries, target.Entry{ConnectionID: id, Account: account, Region: region})
+	if region != "" || !known {
+		r.Need(r.Region, also)
 	}
-	return entries
+	for i := range entries {
+		entries[i].Account, entries[i].Region = account, region
+	}
+	return !r.Faulty()
 }
 
 // SetHosts adds the hosts of connections, by id, as Airflow reported them.
@@ -145,13 +138,13 @@ func (r *Reader) SetHosts(hosts map[string]string) { r.hosts = hosts }
 // AIRFLOW_CONN_<ID>.
 func (r *Reader) hostOf() func(id string) string {
 	hosts := map[string]string{}
-	if text, _ := environment.Parts(names.HostsEnv); text != "" && json.Unmarshal([]byte(text), &hosts) != nil {
+	if text, _ := parts(names.HostsEnv); text != "" && json.Unmarshal([]byte(text), &hosts) != nil {
 		r.Fault(failure.Permanent(OldDAG, "read %s: it is not a JSON object of hosts by connection id", names.HostsEnv))
 	}
 	return func(id string) string {
 		host := cmp.Or(hosts[id], r.hosts[id])
 		if host == "" {
-			conn, _, _ := connection.FromEnv(id) // step 3 reports what is wrong with it
+			conn, _, _ := connectionOf(id) // step 3 reports what is wrong with it
 			host = conn.Host
 		}
 		return registry.Host(host)

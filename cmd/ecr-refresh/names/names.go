@@ -32,10 +32,10 @@ const (
 	HostsEnv         = "ECR_REFRESH_CONNECTION_HOSTS" // in parts: a JSON object of hosts by connection id
 	ResultEnv        = "ECR_REFRESH_DOCUMENT"         // in parts: the result of the previous step
 
-	AirflowPrefix = "ECR_REFRESH_AIRFLOW_" // followed by CONN_TYPE, SCHEMA, HOST, PORT, LOGIN, PASSWORD or TOKEN
-	AdminPrefix   = "ECR_REFRESH_ADMIN_"   // followed by LOGIN, PASSWORD or TOKEN
-	DockerPrefix  = "ECR_REFRESH_DOCKER_"  // followed by HOST, PORT, LOGIN or PASSWORD
-	LoginsEnv     = DockerPrefix + "SECRETS"
+	AirflowPrefix = "ECR_REFRESH_AIRFLOW_"       // followed by CONN_TYPE, SCHEMA, HOST, PORT, LOGIN, PASSWORD or TOKEN
+	AdminPrefix   = "ECR_REFRESH_ADMIN_"         // followed by LOGIN, PASSWORD or TOKEN
+	DockerPrefix  = "ECR_REFRESH_DOCKER_"        // followed by HOST, PORT, LOGIN or PASSWORD
+	LoginsEnv     = "ECR_REFRESH_DOCKER_SECRETS" // in parts: the logins of connections
 
 	RecipientEnv    = "ECR_REFRESH_RECIPIENT"
 	PrivateKeyEnv   = "ECR_REFRESH_PRIVATE_KEY"

@@ -1,0 +1,116 @@
+package input
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"ecr-refresh/cmd/ecr-refresh/connection"
+	"ecr-refresh/cmd/ecr-refresh/names"
+	"ecr-refresh/steps/failure"
+	"ecr-refresh/steps/secret"
+)
+
+// Operator returns the operator of the DAG that runs this invocation, bash or docker, or "" in a shell.
+func Operator() string { return lookup(names.OperatorEnv) }
+
+// InTask reports whether the DAG runs this invocation.
+func InTask() bool { return Operator() != "" }
+
+// sourceOf returns what the reader of the log calls the variable env: the Airflow Variable of that name in a task.
+func sourceOf(env string) string {
+	if InTask() {
+		return fmt.Sprintf("Variable %q", variableOf(env))
+	}
+	return env
+}
+
+// variableOf returns the name of the Airflow Variable that the DAG passes on as env.
+func variableOf(env string) string { return strings.ToLower(strings.TrimPrefix(env, "AIRFLOW_VAR_")) }
+
+// isEmpty reports whether text is what Jinja renders for nothing: None for null, NOTSET for a missing Variable, or
+// blank.
+func isEmpty(text string) bool {
+	text = strings.TrimSpace(text)
+	return text == "" || text == "None" || text == "NOTSET"
+}
+
+// lookup returns the variable without blanks around it, or "" where it is empty.
+func lookup(env string) string {
+	if v := os.Getenv(env); !isEmpty(v) {
+		return strings.TrimSpace(v)
+	}
+	return ""
+}
+
+// secretIn returns the variable as it is, or an empty secret. A secret has no flag: everybody can read argv.
+func secretIn(env string) secret.Secret {
+	if v := os.Getenv(env); !isEmpty(v) {
+		return secret.New(v)
+	}
+	return secret.Secret{}
+}
+
+// parts returns a long text: one variable holds no more than 128 KiB, so env is followed by env_2, env_3 and so on. set
+// reports whether the first exists, even if it is empty.
+func parts(env string) (text string, set bool) {
+	text, set = os.LookupEnv(env)
+	if isEmpty(text) {
+		return "", set
+	}
+	for n := 2; ; n++ {
+		next := os.Getenv(part(env, n))
+		if next == "" {
+			return text, true
+		}
+		text += next
+	}
+}
+
+// part returns the name of part n, from 1 on.
+func part(env string, n int) string {
+	if n == 1 {
+		return env
+	}
+	return env + "_" + strconv.Itoa(n)
+}
+
+// connectionIn reads a connection whose fields are variables that start with prefix. found reports whether any is set.
+func connectionIn(prefix string) (c connection.Connection, found bool) {
+	c = connection.Connection{
+		Type: lookup(prefix + "CONN_TYPE"), Schema: lookup(prefix + "SCHEMA"), Host: lookup(prefix + "HOST"),
+		Port: lookup(prefix + "PORT"), Login: lookup(prefix + "LOGIN"), Password: secretIn(prefix + "PASSWORD"),
+	}
+	return c, c != connection.Connection{}
+}
+
+// connectionEnv returns the name of the variable in which Airflow looks for a connection before its database.
+func connectionEnv(id string) string { return "AIRFLOW_CONN_" + strings.ToUpper(id) }
+
+// OverriddenBy returns the variable that tasks read before Airflow's database for connection id, or "" where it is not
+// set.
+func OverriddenBy(id string) string {
+	if env := connectionEnv(id); lookup(env) != "" {
+		return env
+	}
+	return ""
+}
+
+// connectionOf reads AIRFLOW_CONN_<ID> as Airflow does, or the same with "_" for "-", which cannot be part of a shell
+// variable's name. found reports whether it is set. Nothing of one that is malformed is returned: the text before a raw
+// "/" in a password looks like a port.
+func connectionOf(id string) (c connection.Connection, found bool, err error) {
+	env := connectionEnv(id)
+	if lookup(env) == "" {
+		env = strings.ReplaceAll(env, "-", "_")
+	}
+	text := lookup(env)
+	if text == "" {
+		return c, false, nil
+	}
+	if c, err = connection.Parse(text); err != nil {
+		return connection.Connection{}, true, failure.Permanent(Malformed, "read %s: %w", env, err).About(env)
+	}
+	return c, true, nil
+}
