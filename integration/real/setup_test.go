@@ -1,9 +1,8 @@
 package real
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,7 +10,6 @@ import (
 	"strings"
 	"testing"
 
-	"ecr-refresh/dags"
 	"ecr-refresh/integration/real/peers"
 )
 
@@ -20,29 +18,24 @@ import (
 func TestRealSetup(t *testing.T) {
 	w := startEmpty(t)
 	s := setupSite{w, "op"}
-	s.wantAll(t, s.run(t, 0, "--dry-run"), "would create")
-	made := s.run(t, 0)
-	s.wantAll(t, made, "created")
-	s.wantAccount(t, made)
-	w.keepKey(t)
+	s.want(t, 0, all("would create", ""), "--dry-run")
+	s.wantAccount(t, s.want(t, 0, all("created", "")))
 
-	must(t, w.Airflow.Deploy(dags.RefreshDockerTokenFile, dags.RefreshDockerToken))
-	d := &dag{world: w, id: deployedDAG, connection: "docker_default"}
+	d := w.deploy(t)
 	r := d.run(t)
 	r.wantGreen(t)
-	if d.password(t, d.connection) != w.newestToken(t) {
-		t.Error("Airflow's stored password is not ECR's token")
-	}
-	if r.document(t, extract)["recipient"] != w.variable(t, "ecr_refresh_recipient") {
+	d.wantPassword(t, w.newestToken(t))
+	if r.recipient(t) != w.variable(t, "ecr_refresh_recipient") {
 		t.Error("step 1 did not encrypt to the recipient that setup stored")
 	}
-	s.wantAll(t, s.run(t, 0), "there")
+	s.want(t, 0, all("there", ""))
+	w.secrets.add(w.variable(t, "ecr_refresh_private_key"))
 
 	t.Run("differs", s.differs)
 	t.Run("rights", s.rights)
 	t.Run("commands", s.commands)
 	d.run(t).wantGreen(t)
-	w.keepKey(t)
+	w.secrets.add(w.variable(t, "ecr_refresh_private_key"))
 	t.Run("no secret left", w.noSecretLeft)
 }
 
@@ -52,108 +45,92 @@ type setupSite struct {
 	user string
 }
 
-// setupAnswer is what setup --json prints.
+// setupAnswer is what setup --json prints of the account, and what it logs.
 type setupAnswer struct {
-	Objects []struct{ Kind, ID, State string }
-	Account *struct {
-		SimpleRole string   `json:"simple_role"`
-		MayRead    []string `json:"may_also_read"`
-	}
-	stderr string
+	role, log string
+	mayRead   []string
 }
 
-func (s setupSite) run(t *testing.T, code int, options ...string) (answer setupAnswer) {
-	t.Helper()
-	stdout, stderr := s.output(t, code, append([]string{"--json"}, options...)...)
-	if err := json.Unmarshal([]byte(stdout), &answer); err != nil {
-		t.Fatalf("%v: %s%s", err, stdout, stderr)
+// all is the state of each object of setup: others have another one.
+func all(state, another string, others ...string) map[string]string {
+	states := map[string]string{}
+	for _, id := range []string{"systemqueue", "ecr_aws_account", "ecr_aws_region_name", "airflow-api", "docker_default",
+		"ecr_refresh_recipient, ecr_refresh_private_key"} {
+		states[id] = state
 	}
-	answer.stderr = stderr
-	return answer
+	for _, id := range others {
+		states[id] = another
+	}
+	return states
 }
 
-// output runs setup, which must end with code, and returns what it wrote.
-func (s setupSite) output(t *testing.T, code int, options ...string) (stdout, stderr string) {
+// want runs setup, and compares the state of all objects.
+func (s setupSite) want(t *testing.T, code int, want map[string]string, options ...string) setupAnswer {
 	t.Helper()
-	account, admin := s.Airflow.Users[s.user], s.Airflow.Users["admin"]
-	s.secrets.add(account.Password)
-	s.secrets.add(admin.Password)
-	command := exec.CommandContext(t.Context(), s.bin,
-		append([]string{"setup", "--airflow-url", s.Airflow.URL}, options...)...)
-	command.Env = []string{
-		"HOME=" + t.TempDir(), "AIRFLOW_VAR_ECR_AWS_ACCOUNT=" + peers.SandboxAccount,
-		"AIRFLOW_VAR_ECR_AWS_REGION_NAME=" + peers.Region,
-		"ECR_REFRESH_ADMIN_LOGIN=" + admin.User, "ECR_REFRESH_ADMIN_PASSWORD=" + admin.Password,
-		"ECR_REFRESH_AIRFLOW_LOGIN=" + account.User, "ECR_REFRESH_AIRFLOW_PASSWORD=" + account.Password,
+	stdout, log := s.run(t, code, append([]string{"--json"}, options...)...)
+	var answer struct {
+		Objects []struct{ ID, State string }
+		Account struct {
+			SimpleRole string   `json:"simple_role"`
+			MayRead    []string `json:"may_also_read"`
+		}
 	}
-	var out, log bytes.Buffer
-	command.Stdout, command.Stderr = &out, &log
-	got := 0
-	if err, failed := command.Run(), new(exec.ExitError); errors.As(err, &failed) {
-		got = failed.ExitCode()
-	} else {
-		must(t, err)
+	must(t, json.Unmarshal([]byte(stdout), &answer))
+	got := map[string]string{}
+	for _, o := range answer.Objects {
+		got[o.ID] = o.State
 	}
-	if got != code {
-		t.Fatalf("exit code %d, want %d:\n%s%s", got, code, out.String(), log.String())
+	if !maps.Equal(got, want) {
+		t.Errorf("setup %v: %v, want %v", options, got, want)
 	}
-	wantNoPiece(t, "what setup wrote", out.String()+log.String(), account.Password, admin.Password)
+	return setupAnswer{answer.Account.SimpleRole, log, answer.Account.MayRead}
+}
+
+// run runs setup, which must end with code, and returns what it wrote.
+func (s setupSite) run(t *testing.T, code int, options ...string) (stdout, stderr string) {
+	t.Helper()
+	account, admin := s.Airflow.Users[s.user].Password, s.Airflow.Users["admin"].Password
+	s.secrets.add(account)
+	s.secrets.add(admin)
+	cmd := exec.CommandContext(t.Context(), s.bin, append([]string{"setup", "--airflow-url", s.Airflow.URL}, options...)...)
+	cmd.Env = slices.Concat(s.As(s.user), s.admin("admin"), []string{"HOME=" + t.TempDir(),
+		"AIRFLOW_VAR_ECR_AWS_ACCOUNT=" + peers.SandboxAccount, "AIRFLOW_VAR_ECR_AWS_REGION_NAME=" + peers.Region})
+	var out, log strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &log
+	if err := cmd.Run(); cmd.ProcessState.ExitCode() != code {
+		t.Fatalf("%v, want exit code %d:\n%s%s", err, code, out.String(), log.String())
+	}
+	wantNoPiece(t, "what setup wrote", out.String()+log.String(), account, admin)
 	return out.String(), log.String()
 }
 
-// wantAll fails unless setup says the same of all six objects.
-func (s setupSite) wantAll(t *testing.T, answer setupAnswer, state string) {
-	t.Helper()
-	for _, o := range answer.Objects {
-		if o.State != state {
-			t.Errorf("%s %s: %s, want %s", o.Kind, o.ID, o.State, state)
-		}
-	}
-	if len(answer.Objects) != 6 {
-		t.Errorf("%d objects, want 6", len(answer.Objects))
-	}
-}
-
 // wantAccount: under FAB the account may do no more than it must; under the SimpleAuthManager it has the role op.
-func (s setupSite) wantAccount(t *testing.T, answer setupAnswer) {
+func (s setupSite) wantAccount(t *testing.T, a setupAnswer) {
 	t.Helper()
 	role, words, also := "op", "its role op may do more", 3
 	if isFAB() {
 		role, words, also = "", "and nothing more was found", 0
 	}
-	if a := answer.Account; a == nil || a.SimpleRole != role || len(a.MayRead) != also ||
-		!strings.Contains(answer.stderr, words) {
-		t.Errorf("account %+v, log %s, want role %q and %q", a, answer.stderr, role, words)
+	if a.role != role || len(a.mayRead) != also || !strings.Contains(a.log, words) {
+		t.Errorf("account %+v, want role %q and %q", a, role, words)
 	}
 }
 
 // differs: what exists and differs stays, and --force changes it.
 func (s setupSite) differs(t *testing.T) {
-	ctx, a := t.Context(), s.Airflow
-	must(t, a.SetPool(ctx, "systemqueue", 3))
-	must(t, a.SetVariable(ctx, "ecr_aws_region_name", "eu-west-1"))
-	must(t, a.SetConnection(ctx, peers.Connection{ID: "docker_default", Type: "docker",
-		Host: new("https://" + peers.SandboxHost), Port: new(443), Login: new("me")}))
-	changed := []string{"systemqueue", "ecr_aws_region_name", "docker_default"}
-	answer := s.run(t, 2)
-	for _, o := range answer.Objects {
-		if want := map[bool]string{true: "differs", false: "there"}[slices.Contains(changed, o.ID)]; o.State != want {
-			t.Errorf("%s is %s, want %s", o.ID, o.State, want)
-		}
+	d := &dag{world: s.world, connection: "docker_default"}
+	must(t, s.Airflow.SetPool(t.Context(), "systemqueue", 3))
+	must(t, s.Airflow.SetVariable(t.Context(), "ecr_aws_region_name", "eu-west-1"))
+	s.setConnection(t, peers.Connection{ID: "docker_default", Type: "docker",
+		Host: new("https://" + peers.SandboxHost), Port: new(443), Login: new("me")})
+	wrong := d.stored(t)
+	s.want(t, 2, all("there", "differs", "systemqueue", "ecr_aws_region_name", "docker_default"))
+	d.wantUnchanged(t, wrong)
+	s.want(t, 0, all("there", "updated", "systemqueue", "ecr_aws_region_name", "docker_default", "airflow-api"), "--force")
+	if got := d.stored(t); got.Port != nil || *got.Login != "AWS" || *got.Host != peers.SandboxHost {
+		t.Errorf("after --force: %s", asJSON(got))
 	}
-	if got, _ := a.Connection(ctx, "docker_default"); got.Port == nil || *got.Login != "me" {
-		t.Errorf("without --force it changed %+v", got)
-	}
-	for _, o := range s.run(t, 0, "--force").Objects {
-		if want := slices.Contains(changed, o.ID) || o.ID == "airflow-api"; want != (o.State == "updated") {
-			t.Errorf("%s is %s after --force", o.ID, o.State)
-		}
-	}
-	if got, err := a.Connection(ctx, "docker_default"); err != nil || got.Port != nil || *got.Login != "AWS" ||
-		*got.Host != peers.SandboxHost {
-		t.Errorf("after --force: %+v, %v", got, err)
-	}
-	s.wantAll(t, s.run(t, 0), "there")
+	s.want(t, 0, all("there", ""))
 }
 
 // rights: accounts that may too little or too much.
@@ -163,19 +140,14 @@ func (s setupSite) rights(t *testing.T) {
 		words["reader"], words["editor"] = "can_edit on Connections", "can_read on Connections"
 	}
 	for user, right := range words {
-		if _, log := (setupSite{s.world, user}).output(t, 2, "--force"); !strings.Contains(log, right) {
+		if _, log := (setupSite{s.world, user}).run(t, 2, "--force"); !strings.Contains(log, right) {
 			t.Errorf("%s: nothing of %s in %s", user, right, log)
 		}
 	}
-	if _, log := (setupSite{s.world, "admin"}).output(t, 0, "--force"); !strings.Contains(log, "warning: ") {
+	if _, log := (setupSite{s.world, "admin"}).run(t, 0, "--force"); !strings.Contains(log, "warning: ") {
 		t.Errorf("no warning of an admin's rights in %s", log)
 	}
-	back := s.run(t, 2) // airflow-api holds the admin now
-	for _, o := range back.Objects {
-		if want := map[bool]string{true: "differs", false: "there"}[o.ID == "airflow-api"]; o.State != want {
-			t.Errorf("%s is %s, want %s", o.ID, o.State, want)
-		}
-	}
+	s.want(t, 2, all("there", "differs", "airflow-api")) // it holds the admin now
 	s.run(t, 0, "--force")
 }
 
@@ -188,7 +160,7 @@ func (s setupSite) commands(t *testing.T) {
 		_, err := s.Airflow.CLI(t.Context(), strings.Fields(command)...)
 		must(t, err)
 	}
-	printed, _ := s.output(t, 0, "--print-cli")
+	printed, _ := s.run(t, 0, "--print-cli")
 	script, roles, _ := strings.Cut(printed, "# ")
 	if !strings.Contains(roles, "airflow roles add-perms ecr_refresh -r Connections -a can_read can_edit") {
 		t.Errorf("no role in %s", printed)
@@ -200,13 +172,7 @@ func (s setupSite) commands(t *testing.T) {
 	if out, err := shell.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s\n%s", err, script, out)
 	}
-	s.wantAll(t, s.run(t, 0), "there")
-}
-
-// keepKey adds the stored private key to the secrets that must not be found anywhere.
-func (w *world) keepKey(t *testing.T) {
-	t.Helper()
-	w.secrets.add(w.variable(t, "ecr_refresh_private_key"))
+	s.want(t, 0, all("there", ""))
 }
 
 // variable returns a Variable's value as the command line of Airflow does.

@@ -13,8 +13,6 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
-
-	"ecr-refresh/integration/sandbox/leaks"
 )
 
 // pageLimit bounds the wait for what a page is to show, while others use the machine as well.
@@ -31,26 +29,7 @@ type browser struct {
 	*recorder
 	ctx    context.Context
 	url    string
-	hidden hidden
-}
-
-// hidden is what no page may show: every piece of every secret that is known by now.
-type hidden struct {
-	*secretSet
-	done   map[string]bool
-	pieces *leaks.Pieces
-}
-
-func (h hidden) update() leaks.Pieces {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for secret := range h.all {
-		if !h.done[secret] {
-			h.done[secret] = true
-			h.pieces.Add(secret)
-		}
-	}
-	return *h.pieces
+	hidden *secretSet // what no page may show
 }
 
 func startBrowser(t *testing.T, airflow string, secrets *secretSet) *browser {
@@ -59,10 +38,7 @@ func startBrowser(t *testing.T, airflow string, secrets *secretSet) *browser {
 	if err != nil {
 		t.Fatalf("install chromium: %v\n%s", err, install)
 	}
-	b := &browser{
-		recorder: startRecorder(t, airflow), url: airflow,
-		hidden: hidden{secrets, map[string]bool{}, new(leaks.Pieces)},
-	}
+	b := &browser{recorder: startRecorder(t, airflow), url: airflow, hidden: secrets}
 	parent, stop := chromedp.NewExecAllocator(context.WithoutCancel(t.Context()),
 		chromiumOptions(t.TempDir(), b.URL)...)
 	b.ctx, _ = chromedp.NewContext(parent)
@@ -186,7 +162,7 @@ const complaints = `[
 // look searches the open page for pieces of secrets and for errors.
 func (b *browser) look(t *testing.T, page string) {
 	t.Helper()
-	reportPiece(t, "page "+page, do(t, b, "read "+page, chromedp.Evaluate[string](everything)), b.hidden.update())
+	reportPiece(t, "page "+page, do(t, b, "read "+page, chromedp.Evaluate[string](everything)), b.hidden.pieces())
 	if shown := do(t, b, "read "+page, chromedp.Evaluate[string](complaints)); shown != "" {
 		t.Errorf("page %s shows an error: %s", page, shown)
 	}
