@@ -31,8 +31,8 @@ func (w *world) dockerInstanceRole(t *testing.T) {
 		_, _ = io.WriteString(w, answer)
 	}))
 	t.Cleanup(metadata.Close)
-	d := w.copy(t, "role", variant{docker: true,
-		env:   map[string]string{"AWS_EC2_METADATA_DISABLED": "false", "AWS_EC2_METADATA_SERVICE_ENDPOINT": metadata.URL},
+	env := map[string]string{"AWS_EC2_METADATA_DISABLED": "false", "AWS_EC2_METADATA_SERVICE_ENDPOINT": metadata.URL}
+	d := w.copy(t, "role", variant{docker: true, env: env,
 		edits: []string{`AWS = "aws_default"`, `AWS = "no_such_connection"`}})
 	d.run(t).wantGreen(t)
 	if d.Password(t, d.connection) == d.old {

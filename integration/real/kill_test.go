@@ -21,8 +21,8 @@ const (
 	taskLimit = 6 * time.Second
 )
 
-// markedFailed: somebody marks the task failed in the UI while it publishes. In a container the binary is process 1, for
-// which the kernel has no default signal handlers: it ends in time only if it handles SIGTERM itself.
+// markedFailed: somebody marks the task failed in the UI while it publishes. In a container the binary is process 1,
+// for which the kernel has no default signal handlers: it ends in time only if it handles SIGTERM itself.
 func (w *world) markedFailed(docker bool) func(*testing.T) {
 	return func(t *testing.T) {
 		h := w.held(t, "marked", variant{docker: docker})
@@ -57,8 +57,8 @@ type held struct {
 	gone chan time.Time // when the step hung up
 }
 
-// held starts a copy of the DAG whose calls to Airflow's API go through a gate: it lets everything through but the first
-// change of a connection.
+// held starts a copy of the DAG whose calls to Airflow's API go through a gate: it lets everything through but the
+// first change of a connection.
 func (w *world) held(t *testing.T, name string, v variant) held {
 	t.Helper()
 	reached, gone := make(chan struct{}), make(chan time.Time, 1)
@@ -95,7 +95,7 @@ func (h held) wantEnd(t *testing.T, limit time.Duration) (gone time.Time) {
 		case gone = <-h.gone:
 		case <-tick:
 		case <-deadline:
-			t.Fatalf("after %s the step has hung up at %s, and there are left: %v", limit, gone, processes(h.connection))
+			t.Fatalf("after %s: hung up at %s, and there are left: %v", limit, gone, processes(h.connection))
 		}
 	}
 	return gone

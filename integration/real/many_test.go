@@ -39,8 +39,8 @@ func (w *world) many(t *testing.T) {
 	r.wantMany(t)
 }
 
-// setAlike makes n connections with an old password, and returns their ids. It is one password for all: Airflow's masker
-// searches for every one that it has seen, and on 3.0 takes minutes to learn a thousand.
+// setAlike makes n connections with an old password, and returns their ids. It is one password for all: Airflow's
+// masker searches for every one that it has seen, and on 3.0 takes minutes to learn a thousand.
 func (w *world) setAlike(t *testing.T, prefix string, n int, host func(int) string) (ids []string) {
 	t.Helper()
 	var all []peers.Connection
@@ -78,7 +78,7 @@ func (r run) wantMany(t *testing.T) {
 	}
 	counts := []int{len(tokens), len(passwords), len(got), len(r.result(t, test).Connections)}
 	if !slices.Equal(counts, []int{manyRegions, manyRegions, manyConnections, manyConnections}) {
-		t.Errorf("%d tokens, %d passwords, %d connections, %d of them tested", counts[0], counts[1], counts[2], counts[3])
+		t.Errorf("%d: the numbers of tokens, of passwords, of connections and of tested connections", counts)
 	}
 	r.wantNoPiece(t, slices.Collect(maps.Keys(passwords))...)
 }

@@ -50,7 +50,9 @@ func (w *world) ways(t *testing.T) map[string]way {
 			return []string{"ECR_REFRESH_AIRFLOW_URL=http://" + address}
 		}, `update connection "`},
 		"engine": {suite.Shell.Test, host(suite.EngineFilter(t, w.Docker.Socket, suite.EngineCalls()...)),
-			func(address string) []string { return []string{"DOCKER_HOST=tcp://" + address} }, "reach Docker at tcp://"},
+			func(address string) []string {
+				return []string{"DOCKER_HOST=tcp://" + address}
+			}, "reach Docker at tcp://"},
 	}
 }
 

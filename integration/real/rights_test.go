@@ -6,8 +6,8 @@ import (
 	"ecr-refresh/integration/real/peers"
 )
 
-// lacks: an API user lacks one of the two rights. The log of the red task names it and a command, and after that command
-// the task is green. SimpleAuthManager knows no single rights; its viewer is tested with the other copies.
+// lacks: an API user lacks one of the two rights. The log of the red task names it and a command, and after that
+// command the task is green. SimpleAuthManager knows no single rights; its viewer is tested with the other copies.
 func (w *world) lacks(user, right string) func(*testing.T) {
 	return func(t *testing.T) {
 		w.setAPI(t, "airflow-"+user, w.Airflow.Users[user], w.Airflow.URL)

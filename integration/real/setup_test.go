@@ -54,8 +54,8 @@ type setupAnswer struct {
 // all is the state of each object of setup: others have another one.
 func all(state, another string, others ...string) map[string]string {
 	states := map[string]string{}
-	for _, id := range []string{"systemqueue", "ecr_aws_account", "ecr_aws_region_name", "airflow-api", "docker_default",
-		"ecr_refresh_recipient, ecr_refresh_private_key"} {
+	for _, id := range []string{"systemqueue", "ecr_aws_account", "ecr_aws_region_name", "airflow-api",
+		"docker_default", "ecr_refresh_recipient, ecr_refresh_private_key"} {
 		states[id] = state
 	}
 	for _, id := range others {
@@ -92,7 +92,8 @@ func (s setupSite) run(t *testing.T, code int, options ...string) (stdout, stder
 	account, admin := s.Airflow.Users[s.user].Password, s.Airflow.Users["admin"].Password
 	s.secrets.add(account)
 	s.secrets.add(admin)
-	cmd := exec.CommandContext(t.Context(), s.bin, append([]string{"setup", "--airflow-url", s.Airflow.URL}, options...)...)
+	args := append([]string{"setup", "--airflow-url", s.Airflow.URL}, options...)
+	cmd := exec.CommandContext(t.Context(), s.bin, args...)
 	cmd.Env = slices.Concat(s.As(s.user), s.admin("admin"), []string{"HOME=" + t.TempDir(),
 		"AIRFLOW_VAR_ECR_AWS_ACCOUNT=" + peers.SandboxAccount, "AIRFLOW_VAR_ECR_AWS_REGION_NAME=" + peers.Region})
 	var out, log strings.Builder
@@ -124,9 +125,10 @@ func (s setupSite) differs(t *testing.T) {
 	s.setConnection(t, peers.Connection{ID: "docker_default", Type: "docker",
 		Host: new("https://" + peers.SandboxHost), Port: new(443), Login: new("me")})
 	wrong := d.stored(t)
-	s.want(t, 2, all("there", "differs", "systemqueue", "ecr_aws_region_name", "docker_default"))
+	changed := []string{"systemqueue", "ecr_aws_region_name", "docker_default"}
+	s.want(t, 2, all("there", "differs", changed...))
 	d.wantUnchanged(t, wrong)
-	s.want(t, 0, all("there", "updated", "systemqueue", "ecr_aws_region_name", "docker_default", "airflow-api"), "--force")
+	s.want(t, 0, all("there", "updated", append(changed, "airflow-api")...), "--force")
 	if got := d.stored(t); got.Port != nil || *got.Login != "AWS" || *got.Host != peers.SandboxHost {
 		t.Errorf("after --force: %s", asJSON(got))
 	}
