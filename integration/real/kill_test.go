@@ -29,7 +29,7 @@ func (w *world) markedFailed(docker bool) func(*testing.T) {
 		begin := time.Now()
 		must(t, w.Airflow.MarkFailed(t.Context(), h.dag.id, h.id, update))
 		gone := h.wantEnd(t, noticeLimit+killLimit)
-		t.Logf("the binary ends %s after the call that marks its task failed", gone.Sub(begin).Round(time.Millisecond))
+		t.Logf("the binary ends %s after the call that marks its task failed", gone.Sub(begin))
 		h.wait(t).wantHarmless(t)
 	}
 }
@@ -106,7 +106,6 @@ func (r run) wantHarmless(t *testing.T) {
 	t.Helper()
 	r.wantStates(t, "success", "failed", "upstream_failed")
 	r.wantPassword(t, r.old)
-	r.wantNoContainer(t)
 	r.dag.run(t).wantGreen(t)
 	if r.Password(t, r.connection) == r.old {
 		t.Error("the next run has published nothing")

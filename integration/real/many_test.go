@@ -7,7 +7,6 @@ import (
 	"reflect"
 	"slices"
 	"testing"
-	"time"
 
 	"ecr-refresh/integration/real/peers"
 	"ecr-refresh/integration/sandbox/suite"
@@ -33,9 +32,6 @@ func (w *world) many(t *testing.T) {
 	r := w.copy(t, "many", variant{edits: []string{
 		`"ecr_targets"`, `"many_targets"`, `CONNECTION_IDS = "docker_many"`, `CONNECTION_IDS = ""`}}).run(t)
 	r.wantGreen(t)
-	for task, ti := range r.tasks(t) {
-		t.Logf("%s took %s", task, ti.End.Sub(ti.Start).Round(10*time.Millisecond))
-	}
 	r.wantMany(t)
 }
 

@@ -29,30 +29,19 @@ func toxics() map[string]string {
 	}
 }
 
-// way is what a step needs to reach a peer over an address.
+// way is how a step reaches a peer.
 type way struct {
-	step     func(suite.Shell, *testing.T, ...string) suite.Outcome
-	upstream string
-	env      func(address string) []string
-	message  string // of the error
+	step                   func(suite.Shell, *testing.T, ...string) suite.Outcome
+	upstream, env, message string // the peer's URL, what leads the step to another address, and the error
 }
 
 func (w *world) ways(t *testing.T) map[string]way {
-	host := func(url string) string { return url[strings.LastIndexByte(url, '/')+1:] }
+	engine := suite.EngineFilter(t, w.Docker.Socket, suite.EngineCalls()...) // toxiproxy speaks TCP only
 	return map[string]way{
-		"moto": {suite.Shell.Extract, host(w.Moto.URL), func(address string) []string {
-			return []string{"AWS_ENDPOINT_URL=http://" + address}
-		}, "extract token of account " + w.Moto.Account},
-		"registry": {suite.Shell.Extract, w.Host() + ":443", func(address string) []string {
-			return []string{"HTTPS_PROXY=" + tunnel(t, address)}
-		}, "check token at registry " + w.Host()},
-		"airflow": {suite.Shell.Update, host(w.Airflow.URL), func(address string) []string {
-			return []string{"ECR_REFRESH_AIRFLOW_URL=http://" + address}
-		}, `update connection "`},
-		"engine": {suite.Shell.Test, host(suite.EngineFilter(t, w.Docker.Socket, suite.EngineCalls()...)),
-			func(address string) []string {
-				return []string{"DOCKER_HOST=tcp://" + address}
-			}, "reach Docker at tcp://"},
+		"moto":     {suite.Shell.Extract, w.Moto.URL, "AWS_ENDPOINT_URL=http://", "extract token of account "},
+		"registry": {suite.Shell.Extract, w.Host() + ":443", "HTTPS_PROXY=http://", "check token at registry "},
+		"airflow":  {suite.Shell.Update, w.Airflow.URL, "ECR_REFRESH_AIRFLOW_URL=http://", `update connection "`},
+		"engine":   {suite.Shell.Test, engine, "DOCKER_HOST=tcp://", "reach Docker at tcp://"},
 	}
 }
 
@@ -68,7 +57,11 @@ func (w *world) brokenWays(t *testing.T) {
 					h.Update(t).Want(t, 0)
 				}
 				t.Parallel()
-				way.wantFault(t, h, text)
+				address := through(t, way.upstream[strings.LastIndexByte(way.upstream, '/')+1:], text)
+				if peer == "registry" {
+					address = tunnel(t, address)
+				}
+				way.wantFault(t, h, toxic, way.env+address)
 				if got := h.Password(t, h.ConnectionID); got != suite.OldPassword(h.ConnectionID) && got != h.Issued() {
 					t.Error("Airflow holds neither the old password nor the new token")
 				}
@@ -79,15 +72,14 @@ func (w *world) brokenWays(t *testing.T) {
 
 // wantFault runs a step over a bad way: one error line that names the peer and the object, a hint, an end in time. What
 // is only slow is green.
-func (w way) wantFault(t *testing.T, h suite.Shell, toxic string) {
+func (w way) wantFault(t *testing.T, h suite.Shell, toxic, env string) {
 	t.Helper()
-	env := w.env(through(t, w.upstream, toxic))
-	if strings.Contains(toxic, "latency") {
-		w.step(h, t, env...).Want(t, 0)
+	if toxic == "slow, yet whole" {
+		w.step(h, t, env).Want(t, 0)
 		return
 	}
 	begin := time.Now()
-	o := w.step(h, t, append(env, "ECR_REFRESH_TIMEOUT=6s")...)
+	o := w.step(h, t, env, "ECR_REFRESH_TIMEOUT=6s")
 	o.Want(t, 1, "ecr-refresh: error: "+w.message, "ecr-refresh: hint: ")
 	lines, took := strings.Count("\n"+o.Stderr, "\necr-refresh: error: "), time.Since(begin)
 	if lines != 1 || took > 20*time.Second {
@@ -112,7 +104,7 @@ func through(t *testing.T, upstream, toxic string) string {
 }
 
 // tunnel is an HTTPS proxy that leads every host to one address.
-func tunnel(t *testing.T, address string) (url string) {
+func tunnel(t *testing.T, address string) string {
 	t.Helper()
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		up, err := net.Dial("tcp", address)
@@ -134,5 +126,5 @@ func tunnel(t *testing.T, address string) (url string) {
 		_, _ = io.Copy(down, up)
 	}))
 	t.Cleanup(proxy.Close)
-	return proxy.URL
+	return proxy.Listener.Addr().String()
 }

@@ -65,6 +65,7 @@ func TestReal(t *testing.T) {
 		"marked failed":         w.markedFailed(!docker),
 		"timed out":             w.timedOut(!docker),
 	})
+	t.Run("image, no container left", w.noContainer)
 	t.Run("many", w.many)
 	if isFAB() { // SimpleAuthManager knows no single rights, and the README has no commands for it
 		sideBySide(t, "one right less", map[string]func(*testing.T){

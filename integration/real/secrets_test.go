@@ -96,8 +96,7 @@ func (w *world) noSecretLeft(t *testing.T) {
 }
 
 // keepsSecrets reports whether a file's purpose is to hold a secret. containerd's database is one of them: a
-// container's environment stands in it, in pages that it frees and does not overwrite. wantEngineClosed says who can
-// read it.
+// container's environment stands in it, in pages that it frees and does not overwrite. Root alone can read it.
 func keepsSecrets(path string) bool {
 	return filepath.Base(path) == "passwords.json" || strings.HasSuffix(path, "/io.containerd.metadata.v1.bolt/meta.db")
 }
@@ -109,27 +108,22 @@ func watchArgv() func() string {
 	go func() {
 		seen := map[string]bool{}
 		for tick := time.Tick(10 * time.Millisecond); ; {
+			files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+			for _, file := range files {
+				if text, _ := os.ReadFile(file); strings.Contains(string(text), "ecr-refresh") {
+					seen[string(text)] = true
+				}
+			}
 			select {
+			case <-tick:
 			case <-stop:
 				lines <- strings.Join(slices.Collect(maps.Keys(seen)), "\n")
 				return
-			case <-tick:
-				readArgv(seen)
 			}
 		}
 	}()
 	return func() string {
 		close(stop)
 		return <-lines
-	}
-}
-
-// readArgv adds the command lines of ecr-refresh.
-func readArgv(seen map[string]bool) {
-	files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
-	for _, file := range files {
-		if text, _ := os.ReadFile(file); strings.Contains(string(text), "ecr-refresh") {
-			seen[string(text)] = true
-		}
 	}
 }

@@ -21,7 +21,7 @@ func (w *world) revoked(t *testing.T) {
 		case r.URL.Path == "/auth/token":
 			logins.Add(1)
 		case r.Method == http.MethodPatch && changes.Add(1) == 1:
-			w.logOut(t, r.Header.Get("Authorization"))
+			w.get(t, "/api/v2/auth/logout", r.Header.Get("Authorization")) // the owner's right
 		case strings.HasSuffix(r.URL.Path, "/auth/logout"):
 			own.Store(r.Header.Get("Authorization"))
 		}
@@ -63,11 +63,6 @@ func (w *world) strangers(t *testing.T) {
 // user without the right does.
 func (w *world) accepts(t *testing.T, authorization string) bool {
 	return w.get(t, "/api/v2/connections?limit=1", authorization) == http.StatusOK
-}
-
-// logOut revokes a JWT, as its owner may.
-func (w *world) logOut(t *testing.T, authorization string) {
-	w.get(t, "/api/v2/auth/logout", authorization)
 }
 
 // get returns the status that Airflow answers. It follows no redirect.

@@ -54,17 +54,14 @@ func startBrowser(t *testing.T, airflow string, secrets *secretSet) *browser {
 
 // chromiumOptions start Chromium as root, with a profile of its own, and with every call going through proxy.
 func chromiumOptions(dir, proxy string) []chromedp.ExecAllocatorOption {
-	options := append(chromedp.DefaultExecAllocatorOptions[:],
+	return append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath("chromium"), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.UserDataDir(filepath.Join(dir, "profile")), chromedp.WindowSize(windowWidth, windowHeight),
 		chromedp.ProxyServer(proxy), chromedp.Flag("proxy-bypass-list", "<-loopback>"), // loopback too
 		chromedp.NoInheritEnv, chromedp.Env("PATH="+os.Getenv("PATH"), "HOME="+dir, "TZ=UTC", "LANG=C.UTF-8"),
 		chromedp.Flag("lang", "en-US"), chromedp.Flag("hide-scrollbars", true),
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
 	)
-	for _, off := range []string{"disable-quic", "disable-component-update"} {
-		options = append(options, chromedp.Flag(off, true))
-	}
-	return options
 }
 
 // do runs one action with a deadline; a failure logs what the page shows.
@@ -74,21 +71,18 @@ func do[T any](t *testing.T, b *browser, what string, action chromedp.Action[T])
 	defer cancel()
 	value, err := chromedp.Run(ctx, action)
 	if err != nil {
-		b.keepEvidence(t)
+		b.logPage(t)
 		t.Fatalf("%s: %v", what, err)
 	}
 	return value
 }
 
-// keepEvidence logs the page's address and text, and leaves a picture among the test's artifacts.
-func (b *browser) keepEvidence(t *testing.T) {
+// logPage logs the page's address and text.
+func (b *browser) logPage(t *testing.T) {
 	ctx, cancel := context.WithTimeout(b.ctx, 10*time.Second)
 	defer cancel()
 	text, _ := chromedp.Run(ctx, chromedp.Evaluate[string](`location.href + "\n" + document.body.innerText`))
 	t.Logf("the page is %.3000s", text)
-	if picture, err := chromedp.Run(ctx, chromedp.CaptureScreenshot()); err == nil {
-		_ = os.WriteFile(filepath.Join(t.ArtifactDir(), "page.png"), picture, 0o600)
-	}
 }
 
 // wait waits until a JavaScript expression is true, on whatever page Airflow leads to meanwhile.
