@@ -2,13 +2,11 @@ package real
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -124,19 +122,13 @@ func (b *browser) open(t *testing.T, path string, words ...string) {
 	b.wantWords(t, path, words...)
 }
 
-// squeezed is the page's text in small letters, without the white space that marks lines and the colours of code.
-const squeezed = `document.body.innerText.replace(/\s+/g, "").toLowerCase()`
-
+// wantWords waits until a page shows all words. Case and white space, which marks lines and the colours of code, do not
+// count.
 func (b *browser) wantWords(t *testing.T, page string, words ...string) {
 	t.Helper()
-	close := []string{}
-	for _, word := range words {
-		close = append(close, strings.ToLower(strings.Join(strings.Fields(word), "")))
-	}
-	list, err := json.Marshal(close)
-	must(t, err)
-	b.wait(t, fmt.Sprintf("%s on page %s", list, page),
-		fmt.Sprintf(`%s.every(word => %s.includes(word))`, list, squeezed))
+	b.wait(t, fmt.Sprintf("%q on page %s", words, page), fmt.Sprintf(`(squeeze =>
+		%s.every(word => squeeze(document.body.innerText).includes(squeeze(word)))
+	)(text => text.replace(/\s+/g, "").toLowerCase())`, asJSON(append([]string{}, words...))))
 }
 
 // everything is all that a page holds: its HTML, its text without any break, and what stands in its fields.
