@@ -68,8 +68,10 @@ func rendered(t *testing.T) (name, text string) {
 // containerEnv is what a container lacks of the worker's environment, and more.
 func (w *world) containerEnv(more map[string]string) map[string]string {
 	env := map[string]string{"ECR_REFRESH_CA_FILE": caInContainer, "AWS_EC2_METADATA_DISABLED": "true"}
-	for _, name := range []string{"HTTPS_PROXY", "NO_PROXY"} {
-		env[name] = lookup(w.Airflow.Environ(), name)
+	for _, entry := range w.Airflow.Environ() {
+		if name, value, _ := strings.Cut(entry, "="); name == "HTTPS_PROXY" || name == "NO_PROXY" {
+			env[name] = value
+		}
 	}
 	maps.Copy(env, more)
 	return env
@@ -84,15 +86,6 @@ func (w *world) containerEdits() []string {
 		`"ecr_refresh_recipient"`, `"docker_recipient"`,
 		`"ecr_refresh_private_key"`, `"docker_private_key"`,
 	}
-}
-
-func lookup(environ []string, name string) string {
-	for _, entry := range environ {
-		if value, found := strings.CutPrefix(entry, name+"="); found {
-			return value
-		}
-	}
-	return ""
 }
 
 // dockerOperator runs the DAG with two connections, and follows the token as deployed does.

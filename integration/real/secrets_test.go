@@ -46,25 +46,16 @@ func (r run) wantNoPiece(t *testing.T, secrets ...string) {
 }
 
 // secretSet collects every secret of a test run.
-type secretSet struct {
-	mu  sync.Mutex
-	all map[string]bool
-}
+type secretSet struct{ all sync.Map }
 
-func (s *secretSet) add(secret string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.all == nil {
-		s.all = map[string]bool{}
-	}
-	s.all[secret] = true
-}
+func (s *secretSet) add(secret string) { s.all.Store(secret, true) }
 
 // pieces returns those of every secret that is known by now.
-func (s *secretSet) pieces() leaks.Pieces {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return leaks.Of(slices.Collect(maps.Keys(s.all))...)
+func (s *secretSet) pieces() (known leaks.Pieces) {
+	for secret := range s.all.Range {
+		known.Add(secret.(string))
+	}
+	return known
 }
 
 // noSecretLeft reads every file that any peer has written (logs, Airflow's database, temporary and exchange files) for

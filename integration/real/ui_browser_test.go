@@ -69,18 +69,12 @@ func do[T any](t *testing.T, b *browser, what string, action chromedp.Action[T])
 	defer cancel()
 	value, err := chromedp.Run(ctx, action)
 	if err != nil {
-		b.logPage(t)
-		t.Fatalf("%s: %v", what, err)
+		ctx, cancel := context.WithTimeout(b.ctx, 10*time.Second)
+		defer cancel()
+		text, _ := chromedp.Run(ctx, chromedp.Evaluate[string](`location.href + "\n" + document.body.innerText`))
+		t.Fatalf("%s: %v; the page is %.3000s", what, err, text)
 	}
 	return value
-}
-
-// logPage logs the page's address and text.
-func (b *browser) logPage(t *testing.T) {
-	ctx, cancel := context.WithTimeout(b.ctx, 10*time.Second)
-	defer cancel()
-	text, _ := chromedp.Run(ctx, chromedp.Evaluate[string](`location.href + "\n" + document.body.innerText`))
-	t.Logf("the page is %.3000s", text)
 }
 
 // wait waits until a JavaScript expression is true, on whatever page Airflow leads to meanwhile.
