@@ -3,15 +3,18 @@
 package layout
 
 import (
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"go/types"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"unicode/utf8"
 )
@@ -65,150 +68,72 @@ const (
 
 // source is one Go file of ours: generated files are exempt.
 type source struct {
-	path, dir string
-	test      bool
-	ast       *ast.File
-	files     *token.FileSet
+	dir, path, text string
+	test            bool
+	ast             *ast.File
+	files           *token.FileSet
+	uses            map[string]bool
 }
 
-func sources(t *testing.T) (all []source) {
-	t.Helper()
+// sources returns all of them.
+var sources = sync.OnceValue(func() (all []source) {
 	files := token.NewFileSet()
-	walk(t, func(path string) {
+	for _, path := range must(paths()) {
 		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, ".gen.go") {
-			return
+			continue
 		}
-		f, err := parser.ParseFile(files, path, nil, parser.ParseComments)
-		if err != nil {
-			t.Fatal(err)
-		}
-		dir, test := filepath.ToSlash(filepath.Dir(path)), strings.HasSuffix(path, "_test.go")
-		all = append(all, source{path, dir, test, f, files})
-	})
+		text := read(path)
+		f := must(parser.ParseFile(files, path, text, parser.ParseComments))
+		all = append(all, source{filepath.ToSlash(filepath.Dir(path)), path, text,
+			strings.HasSuffix(path, "_test.go"), f, files, uses(f)})
+	}
 	return all
+})
+
+// uses returns what a file imports, with all folders above it, and the names in it: each by itself, and those behind a
+// dot also as .Name and value.Name.
+func uses(f *ast.File) map[string]bool {
+	names := map[string]bool{}
+	for _, imp := range f.Imports {
+		for path := strings.Trim(imp.Path.Value, `"`); path != "."; path = filepath.Dir(path) {
+			names[path] = true
+		}
+	}
+	ast.Inspect(f, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.SelectorExpr:
+			names["."+n.Sel.Name] = true
+			names[types.ExprString(n)] = true
+		case *ast.Ident:
+			names[n.Name] = true
+		}
+		return true
+	})
+	return names
 }
 
-func walk(t *testing.T, visit func(path string)) {
-	t.Helper()
-	err := filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		name := entry.Name()
-		if entry.IsDir() && path != "." && (strings.HasPrefix(name, ".") || name == "bin" || name == "testdata") {
+// paths returns all files and folders of ours.
+func paths() (all []string, err error) {
+	foreign := regexp.MustCompile(`^(\..+|bin|testdata)$`)
+	err = filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.IsDir() && foreign.MatchString(entry.Name()) {
 			return fs.SkipDir
 		}
-		visit(filepath.ToSlash(path))
-		return nil
+		all = append(all, filepath.ToSlash(path))
+		return err
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	return all, err
 }
 
-func TestTopLevelNames(t *testing.T) {
-	t.Parallel()
-	allowed := strings.Fields(`cmd steps airflowclient dags integration docs Makefile go.mod go.sum
-		README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md LICENSE ecr_targets.schema.json layout_test.go bin`)
-	entries, err := os.ReadDir(".")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range entries {
-		if !strings.HasPrefix(e.Name(), ".") && !slices.Contains(allowed, e.Name()) {
-			t.Errorf("%s: not a top-level name; allowed are %v", e.Name(), allowed)
-		}
-	}
-}
-
-func TestNoDrawersForEverything(t *testing.T) {
-	t.Parallel()
-	drawers := []string{"internal", "pkg", "util", "utils", "common", "helpers", "misc"}
-	walk(t, func(path string) {
-		if slices.Contains(drawers, strings.TrimSuffix(filepath.Base(path), ".go")) {
-			t.Errorf("%s: name it by what it is about", path)
-		}
+// in reports whether a source is in one of several places: a file, a folder, a folder with all below it (folder/...);
+// with :test, only tests are.
+func (s source) in(places string) bool {
+	return slices.ContainsFunc(strings.Fields(places), func(place string) bool {
+		place, tests := strings.CutSuffix(place, ":test")
+		folder, deep := strings.CutSuffix(place, "...")
+		there := place == s.path || place == s.dir || deep && strings.HasPrefix(s.dir+"/", folder)
+		return there && (s.test || !tests)
 	})
-}
-
-// A step has one name everywhere.
-func TestStepNames(t *testing.T) {
-	t.Parallel()
-	for _, step := range steps {
-		for _, path := range []string{
-			"steps/" + step + ".go",
-			"cmd/ecr-refresh/" + step + ".go",
-			"cmd/ecr-refresh/testdata/" + step + ".txtar",
-			"integration/real/" + step + "_test.go",
-		} {
-			if _, err := os.Stat(path); err != nil {
-				t.Errorf("step %s: %v", step, err)
-			}
-		}
-	}
-	dags, err := filepath.Glob("dags/*.py")
-	if err != nil || len(dags) == 0 {
-		t.Fatalf("no DAG found: %v", err)
-	}
-	for _, path := range append(dags, "steps/xcom/xcom.go") {
-		text := read(t, path)
-		at := -1
-		for _, step := range steps {
-			next := strings.Index(text, `"`+step+`"`)
-			if next <= at {
-				t.Errorf("%s: step %q is missing or out of order", path, step)
-			}
-			at = next
-		}
-	}
-}
-
-func TestImports(t *testing.T) {
-	t.Parallel()
-	rules := []struct {
-		imported string
-		allowed  func(source) bool
-		why      string
-	}{
-		{"github.com/aws/", func(s source) bool {
-			return s.dir == "steps/ecr" || s.dir == "integration/sandbox"
-		}, "AWS's SDK belongs to steps/ecr; the sandbox needs its signer"},
-		{"github.com/docker/", func(s source) bool {
-			return s.dir == "steps/docker"
-		}, "Docker belongs to steps/docker"},
-		{"github.com/urfave/cli", func(s source) bool {
-			return under(s.dir, "cmd")
-		}, "the command line belongs to cmd"},
-		{"golang.org/x/term", func(s source) bool {
-			return under(s.dir, "cmd/ecr-refresh")
-		}, "the terminal belongs to cmd"},
-		{"github.com/creack/pty", func(s source) bool { return s.test }, "test code"},
-		{"github.com/hashicorp/", func(s source) bool {
-			return s.dir == "airflowclient" || s.dir == "steps/registry"
-		}, "what is repeated: calls of Airflow and of registries"},
-		{"github.com/google/go-containerregistry", func(s source) bool {
-			return s.dir == "cmd/ecr-image"
-		}, "images are packed by cmd/ecr-image"},
-		{"filippo.io/age", func(s source) bool {
-			return s.dir == "steps/secret"
-		}, "encryption belongs to steps/secret"},
-		{"ecr-refresh/integration", func(s source) bool {
-			return s.test || s.dir == "cmd/ecr-sandbox" || under(s.dir, "integration")
-		}, "nothing in production may need a stand-in"},
-		{"net/http/httptest", func(s source) bool { return s.test || under(s.dir, "integration") }, "test code"},
-		{"testing", func(s source) bool { return s.test || under(s.dir, "integration") }, "test code"},
-	}
-	for _, s := range sources(t) {
-		for _, imp := range s.ast.Imports {
-			path := strings.Trim(imp.Path.Value, `"`)
-			for _, rule := range rules {
-				matches := path == rule.imported || strings.HasPrefix(path, strings.TrimSuffix(rule.imported, "/")+"/")
-				if matches && !rule.allowed(s) && !(s.test && under(s.dir, "integration")) {
-					t.Errorf("%s imports %s: %s", s.path, path, rule.why)
-				}
-			}
-		}
-	}
 }
 
 // under reports whether dir is folder or lies below it.
@@ -216,39 +141,66 @@ func under(dir, folder string) bool { return dir == folder || strings.HasPrefix(
 
 // product reports whether a source is code that users run.
 func (s source) product() bool {
-	return !s.test && slices.ContainsFunc([]string{"steps", "airflowclient", "dags", "cmd/ecr-refresh"},
-		func(folder string) bool { return under(s.dir, folder) })
+	return !s.test && s.in("steps/... airflowclient/... dags/... cmd/ecr-refresh/...")
 }
 
-func TestArrowsPointDown(t *testing.T) {
+func TestNamesOfFilesAndFolders(t *testing.T) {
 	t.Parallel()
-	for _, s := range sources(t) {
-		if !s.product() {
-			continue
+	top := strings.Fields(`cmd steps airflowclient dags integration docs Makefile go.mod go.sum
+		README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md LICENSE ecr_targets.schema.json layout_test.go bin`)
+	drawers := []string{"internal", "pkg", "util", "utils", "common", "helpers", "misc"}
+	for _, path := range must(paths()) {
+		if !strings.Contains(path, "/") && !strings.HasPrefix(path, ".") && !slices.Contains(top, path) {
+			t.Errorf("%s: not a top-level name; allowed are %v", path, top)
 		}
-		allowed, listed := arrows[s.dir]
-		if !listed && under(s.dir, "cmd/ecr-refresh") {
-			allowed, listed = arrows["cmd/ecr-refresh"], true
-		}
-		if !listed {
-			t.Errorf("%s: package %s is not in the list of arrows", s.path, s.dir)
-		}
-		for _, imp := range s.ast.Imports {
-			path, own := strings.CutPrefix(strings.Trim(imp.Path.Value, `"`), "ecr-refresh/")
-			if own && !slices.ContainsFunc(allowed, func(dir string) bool { return under(path, dir) }) {
-				t.Errorf("%s imports %s: arrows point down only", s.path, path)
-			}
+		if slices.Contains(drawers, strings.TrimSuffix(filepath.Base(path), ".go")) {
+			t.Errorf("%s: name it by what it is about", path)
 		}
 	}
 }
 
-// A command's package may be imported by its own main alone.
-func TestCommandsAreNoLibraries(t *testing.T) {
+// A step has one name everywhere.
+func TestStepNames(t *testing.T) {
 	t.Parallel()
-	for _, s := range sources(t) {
+	for _, step := range steps {
+		for _, form := range []string{
+			"steps/%s.go", "cmd/ecr-refresh/%s.go", "cmd/ecr-refresh/testdata/%s.txtar", "integration/real/%s_test.go",
+		} {
+			if _, err := os.Stat(fmt.Sprintf(form, step)); err != nil {
+				t.Errorf("step %s: %v", step, err)
+			}
+		}
+	}
+	inOrder := regexp.MustCompile(`(?s)"` + strings.Join(steps, `".*"`) + `"`)
+	dags := must(filepath.Glob("dags/*.py"))
+	if len(dags) == 0 {
+		t.Error("no DAG found")
+	}
+	for _, path := range append(dags, "steps/xcom/xcom.go") {
+		if !inOrder.MatchString(read(path)) {
+			t.Errorf("%s: a step is missing or out of order", path)
+		}
+	}
+}
+
+func TestArrowsPointDown(t *testing.T) {
+	t.Parallel()
+	for _, s := range sources() {
+		from := s.dir
+		if under(s.dir, "cmd/ecr-refresh") {
+			from = "cmd/ecr-refresh"
+		}
+		allowed, listed := arrows[from]
+		if s.product() && !listed {
+			t.Errorf("%s: package %s is not in the list of arrows", s.path, s.dir)
+		}
 		for _, imp := range s.ast.Imports {
-			path := strings.Trim(imp.Path.Value, `"`)
-			if strings.HasPrefix(path, "ecr-refresh/cmd/") && !under(s.dir, "cmd/ecr-refresh") {
+			path, own := strings.CutPrefix(strings.Trim(imp.Path.Value, `"`), "ecr-refresh/")
+			down := slices.ContainsFunc(allowed, func(dir string) bool { return under(path, dir) })
+			if s.product() && own && !down {
+				t.Errorf("%s imports %s: arrows point down only", s.path, path)
+			}
+			if own && under(path, "cmd") && !under(s.dir, "cmd/ecr-refresh") {
 				t.Errorf("%s imports %s: a command is not a library", s.path, path)
 			}
 		}
@@ -260,43 +212,55 @@ func TestNoNameOfOursBelowCmd(t *testing.T) {
 	t.Parallel()
 	ours := regexp.MustCompile(`ECR_REFRESH_|AIRFLOW_(VAR|CONN)_|[" (]--[a-z]|` +
 		`airflow-api|docker_default|systemqueue|\becr_(aws|targets|refresh)`)
-	for _, s := range sources(t) {
-		if !s.product() || !under(s.dir, "steps") && s.dir != "airflowclient" {
-			continue
-		}
-		for n, line := range strings.Split(read(t, s.path), "\n") {
-			if found := ours.FindString(line); found != "" {
-				t.Errorf("%s:%d: %q belongs to cmd", s.path, n+1, found)
-			}
+	for _, s := range sources() {
+		if found := ours.FindString(s.text); found != "" && s.product() && s.in("steps/... airflowclient") {
+			t.Errorf("%s: %q belongs to cmd", s.path, found)
 		}
 	}
 }
 
-// crypto/tls alone verifies certificates, but for Docker's own rule (DOCKER_CERT_PATH without DOCKER_TLS_VERIFY).
-func TestWhoVerifiesCertificates(t *testing.T) {
+// TestWhoUses lists the only places that may import a package or use a name: one by itself, one of any value (.Name),
+// or one of a package. A file that is listed must use it.
+func TestWhoUses(t *testing.T) {
 	t.Parallel()
-	for _, s := range sources(t) {
-		if !s.product() {
-			continue
-		}
-		own := []string{"InsecureSkipVerify", "VerifyConnection", "VerifyPeerCertificate"}
-		ast.Inspect(s.ast, func(n ast.Node) bool {
-			if id, ok := n.(*ast.Ident); ok && s.path != dockerTLS && slices.Contains(own, id.Name) {
-				t.Errorf("%s: %s", s.path, id.Name)
+	const real = " integration/...:test"
+	const others = " ...:test integration/... cmd/ecr-sandbox"
+	for _, rule := range []struct{ names, places, why string }{
+		{"github.com/aws", "steps/ecr integration/sandbox" + real, "AWS's SDK; the sandbox has its signer"},
+		{"github.com/docker", "steps/docker" + real, "Docker belongs to steps/docker"},
+		{"github.com/urfave/cli", "cmd/..." + real, "the command line belongs to cmd"},
+		{"golang.org/x/term", "cmd/ecr-refresh/..." + real, "the terminal belongs to cmd"},
+		{"github.com/hashicorp", "airflowclient steps/registry" + real, "what is repeated"},
+		{"github.com/google/go-containerregistry", "cmd/ecr-image" + real, "images are packed by cmd/ecr-image"},
+		{"filippo.io/age", "steps/secret" + real, "encryption belongs to steps/secret"},
+		{"ecr-refresh/integration", others, "nothing in production may need a stand-in"},
+		{"github.com/creack/pty", "...:test", "test code"},
+		{"net/http/httptest testing", "...:test integration/...", "test code"},
+		{".Reveal", strings.Join(revealers, " ") + " ...:test integration/...", "see revealers"},
+		{"InsecureSkipVerify VerifyConnection VerifyPeerCertificate", "steps/docker/engine.go" + others,
+			"crypto/tls verifies certificates, but for Docker's own rule (DOCKER_CERT_PATH without DOCKER_TLS_VERIFY)"},
+		{"os.Getenv os.LookupEnv os.Environ os.Setenv", "cmd/ecr-refresh/..." + others,
+			"a step gets plain values (AWS's SDK and net/http read their own)"},
+		{"os.Exit", "cmd/ecr-refresh/main.go" + others, "only main.go ends the process"},
+		{".Skip .Skipf .SkipNow", "", "no test is skipped: what is missing is installed, or the test fails"},
+	} {
+		for _, s := range sources() {
+			used := slices.ContainsFunc(strings.Fields(rule.names), func(name string) bool { return s.uses[name] })
+			if used && !s.in(rule.places) {
+				t.Errorf("%s uses one of %s: %s", s.path, rule.names, rule.why)
 			}
-			return true
-		})
+			if !used && slices.Contains(strings.Fields(rule.places), s.path) {
+				t.Errorf("%s is listed, and uses none of %s", s.path, rule.names)
+			}
+		}
 	}
 }
-
-const dockerTLS = "steps/docker/engine.go"
 
 func TestSizes(t *testing.T) {
 	t.Parallel()
 	lines := map[string]int{}
-	for _, s := range sources(t) {
-		text := read(t, s.path)
-		for n, line := range strings.Split(text, "\n") {
+	for _, s := range sources() {
+		for n, line := range strings.Split(s.text, "\n") {
 			if columns := utf8.RuneCountInString(strings.ReplaceAll(line, "\t", "    ")); columns > maxColumns {
 				t.Errorf("%s:%d has %d columns, more than %d", s.path, n+1, columns, maxColumns)
 			}
@@ -304,10 +268,10 @@ func TestSizes(t *testing.T) {
 		if !s.product() {
 			continue
 		}
-		lines[s.dir] += strings.Count(text, "\n")
+		lines[s.dir] += strings.Count(s.text, "\n")
 		for _, decl := range s.ast.Decls {
-			if f, ok := decl.(*ast.FuncDecl); ok {
-				checkFunction(t, s, f)
+			if f, ok := decl.(*ast.FuncDecl); ok && f.Body != nil {
+				s.checkFunction(t, f)
 			}
 		}
 	}
@@ -319,18 +283,14 @@ func TestSizes(t *testing.T) {
 }
 
 // checkFunction leaves out the length of one that only returns a table.
-func checkFunction(t *testing.T, s source, f *ast.FuncDecl) {
+func (s source) checkFunction(t *testing.T, f *ast.FuncDecl) {
 	t.Helper()
-	if f.Body == nil {
-		return
-	}
-	name := s.path + ": " + f.Name.Name
 	length := s.files.Position(f.End()).Line - s.files.Position(f.Pos()).Line + 1
 	if length > maxFunction && len(f.Body.List) > 1 {
-		t.Errorf("%s has %d lines, more than %d", name, length, maxFunction)
+		t.Errorf("%s: %s has %d lines, more than %d", s.path, f.Name, length, maxFunction)
 	}
 	if n := complexity(f); n > maxComplexity {
-		t.Errorf("%s has a cyclomatic complexity of %d, more than %d", name, n, maxComplexity)
+		t.Errorf("%s: %s has a cyclomatic complexity of %d, more than %d", s.path, f.Name, n, maxComplexity)
 	}
 }
 
@@ -342,9 +302,7 @@ func complexity(f *ast.FuncDecl) int {
 		case *ast.IfStmt, *ast.ForStmt, *ast.RangeStmt:
 			n++
 		case *ast.CaseClause:
-			if b.List != nil {
-				n++
-			}
+			n += min(len(b.List), 1)
 		case *ast.CommClause:
 			if b.Comm != nil {
 				n++
@@ -361,77 +319,66 @@ func complexity(f *ast.FuncDecl) int {
 
 func TestOnePackageDoc(t *testing.T) {
 	t.Parallel()
-	docs := map[string][]string{}
-	for _, s := range sources(t) {
+	docs := map[string]int{}
+	for _, s := range sources() {
 		if s.test && s.dir != "." {
 			continue
 		}
-		found := docs[s.dir]
+		docs[s.dir] += 0
 		if s.ast.Doc != nil {
-			found = append(found, s.path)
+			docs[s.dir]++
 		}
-		docs[s.dir] = found
 	}
-	for dir, files := range docs {
-		if len(files) != 1 {
-			t.Errorf("package %s has %d doc comments, want one: %v", dir, len(files), files)
+	for dir, n := range docs {
+		if n != 1 {
+			t.Errorf("package %s has %d doc comments, want one", dir, n)
 		}
 	}
 }
 
 func TestExportedNamesHaveDocs(t *testing.T) {
 	t.Parallel()
-	for _, s := range sources(t) {
-		if s.test {
-			continue
-		}
+	for _, s := range sources() {
+		var bare []string
 		for _, decl := range s.ast.Decls {
 			switch d := decl.(type) {
 			case *ast.FuncDecl:
 				if d.Name.IsExported() && d.Doc == nil && ofExportedType(d) {
-					t.Errorf("%s: %s has no doc comment", s.path, d.Name)
+					bare = append(bare, d.Name.Name)
 				}
 			case *ast.GenDecl:
 				for _, spec := range d.Specs {
 					if ts, ok := spec.(*ast.TypeSpec); ok && ts.Name.IsExported() && d.Doc == nil && ts.Doc == nil {
-						t.Errorf("%s: type %s has no doc comment", s.path, ts.Name)
+						bare = append(bare, ts.Name.Name)
 					}
 				}
 			}
 		}
+		if len(bare) > 0 && !s.test {
+			t.Errorf("%s: no doc comment of %v", s.path, bare)
+		}
 	}
 }
 
-func ofExportedType(method *ast.FuncDecl) bool {
-	if method.Recv == nil {
-		return true
-	}
-	of := method.Recv.List[0].Type
-	if pointer, ok := of.(*ast.StarExpr); ok {
-		of = pointer.X
-	}
-	name, ok := of.(*ast.Ident)
-	return ok && name.IsExported()
+// ofExportedType is true for what is no method, too.
+func ofExportedType(f *ast.FuncDecl) bool {
+	return f.Recv == nil || token.IsExported(strings.TrimPrefix(types.ExprString(f.Recv.List[0].Type), "*"))
 }
 
 // A package variable may only hold what nobody changes: a sentinel error, a compiled pattern, an embedded file.
 func TestNoMutableState(t *testing.T) {
 	t.Parallel()
-	for _, s := range sources(t) {
-		if s.test {
-			continue
-		}
+	for _, s := range sources() {
 		for _, decl := range s.ast.Decls {
-			if f, ok := decl.(*ast.FuncDecl); ok && f.Recv == nil && f.Name.Name == "init" {
+			if f, ok := decl.(*ast.FuncDecl); ok && !s.test && f.Recv == nil && f.Name.Name == "init" {
 				t.Errorf("%s: func init", s.path)
 			}
 			d, ok := decl.(*ast.GenDecl)
-			if !ok || d.Tok != token.VAR || d.Doc != nil && strings.Contains(directives(d.Doc), "//go:embed") {
+			if !ok || s.test || d.Tok != token.VAR || embeds(d) {
 				continue
 			}
 			for _, spec := range d.Specs {
-				v := spec.(*ast.ValueSpec)
-				if !constant(v) {
+				if v := spec.(*ast.ValueSpec); v.Names[0].Name != "_" && !constant(v) {
 					t.Errorf("%s: package variable %s", s.path, v.Names[0])
 				}
 			}
@@ -439,114 +386,32 @@ func TestNoMutableState(t *testing.T) {
 	}
 }
 
-func directives(doc *ast.CommentGroup) string {
-	var lines []string
-	for _, c := range doc.List {
-		lines = append(lines, c.Text)
-	}
-	return strings.Join(lines, "\n")
+func embeds(d *ast.GenDecl) bool {
+	return d.Doc != nil && strings.HasPrefix(d.Doc.List[len(d.Doc.List)-1].Text, "//go:embed")
 }
 
+// constant reports whether variables are made by functions called New or MustCompile.
 func constant(v *ast.ValueSpec) bool {
-	if v.Names[0].Name == "_" {
-		return true
-	}
-	for _, value := range v.Values {
-		call, ok := value.(*ast.CallExpr)
-		if !ok {
-			return false
-		}
-		sel, ok := call.Fun.(*ast.SelectorExpr)
-		if !ok || !slices.Contains([]string{"New", "MustCompile"}, sel.Sel.Name) {
-			return false
-		}
-	}
-	return len(v.Values) > 0
-}
-
-// Only cmd reads the environment (AWS's SDK and net/http read their own), and only main.go ends the process.
-func TestEnvironmentAndExit(t *testing.T) {
-	t.Parallel()
-	for _, s := range sources(t) {
-		if s.test || under(s.dir, "integration") || s.dir == "cmd/ecr-sandbox" {
-			continue
-		}
-		environment := []string{"Getenv", "LookupEnv", "Environ", "Setenv"}
-		for _, name := range selectors(s, "os") {
-			if slices.Contains(environment, name) && !under(s.dir, "cmd/ecr-refresh") {
-				t.Errorf("%s calls os.%s: a step gets plain values", s.path, name)
-			}
-			if name == "Exit" && s.path != "cmd/ecr-refresh/main.go" {
-				t.Errorf("%s calls os.Exit", s.path)
-			}
-		}
-	}
-}
-
-func selectors(s source, pkg string) (names []string) {
-	ast.Inspect(s.ast, func(n ast.Node) bool {
-		if sel, ok := n.(*ast.SelectorExpr); ok {
-			if x, ok := sel.X.(*ast.Ident); ok && x.Name == pkg {
-				names = append(names, sel.Sel.Name)
-			}
-		}
-		return true
-	})
-	return names
-}
-
-func TestWhoRevealsSecrets(t *testing.T) {
-	t.Parallel()
-	var found []string
-	for _, s := range sources(t) {
-		if s.test || under(s.dir, "integration") {
-			continue
-		}
-		ast.Inspect(s.ast, func(n ast.Node) bool {
-			if sel, ok := n.(*ast.SelectorExpr); ok && sel.Sel.Name == "Reveal" && !slices.Contains(found, s.path) {
-				found = append(found, s.path)
-			}
-			return true
-		})
-	}
-	slices.Sort(found)
-	if !slices.Equal(found, revealers) {
-		t.Errorf("files that call Reveal:\n%s\nwant:\n%s", strings.Join(found, "\n"), strings.Join(revealers, "\n"))
-	}
-}
-
-// No skipped test: what is missing is installed, or the test fails.
-func TestNoSkips(t *testing.T) {
-	t.Parallel()
-	for _, s := range sources(t) {
-		if !s.test {
-			continue
-		}
-		skips := []string{"Skip", "Skipf", "SkipNow"}
-		ast.Inspect(s.ast, func(n ast.Node) bool {
-			if sel, ok := n.(*ast.SelectorExpr); ok && slices.Contains(skips, sel.Sel.Name) {
-				t.Errorf("%s skips a test", s.path)
-			}
-			return true
-		})
-	}
+	made := regexp.MustCompile(`^\w+\.(New|MustCompile)\(.*\)$`)
+	mutable := func(value ast.Expr) bool { return !made.MatchString(types.ExprString(value)) }
+	return len(v.Values) > 0 && !slices.ContainsFunc(v.Values, mutable)
 }
 
 // Every Make target has the note that `make help` prints.
 func TestMakeTargetsHaveNotes(t *testing.T) {
 	t.Parallel()
-	for _, line := range regexp.MustCompile(`(?m)^[a-z-]+:.*$`).FindAllString(read(t, "Makefile"), -1) {
+	for _, line := range regexp.MustCompile(`(?m)^[a-z-]+:.*$`).FindAllString(read("Makefile"), -1) {
 		if !strings.Contains(line, "## ") {
 			t.Errorf("Makefile: no note in %q", line)
 		}
 	}
 }
 
-func read(t *testing.T, path string) string {
-	t.Helper()
-	text, err := os.ReadFile(path)
+func read(path string) string { return string(must(os.ReadFile(path))) }
+
+func must[T any](value T, err error) T {
 	if err != nil {
-		t.Fatal(err)
+		panic(err)
 	}
-	return string(text)
+	return value
 }

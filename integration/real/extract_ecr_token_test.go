@@ -1,29 +1,21 @@
 package real
 
-import (
-	"testing"
-
-	"ecr-refresh/integration/real/peers"
-)
+import "testing"
 
 // tokenRefused: the registry accepts another password than the one AWS issues.
-func (w *world) tokenRefused(t *testing.T) {
-	d := w.copy(t, "refused", w.Refusing.Host, append(withEnv(w.Moto.Environ()),
-		`"ecr_aws_account"`, `"moto_account"`,
-		`"ecr_aws_region_name"`, `"refused_region"`)...)
-	d.run(t).wantRed(t, extract, "1", w.Refusing.Host, "401")
-	d.wantOld(t)
+func (w *world) tokenRefused(docker bool) func(*testing.T) {
+	return func(t *testing.T) {
+		d := w.copy(t, "refused", variant{docker: docker, host: w.Refusing.Host, env: w.Moto.Environ(), edits: []string{
+			`"ecr_aws_account"`, `"moto_account"`, `"ecr_aws_region_name"`, `"refused_region"`}})
+		d.run(t).wantRed(t, extract, 1, w.Refusing.Host, "401")
+	}
 }
 
 // variablesMissing: account and region come from the connection's host; where that says nothing, both are named.
 func (w *world) variablesMissing(t *testing.T) {
-	without := []string{`"ecr_aws_account"`, `"no_such_variable"`, `"ecr_aws_region_name"`, `"nor_this_one"`}
-	d := w.copy(t, "no_variables", peers.SandboxHost, without...)
-	d.run(t).wantGreen(t)
-	d = w.copy(t, "no_host", "example.com", without...)
-	missing := []string{`Variable "ecr_aws_account" is missing`, `Variable "ecr_aws_region_name" is missing`}
-	d.run(t).wantRed(t, extract, "2", append(missing, "example.com", "is not an ECR registry")...)
-	d.wantOld(t)
-	d = w.copy(t, "nothing", "", without...)
-	d.run(t).wantRed(t, extract, "2", append(missing, "hint: airflow variables set ecr_aws_region_name")...)
+	v := variant{edits: []string{`"ecr_aws_account"`, `"no_such_variable"`, `"ecr_aws_region_name"`, `"nor_this_one"`}}
+	w.copy(t, "no_variables", v).run(t).wantGreen(t)
+	v.host = "example.com"
+	w.copy(t, "no_host", v).run(t).wantRed(t, extract, 2, `Variable "ecr_aws_account" is missing`,
+		`Variable "ecr_aws_region_name" is missing`, "example.com", "is not an ECR registry")
 }

@@ -1,9 +1,15 @@
 package real
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/json"
+	"fmt"
+	"net/url"
 	"os"
+	"os/exec"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -20,58 +26,52 @@ const (
 	test    = "test_docker_connection"
 )
 
+// The DAG as it is deployed, with either operator.
+const (
+	deployedDAG = "refresh_docker_token_v4"
+	dockerDAG   = "refresh_docker_token_docker_v4"
+)
+
 // runLimit bounds one run of the DAG: three tasks, while others run beside it.
 const runLimit = 5 * time.Minute
 
 // TestReal runs the DAG on real Airflow, and the steps by hand. One Airflow serves all parts: first the DAG alone as it
 // is deployed, then copies of it side by side, each with a connection and a fault of its own, then what disturbs
-// everybody.
+// everybody. What the suite shows by hand, no copy shows again: these are for what the DAG and Airflow do.
 func TestReal(t *testing.T) {
+	const docker = true
 	w := startWorld(t)
 	t.Run("deployed", w.deployed)
 	t.Run("status", w.status)
 	t.Run("doctor", w.doctor)
 	t.Run("dag install", w.dagInstall)
-	t.Run("copies", func(t *testing.T) {
-		for name, part := range map[string]func(*testing.T){
-			"real registry":         w.realRegistry,
-			"no pool":               w.noPool,
-			"token refused":         w.tokenRefused,
-			"variables missing":     w.variablesMissing,
-			"connection missing":    w.connectionMissing,
-			"another registry":      w.anotherRegistry,
-			"viewer":                w.viewer,
-			"wrong password":        w.wrongPassword,
-			"old run cleared":       w.oldRunCleared,
-			"overridden":            w.overridden,
-			"tested again later":    w.testedAgain,
-			"stale docker config":   w.staleConfig,
-			"helper docker config":  w.helperConfig,
-			"airflow-api is absent": w.noAPIConnection,
-		} {
-			t.Run(name, func(t *testing.T) { t.Parallel(); part(t) })
-		}
+	sideBySide(t, "copies", map[string]func(*testing.T){
+		"real registry":         w.realRegistry,
+		"no pool":               w.noPool,
+		"token refused":         w.tokenRefused(!docker),
+		"variables missing":     w.variablesMissing,
+		"viewer":                w.viewer,
+		"airflow-api is absent": w.noAPIConnection,
+		"overridden":            w.overridden,
 	})
 	t.Run("image", w.loadImage)
-	t.Run("containers and kills", func(t *testing.T) {
-		for name, part := range map[string]func(*testing.T){
-			"docker operator":       w.dockerOperator,
-			"docker, no identity":   w.dockerNoIdentity,
-			"docker, token refused": w.dockerTokenRefused,
-			"docker, instance role": w.dockerInstanceRole,
-			"docker, document cut":  w.dockerCut,
-			"docker, marked failed": w.dockerMarkedFailed,
-			"docker, timed out":     w.dockerTimedOut,
-			"marked failed":         w.markedFailed,
-			"timed out":             w.timedOut,
-			"the image by hand":     w.imageByHand,
-		} {
-			t.Run(name, func(t *testing.T) { t.Parallel(); part(t) })
-		}
+	sideBySide(t, "containers and kills", map[string]func(*testing.T){
+		"docker operator":       w.dockerOperator,
+		"docker, no identity":   w.dockerNoIdentity,
+		"docker, token refused": w.tokenRefused(docker),
+		"docker, instance role": w.dockerInstanceRole,
+		"docker, marked failed": w.markedFailed(docker),
+		"docker, timed out":     w.timedOut(docker),
+		"marked failed":         w.markedFailed(!docker),
+		"timed out":             w.timedOut(!docker),
 	})
+	t.Run("image, no container left", w.noContainer)
 	t.Run("many", w.many)
 	if isFAB() { // SimpleAuthManager knows no single rights, and the README has no commands for it
-		t.Run("one right less", w.oneRightLess)
+		sideBySide(t, "one right less", map[string]func(*testing.T){
+			"no can_edit": w.lacks("reader", "can_edit"),
+			"no can_read": w.lacks("editor", "can_read"),
+		})
 		t.Run("commands of the README", w.readmeCommands)
 	}
 	t.Run("ready-made token", w.readyMadeToken)
@@ -81,12 +81,21 @@ func TestReal(t *testing.T) {
 	t.Run("jwt revoked", w.revoked)
 	t.Run("jwt of a stranger", w.strangers)
 	t.Run("restarted", w.restarted)
-	t.Run("by hand", func(t *testing.T) { suite.Run(t, realSite{w}, w.bin) })
+	t.Run("by hand", func(t *testing.T) { suite.Run(t, w, w.bin) })
 	t.Run("one version", w.oneVersion)
 	t.Run("no secret left", w.noSecretLeft)
 }
 
-// world is the running peers, and an Airflow set up as the README says.
+// sideBySide returns when all parts have ended.
+func sideBySide(t *testing.T, name string, parts map[string]func(*testing.T)) {
+	t.Run(name, func(t *testing.T) {
+		for name, part := range parts {
+			t.Run(name, func(t *testing.T) { t.Parallel(); part(t) })
+		}
+	})
+}
+
+// world is the running peers, and an Airflow set up as the README says. It is the suite's site of real peers.
 type world struct {
 	*peers.Peers
 	bin      string
@@ -126,29 +135,38 @@ func isFAB() bool { return os.Getenv("AUTH_MANAGER") == peers.FABAuthManager }
 
 // setUp creates in Airflow what setup does, and what the copies of the DAG need besides.
 func (w *world) setUp(t *testing.T) {
-	ctx, a := t.Context(), w.Airflow
-	must(t, a.SetPool(ctx, "systemqueue", 8))
+	a, aws := w.Airflow, w.Sandbox.ECR.Credentials()
+	must(t, a.SetPool(t.Context(), "systemqueue", 8))
 	for key, value := range map[string]string{
 		"ecr_aws_account": peers.SandboxAccount, "ecr_aws_region_name": peers.Region,
-		"moto_account": w.Moto.Account, "refused_region": peers.RefusedRegion, "max_age": "1h",
+		"moto_account": w.Moto.Account, "refused_region": peers.RefusedRegion,
 	} {
-		must(t, a.SetVariable(ctx, key, value))
+		must(t, a.SetVariable(t.Context(), key, value))
 	}
-	op, viewer := a.Users["op"], a.Users["viewer"]
-	w.setAPIConnection(t, "airflow-api", op.User, op.Password)
-	w.setAPIConnection(t, "airflow-viewer", viewer.User, viewer.Password)
-	w.setAPIConnection(t, "airflow-wrong", op.User, rand.Text())
+	w.setAPI(t, "airflow-api", a.Users["op"], a.URL)
 	w.setDocker(t, "docker_default", peers.SandboxHost)
-	w.setUpDocker(t)
+	w.identity = w.setKeys(t, "docker") // the others encrypt to keys of the worker's own
+	w.secrets.add(aws.SecretAccessKey)
+	w.setConnection(t, peers.Connection{
+		ID: "aws_default", Type: "aws", Login: &aws.AccessKeyID, Password: &aws.SecretAccessKey,
+	})
 }
 
-func (w *world) setAPIConnection(t *testing.T, id, user, password string) {
+func (w *world) setConnection(t *testing.T, c peers.Connection) {
 	t.Helper()
-	w.secrets.add(password)
-	must(t, w.Airflow.SetConnection(t.Context(), peers.Connection{
-		ID: id, Type: "http", Schema: new("http"), Host: new("127.0.0.1"), Port: &w.Airflow.Port, Login: &user,
-		Password: &password,
-	}))
+	must(t, w.Airflow.SetConnection(t.Context(), c))
+}
+
+// setAPI creates a connection to an API server of Airflow.
+func (w *world) setAPI(t *testing.T, id string, login peers.Login, base string) {
+	t.Helper()
+	server, err := url.Parse(base)
+	must(t, err)
+	port, err := strconv.Atoi(server.Port())
+	must(t, err)
+	w.secrets.add(login.Password)
+	w.setConnection(t, peers.Connection{ID: id, Type: "http", Schema: &server.Scheme, Host: new(server.Hostname()),
+		Port: &port, Login: &login.User, Password: &login.Password})
 }
 
 // setDocker creates a connection as users have it, with an old password, and returns that password.
@@ -156,88 +174,129 @@ func (w *world) setDocker(t *testing.T, id, host string) string {
 	t.Helper()
 	old := "old-password-" + rand.Text()
 	w.secrets.add(old)
-	must(t, w.Airflow.SetConnection(t.Context(), peers.Connection{
+	w.setConnection(t, peers.Connection{
 		ID: id, Type: "docker", Description: new("ECR of the platform team"),
 		Host: &host, Login: new("AWS"), Password: &old,
 		Extra: new(`{"email": "platform@example.com", "reauth": true}`),
-	}))
+	})
 	return old
 }
 
-func (w *world) password(t *testing.T, connection string) string {
-	t.Helper()
-	password, err := w.Airflow.StoredPassword(t.Context(), connection)
-	must(t, err)
-	w.secrets.add(password)
-	return password
+// identity is what keygen makes.
+type identity struct {
+	Recipient  string `json:"ecr_refresh_recipient"`
+	PrivateKey string `json:"ecr_refresh_private_key"`
 }
 
-// dag is a copy of the DAG with a connection of its own.
+// setKeys sets the two Variables that keygen prints, under names with this prefix.
+func (w *world) setKeys(t *testing.T, prefix string) (keys identity) {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), w.bin, "keygen", "--json").Output()
+	must(t, err)
+	must(t, json.Unmarshal(out, &keys))
+	w.secrets.add(keys.PrivateKey)
+	must(t, w.Airflow.SetVariable(t.Context(), prefix+"_recipient", keys.Recipient))
+	must(t, w.Airflow.SetVariable(t.Context(), prefix+"_private_key", keys.PrivateKey))
+	return keys
+}
+
+// newestToken returns what the sandbox's ECR issued last. What Airflow cuts or masks depends on its length.
+func (w *world) newestToken(t *testing.T) string {
+	t.Helper()
+	token := w.Sandbox.ECR.LastToken().Password
+	if len(token) < 2_000 {
+		t.Fatalf("the token has %d characters, and a real one about 2,400", len(token))
+	}
+	w.secrets.add(token)
+	return token
+}
+
+// dag is the DAG, or a copy of it.
 type dag struct {
 	*world
+	docker     bool // DockerOperator
 	id         string
 	connection string
 	old        string // the connection's password before any run
 }
 
-// copy deploys the DAG under another name, with a connection docker_<name> of host ("" makes none), no retries and no
-// schedule, and with further edits: pairs of what is written in the DAG and what takes its place.
-func (w *world) copy(t *testing.T, name, host string, edits ...string) *dag {
+// deploy deploys the DAG as it is.
+func (w *world) deploy(t *testing.T) *dag {
 	t.Helper()
-	d := &dag{world: w, id: "refresh_" + name, connection: "docker_" + name}
-	if host != "" {
-		d.old = w.setDocker(t, d.connection, host)
-	}
-	d.deploy(t, dags.RefreshDockerToken, append(edits, `"refresh_docker_token_v4"`, `"`+d.id+`"`))
-	return d
+	must(t, w.Airflow.Deploy(dags.RefreshDockerTokenFile, dags.RefreshDockerToken))
+	return &dag{world: w, id: deployedDAG, connection: "docker_default"}
 }
 
-func (d *dag) deploy(t *testing.T, text string, edits []string) {
+// variant is how a copy differs from the DAG.
+type variant struct {
+	docker bool              // DockerOperator
+	host   string            // of its connection; "": the sandbox's registry
+	api    string            // the connection to Airflow; "": airflow-api
+	env    map[string]string // added to the environment of all tasks
+	edits  []string          // pairs of what is written in the DAG and what takes its place
+}
+
+// copy deploys the DAG under another name, with a connection docker_<name>, no retries and no schedule.
+func (w *world) copy(t *testing.T, name string, v variant) *dag {
 	t.Helper()
-	text = edit(t, text, append([]string{
+	id, text, env := deployedDAG, dags.RefreshDockerToken, v.env
+	var operator []string
+	if v.docker {
+		name, id, env, operator = "in_"+name, dockerDAG, w.containerEnv(v.env), w.containerEdits()
+		_, text = rendered(t)
+	}
+	d := &dag{world: w, docker: v.docker, id: "refresh_" + name, connection: "docker_" + name}
+	d.old = w.setDocker(t, d.connection, cmp.Or(v.host, peers.SandboxHost))
+	if len(env) > 0 {
+		operator = append(operator, `ENVIRONMENT = {}`, `ENVIRONMENT = `+asJSON(env))
+	}
+	text = edit(t, text, slices.Concat([]string{
+		`DAG_ID = "` + id + `"`, `DAG_ID = "` + d.id + `"`,
 		`CONNECTION_IDS = ""`, `CONNECTION_IDS = "` + d.connection + `"`,
+		`AIRFLOW_API = "airflow-api"`, `AIRFLOW_API = "` + cmp.Or(v.api, "airflow-api") + `"`,
 		`"retries": 2`, `"retries": 0`,
 		`schedule=SCHEDULE`, `schedule=None`,
-	}, edits...)...)
-	must(t, d.Airflow.Deploy(d.id+".py", text))
+	}, operator, v.edits)...)
+	must(t, w.Airflow.Deploy(d.id+".py", text))
+	return d
 }
 
 // edit replaces, and fails when there was nothing to replace: then the DAG has changed and the test must follow.
 func edit(t *testing.T, text string, pairs ...string) string {
 	t.Helper()
-	for i := 0; i < len(pairs); i += 2 {
-		if !strings.Contains(text, pairs[i]) {
-			t.Fatalf("the DAG no longer contains %q", pairs[i])
+	for pair := range slices.Chunk(pairs, 2) {
+		if !strings.Contains(text, pair[0]) {
+			t.Fatalf("the DAG no longer contains %q", pair[0])
 		}
-		text = strings.ReplaceAll(text, pairs[i], pairs[i+1])
+		text = strings.ReplaceAll(text, pair[0], pair[1])
 	}
 	return text
 }
 
-// withEnv is an edit that adds to the environment of all three tasks.
-func withEnv(env map[string]string) []string {
-	return []string{`ENVIRONMENT = {}`, `ENVIRONMENT = ` + asJSON(env)}
+// run is one run of a DAG.
+type run struct {
+	*dag
+	id, state string
 }
 
-// run is one run of a DAG, ended.
-type run struct {
-	*world
-	dag, id, state string
+// start triggers a run.
+func (d *dag) start(t *testing.T) run {
+	t.Helper()
+	id, err := d.Airflow.Trigger(t.Context(), d.id)
+	must(t, err)
+	return run{dag: d, id: id}
 }
 
 // run triggers a run and waits for its end.
 func (d *dag) run(t *testing.T) run {
 	t.Helper()
-	id, err := d.Airflow.Trigger(t.Context(), d.id)
-	must(t, err)
-	r := run{world: d.world, dag: d.id, id: id}
-	return r.wait(t)
+	return d.start(t).wait(t)
 }
 
 func (r run) wait(t *testing.T) run {
 	t.Helper()
 	var err error
-	r.state, err = r.Airflow.WaitRun(t.Context(), r.dag, r.id, runLimit)
+	r.state, err = r.Airflow.WaitRun(t.Context(), r.dag.id, r.id, runLimit)
 	must(t, err)
 	return r
 }
@@ -245,13 +304,13 @@ func (r run) wait(t *testing.T) run {
 // again clears one task of the run, and waits for the run's end.
 func (r run) again(t *testing.T, task string) run {
 	t.Helper()
-	must(t, r.Airflow.Clear(t.Context(), r.dag, r.id, task))
+	must(t, r.Airflow.Clear(t.Context(), r.dag.id, r.id, task))
 	return r.wait(t)
 }
 
 func (r run) tasks(t *testing.T) map[string]peers.TaskInstance {
 	t.Helper()
-	tasks, err := r.Airflow.Tasks(t.Context(), r.dag, r.id)
+	tasks, err := r.Airflow.Tasks(t.Context(), r.dag.id, r.id)
 	must(t, err)
 	return tasks
 }
@@ -259,9 +318,42 @@ func (r run) tasks(t *testing.T) map[string]peers.TaskInstance {
 // log returns the log of a task's last try.
 func (r run) log(t *testing.T, task string) string {
 	t.Helper()
-	text, err := r.Airflow.Log(t.Context(), r.dag, r.id, task, r.tasks(t)[task].TryNumber)
+	text, err := r.Airflow.Log(t.Context(), r.dag.id, r.id, task, r.tasks(t)[task].TryNumber)
 	must(t, err)
 	return text
+}
+
+// result is what the tests read of a step's result.
+type result struct {
+	Recipient string
+	Tokens    []struct {
+		Fingerprint string
+		Connections []string
+		IssuedAt    time.Time `json:"issued_at"`
+		ExpiresAt   time.Time `json:"expires_at"`
+	}
+	Connections []updated
+}
+
+type updated struct {
+	ID          string `json:"connection_id"`
+	Fingerprint string
+	Published   bool
+}
+
+// result decodes what a task pushed: DockerOperator pushes text, before which Docker providers before 4.5.1 may leave
+// lines of the log.
+func (r run) result(t *testing.T, task string) (decoded result) {
+	t.Helper()
+	value, err := r.Airflow.XCom(t.Context(), r.dag.id, r.id, task)
+	must(t, err)
+	if text := ""; json.Unmarshal(value, &text) == nil {
+		value = []byte(text[strings.LastIndexByte(text, '\n')+1:])
+	}
+	if err := json.Unmarshal(value, &decoded); err != nil {
+		t.Fatalf("the XCom of %s is no result: %v\n%s", task, err, value)
+	}
+	return decoded
 }
 
 // wantStates compares the state of the three tasks.
@@ -281,21 +373,20 @@ func (r run) wantGreen(t *testing.T) {
 	r.wantStates(t, "success", "success", "success")
 }
 
-// wantRed fails unless exactly this task failed, with this exit code and these words in its log.
-func (r run) wantRed(t *testing.T, task, code string, words ...string) {
-	t.Helper()
-	r.wantFailed(t, task, append(words, "non-zero exit code "+code)...)
-}
-
-// wantFailed is wantRed for any operator.
-func (r run) wantFailed(t *testing.T, task string, words ...string) {
+// wantRed fails unless exactly this task failed, with this exit code and these words in its log, and only step 3 left a
+// new password.
+func (r run) wantRed(t *testing.T, task string, code int, words ...string) {
 	t.Helper()
 	r.wantStates(t, map[string][]string{
 		extract: {"failed", "upstream_failed", "upstream_failed"},
 		update:  {"success", "failed", "upstream_failed"},
 		test:    {"success", "success", "failed"},
 	}[task]...)
-	r.wantLog(t, task, append(words, "ecr-refresh: error: ", "ecr-refresh: hint: ")...)
+	exit := map[bool]string{true: "'StatusCode': %d", false: "non-zero exit code %d"}[r.docker]
+	r.wantLog(t, task, append(words, "ecr-refresh: error: ", "ecr-refresh: hint: ", fmt.Sprintf(exit, code))...)
+	if task != test {
+		r.wantPassword(t, r.old)
+	}
 }
 
 func (r run) wantLog(t *testing.T, task string, words ...string) {
@@ -308,24 +399,17 @@ func (r run) wantLog(t *testing.T, task string, words ...string) {
 	}
 }
 
-// wantOld fails when anything was published.
-func (d *dag) wantOld(t *testing.T) {
+// wantPassword fails unless Airflow has stored this password.
+func (d *dag) wantPassword(t *testing.T, want string) {
 	t.Helper()
-	if got := d.password(t, d.connection); got != d.old {
-		t.Errorf("%s holds another password than before", d.connection)
+	if got := d.Password(t, d.connection); got != want {
+		t.Errorf("%s holds the password %s, want %s", d.connection, suite.Fingerprint(got), suite.Fingerprint(want))
 	}
 }
 
-// document decodes what a task pushed.
-func (r run) document(t *testing.T, task string) map[string]any {
-	t.Helper()
-	value, err := r.Airflow.XCom(t.Context(), r.dag, r.id, task)
-	must(t, err)
-	var doc map[string]any
-	if err := json.Unmarshal(value, &doc); err != nil {
-		t.Fatalf("the XCom of %s is no object: %v\n%s", task, err, value)
-	}
-	return doc
+func asJSON(v any) string {
+	text, _ := json.Marshal(v)
+	return string(text)
 }
 
 func must(t *testing.T, err error) {

@@ -3,73 +3,62 @@ package real
 import (
 	"testing"
 
-	"ecr-refresh/airflowclient"
 	"ecr-refresh/integration/real/peers"
-	"ecr-refresh/steps/failure"
-	"ecr-refresh/steps/secret"
 )
 
-// oneRightLess: API users that lack one of the two rights. SimpleAuthManager knows no single rights; its viewer is
-// tested with the other copies.
-func (w *world) oneRightLess(t *testing.T) {
-	for user, right := range map[string]string{"reader": "can_edit", "editor": "can_read"} {
-		t.Run("no "+right, func(t *testing.T) { t.Parallel(); w.lacks(t, user, right) })
+// lacks: an API user lacks one of the two rights. The log of the red task names it and a command, and after that
+// command the task is green. SimpleAuthManager knows no single rights; its viewer is tested with the other copies.
+func (w *world) lacks(user, right string) func(*testing.T) {
+	return func(t *testing.T) {
+		w.setAPI(t, "airflow-"+user, w.Airflow.Users[user], w.Airflow.URL)
+		r := w.copy(t, user, variant{api: "airflow-" + user}).run(t)
+		r.wantRed(t, update, 2, "airflow answered 403", "the account needs "+right,
+			"airflow roles add-perms ROLE -r 'Connections' -a "+right)
+
+		w.addRights(t, "ecr_"+user, "-r", "Connections", "-a", right)
+		r.again(t, update)
+		if got := r.tasks(t)[update].State; got != "success" {
+			t.Errorf("%s is %s after the command, want success; its log:\n%s", update, got, r.log(t, update))
+		}
 	}
 }
 
-// lacks: the log of the red task names the right and a command, and after that command the task is green.
-func (w *world) lacks(t *testing.T, user, right string) {
-	login := w.Airflow.Users[user]
-	w.setAPIConnection(t, "airflow-"+user, login.User, login.Password)
-	d := w.copy(t, user, peers.SandboxHost, `"airflow-api"`, `"airflow-`+user+`"`)
-	r := d.run(t)
-	r.wantRed(t, update, "2", "airflow answered 403", "the account needs "+right,
-		"airflow roles add-perms ROLE -r 'Connections' -a "+right)
-	d.wantOld(t)
-
-	_, err := w.Airflow.CLI(t.Context(), "roles", "add-perms", "ecr_"+user, "-r", "Connections", "-a", right)
+// addRights gives a role of FAB rights by Airflow's own command line.
+func (w *world) addRights(t *testing.T, role string, rights ...string) {
+	t.Helper()
+	_, err := w.Airflow.CLI(t.Context(), append([]string{"roles", "add-perms", role}, rights...)...)
 	must(t, err)
-	r = r.again(t, update)
-	if got := r.tasks(t)[update].State; got != "success" {
-		t.Errorf("%s is %s after the command, want success; its log:\n%s", update, got, r.log(t, update))
-	}
 }
 
 // readyMadeToken: a token that Airflow gave to somebody else serves instead of a login, and is still good afterwards.
 func (w *world) readyMadeToken(t *testing.T) {
 	given := w.token(t, "op")
-	// Not by the bulk API: before 3.3 its audit log keeps a Variable's value in clear, whatever the Variable's name.
-	_, err := w.Airflow.CLI(t.Context(), "variables", "set", "test_airflow_token", given)
-	must(t, err)
-	must(t, w.Airflow.SetConnection(t.Context(),
-		peers.Connection{ID: "airflow-nobody", Type: "http", Host: new("127.0.0.1"), Port: &w.Airflow.Port}))
-	d := w.copy(t, "token", peers.SandboxHost, `"airflow-api"`, `"airflow-nobody"`, `"ecr_refresh_airflow_token"`,
-		`"test_airflow_token"`)
-	for range 2 {
-		r := d.run(t)
-		r.wantGreen(t)
-		r.wantNoPiece(t, given, w.newestToken(t))
+	must(t, w.Airflow.SetVariable(t.Context(), "test_airflow_token", given))
+	w.setAPI(t, "airflow-nobody", peers.Login{}, w.Airflow.URL)
+	r := w.copy(t, "token", variant{api: "airflow-nobody",
+		edits: []string{`"ecr_refresh_airflow_token"`, `"test_airflow_token"`}}).run(t)
+	r.wantGreen(t)
+	r.wantNoPiece(t, given, w.newestToken(t))
+	if !w.accepts(t, "Bearer "+given) {
+		t.Error("the step has revoked a token that is not its own")
 	}
-	w.wantNoEntry(t, d.connection, given+"x",
-		"the bearer token is rejected: airflow answered 403: Invalid JWT token")
-	w.wantNoEntry(t, d.connection, w.token(t, "viewer"), "airflow answered 403: Forbidden")
+
+	h := w.shell(t, "token")
+	h.Extract(t).Want(t, 0)
+	for given, reason := range map[string]string{
+		given + "x":          "the bearer token is rejected: airflow answered 403: Invalid JWT token",
+		w.token(t, "viewer"): "airflow answered 403: Forbidden",
+	} {
+		h.Update(t, "ECR_REFRESH_AIRFLOW_TOKEN="+given).Want(t, 2, reason)
+	}
+	h.WantOld(t)
 }
 
+// token logs a user in.
 func (w *world) token(t *testing.T, user string) string {
 	t.Helper()
 	given, err := w.Airflow.Token(w.Airflow.Users[user])
 	must(t, err)
 	w.secrets.add(given)
 	return given
-}
-
-// wantNoEntry fails unless the connection cannot be read with this token, for this reason.
-func (w *world) wantNoEntry(t *testing.T, id, given, reason string) {
-	t.Helper()
-	client, err := airflowclient.New(airflowclient.Config{BaseURL: w.Airflow.URL, Token: secret.New(given)})
-	must(t, err)
-	_, err = client.Connection(t.Context(), id)
-	if err == nil || err.Error() != reason || !failure.IsPermanent(err) {
-		t.Errorf("got %v, want %s, for good", err, reason)
-	}
 }

@@ -32,30 +32,30 @@ func (r run) wantNoPiece(t *testing.T, secrets ...string) {
 	t.Helper()
 	pieces := leaks.Of(secrets...)
 	for task, ti := range r.tasks(t) {
-		xcom, err := r.Airflow.XCom(t.Context(), r.dag, r.id, task)
+		xcom, err := r.Airflow.XCom(t.Context(), r.dag.id, r.id, task)
 		must(t, err)
 		if len(xcom) == 0 || len(ti.Rendered) == 0 {
 			t.Errorf("Airflow shows no XCom or no rendered fields of %s", task)
 		}
-		reportPiece(t, "the XCom of "+task, string(xcom), pieces)
-		reportPiece(t, "the rendered fields of "+task, string(ti.Rendered), pieces)
-		reportPiece(t, "the log of "+task, r.log(t, task), pieces)
+		for what, text := range map[string]string{
+			"XCom": string(xcom), "rendered fields": string(ti.Rendered), "log": r.log(t, task),
+		} {
+			reportPiece(t, "the "+what+" of "+task, text, pieces)
+		}
 	}
 }
 
 // secretSet collects every secret of a test run.
-type secretSet struct {
-	mu  sync.Mutex
-	all map[string]bool
-}
+type secretSet struct{ all sync.Map }
 
-func (s *secretSet) add(secret string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.all == nil {
-		s.all = map[string]bool{}
+func (s *secretSet) add(secret string) { s.all.Store(secret, true) }
+
+// pieces returns those of every secret that is known by now.
+func (s *secretSet) pieces() (known leaks.Pieces) {
+	for secret := range s.all.Range {
+		known.Add(secret.(string))
 	}
-	s.all[secret] = true
+	return known
 }
 
 // noSecretLeft reads every file that any peer has written (logs, Airflow's database, temporary and exchange files) for
@@ -65,7 +65,7 @@ func (s *secretSet) add(secret string) {
 // task, not yet masked, into its own log at DEBUG, whatever [logging] logging_level says. Package peers gives it the
 // airflow_local_settings.py of the README, with which it is clean.
 func (w *world) noSecretLeft(t *testing.T) {
-	all := leaks.Of(slices.Collect(maps.Keys(w.secrets.all))...)
+	all := w.secrets.pieces()
 	files := 0
 	must(t, filepath.WalkDir(w.Dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || !entry.Type().IsRegular() || keepsSecrets(path) {
@@ -87,8 +87,7 @@ func (w *world) noSecretLeft(t *testing.T) {
 }
 
 // keepsSecrets reports whether a file's purpose is to hold a secret. containerd's database is one of them: a
-// container's environment stands in it, in pages that it frees and does not overwrite. wantEngineClosed says who can
-// read it.
+// container's environment stands in it, in pages that it frees and does not overwrite. Root alone can read it.
 func keepsSecrets(path string) bool {
 	return filepath.Base(path) == "passwords.json" || strings.HasSuffix(path, "/io.containerd.metadata.v1.bolt/meta.db")
 }
@@ -96,38 +95,26 @@ func keepsSecrets(path string) bool {
 // watchArgv reads the command lines of all processes again and again. The function that it returns ends that, and
 // returns those of ecr-refresh.
 func watchArgv() func() string {
-	stop, done := make(chan struct{}), make(chan struct{})
-	seen := map[string]bool{}
+	stop, lines := make(chan struct{}), make(chan string)
 	go func() {
-		defer close(done)
-		tick := time.NewTicker(10 * time.Millisecond)
-		defer tick.Stop()
-		for {
+		seen := map[string]bool{}
+		for tick := time.Tick(10 * time.Millisecond); ; {
+			files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+			for _, file := range files {
+				if text, _ := os.ReadFile(file); strings.Contains(string(text), "ecr-refresh") {
+					seen[string(text)] = true
+				}
+			}
 			select {
+			case <-tick:
 			case <-stop:
+				lines <- strings.Join(slices.Collect(maps.Keys(seen)), "\n")
 				return
-			case <-tick.C:
-				readArgv(seen)
 			}
 		}
 	}()
 	return func() string {
 		close(stop)
-		<-done
-		var lines []string
-		for line := range seen {
-			if strings.Contains(line, "ecr-refresh") {
-				lines = append(lines, line)
-			}
-		}
-		return strings.Join(lines, "\n")
-	}
-}
-
-func readArgv(seen map[string]bool) {
-	files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
-	for _, file := range files {
-		text, _ := os.ReadFile(file)
-		seen[string(text)] = true
+		return <-lines
 	}
 }

@@ -1,44 +1,45 @@
 package real
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
+	"maps"
 	"os/exec"
 	"slices"
 	"strings"
 	"testing"
 
-	"ecr-refresh/dags"
 	"ecr-refresh/integration/real/peers"
 )
 
-// TestRealSetup starts with an empty Airflow: ecr-refresh setup makes what the DAG needs.
+// TestRealSetup starts with an empty Airflow: ecr-refresh setup makes what the DAG needs, and so do the commands that
+// it prints.
 func TestRealSetup(t *testing.T) {
 	w := startEmpty(t)
 	s := setupSite{w, "op"}
-	s.wantAll(t, s.run(t, 0, "--dry-run"), "would create")
-	made := s.run(t, 0)
-	s.wantAll(t, made, "created")
-	s.wantAccount(t, made)
-	w.keepKey(t)
+	s.want(t, 0, all("would create", ""), "--dry-run")
+	wrote := s.want(t, 0, all("created", ""))
+	account := `"simple_role":"op","may_read_variables":true`
+	if isFAB() { // the account may do no more than it must
+		account = `"simple_role":"","may_read_variables":false`
+	}
+	if !strings.Contains(wrote, account) {
+		t.Errorf("no %s in %s", account, wrote)
+	}
 
-	must(t, w.Airflow.Deploy(dags.RefreshDockerTokenFile, dags.RefreshDockerToken))
-	d := &dag{world: w, id: deployedDAG, connection: "docker_default"}
+	d := w.deploy(t)
 	r := d.run(t)
 	r.wantGreen(t)
-	if d.password(t, d.connection) != w.newestToken(t) {
-		t.Error("Airflow's stored password is not ECR's token")
-	}
-	if r.document(t, extract)["recipient"] != w.variable(t, "ecr_refresh_recipient") {
+	d.wantPassword(t, w.newestToken(t))
+	if r.recipient(t) != w.variable(t, "ecr_refresh_recipient") {
 		t.Error("step 1 did not encrypt to the recipient that setup stored")
 	}
-	s.wantAll(t, s.run(t, 0), "there")
+	s.want(t, 0, all("there", ""))
+	w.secrets.add(w.variable(t, "ecr_refresh_private_key"))
 
 	t.Run("differs", s.differs)
 	t.Run("rights", s.rights)
 	d.run(t).wantGreen(t)
-	w.keepKey(t)
+	w.secrets.add(w.variable(t, "ecr_refresh_private_key"))
 	t.Run("no secret left", w.noSecretLeft)
 }
 
@@ -48,104 +49,71 @@ type setupSite struct {
 	user string
 }
 
-// setupAnswer is what setup --json prints.
-type setupAnswer struct {
-	Objects []struct{ Kind, ID, State string }
-	Account *struct {
-		SimpleRole string `json:"simple_role"`
-		Variables  bool   `json:"may_read_variables"`
+// all is the state of each object of setup: others have another one.
+func all(state, another string, others ...string) map[string]string {
+	states := map[string]string{}
+	for _, id := range []string{"systemqueue", "ecr_aws_account", "ecr_aws_region_name", "airflow-api",
+		"docker_default", "ecr_refresh_recipient, ecr_refresh_private_key"} {
+		states[id] = state
 	}
+	for _, id := range others {
+		states[id] = another
+	}
+	return states
 }
 
-func (s setupSite) run(t *testing.T, code int, options ...string) (answer setupAnswer) {
+// want runs setup, compares the state of all objects, and returns what it wrote.
+func (s setupSite) want(t *testing.T, code int, want map[string]string, options ...string) string {
 	t.Helper()
-	stdout, stderr := s.output(t, code, append([]string{"--json"}, options...)...)
-	if err := json.Unmarshal([]byte(stdout), &answer); err != nil {
-		t.Fatalf("%v: %s%s", err, stdout, stderr)
+	stdout, log := s.run(t, code, append([]string{"--json"}, options...)...)
+	var answer struct {
+		Objects []struct{ ID, State string }
 	}
-	return answer
-}
-
-// output runs setup, which must end with code, and returns what it wrote.
-func (s setupSite) output(t *testing.T, code int, options ...string) (stdout, stderr string) {
-	t.Helper()
-	account, admin := s.Airflow.Users[s.user], s.Airflow.Users["admin"]
-	s.secrets.add(account.Password)
-	s.secrets.add(admin.Password)
-	command := exec.CommandContext(t.Context(), s.bin,
-		append([]string{"setup", "--airflow-url", s.Airflow.URL}, options...)...)
-	command.Env = []string{
-		"HOME=" + t.TempDir(), "AIRFLOW_VAR_ECR_AWS_ACCOUNT=" + peers.SandboxAccount,
-		"AIRFLOW_VAR_ECR_AWS_REGION_NAME=" + peers.Region,
-		"ECR_REFRESH_ADMIN_LOGIN=" + admin.User, "ECR_REFRESH_ADMIN_PASSWORD=" + admin.Password,
-		"ECR_REFRESH_AIRFLOW_LOGIN=" + account.User, "ECR_REFRESH_AIRFLOW_PASSWORD=" + account.Password,
-	}
-	var out, log bytes.Buffer
-	command.Stdout, command.Stderr = &out, &log
-	got := 0
-	if err, failed := command.Run(), new(exec.ExitError); errors.As(err, &failed) {
-		got = failed.ExitCode()
-	} else {
-		must(t, err)
-	}
-	if got != code {
-		t.Fatalf("exit code %d, want %d:\n%s%s", got, code, out.String(), log.String())
-	}
-	wantNoPiece(t, "what setup wrote", out.String()+log.String(), account.Password, admin.Password)
-	return out.String(), log.String()
-}
-
-// wantAll fails unless setup says the same of all six objects.
-func (s setupSite) wantAll(t *testing.T, answer setupAnswer, state string) {
-	t.Helper()
+	must(t, json.Unmarshal([]byte(stdout), &answer))
+	got := map[string]string{}
 	for _, o := range answer.Objects {
-		if o.State != state {
-			t.Errorf("%s %s: %s, want %s", o.Kind, o.ID, o.State, state)
-		}
+		got[o.ID] = o.State
 	}
-	if len(answer.Objects) != 6 {
-		t.Errorf("%d objects, want 6", len(answer.Objects))
+	if !maps.Equal(got, want) {
+		t.Errorf("setup %v: %v, want %v", options, got, want)
 	}
+	return stdout + log
 }
 
-// wantAccount: under FAB the account may do no more than it must; under the SimpleAuthManager it has the role op.
-func (s setupSite) wantAccount(t *testing.T, answer setupAnswer) {
+// run runs setup, which must end with code, and returns what it wrote.
+func (s setupSite) run(t *testing.T, code int, options ...string) (stdout, stderr string) {
 	t.Helper()
-	role, variables := "op", true
-	if isFAB() {
-		role, variables = "", false
+	account, admin := s.Airflow.Users[s.user].Password, s.Airflow.Users["admin"].Password
+	s.secrets.add(account)
+	s.secrets.add(admin)
+	args := append([]string{"setup", "--airflow-url", s.Airflow.URL}, options...)
+	cmd := exec.CommandContext(t.Context(), s.bin, args...)
+	cmd.Env = slices.Concat(s.As(s.user), s.admin("admin"), []string{"HOME=" + t.TempDir(),
+		"AIRFLOW_VAR_ECR_AWS_ACCOUNT=" + peers.SandboxAccount, "AIRFLOW_VAR_ECR_AWS_REGION_NAME=" + peers.Region})
+	var out, log strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &log
+	if err := cmd.Run(); cmd.ProcessState.ExitCode() != code {
+		t.Fatalf("%v, want exit code %d:\n%s%s", err, code, out.String(), log.String())
 	}
-	if a := answer.Account; a == nil || a.SimpleRole != role || a.Variables != variables {
-		t.Errorf("account %+v, want role %q, Variables %v", a, role, variables)
-	}
+	wantNoPiece(t, "what setup wrote", out.String()+log.String(), account, admin)
+	return out.String(), log.String()
 }
 
 // differs: what exists and differs stays, and --force changes it.
 func (s setupSite) differs(t *testing.T) {
-	ctx, a := t.Context(), s.Airflow
-	must(t, a.SetVariable(ctx, "ecr_aws_region_name", "eu-west-1"))
-	must(t, a.SetConnection(ctx, peers.Connection{ID: "docker_default", Type: "docker",
-		Host: new("https://" + peers.SandboxHost), Port: new(443), Login: new("me")}))
+	d := &dag{world: s.world, connection: "docker_default"}
+	must(t, s.Airflow.SetVariable(t.Context(), "ecr_aws_region_name", "eu-west-1"))
+	s.setConnection(t, peers.Connection{ID: "docker_default", Type: "docker",
+		Host: new("https://" + peers.SandboxHost), Port: new(443), Login: new("me")})
+	wrong := d.stored(t)
 	changed := []string{"ecr_aws_region_name", "docker_default"}
-	answer := s.run(t, 2)
-	for _, o := range answer.Objects {
-		if want := map[bool]string{true: "differs", false: "there"}[slices.Contains(changed, o.ID)]; o.State != want {
-			t.Errorf("%s is %s, want %s", o.ID, o.State, want)
-		}
+	s.want(t, 2, all("there", "differs", changed...))
+	d.wantUnchanged(t, wrong)
+	s.want(t, 0, all("there", "updated", append(changed, "airflow-api")...), "--force")
+	if got := d.stored(t); got.Port != nil || *got.Login != "AWS" || *got.Host != peers.SandboxHost {
+		t.Errorf("after --force: %s", asJSON(got))
 	}
-	if got, _ := a.Connection(ctx, "docker_default"); got.Port == nil || *got.Login != "me" {
-		t.Errorf("without --force it changed %+v", got)
-	}
-	for _, o := range s.run(t, 0, "--force").Objects {
-		if want := slices.Contains(changed, o.ID) || o.ID == "airflow-api"; want != (o.State == "updated") {
-			t.Errorf("%s is %s after --force", o.ID, o.State)
-		}
-	}
-	if got, err := a.Connection(ctx, "docker_default"); err != nil || got.Port != nil || *got.Login != "AWS" ||
-		*got.Host != peers.SandboxHost {
-		t.Errorf("after --force: %+v, %v", got, err)
-	}
-	s.wantAll(t, s.run(t, 0), "there")
+	s.want(t, 0, all("there", ""))
 }
 
 // rights: accounts that may too little or too much.
@@ -155,27 +123,19 @@ func (s setupSite) rights(t *testing.T) {
 		words["reader"], words["editor"] = "can_edit on Connections", "can_read on Connections"
 	}
 	for user, right := range words {
-		if _, log := (setupSite{s.world, user}).output(t, 2, "--force"); !strings.Contains(log, right) {
+		if _, log := (setupSite{s.world, user}).run(t, 2, "--force"); !strings.Contains(log, right) {
 			t.Errorf("%s: nothing of %s in %s", user, right, log)
 		}
 	}
-	text, _ := setupSite{s.world, "admin"}.output(t, 0, "--force")
-	if !strings.Contains(text, "and op is enough") && !strings.Contains(text, "which is not needed") {
+	more := "and op is enough"
+	if isFAB() {
+		more = "which is not needed"
+	}
+	if text, _ := (setupSite{s.world, "admin"}).run(t, 0, "--force"); !strings.Contains(text, more) {
 		t.Errorf("nothing of an admin's rights in %s", text)
 	}
-	back := s.run(t, 2) // airflow-api holds the admin now
-	for _, o := range back.Objects {
-		if want := map[bool]string{true: "differs", false: "there"}[o.ID == "airflow-api"]; o.State != want {
-			t.Errorf("%s is %s, want %s", o.ID, o.State, want)
-		}
-	}
+	s.want(t, 2, all("there", "differs", "airflow-api")) // it holds the admin now
 	s.run(t, 0, "--force")
-}
-
-// keepKey adds the stored private key to the secrets that must not be found anywhere.
-func (w *world) keepKey(t *testing.T) {
-	t.Helper()
-	w.secrets.add(w.variable(t, "ecr_refresh_private_key"))
 }
 
 // variable returns a Variable's value as the command line of Airflow does.

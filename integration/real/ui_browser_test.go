@@ -2,19 +2,15 @@ package real
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/chromedp/chromedp"
-
-	"ecr-refresh/integration/sandbox/leaks"
 )
 
 // pageLimit bounds the wait for what a page is to show, while others use the machine as well.
@@ -31,26 +27,7 @@ type browser struct {
 	*recorder
 	ctx    context.Context
 	url    string
-	hidden hidden
-}
-
-// hidden is what no page may show: every piece of every secret that is known by now.
-type hidden struct {
-	*secretSet
-	done   map[string]bool
-	pieces *leaks.Pieces
-}
-
-func (h hidden) update() leaks.Pieces {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for secret := range h.all {
-		if !h.done[secret] {
-			h.done[secret] = true
-			h.pieces.Add(secret)
-		}
-	}
-	return *h.pieces
+	hidden *secretSet // what no page may show
 }
 
 func startBrowser(t *testing.T, airflow string, secrets *secretSet) *browser {
@@ -59,10 +36,7 @@ func startBrowser(t *testing.T, airflow string, secrets *secretSet) *browser {
 	if err != nil {
 		t.Fatalf("install chromium: %v\n%s", err, install)
 	}
-	b := &browser{
-		recorder: startRecorder(t, airflow), url: airflow,
-		hidden: hidden{secrets, map[string]bool{}, new(leaks.Pieces)},
-	}
+	b := &browser{recorder: startRecorder(t, airflow), url: airflow, hidden: secrets}
 	parent, stop := chromedp.NewExecAllocator(context.WithoutCancel(t.Context()),
 		chromiumOptions(t.TempDir(), b.URL)...)
 	b.ctx, _ = chromedp.NewContext(parent)
@@ -78,17 +52,14 @@ func startBrowser(t *testing.T, airflow string, secrets *secretSet) *browser {
 
 // chromiumOptions start Chromium as root, with a profile of its own, and with every call going through proxy.
 func chromiumOptions(dir, proxy string) []chromedp.ExecAllocatorOption {
-	options := append(chromedp.DefaultExecAllocatorOptions[:],
+	return append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath("chromium"), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.UserDataDir(filepath.Join(dir, "profile")), chromedp.WindowSize(windowWidth, windowHeight),
 		chromedp.ProxyServer(proxy), chromedp.Flag("proxy-bypass-list", "<-loopback>"), // loopback too
 		chromedp.NoInheritEnv, chromedp.Env("PATH="+os.Getenv("PATH"), "HOME="+dir, "TZ=UTC", "LANG=C.UTF-8"),
 		chromedp.Flag("lang", "en-US"), chromedp.Flag("hide-scrollbars", true),
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
 	)
-	for _, off := range []string{"disable-quic", "disable-component-update"} {
-		options = append(options, chromedp.Flag(off, true))
-	}
-	return options
 }
 
 // do runs one action with a deadline; a failure logs what the page shows.
@@ -98,21 +69,12 @@ func do[T any](t *testing.T, b *browser, what string, action chromedp.Action[T])
 	defer cancel()
 	value, err := chromedp.Run(ctx, action)
 	if err != nil {
-		b.keepEvidence(t)
-		t.Fatalf("%s: %v", what, err)
+		ctx, cancel := context.WithTimeout(b.ctx, 10*time.Second)
+		defer cancel()
+		text, _ := chromedp.Run(ctx, chromedp.Evaluate[string](`location.href + "\n" + document.body.innerText`))
+		t.Fatalf("%s: %v; the page is %.3000s", what, err, text)
 	}
 	return value
-}
-
-// keepEvidence logs the page's address and text, and leaves a picture among the test's artifacts.
-func (b *browser) keepEvidence(t *testing.T) {
-	ctx, cancel := context.WithTimeout(b.ctx, 10*time.Second)
-	defer cancel()
-	text, _ := chromedp.Run(ctx, chromedp.Evaluate[string](`location.href + "\n" + document.body.innerText`))
-	t.Logf("the page is %.3000s", text)
-	if picture, err := chromedp.Run(ctx, chromedp.CaptureScreenshot()); err == nil {
-		_ = os.WriteFile(filepath.Join(t.ArtifactDir(), "page.png"), picture, 0o600)
-	}
 }
 
 // wait waits until a JavaScript expression is true, on whatever page Airflow leads to meanwhile.
@@ -154,19 +116,13 @@ func (b *browser) open(t *testing.T, path string, words ...string) {
 	b.wantWords(t, path, words...)
 }
 
-// squeezed is the page's text in small letters, without the white space that marks lines and the colours of code.
-const squeezed = `document.body.innerText.replace(/\s+/g, "").toLowerCase()`
-
+// wantWords waits until a page shows all words. Case and white space, which marks lines and the colours of code, do not
+// count.
 func (b *browser) wantWords(t *testing.T, page string, words ...string) {
 	t.Helper()
-	close := []string{}
-	for _, word := range words {
-		close = append(close, strings.ToLower(strings.Join(strings.Fields(word), "")))
-	}
-	list, err := json.Marshal(close)
-	must(t, err)
-	b.wait(t, fmt.Sprintf("%s on page %s", list, page),
-		fmt.Sprintf(`%s.every(word => %s.includes(word))`, list, squeezed))
+	b.wait(t, fmt.Sprintf("%q on page %s", words, page), fmt.Sprintf(`(squeeze =>
+		%s.every(word => squeeze(document.body.innerText).includes(squeeze(word)))
+	)(text => text.replace(/\s+/g, "").toLowerCase())`, asJSON(append([]string{}, words...))))
 }
 
 // everything is all that a page holds: its HTML, its text without any break, and what stands in its fields.
@@ -186,7 +142,7 @@ const complaints = `[
 // look searches the open page for pieces of secrets and for errors.
 func (b *browser) look(t *testing.T, page string) {
 	t.Helper()
-	reportPiece(t, "page "+page, do(t, b, "read "+page, chromedp.Evaluate[string](everything)), b.hidden.update())
+	reportPiece(t, "page "+page, do(t, b, "read "+page, chromedp.Evaluate[string](everything)), b.hidden.pieces())
 	if shown := do(t, b, "read "+page, chromedp.Evaluate[string](complaints)); shown != "" {
 		t.Errorf("page %s shows an error: %s", page, shown)
 	}

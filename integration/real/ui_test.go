@@ -1,35 +1,31 @@
 package real
 
 import (
-	"encoding/json"
 	"fmt"
+	"net/http"
 	"net/url"
-	"os/exec"
-	"slices"
+	"reflect"
 	"strings"
 	"testing"
-	"time"
 
-	"ecr-refresh/airflowclient"
-	"ecr-refresh/dags"
 	"ecr-refresh/integration/real/peers"
-	"ecr-refresh/steps/secret"
+	"ecr-refresh/integration/sandbox/suite"
 )
 
 // TestRealUI is an engineer at Airflow's UI: logs in, triggers the DAG with the form, waits for three green tasks, and
 // reads every page on which a secret could show. What Airflow sends for these pages is read too, shown or not.
 func TestRealUI(t *testing.T) {
 	w := startWorld(t)
-	w.setKeys(t)
-	w.setDocker(t, "docker_default", peers.SandboxHost)
-	must(t, w.Airflow.Deploy(dags.RefreshDockerTokenFile, dags.RefreshDockerToken))
-	u := &ui{world: w, browser: startBrowser(t, w.Airflow.URL, w.secrets)}
+	w.setKeys(t, "ecr_refresh") // the private key is one more secret on its way
+	u := &ui{world: w, dag: w.deploy(t), browser: startBrowser(t, w.Airflow.URL, w.secrets)}
+	u.wantSound(t, deployedDAG) // it waits for the DAG to be parsed
 	u.logIn(t)
-	u.deployed(t)
+	u.visit(t, dagPage, deployedDAG, "55 5,11,17,23 * * *", extract, update, test)
 	u.refreshed(t)
 	u.graph(t)
 	u.dryRun(t)
 	u.lists(t)
+	u.wantSound(t, deployedDAG)
 	u.nothingShown(t)
 }
 
@@ -37,18 +33,7 @@ func TestRealUI(t *testing.T) {
 type ui struct {
 	*world
 	*browser
-}
-
-// setKeys sets the two Variables that keygen prints: the private key is one more secret on its way.
-func (w *world) setKeys(t *testing.T) {
-	t.Helper()
-	out, err := exec.CommandContext(t.Context(), w.bin, "keygen", "--json").Output()
-	must(t, err)
-	var keys identity
-	must(t, json.Unmarshal(out, &keys))
-	w.secrets.add(keys.PrivateKey)
-	must(t, w.Airflow.SetVariable(t.Context(), "ecr_refresh_recipient", keys.Recipient))
-	must(t, w.Airflow.SetVariable(t.Context(), "ecr_refresh_private_key", keys.PrivateKey))
+	dag *dag
 }
 
 // logIn uses the form of the Simple auth manager, as admin: the other user's password is the DAG's, and a secret.
@@ -66,13 +51,6 @@ const graphHeight, formHeight = 560, 1100
 
 const dagPage = "/dags/" + deployedDAG
 
-// deployed waits for the DAG to be parsed.
-func (u *ui) deployed(t *testing.T) {
-	_, err := u.Airflow.WaitParsed(t.Context(), deployedDAG, time.Time{})
-	must(t, err)
-	u.visit(t, dagPage, deployedDAG, "55 5,11,17,23 * * *", extract, update, test)
-}
-
 // graph looks at the DAG's other view, and goes back to the first.
 func (u *ui) graph(t *testing.T) {
 	u.resize(t, graphHeight)
@@ -89,55 +67,26 @@ func (u *ui) refreshed(t *testing.T) {
 	id := u.trigger(t, "", false)
 	u.green(t, id)
 	must(t, u.Airflow.WaitIdle(t.Context(), deployedDAG, runLimit)) // the scheduler has added a run of its own
-	if token := u.newestToken(t); u.password(t, "docker_default") != token {
-		t.Error("Airflow's stored password is not ECR's token")
-	}
+	u.dag.wantPassword(t, u.newestToken(t))
 	u.tasks(t, id, "has the new token", "Login Succeeded")
 }
 
 // dryRun is a run with the form filled in: other connections than the usual one, and the switch turned on.
 func (u *ui) dryRun(t *testing.T) {
-	chosen, before := []string{"docker_one", "docker_two"}, map[string]string{}
-	for _, id := range chosen {
-		before[id] = u.setDocker(t, id, peers.SandboxHost)
-	}
-	id := u.trigger(t, strings.Join(chosen, ", "), true)
+	one := &dag{world: u.world, connection: "docker_one", old: u.setDocker(t, "docker_one", peers.SandboxHost)}
+	two := &dag{world: u.world, connection: "docker_two", old: u.setDocker(t, "docker_two", peers.SandboxHost)}
+	id := u.trigger(t, "docker_one, docker_two", true)
 	u.green(t, id)
-	r := run{world: u.world, dag: deployedDAG, id: id}
-	all := r.document(t, update)["connections"].([]any)
-	if len(all) != len(chosen) {
-		t.Errorf("document 2 is of %d connections, want %q", len(all), chosen)
+	got, token := run{dag: u.dag, id: id}.result(t, update).Connections, suite.Fingerprint(u.newestToken(t))
+	if want := []updated{{"docker_one", token, false}, {"docker_two", token, false}}; !reflect.DeepEqual(got, want) {
+		t.Errorf("the result of step 2 of a dry run has %+v, want %+v", got, want)
 	}
-	for i, c := range all {
-		c := c.(map[string]any)
-		if c["connection_id"] != chosen[i] || c["published"] != false {
-			t.Errorf(`document 2 of a dry run has %v, "published": %v`, c["connection_id"], c["published"])
-		}
-		if u.password(t, chosen[i]) != before[chosen[i]] {
-			t.Errorf("a dry run has changed the password of %s", chosen[i])
-		}
+	one.wantPassword(t, one.old)
+	two.wantPassword(t, two.old)
+	if o := u.shell(t, "").Do(t, u.admin("viewer"), "status", "--json"); o.Code != 0 || strings.Contains(o.Stdout, id) {
+		t.Errorf("status counts the dry run %s: %s%s", id, o.Stdout, o.Stderr)
 	}
-	if run := u.runInAPI(t, id); !run.DryRun || run.State != "success" {
-		t.Errorf("the API's client reads the dry run as %+v", run)
-	}
-	u.secrets.add(u.newestToken(t))
 	u.tasks(t, id, "dry run: connection", "answers") // Docker, which rejects the old passwords, and that is no error
-}
-
-// runInAPI is a run as our client reads it.
-func (u *ui) runInAPI(t *testing.T, id string) airflowclient.DAGRun {
-	t.Helper()
-	viewer := u.Airflow.Users["viewer"]
-	client, err := airflowclient.New(airflowclient.Config{BaseURL: u.Airflow.URL, Login: viewer.User,
-		Password: secret.New(viewer.Password)})
-	must(t, err)
-	runs, err := client.DAGRuns(t.Context(), deployedDAG, 100)
-	must(t, err)
-	i := slices.IndexFunc(runs, func(r airflowclient.DAGRun) bool { return r.ID == id })
-	if i < 0 {
-		t.Fatalf("the API's client reads no run %s", id)
-	}
-	return runs[i]
 }
 
 // trigger opens the DAG's form, fills it in and sends it; it returns the run's id.
@@ -206,15 +155,16 @@ func (u *ui) lists(t *testing.T) {
 	u.visit(t, "/events", "bulk_connections")
 }
 
-// nothingShown searches all that Airflow has sent for the secrets of all runs.
+// nothingShown searches all that Airflow has sent for the secrets of all runs, and for errors: before the login it
+// rejects every call.
 func (u *ui) nothingShown(t *testing.T) {
-	u.wantNoError(t)
-	u.wantNone(t, "importErrors")
-	u.wantNone(t, "dagWarnings")
-	read, all := 0, u.hidden.update()
+	read, all := 0, u.secrets.pieces()
 	u.each(func(a *answer, body string) {
 		read += len(body)
 		reportPiece(t, a.method+" "+a.path, body, all)
+		if a.status >= 400 && a.status != http.StatusUnauthorized {
+			t.Errorf("%s %s: Airflow answers %d: %.300s", a.method, a.path, a.status, body)
+		}
 	})
 	t.Logf("%d answers of Airflow with %d bytes were read", len(u.answers), read)
 }

@@ -2,7 +2,6 @@ package openapi
 
 import (
 	"encoding/json"
-	"slices"
 	"strings"
 	"testing"
 )
@@ -23,9 +22,8 @@ const server = `{"paths": {"/a": {
 		"Create": {"type": "object", "properties": {"action": {"type": "string", "const": "create"}}},
 		"Update": {"type": "object", "properties": {"action": {"type": "string", "const": "update"}}}}}}`
 
-func parse(t *testing.T, text string) Document {
+func parse(t *testing.T, text string) (d Document) {
 	t.Helper()
-	var d Document
 	if err := json.Unmarshal([]byte(text), &d); err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +34,7 @@ func parse(t *testing.T, text string) Document {
 func TestDifferences(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ old, new, want string }{
-		"the same":     {"", "", ""},
+		"the same":     {"/a", "/a", ""},
 		"a new field":  {`"id": {"type": "string"}, `, `"id": {"type": "string"}, "more": {"type": "string"}, `, ""},
 		"no path":      {`"/a"`, `"/b"`, "GET /a: no such operation|PATCH /a: no such operation"},
 		"no method":    {`"patch"`, `"put"`, "PATCH /a: no such operation"},
@@ -51,8 +49,6 @@ func TestDifferences(t *testing.T) {
 		"field optional": {`"required": ["id"], "properties"`, `"properties"`, "Row: the field id may be missing"},
 		"now nullable": {`"id": {"type": "string"}`, `"id": {"anyOf": [{"type": "string"}, {"type": "null"}]}`,
 			"Row.id: it may be null, which the client does not expect"},
-		"other type": {`{"type": "integer"}, {"type": "null"}`, `{"type": "string"}, {"type": "null"}`,
-			"Row.port: it may be string, which the client does not expect"},
 		"never null":      {`{"type": "integer"}, {"type": "null"}`, `{"type": "integer"}`, ""},
 		"field not taken": {`"mode"`, `"how"`, "Body: no field mode"},
 		"field demanded": {`"required": ["id"], "additional`, `"required": ["id", "mode"], "additional`,
@@ -64,26 +60,23 @@ func TestDifferences(t *testing.T) {
 		"renamed schema": {`Row`, `Line`, ""},
 		"anything goes":  {`"mode": {"type": "string", "enum": ["fail", "skip"]}`, `"mode": {}`, ""},
 	} {
-		changed := strings.ReplaceAll(server, test.old, test.new)
-		if test.old == "" {
-			changed = server
-		} else if changed == server {
+		if !strings.Contains(server, test.old) {
 			t.Fatalf("%s: nothing to change", name)
 		}
-		want := slices.DeleteFunc(strings.Split(test.want, "|"), func(s string) bool { return s == "" })
-		if got := Differences(parse(t, server), parse(t, changed)); !slices.Equal(got, want) {
-			t.Errorf("%s: got %q, want %q", name, got, want)
+		changed := parse(t, strings.ReplaceAll(server, test.old, test.new))
+		if got := strings.Join(Differences(parse(t, server), changed), "|"); got != test.want {
+			t.Errorf("%s: got %q, want %q", name, got, test.want)
 		}
 	}
 }
 
 func TestOnly(t *testing.T) {
 	t.Parallel()
-	all := parse(t, server)
-	if got := Differences(all.Only(func(path string) bool { return path != "/a" }), parse(t, "{}")); len(got) > 0 {
+	all, none := parse(t, server), parse(t, "{}")
+	if got := Differences(all.Only(func(path string) bool { return path != "/a" }), none); len(got) > 0 {
 		t.Errorf("got %q, want nothing", got)
 	}
-	if len(Differences(all, parse(t, "{}"))) != 2 {
+	if len(Differences(all, none)) != 2 {
 		t.Error("Only has changed the document")
 	}
 }

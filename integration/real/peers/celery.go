@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -291,12 +290,4 @@ func (w *Worker) ready(context.Context) error {
 		err = errors.New("it is not ready yet")
 	}
 	return err
-}
-
-// Run runs a command as the worker's user, in the environment of its tasks.
-func (w *Worker) Run(ctx context.Context, argv ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	cmd.Env, cmd.Dir, cmd.SysProcAttr = w.env, w.Home, &syscall.SysProcAttr{Credential: w.owner}
-	out, err := cmd.CombinedOutput()
-	return strings.TrimSpace(string(out)), err
 }

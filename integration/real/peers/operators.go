@@ -1,9 +1,6 @@
 package peers
 
-import (
-	"context"
-	"fmt"
-)
+import "context"
 
 // MarkFailed sets a running task's state as Airflow's UI does.
 func (a *Airflow) MarkFailed(ctx context.Context, dag, run, task string) error {
@@ -12,23 +9,4 @@ func (a *Airflow) MarkFailed(ctx context.Context, dag, run, task string) error {
 		"new_state": "failed", "include_upstream": false, "include_downstream": false, "include_future": false,
 		"include_past": false,
 	}, nil)
-}
-
-// ProviderVersion returns the installed version of a provider, such as apache-airflow-providers-docker.
-func (a *Airflow) ProviderVersion(ctx context.Context, name string) (string, error) {
-	var answer struct {
-		Providers []struct {
-			Name    string `json:"package_name"`
-			Version string
-		}
-	}
-	if err := a.rest.call(ctx, "GET", "/api/v2/providers?limit=100", nil, &answer); err != nil {
-		return "", err
-	}
-	for _, p := range answer.Providers {
-		if p.Name == name {
-			return p.Version, nil
-		}
-	}
-	return "", fmt.Errorf("airflow has no provider %s", name)
 }
