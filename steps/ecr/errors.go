@@ -50,9 +50,6 @@ const unknownCode = "UnknownError"
 
 // classify returns an error of the AWS SDK as one of a kind, which reports whether a retry may help.
 func classify(err error) error {
-	if errors.As(err, new(*failure.Error)) {
-		return err
-	}
 	service, operation := innermost(err)
 	status := statusOf(err)
 	kind, message := describe(err, service, status)
