@@ -234,7 +234,7 @@ func TestSchemaHasEachField(t *testing.T) {
 	}
 	must(t, json.Unmarshal(text, &schema))
 	for name := range schema.Items.Properties {
-		if _, err := target.Parse(`[{"` + name + `":null}]`); !strings.Contains(fmt.Sprint(err), name+" is not a ") {
+		if _, err := target.Parse(`[{"` + name + `":null}]`); !strings.Contains(fmt.Sprint(err), name+" is not ") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
