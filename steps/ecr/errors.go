@@ -56,17 +56,8 @@ type call struct {
 
 // classify returns an error of the AWS SDK as one of a kind, which reports whether a retry may help.
 func classify(err error) error {
-	call := innermost(err)
-	kind, message := describe(err, call)
-	facts := failure.Facts{Service: call.service}
-	switch kind {
-	case "":
-		return failure.Network(call.service, err)
-	case AccessDenied:
-		kind, facts.Want = call.denied()
-	}
-	passes := kind == Throttled || kind == Unavailable || kind == NotAWS && call.status/100 != 3
-	return &failure.Error{Kind: kind, Facts: facts, Err: errors.New(message), Transient: passes}
+	c := innermost(err)
+	return failure.With(c.classify(err), failure.Facts{Service: c.service})
 }
 
 // innermost returns the call that failed. The SDK has no type for that of a container's endpoint, and its error for a
@@ -93,70 +84,92 @@ func innermost(err error) call {
 	return last
 }
 
-// describe returns the kind of an error and its message, or "" where the service sent no answer. Only messages with an
-// error code of AWS are repeated: something between here and AWS may have made another.
-func describe(err error, c call) (failure.Kind, string) {
+// classify repeats only messages with an error code of AWS: something between here and AWS may have made another.
+func (c call) classify(err error) error {
 	api := smithy.APIError(new(smithy.GenericAPIError))
 	var answer *smithyhttp.ResponseError
 	answered := fmt.Sprintf("%s answered %d", c.service, c.status)
 	hasCode := errors.As(err, &api) && api.ErrorCode() != unknownCode
 	switch {
 	case errors.As(err, new(*http.MaxBytesError)):
-		return NotAWS, fmt.Sprintf("%s's answer is longer than %d MiB", c.service, transport.MaxResponse>>20)
+		return failure.Transient(NotAWS, "%s's answer is longer than %d MiB", c.service, transport.MaxResponse>>20)
 	case hasCode && c.service != containerEndpoint:
-		return kindOf(api), "AWS answered" + coded(api)
+		return c.coded(api)
 	case transport.MayPass(c.status):
-		return Unavailable, answered + " " + http.StatusText(c.status)
+		return failure.Transient(Unavailable, "%s %s", answered, http.StatusText(c.status))
 	case c.service == containerEndpoint && c.status != 0:
-		return ContainerEndpoint, answered + coded(api)
+		return failure.Permanent(ContainerEndpoint, "%s%s", answered, textOf(api))
 	case c.service == metadataService:
-		return metadataError(err, c.status)
+		return c.metadata(err)
 	case isNetwork(err):
-		return "", ""
+		return failure.Network(c.service, err)
 	case c.status == 0:
-		return credentialsError(err)
+		return c.credentials(err)
 	case c.status/100 == 3 && errors.As(err, &answer):
-		return NotAWS, fmt.Sprintf("%s, a redirect to %.80q", answered, transport.RedirectHost(answer.Response.Response))
+		to := transport.RedirectHost(answer.Response.Response)
+		return failure.Permanent(NotAWS, "%s, a redirect to %.80q", answered, to)
 	}
-	return NotAWS, answered + " with something that is not AWS's JSON, or is cut"
+	return failure.Transient(NotAWS, "%s with something that is not AWS's JSON, or is cut", answered)
 }
 
-// metadataError classifies why the instance metadata service returned no credentials. Its session token travels no
-// further than the hop limit: with a limit of 1, it reaches no container.
+// metadata classifies why the instance metadata service returned no credentials. Its session token travels no further
+// than the hop limit: with a limit of 1, it reaches no container.
 // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html#instance-metadata-returns
-func metadataError(err error, status int) (failure.Kind, string) {
-	const none = "no AWS credentials found in the environment or the AWS files, and "
+func (c call) metadata(err error) error {
+	kind, why := NoCredentials, fmt.Sprintf("%s answered %d", c.service, c.status)
 	switch {
-	case status == 401 || status == 0 && errors.Is(err, context.DeadlineExceeded):
-		return HopLimit, none + "the session token of " + metadataService + " does not arrive"
-	case status == 0:
-		return NoCredentials, none + metadataService + " does not answer"
-	case status == 404:
-		return NoCredentials, none + "this instance has no role"
+	case c.status == 401 || c.status == 0 && errors.Is(err, context.DeadlineExceeded):
+		kind, why = HopLimit, "the session token of "+c.service+" does not arrive"
+	case c.status == 0:
+		why = c.service + " does not answer"
+	case c.status == 404:
+		why = "this instance has no role"
 	}
-	return NoCredentials, fmt.Sprintf("%s%s answered %d", none, metadataService, status)
+	return failure.Permanent(kind, "no AWS credentials found in the environment or the AWS files, and %s", why)
 }
 
-// credentialsError classifies the error of a source that was not called, or that answered without credentials. What a
+// credentials classifies the error of a source that was not called, or that answered without credentials. What a
 // credential_process printed is kept out of the log: it may be the credentials.
-func credentialsError(err error) (failure.Kind, string) {
+func (c call) credentials(err error) error {
 	_, cause, found := strings.Cut(err.Error(), "get credentials: ")
-	message := "get AWS credentials: " + failure.Excerpt(cause)
+	kind, why := NoCredentials, failure.Excerpt(cause)
 	switch {
 	case !found:
-		return "", ""
+		return failure.Network(c.service, err)
 	case strings.Contains(cause, "process provider error: "):
-		return ProcessFailed, "get AWS credentials: credential_process failed"
+		kind, why = ProcessFailed, "credential_process failed"
 	case strings.Contains(cause, "SSO"):
-		return SSOLogin, message
+		kind = SSOLogin
 	}
-	return NoCredentials, message
+	return failure.Permanent(kind, "get AWS credentials: %s", why)
 }
 
 // isNetwork does not take the error of a file for one, though its cause looks like a net.Error.
 func isNetwork(err error) bool {
 	isFile := errors.As(err, new(*fs.PathError))
 	return !isFile && (failure.IsCertificate(err) || errors.As(err, new(net.Error)) || errors.Is(err, context.Canceled))
+}
+
+// coded classifies an answer with an error code. What is denied is the innermost call.
+func (c call) coded(api smithy.APIError) error {
+	kind, want := kindOf(api), ""
+	switch {
+	case kind != AccessDenied:
+	case c.operation == "AssumeRoleWithWebIdentity":
+		kind = WebIdentityDenied
+	case c.service == sts.ServiceID:
+		kind, want = RoleDenied, "sts:AssumeRole"
+	case strings.HasPrefix(c.service, "SSO"):
+		kind = SSOLogin
+	case c.service == ecrpublic.ServiceID:
+		want = "ecr-public:GetAuthorizationToken and sts:GetServiceBearerToken"
+	default:
+		want = "ecr:GetAuthorizationToken"
+	}
+	return &failure.Error{
+		Kind: kind, Facts: failure.Facts{Service: c.service, Want: want}, Err: errors.New("AWS answered" + textOf(api)),
+		Transient: kind == Throttled || kind == Unavailable,
+	}
 }
 
 // kindOf returns the kind of an error code, of which some services know a form with "Exception" at its end.
@@ -183,23 +196,8 @@ func kindOf(api smithy.APIError) failure.Kind {
 	return Unavailable
 }
 
-// denied returns the kind of a denial, and the permissions that the identity lacks.
-func (c call) denied() (kind failure.Kind, permissions string) {
-	switch {
-	case c.operation == "AssumeRoleWithWebIdentity":
-		return WebIdentityDenied, ""
-	case c.service == sts.ServiceID:
-		return RoleDenied, "sts:AssumeRole"
-	case strings.HasPrefix(c.service, "SSO"):
-		return SSOLogin, ""
-	case c.service == ecrpublic.ServiceID:
-		return AccessDenied, "ecr-public:GetAuthorizationToken and sts:GetServiceBearerToken"
-	}
-	return AccessDenied, "ecr:GetAuthorizationToken"
-}
-
-// coded returns the code and the message of an error, each after a blank. A message without a code is not AWS's.
-func coded(api smithy.APIError) string {
+// textOf returns the code and the message of an error, each after a blank. A message without a code is not AWS's.
+func textOf(api smithy.APIError) string {
 	if api.ErrorCode() == "" {
 		return ""
 	}
