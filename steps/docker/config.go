@@ -76,8 +76,8 @@ func ReadConfig(path string) (Config, error) {
 	return config, nil
 }
 
-// checkEntry returns why docker-py cannot read an auths entry (docker/auth.py, parse_auth): its base64 skips what is not
-// of the alphabet.
+// checkEntry returns why docker-py cannot read an auths entry (docker/auth.py, parse_auth): its base64 skips what is
+// not of the alphabet.
 func checkEntry(entry json.RawMessage) error {
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(entry, &fields) != nil || fields == nil {
@@ -96,10 +96,10 @@ func checkEntry(entry json.RawMessage) error {
 }
 
 // Check returns what docker-py 7 would do with a login (docker/auth.py, resolve_authconfig; testdata/docker_config.json
-// holds what it did) at server, the connection's host and port, for images of registry. It asks a helper or store before
-// it uses the fresh login: that fails, or its own login wins. It keeps the fresh login under server as written, and a
-// pull looks for registry first: with a scheme or a port in server it finds an old auths entry instead. warning is for
-// what does no harm to the names of images that people write, err for what does.
+// holds what it did) at server, the connection's host and port, for images of registry. It asks a helper or store
+// before it uses the fresh login: that fails, or its own login wins. It keeps the fresh login under server as written,
+// and a pull looks for registry first: with a scheme or a port in server it finds an old auths entry instead. warning
+// is for what does no harm to the names of images that people write, err for what does.
 func (c Config) Check(ctx context.Context, server, registry string) (warning, err error) {
 	if c.err != nil {
 		return nil, c.err

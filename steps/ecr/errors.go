@@ -48,7 +48,7 @@ const (
 // unknownCode is the SDK's word for an answer without an error code, and for one without a message.
 const unknownCode = "UnknownError"
 
-// call is the last of the calls within an error of the AWS SDK: one for credentials, where ECR's call needed them first.
+// call is the last of the calls within an error of the AWS SDK: one for credentials, where ECR's call needed them.
 type call struct {
 	service, operation string
 	status             int // of its answer; 0: none
