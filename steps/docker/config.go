@@ -28,13 +28,6 @@ const (
 	OtherServer   failure.Kind = "docker logs in to another server's name"
 )
 
-const (
-	// maxConfig bounds what is read of a config.json, in bytes.
-	maxConfig = 1 << 20
-	// helperTimeout bounds one call of a credential helper; docker-py would wait for ever.
-	helperTimeout = 10 * time.Second
-)
-
 // Config is what docker-py, which Airflow's DockerHook uses, reads of ~/.docker/config.json before it uses a fresh
 // login. It holds no password.
 type Config struct {
@@ -52,7 +45,7 @@ func ReadConfig(path string) (Config, error) {
 		return Config{}, nil
 	}
 	var text []byte
-	if err == nil && info.Mode().IsRegular() && info.Size() <= maxConfig {
+	if err == nil && info.Mode().IsRegular() && info.Size() <= 1<<20 {
 		text, err = os.ReadFile(path)
 	}
 	if err != nil {
@@ -151,7 +144,7 @@ func (c Config) checkHelpers(ctx context.Context, server, registry string) error
 // (docker/credentials/store.py): output that contains "credentials not found", and an empty login, mean that it has
 // none. What the helper prints may be a secret, and is not repeated.
 func askHelper(ctx context.Context, name, server string) (found bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, helperTimeout)
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second) // docker-py would wait for ever
 	defer cancel()
 	program := "docker-credential-" + name
 	cmd := exec.CommandContext(ctx, program, "get") // #nosec G204 -- docker-py runs it too

@@ -25,12 +25,6 @@ import (
 	"ecr-refresh/steps/transport"
 )
 
-const (
-	reachTimeout = 10 * time.Second
-	// loginTimeout outlasts Docker's own two attempts of 15 s at a registry.
-	loginTimeout = 35 * time.Second
-)
-
 // Engine calls the API of a Docker daemon (https://docs.docker.com/reference/api/engine/), in paths without a version:
 // each daemon takes them for its newest one. Docker's own client is not used: see docs/decisions/0008-start-up.md.
 type Engine struct {
@@ -81,9 +75,9 @@ func NewEngine(host, certPath string, verify bool) (*Engine, error) {
 // Reach returns Docker's version and that of its API.
 func (e *Engine) Reach(ctx context.Context) (version, api string, err error) {
 	var v types.Version
-	err = e.call(ctx, reachTimeout, "/version", nil, &v)
+	err = e.call(ctx, 10*time.Second, "/version", nil, &v)
 	if err == nil && v.Version == "" {
-		err = failure.With(failure.Permanent(NotDocker, "it names no version"), failure.Facts{Object: e.Host})
+		err = failure.Permanent(NotDocker, "it names no version").About(e.Host)
 	}
 	if err != nil {
 		return "", "", fmt.Errorf("reach Docker at %s: %w", e.Host, err)
@@ -99,7 +93,8 @@ func (e *Engine) Login(ctx context.Context, server, username string, password se
 	}
 	login := registry.AuthConfig{Username: username, Password: password.Reveal(), ServerAddress: server}
 	var answer registry.AuthenticateOKBody
-	if err := e.call(ctx, loginTimeout, "/auth", login, &answer); err != nil {
+	const timeout = 35 * time.Second // outlasts Docker's own two attempts of 15 s at a registry
+	if err := e.call(ctx, timeout, "/auth", login, &answer); err != nil {
 		return "", fmt.Errorf("log in to %s through Docker: %w", server, err)
 	}
 	return failure.Excerpt(answer.Status), nil

@@ -146,8 +146,7 @@ func (c call) credentials(err error) error {
 
 // isNetwork does not take the error of a file for one, though its cause looks like a net.Error.
 func isNetwork(err error) bool {
-	isFile := errors.As(err, new(*fs.PathError))
-	return !isFile && (failure.IsCertificate(err) || errors.As(err, new(net.Error)) || errors.Is(err, context.Canceled))
+	return !errors.As(err, new(*fs.PathError)) && (errors.As(err, new(net.Error)) || errors.Is(err, context.Canceled))
 }
 
 // coded classifies an answer with an error code. What is denied is the innermost call.
