@@ -47,16 +47,10 @@ func settings(box *sandbox.Sandbox, rt http.RoundTripper) ecr.Config {
 	}
 }
 
-// asked is a transport that records the hosts that are called, one after the other.
-type asked struct {
-	http.RoundTripper
-	hosts []string
-}
+// roundTrip is a transport.
+type roundTrip func(*http.Request) (*http.Response, error)
 
-func (a *asked) RoundTrip(r *http.Request) (*http.Response, error) {
-	a.hosts = append(a.hosts, r.URL.Host)
-	return a.RoundTripper.RoundTrip(r)
-}
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 func must(t *testing.T, err error) {
 	t.Helper()
@@ -158,11 +152,14 @@ func TestRoles(t *testing.T) {
 			"sts.eu-west-2.amazonaws.com", "airflow", "the-id"},
 	} {
 		box.STS.SetExternalID(row.externalID)
-		rt := &asked{RoundTripper: box.HTTPClient().Transport}
-		_, err := ecr.New(settings(box, rt))(t.Context(), row.at)
+		var hosts []string
+		_, err := ecr.New(settings(box, roundTrip(func(r *http.Request) (*http.Response, error) {
+			hosts = append(hosts, r.URL.Host)
+			return box.HTTPClient().Transport.RoundTrip(r)
+		})))(t.Context(), row.at)
 		must(t, err)
-		if len(rt.hosts) != 2 || rt.hosts[0] != row.sts {
-			t.Errorf("called %q, want %s", rt.hosts, row.sts)
+		if len(hosts) != 2 || hosts[0] != row.sts {
+			t.Errorf("called %q, want %s", hosts, row.sts)
 		}
 		assumed := box.STS.Assumed()
 		got := assumed[len(assumed)-1]

@@ -51,22 +51,19 @@ func TestErrorCodes(t *testing.T) {
 // The permission that is missing is that of the innermost call.
 func TestDenials(t *testing.T) {
 	t.Parallel()
-	for _, row := range []struct {
-		source ecr.Source
-		kind   failure.Kind
-		want   string
-	}{
-		{ecr.Source{Service: ecr.Public, Region: region}, ecr.AccessDenied,
-			"ecr-public:GetAuthorizationToken and sts:GetServiceBearerToken"},
-		{assuming(region, ecr.Identity{}), ecr.RoleDenied, "sts:AssumeRole"},
+	box := newSandbox(t)
+	box.ECR.DenyBearerToken(true)
+	box.STS.SetExternalID("another")
+	get := ecr.New(settings(box, box.HTTPClient().Transport))
+	for want, of := range map[string]ecr.Source{
+		"ecr-public:GetAuthorizationToken and sts:GetServiceBearerToken": {Service: ecr.Public, Region: region},
+		"sts:AssumeRole": assuming(region, ecr.Identity{}),
 	} {
-		box := newSandbox(t)
-		box.ECR.DenyBearerToken(true)
-		box.STS.SetExternalID("another")
-		_, err := ecr.New(settings(box, box.HTTPClient().Transport))(t.Context(), row.source)
-		wantFailure(t, err, row.kind, true, "AWS answered AccessDenied")
-		if _, facts := failure.Describe(err); facts.Want != row.want {
-			t.Errorf("wants %q, not %q", facts.Want, row.want)
+		_, err := get(t.Context(), of)
+		kind := map[bool]failure.Kind{true: ecr.AccessDenied, false: ecr.RoleDenied}[of.Service == ecr.Public]
+		wantFailure(t, err, kind, true, "AWS answered AccessDenied")
+		if _, facts := failure.Describe(err); facts.Want != want {
+			t.Errorf("wants %q, not %q", facts.Want, want)
 		}
 	}
 }

@@ -76,10 +76,8 @@ func TestParseHostRejects(t *testing.T) {
 
 // FuzzParseHost: nothing panics; what passes is a host of ECR and nothing more, and reads the same again.
 func FuzzParseHost(f *testing.F) {
-	for _, name := range []string{"123456789012.dkr.ecr.us-east-1.amazonaws.com", "public.ecr.aws", "docker.io",
-		"123456789012.dkr-ecr-fips.us-gov-east-1.on.aws"} {
-		f.Add(name)
-	}
+	f.Add("public.ecr.aws")
+	f.Add("123456789012.dkr-ecr-fips.us-gov-east-1.on.aws")
 	f.Fuzz(func(t *testing.T, name string) {
 		host, err := ecr.ParseHost(name)
 		if err != nil {
