@@ -54,13 +54,12 @@ type DockerConnection struct {
 	OverriddenBy string // name of an environment variable that tasks read before the database, if it is set
 }
 
-// login returns what DockerHook logs in to: the host as it is written, with the port if there is one.
-func (c DockerConnection) login() docker.Login {
-	server := c.Host
-	if c.Port != "" {
-		server += ":" + c.Port
+// server returns what DockerHook logs in to: the host as it is written, with the port if there is one.
+func (c DockerConnection) server() string {
+	if c.Port == "" {
+		return c.Host
 	}
-	return docker.Login{Server: server, Registry: registry.Host(c.Host), Username: c.Login}
+	return c.Host + ":" + c.Port
 }
 
 // test is one connection and how it logs in.
@@ -122,10 +121,7 @@ func (s TestDockerConnection) reach(ctx context.Context) (version string, err er
 
 // compareAll returns the tests in the order of the input. Those with the same host, login and password share one login.
 func (s TestDockerConnection) compareAll(ctx context.Context) (tests []test) {
-	type key struct {
-		docker.Login
-		registryURL, fingerprint string
-	}
+	type key struct{ server, login, registryURL, fingerprint string }
 	logins := map[key]func() (string, error){}
 	for _, want := range s.Input.Connections {
 		conn := s.Connections[want.ConnectionID]
@@ -134,7 +130,7 @@ func (s TestDockerConnection) compareAll(ctx context.Context) (tests []test) {
 			tests = append(tests, test{want, nil, func() (string, error) { return "", err }})
 			continue
 		}
-		of := key{conn.login(), want.RegistryURL, secret.Fingerprint(conn.Password)}
+		of := key{conn.server(), conn.Login, want.RegistryURL, secret.Fingerprint(conn.Password)}
 		if logins[of] == nil {
 			logins[of] = sync.OnceValues(func() (string, error) { return s.logIn(ctx, conn, want.RegistryURL) })
 		}
@@ -180,7 +176,7 @@ func (s TestDockerConnection) compare(want xcom.Updated) (*bool, error) {
 // logIn checks docker-py's configuration, then asks Docker, as DockerHook does at the start of each task, or the
 // registry where there is no Docker. It returns what was answered.
 func (s TestDockerConnection) logIn(ctx context.Context, conn DockerConnection, registryURL string) (string, error) {
-	warning, err := s.Config.Check(ctx, conn.login())
+	warning, err := s.Config.Check(ctx, conn.server(), registry.Host(registryURL))
 	if warning != nil {
 		s.Log.Warn(warning.Error(), FailureKey, warning)
 	}
@@ -192,7 +188,7 @@ func (s TestDockerConnection) logIn(ctx context.Context, conn DockerConnection, 
 	case s.Engine == nil:
 		return "Accepted by the registry", s.Registry.Check(ctx, registryURL, conn.Login, conn.Password)
 	}
-	return s.Engine.Login(ctx, conn.login().Server, conn.Login, conn.Password)
+	return s.Engine.Login(ctx, conn.server(), conn.Login, conn.Password)
 }
 
 // answer returns what a login means for one of its connections. After a dry run a rejected password is a warning.

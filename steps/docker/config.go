@@ -28,36 +28,28 @@ const (
 	OtherServer   failure.Kind = "docker logs in to another server's name"
 )
 
-const (
-	// maxConfig bounds what is read of a config.json, in bytes.
-	maxConfig = 1 << 20
-	// helperTimeout bounds one call of a credential helper; docker-py would wait for ever.
-	helperTimeout = 10 * time.Second
-)
-
 // Config is what docker-py, which Airflow's DockerHook uses, reads of ~/.docker/config.json before it uses a fresh
 // login. It holds no password.
 type Config struct {
 	path        string
-	err         error             // why docker-py, and with it every Docker task, fails before any login
-	users       map[string]string // of auths, by their keys
+	err         error    // why docker-py, and with it every Docker task, fails before any login
+	auths       []string // the keys, sorted
 	credsStore  string
 	credHelpers map[string]string
 }
 
 // ReadConfig reads the file at path. A missing one is an empty Config.
 func ReadConfig(path string) (Config, error) {
-	config := Config{path: path, users: map[string]string{}}
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return config, nil
+		return Config{}, nil
 	}
 	var text []byte
-	if err == nil && info.Mode().IsRegular() && info.Size() <= maxConfig {
+	if err == nil && info.Mode().IsRegular() && info.Size() <= 1<<20 {
 		text, err = os.ReadFile(path)
 	}
 	if err != nil {
-		return config, fmt.Errorf("read %s: %w", path, errors.Unwrap(err))
+		return Config{}, fmt.Errorf("read %s: %w", path, errors.Unwrap(err))
 	}
 	var file struct {
 		Auths       map[string]json.RawMessage `json:"auths"`
@@ -65,11 +57,11 @@ func ReadConfig(path string) (Config, error) {
 		CredHelpers map[string]string          `json:"credHelpers"`
 	}
 	if json.Unmarshal(text, &file) != nil {
-		return config, fmt.Errorf("read %s: not the JSON of a Docker config, or longer than 1 MiB", path)
+		return Config{}, fmt.Errorf("read %s: not the JSON of a Docker config, or longer than 1 MiB", path)
 	}
-	config.credsStore, config.credHelpers = file.CredsStore, file.CredHelpers
-	for _, key := range slices.Sorted(maps.Keys(file.Auths)) {
-		if config.users[key], err = userOf(file.Auths[key]); err != nil {
+	config := Config{path, nil, slices.Sorted(maps.Keys(file.Auths)), file.CredsStore, file.CredHelpers}
+	for _, key := range config.auths {
+		if err := checkEntry(file.Auths[key]); err != nil {
 			const form = "docker-py cannot read %s, and every Docker task fails: entry auths[%q] %w"
 			config.err = failure.Permanent(BadEntry, form, path, key, err).About(path)
 		}
@@ -77,68 +69,58 @@ func ReadConfig(path string) (Config, error) {
 	return config, nil
 }
 
-// userOf returns the user of an auths entry as docker-py reads it (docker/auth.py, parse_auth): its base64 skips what
-// is not of the alphabet.
-func userOf(entry json.RawMessage) (string, error) {
+// checkEntry returns why docker-py cannot read an auths entry (docker/auth.py, parse_auth): its base64 skips what is
+// not of the alphabet.
+func checkEntry(entry json.RawMessage) error {
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(entry, &fields) != nil || fields == nil {
-		return "", errors.New("is not an object")
+		return errors.New("is not an object")
 	}
 	if fields["auth"] == nil || fields["identitytoken"] != nil {
-		return "", nil
+		return nil
 	}
 	var auth string
 	_ = json.Unmarshal(fields["auth"], &auth) // docker-py cannot decode what is not a string
 	login, err := base64.StdEncoding.DecodeString(regexp.MustCompile(`[^A-Za-z0-9+/=]`).ReplaceAllString(auth, ""))
-	user, _, found := strings.Cut(string(login), ":")
-	if err != nil || !found {
-		return "", errors.New(`has an "auth" that is not user:password in base64`)
+	if err != nil || !strings.Contains(string(login), ":") {
+		return errors.New(`has an "auth" that is not user:password in base64`)
 	}
-	return user, nil
-}
-
-// Login is what DockerHook logs in to.
-type Login struct {
-	Server    string // the connection's host and port
-	Registry  string // the host that names of images begin with
-	Username  string // with reauth off, docker-py keeps only an entry of the same user
-	ReauthOff bool   // as the connection's extra turns it off: docker-py then keeps a login that it finds
+	return nil
 }
 
 // Check returns what docker-py 7 would do with a login (docker/auth.py, resolve_authconfig; testdata/docker_config.json
-// holds what it did). It asks a helper or store before it uses the fresh login: that fails, or its own login wins. It
-// keeps the fresh login under Server as written, and a pull looks for Registry first: with a scheme or a port in Server
-// it finds an old auths entry instead. warning is for what does no harm to the names of images that people write, err
-// for what does.
-func (c Config) Check(ctx context.Context, l Login) (warning, err error) {
+// holds what it did) at server, the connection's host and port, for images of registry. It asks a helper or store
+// before it uses the fresh login: that fails, or its own login wins. It keeps the fresh login under server as written,
+// and a pull looks for registry first: with a scheme or a port in server it finds an old auths entry instead. warning
+// is for what does no harm to the names of images that people write, err for what does.
+func (c Config) Check(ctx context.Context, server, registry string) (warning, err error) {
 	if c.err != nil {
 		return nil, c.err
 	}
-	if err := c.checkHelpers(ctx, l); err != nil {
+	if err := c.checkHelpers(ctx, server, registry); err != nil {
 		return nil, err
 	}
-	for _, key := range slices.Sorted(maps.Keys(c.users)) {
-		host, entry := hostname(key), fmt.Sprintf("auths[%q]", key)
-		switch {
-		case l.ReauthOff && host == hostname(l.Server) && c.users[key] == l.Username:
-			return nil, c.wins(l, entry, "and the connection's extra turns reauth off")
-		case host == l.Registry && l.Server == l.Registry:
-			const form = "%s has an auths entry %q: harmless while the connection's extra does not turn reauth off"
-			warning = failure.Permanent(HarmlessEntry, form, c.path, key)
-		case host == l.Registry && l.Server != key:
-			return nil, c.wins(l, entry, "since the connection's host is not the bare registry")
+	for _, key := range c.auths {
+		if hostname(key) != registry || key == server && server != registry {
+			continue
 		}
+		if server != registry {
+			entry := fmt.Sprintf("auths[%q]", key)
+			return nil, c.wins(registry, entry, "since the connection's host is not the bare registry")
+		}
+		const form = "%s has an auths entry %q: harmless while the connection's extra does not turn reauth off"
+		warning = failure.Permanent(HarmlessEntry, form, c.path, key).About(registry)
 	}
-	if hostname(l.Server) != l.Registry {
+	if hostname(server) != registry {
 		const form = "the connection makes Docker log in to %q: an image named %s/… is pulled without this login"
-		warning = failure.Permanent(OtherServer, form, l.Server, l.Registry)
+		warning = failure.Permanent(OtherServer, form, server, registry).About(registry)
 	}
-	return failure.With(warning, failure.Facts{Object: l.Registry}), nil
+	return warning, nil
 }
 
 // checkHelpers asks the helpers that the login and a pull ask. Only for a pull does it matter what they have.
-func (c Config) checkHelpers(ctx context.Context, l Login) error {
-	for _, key := range slices.Compact([]string{l.Registry, l.Server}) {
+func (c Config) checkHelpers(ctx context.Context, server, registry string) error {
+	for _, key := range slices.Compact([]string{registry, server}) {
 		name, entry := c.credHelpers[key], fmt.Sprintf("credHelpers[%q]", key)
 		if name == "" {
 			name, entry = c.credsStore, "credsStore"
@@ -151,8 +133,8 @@ func (c Config) checkHelpers(ctx context.Context, l Login) error {
 		if err != nil {
 			return fmt.Errorf("docker-py asks %s before the fresh login, entry %s: %w", c.path, entry, err)
 		}
-		if found && key == l.Registry {
-			return c.wins(l, entry, "since that helper has a login for it")
+		if found && key == registry {
+			return c.wins(registry, entry, "since that helper has a login for it")
 		}
 	}
 	return nil
@@ -162,7 +144,7 @@ func (c Config) checkHelpers(ctx context.Context, l Login) error {
 // (docker/credentials/store.py): output that contains "credentials not found", and an empty login, mean that it has
 // none. What the helper prints may be a secret, and is not repeated.
 func askHelper(ctx context.Context, name, server string) (found bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, helperTimeout)
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second) // docker-py would wait for ever
 	defer cancel()
 	program := "docker-credential-" + name
 	cmd := exec.CommandContext(ctx, program, "get") // #nosec G204 -- docker-py runs it too
@@ -183,13 +165,12 @@ func askHelper(ctx context.Context, name, server string) (found bool, err error)
 	} else if errors.Is(err, exec.ErrNotFound) {
 		why = "is not on PATH"
 	}
-	err = failure.Permanent(HelperFails, "%s %s", program, why)
-	return false, failure.With(err, failure.Facts{Object: program, Want: server})
+	return false, failure.Permanent(HelperFails, "%s %s", program, why).About(program).Want(server)
 }
 
-func (c Config) wins(l Login, entry, why string) error {
+func (c Config) wins(registry, entry, why string) error {
 	const form = "docker-py asks %s before the fresh login: entry %s wins over the connection, %s"
-	return failure.Permanent(EntryWins, form, c.path, entry, why).About(c.path).Want(l.Registry)
+	return failure.Permanent(EntryWins, form, c.path, entry, why).About(c.path).Want(registry)
 }
 
 // hostname is docker-py's convert_to_hostname, which keeps a port.

@@ -5,7 +5,6 @@ package docker
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,12 +23,6 @@ import (
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/secret"
 	"ecr-refresh/steps/transport"
-)
-
-const (
-	reachTimeout = 10 * time.Second
-	// loginTimeout outlasts Docker's own two attempts of 15 s at a registry.
-	loginTimeout = 35 * time.Second
 )
 
 // Engine calls the API of a Docker daemon (https://docs.docker.com/reference/api/engine/), in paths without a version:
@@ -62,7 +55,14 @@ func NewEngine(host, certPath string, verify bool) (*Engine, error) {
 	}
 	if certPath != "" {
 		var err error
-		if rt.TLSClientConfig, err = tlsOf(certPath, verify); err != nil {
+		rt.TLSClientConfig, err = tlsconfig.Client(tlsconfig.Options{
+			CAFile:   filepath.Join(certPath, "ca.pem"),
+			CertFile: filepath.Join(certPath, "cert.pem"),
+			KeyFile:  filepath.Join(certPath, "key.pem"),
+			// docker-py's rule, and the docker command's: certificates alone verify nobody, DOCKER_TLS_VERIFY does.
+			InsecureSkipVerify: !verify,
+		})
+		if err != nil {
 			return nil, failure.Permanent(BadCertificates, "load Docker's certificates of %q: %w", certPath, err)
 		}
 		if scheme != "unix" {
@@ -72,24 +72,12 @@ func NewEngine(host, certPath string, verify bool) (*Engine, error) {
 	return &Engine{host, base, &http.Client{Transport: rt, CheckRedirect: transport.NoRedirect}}, nil
 }
 
-func tlsOf(certPath string, verify bool) (*tls.Config, error) {
-	return tlsconfig.Client(tlsconfig.Options{
-		CAFile:   filepath.Join(certPath, "ca.pem"),
-		CertFile: filepath.Join(certPath, "cert.pem"),
-		KeyFile:  filepath.Join(certPath, "key.pem"),
-		// docker-py's rule, and the docker command's: DOCKER_CERT_PATH alone verifies nobody, DOCKER_TLS_VERIFY does.
-		InsecureSkipVerify: !verify,
-	})
-}
-
 // Reach returns Docker's version and that of its API.
 func (e *Engine) Reach(ctx context.Context) (version, api string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, reachTimeout)
-	defer cancel()
 	var v types.Version
-	err = e.call(ctx, http.MethodGet, "/version", nil, &v)
+	err = e.call(ctx, 10*time.Second, "/version", nil, &v)
 	if err == nil && v.Version == "" {
-		err = failure.With(failure.Permanent(NotDocker, "it names no version"), failure.Facts{Object: e.Host})
+		err = failure.Permanent(NotDocker, "it names no version").About(e.Host)
 	}
 	if err != nil {
 		return "", "", fmt.Errorf("reach Docker at %s: %w", e.Host, err)
@@ -103,29 +91,31 @@ func (e *Engine) Login(ctx context.Context, server, username string, password se
 	if server == "" {
 		return "", failure.Permanent("", "log in to registry: the host is empty")
 	}
-	ctx, cancel := context.WithTimeout(ctx, loginTimeout)
-	defer cancel()
 	login := registry.AuthConfig{Username: username, Password: password.Reveal(), ServerAddress: server}
 	var answer registry.AuthenticateOKBody
-	if err := e.call(ctx, http.MethodPost, "/auth", login, &answer); err != nil {
+	const timeout = 35 * time.Second // outlasts Docker's own two attempts of 15 s at a registry
+	if err := e.call(ctx, timeout, "/auth", login, &answer); err != nil {
 		return "", fmt.Errorf("log in to %s through Docker: %w", server, err)
 	}
 	return failure.Excerpt(answer.Status), nil
 }
 
-// call sends one request and decodes its answer. Without in it has no body: not every proxy passes a GET that has one.
-func (e *Engine) call(ctx context.Context, method, path string, in, into any) error {
-	var body bytes.Buffer
+// call sends one request and decodes its answer: a POST of in, or, without in, a GET that has no body, since not every
+// proxy passes one that has.
+func (e *Engine) call(ctx context.Context, timeout time.Duration, path string, in, into any) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	method, header, body := http.MethodGet, http.Header{}, []byte(nil)
 	if in != nil {
-		_ = json.NewEncoder(&body).Encode(in) // strings
+		method = http.MethodPost
+		header.Set("Content-Type", "application/json")
+		body, _ = json.Marshal(in) // strings
 	}
-	req, err := http.NewRequestWithContext(ctx, method, e.base+path, &body)
+	req, err := http.NewRequestWithContext(ctx, method, e.base+path, bytes.NewReader(body))
 	if err != nil {
 		return failure.Permanent(BadHost, "its address is not valid")
 	}
-	if in != nil {
-		req.Header.Set("Content-Type", "application/json")
-	}
+	req.Header = header
 	resp, err := e.http.Do(req)
 	if err != nil {
 		err = unreached(err)

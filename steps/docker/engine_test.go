@@ -105,33 +105,30 @@ func TestNewEngineRejects(t *testing.T) {
 func TestAnswers(t *testing.T) {
 	t.Parallel()
 	const json, at = "application/json; charset=utf-8", "login attempt to https://r/v2/ failed with status: "
+	rejected := func(status string) outcome {
+		return outcome{docker.BadCredential, false, true, "the registry answered Docker " + status + ": login rejected"}
+	}
+	permanent := func(kind failure.Kind, says string) outcome { return outcome{kind, true, false, says} }
+	passing := func(kind failure.Kind, says string) outcome { return outcome{kind, false, false, says} }
 	for _, row := range []struct {
 		status     int
 		form, body string
 		want       outcome
 	}{
 		{200, json, `{"Status":"Login\nSucceeded"}`, outcome{}},
-		{200, "", ``, outcome{docker.NotDocker, true, false, "it answered 200 with nothing instead of JSON"}},
-		{301, json, `{}`, outcome{docker.NotDocker, true, false,
-			`it answered 301, a redirect to "elsewhere.example.com"`}},
-		{400, json, `S3CRET`, outcome{docker.Failed, false, false, "Docker answered 400: Bad Request"}},
-		{403, json, `{"message":"by\nopa"}`, outcome{docker.NotDocker, true, false, "Docker answered 403: by opa"}},
-		{403, "text/html", `S3CRET`, outcome{docker.NotDocker, true, false,
-			"it answered 403 with text/html instead of JSON"}},
-		{404, json, `{"detail":"S3CRET"}`, outcome{docker.NotDocker, true, false, "Docker answered 404: Not Found"}},
-		{405, json, `{}`, outcome{docker.NotDocker, true, false, "Docker answered 405: Method Not Allowed"}},
-		{429, json, `{}`, outcome{docker.Unavailable, false, false, "Docker answered 429: Too Many Requests"}},
-		{500, json, `{"message":"no space"}`, outcome{docker.Failed, false, false, "Docker answered 500: no space"}},
-		{500, json, `{"message":"x509: unknown"}`, outcome{docker.UntrustedRegistry, true, false,
-			"Docker answered 500: x509: unknown"}},
-		{500, json, `{"message":"` + at + `400"}`, outcome{docker.BadCredential, false, true,
-			"the registry answered Docker 400: login rejected"}},
-		{500, json, `{"message":"` + at + `401"}`, outcome{docker.BadCredential, false, true,
-			"the registry answered Docker 401: login rejected"}},
-		{500, json, `{"message":"` + at + `403"}`, outcome{docker.BadCredential, false, true,
-			"the registry answered Docker 403: login rejected"}},
-		{500, json, `{"message":"` + at + `503"}`, outcome{docker.Unavailable, false, false,
-			"the registry answered Docker 503"}},
+		{200, "", ``, permanent(docker.NotDocker, "it answered 200 with nothing instead of JSON")},
+		{301, json, `{}`, permanent(docker.NotDocker, `it answered 301, a redirect to "elsewhere.example.com"`)},
+		{400, json, `S3CRET`, passing(docker.Failed, "Docker answered 400: Bad Request")},
+		{403, json, `{"message":"by\nopa"}`, permanent(docker.NotDocker, "Docker answered 403: by opa")},
+		{404, json, `{"detail":"S3CRET"}`, permanent(docker.NotDocker, "Docker answered 404: Not Found")},
+		{405, json, `{}`, permanent(docker.NotDocker, "Docker answered 405: Method Not Allowed")},
+		{429, json, `{}`, passing(docker.Unavailable, "Docker answered 429: Too Many Requests")},
+		{500, json, `{"message":"no space"}`, passing(docker.Failed, "Docker answered 500: no space")},
+		{500, json, `{"message":"x509: no"}`, permanent(docker.UntrustedRegistry, "Docker answered 500: x509: no")},
+		{500, json, `{"message":"` + at + `400"}`, rejected("400")},
+		{500, json, `{"message":"` + at + `401"}`, rejected("401")},
+		{500, json, `{"message":"` + at + `403"}`, rejected("403")},
+		{500, json, `{"message":"` + at + `503"}`, passing(docker.Unavailable, "the registry answered Docker 503")},
 	} {
 		engine := serve(t, row.status, row.form, row.body)
 		answer, err := engine.Login(t.Context(), "r", "AWS", secret.New("p"))

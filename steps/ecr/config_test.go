@@ -12,19 +12,6 @@ import (
 	"ecr-refresh/steps/failure"
 )
 
-// awsHome makes the AWS SDK read its settings from dir, with static keys.
-func awsHome(t *testing.T, dir string) {
-	t.Helper()
-	for name, text := range map[string]string{
-		"HOME": dir, "AWS_CONFIG_FILE": filepath.Join(dir, "config"),
-		"AWS_SHARED_CREDENTIALS_FILE": filepath.Join(dir, "none"),
-		"AWS_MAX_ATTEMPTS":            "1", "AWS_EC2_METADATA_DISABLED": "true", "AWS_PROFILE": "", "AWS_CA_BUNDLE": "",
-		"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "none",
-	} {
-		t.Setenv(name, text)
-	}
-}
-
 func TestSourcesOfCredentials(t *testing.T) { // not parallel: the sources are named in the environment
 	xml := func(code string) string {
 		return "<ErrorResponse><Error><Code>" + code + "</Code></Error></ErrorResponse>"
@@ -55,7 +42,6 @@ func TestSourcesOfCredentials(t *testing.T) { // not parallel: the sources are n
 func credentialsFrom(t *testing.T, source, url string) {
 	t.Helper()
 	home := t.TempDir()
-	awsHome(t, home)
 	const of = "sso_account_id = 123456789012\nsso_role_name = pull\n"
 	const portal = "sso_region = us-east-1\nsso_start_url = "
 	must(t, os.WriteFile(filepath.Join(home, "config"), []byte("[profile sso]\n"+portal+"sso\n"+of+
@@ -69,16 +55,17 @@ func credentialsFrom(t *testing.T, source, url string) {
 		at := filepath.Join(cache, fmt.Sprintf("%x.json", sha1.Sum([]byte(name)))) // #nosec G401 -- as AWS names it
 		must(t, os.WriteFile(at, []byte(text), 0o600))
 	}
-	for _, name := range []string{"AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL_SSO", "AWS_ENDPOINT_URL_SSO_OIDC"} {
-		t.Setenv(name, url)
+	for name, value := range map[string]string{
+		"HOME": home, "AWS_CONFIG_FILE": filepath.Join(home, "config"), "AWS_PROFILE": source,
+		"AWS_SHARED_CREDENTIALS_FILE": filepath.Join(home, "none"), "AWS_MAX_ATTEMPTS": "1",
+		"AWS_EC2_METADATA_DISABLED": "true", "AWS_CA_BUNDLE": "", "AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "",
+		"AWS_ENDPOINT_URL_STS": url, "AWS_ENDPOINT_URL_SSO": url, "AWS_ENDPOINT_URL_SSO_OIDC": url, "AWS_ROLE_ARN": "",
+	} {
+		t.Setenv(name, value)
 	}
-	t.Setenv("AWS_ACCESS_KEY_ID", "")
-	t.Setenv("AWS_SECRET_ACCESS_KEY", "")
 	if file, web := map[string]string{"web": "config", "processing": "processing/token"}[source]; web {
+		t.Setenv("AWS_PROFILE", "")
 		t.Setenv("AWS_ROLE_ARN", role)
 		t.Setenv("AWS_WEB_IDENTITY_TOKEN_FILE", filepath.Join(home, file))
-		return
 	}
-	t.Setenv("AWS_ROLE_ARN", "")
-	t.Setenv("AWS_PROFILE", source)
 }

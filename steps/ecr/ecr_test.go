@@ -47,16 +47,10 @@ func settings(box *sandbox.Sandbox, rt http.RoundTripper) ecr.Config {
 	}
 }
 
-// asked is a transport that records the hosts that are called, one after the other.
-type asked struct {
-	http.RoundTripper
-	hosts []string
-}
+// roundTrip is a transport.
+type roundTrip func(*http.Request) (*http.Response, error)
 
-func (a *asked) RoundTrip(r *http.Request) (*http.Response, error) {
-	a.hosts = append(a.hosts, r.URL.Host)
-	return a.RoundTripper.RoundTrip(r)
-}
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 func must(t *testing.T, err error) {
 	t.Helper()
@@ -80,19 +74,6 @@ func wantFailure(t *testing.T, err error, kind failure.Kind, permanent bool, say
 	}
 }
 
-func TestPublicToken(t *testing.T) {
-	t.Parallel()
-	box := newSandbox(t)
-	get := ecr.New(settings(box, box.HTTPClient().Transport))
-	token, err := get(t.Context(), ecr.Source{Service: ecr.Public, Region: region})
-	must(t, err)
-	issued := box.ECR.LastToken()
-	late := issued.ExpiresAt.Sub(token.ExpiresAt)
-	if token.Username != "AWS" || token.Password.Reveal() != issued.Password || late < 0 || late > time.Second {
-		t.Errorf("%+v, want %+v", token, issued)
-	}
-}
-
 func TestTokensThatCannotBeUsed(t *testing.T) {
 	t.Parallel()
 	token := func(login string) string {
@@ -101,15 +82,15 @@ func TestTokensThatCannotBeUsed(t *testing.T) {
 	}
 	longest := "AWS:" + strings.Repeat("p", 8<<10)
 	for data, says := range map[string]string{
-		``:                                    "does not hold exactly one",
-		token("AWS:p") + "," + token("AWS:p"): "does not hold exactly one",
-		`{"authorizationToken":"*","expiresAt":4000000000}`: "not base64",
+		``:                                    "the response does not hold exactly one",
+		token("AWS:p") + "," + token("AWS:p"): "the response does not hold exactly one",
+		`{"authorizationToken":"*","expiresAt":4000000000}`: "it is not base64",
 		token("somebody:p"):                 `its user is "somebody", not "AWS"`,
-		token("AWS"):                        "0 characters",
-		token(longest + "p"):                "8193 characters",
-		token("AWS:p p"):                    "holds blanks",
-		token("AWS:p\x7f"):                  "beyond ASCII",
-		`{"authorizationToken":"QVdTOnA="}`: "no expiry",
+		token("AWS"):                        "its password has 0 characters",
+		token(longest + "p"):                "its password has 8193 characters",
+		token("AWS:p p"):                    "its password holds blanks",
+		token("AWS:p\x7f"):                  "its password holds blanks or characters beyond ASCII",
+		`{"authorizationToken":"QVdTOnA="}`: "it has no expiry",
 		token(longest):                      "",
 		token("AWS:!:~"):                    "",
 	} {
@@ -119,13 +100,12 @@ func TestTokensThatCannotBeUsed(t *testing.T) {
 		if says == "" {
 			must(t, err)
 		} else {
-			wantFailure(t, err, ecr.NotAWS, false, "ECR's token cannot be used: ")
-			wantFailure(t, err, ecr.NotAWS, false, says)
+			wantFailure(t, err, ecr.NotAWS, false, "ECR's token cannot be used: "+says)
 		}
 	}
 }
 
-// A profile is loaded once, whatever number of regions need it.
+// A profile is loaded once, whatever number of regions and services need it.
 func TestProfilesAreLoadedOnce(t *testing.T) {
 	t.Parallel()
 	box := newSandbox(t)
@@ -134,11 +114,16 @@ func TestProfilesAreLoadedOnce(t *testing.T) {
 		loads = append(loads, profile)
 		return settings(box, box.HTTPClient().Transport)(ctx, profile)
 	})
-	west, other := source, source
-	west.Region, other.Profile = "eu-west-1", "other"
-	for _, at := range []ecr.Source{source, source, west, other} {
-		_, err := get(t.Context(), at)
+	west, other, public := source, source, source
+	west.Region, other.Profile, public.Service = "eu-west-1", "other", ecr.Public
+	for _, at := range []ecr.Source{source, source, west, other, public} {
+		token, err := get(t.Context(), at)
 		must(t, err)
+		issued := box.ECR.LastToken()
+		late := issued.ExpiresAt.Sub(token.ExpiresAt)
+		if token.Username != "AWS" || token.Password.Reveal() != issued.Password || late < 0 || late > time.Second {
+			t.Errorf("%+v, want %+v", token, issued)
+		}
 	}
 	if !slices.Equal(loads, []string{"", "other"}) {
 		t.Errorf("loaded %q", loads)
@@ -167,11 +152,14 @@ func TestRoles(t *testing.T) {
 			"sts.eu-west-2.amazonaws.com", "airflow", "the-id"},
 	} {
 		box.STS.SetExternalID(row.externalID)
-		rt := &asked{RoundTripper: box.HTTPClient().Transport}
-		_, err := ecr.New(settings(box, rt))(t.Context(), row.at)
+		var hosts []string
+		_, err := ecr.New(settings(box, roundTrip(func(r *http.Request) (*http.Response, error) {
+			hosts = append(hosts, r.URL.Host)
+			return box.HTTPClient().Transport.RoundTrip(r)
+		})))(t.Context(), row.at)
 		must(t, err)
-		if len(rt.hosts) != 2 || rt.hosts[0] != row.sts {
-			t.Errorf("called %q, want %s", rt.hosts, row.sts)
+		if len(hosts) != 2 || hosts[0] != row.sts {
+			t.Errorf("called %q, want %s", hosts, row.sts)
 		}
 		assumed := box.STS.Assumed()
 		got := assumed[len(assumed)-1]

@@ -48,122 +48,127 @@ const (
 // unknownCode is the SDK's word for an answer without an error code, and for one without a message.
 const unknownCode = "UnknownError"
 
+// call is the last of the calls within an error of the AWS SDK: one for credentials, where ECR's call needed them.
+type call struct {
+	service, operation string
+	status             int // of its answer; 0: none
+}
+
 // classify returns an error of the AWS SDK as one of a kind, which reports whether a retry may help.
 func classify(err error) error {
-	if errors.As(err, new(*failure.Error)) {
-		return err
-	}
-	service, operation := innermost(err)
-	status := statusOf(err)
-	kind, message := describe(err, service, status)
-	facts := failure.Facts{Service: service}
-	switch kind {
-	case "":
-		return failure.Network(service, err)
-	case AccessDenied:
-		kind, facts.Want = denied(service, operation)
-	}
-	redirect := status/100 == 3
-	return &failure.Error{Kind: kind, Facts: facts, Err: errors.New(message),
-		Transient: kind == Throttled || kind == Unavailable || kind == NotAWS && !redirect}
+	c := innermost(err)
+	return failure.With(c.classify(err), failure.Facts{Service: c.service})
 }
 
-// innermost returns the last of the calls within err: one for credentials, where ECR's call needed them first. The SDK
-// has no type for the call of a container's endpoint.
-func innermost(err error) (service, operation string) {
-	if strings.Contains(err.Error(), ": failed to load credentials, ") {
-		return containerEndpoint, ""
-	}
-	service = "AWS"
-	var call *smithy.OperationError
-	for ; errors.As(err, &call); err = call.Err {
-		service, operation = call.Service(), call.Operation()
-	}
-	if service == "ec2imds" {
-		service = metadataService
-	}
-	return service, operation
-}
-
-// statusOf returns the HTTP status of an answer, or 0. The SDK's error for a 401 of the metadata service hides it.
-func statusOf(err error) int {
+// innermost returns the call that failed. The SDK has no type for that of a container's endpoint, and its error for a
+// 401 of the metadata service hides the status.
+func innermost(err error) call {
+	last := call{service: "AWS"}
 	var answer interface{ HTTPStatusCode() int }
-	switch {
-	case errors.As(err, &answer):
-		return answer.HTTPStatusCode()
-	case strings.Contains(err.Error(), "StatusCode: 401, request to EC2 IMDS failed"):
-		return http.StatusUnauthorized
+	if errors.As(err, &answer) {
+		last.status = answer.HTTPStatusCode()
+	} else if strings.Contains(err.Error(), "StatusCode: 401, request to EC2 IMDS failed") {
+		last.status = http.StatusUnauthorized
 	}
-	return 0
+	if strings.Contains(err.Error(), ": failed to load credentials, ") {
+		last.service = containerEndpoint
+		return last
+	}
+	var operation *smithy.OperationError
+	for ; errors.As(err, &operation); err = operation.Err {
+		last.service, last.operation = operation.Service(), operation.Operation()
+	}
+	if last.service == "ec2imds" {
+		last.service = metadataService
+	}
+	return last
 }
 
-// describe returns the kind of an error and its message, or "" where the service sent no answer. Only messages with an
-// error code of AWS are repeated: something between here and AWS may have made another.
-func describe(err error, service string, status int) (failure.Kind, string) {
+// classify repeats only messages with an error code of AWS: something between here and AWS may have made another.
+func (c call) classify(err error) error {
 	api := smithy.APIError(new(smithy.GenericAPIError))
 	var answer *smithyhttp.ResponseError
-	answered := fmt.Sprintf("%s answered %d", service, status)
+	answered := fmt.Sprintf("%s answered %d", c.service, c.status)
 	hasCode := errors.As(err, &api) && api.ErrorCode() != unknownCode
 	switch {
 	case errors.As(err, new(*http.MaxBytesError)):
-		return NotAWS, fmt.Sprintf("%s's answer is longer than %d MiB", service, transport.MaxResponse>>20)
-	case hasCode && service != containerEndpoint:
-		return kindOf(api), "AWS answered" + coded(api)
-	case transport.MayPass(status):
-		return Unavailable, answered + " " + http.StatusText(status)
-	case service == containerEndpoint && status != 0:
-		return ContainerEndpoint, answered + coded(api)
-	case service == metadataService:
-		return metadataError(err, status)
+		return failure.Transient(NotAWS, "%s's answer is longer than %d MiB", c.service, transport.MaxResponse>>20)
+	case hasCode && c.service != containerEndpoint:
+		return c.coded(api)
+	case transport.MayPass(c.status):
+		return failure.Transient(Unavailable, "%s %s", answered, http.StatusText(c.status))
+	case c.service == containerEndpoint && c.status != 0:
+		return failure.Permanent(ContainerEndpoint, "%s%s", answered, textOf(api))
+	case c.service == metadataService:
+		return c.metadata(err)
 	case isNetwork(err):
-		return "", ""
-	case status == 0:
-		return credentialsError(err)
-	case status/100 == 3 && errors.As(err, &answer):
+		return failure.Network(c.service, err)
+	case c.status == 0:
+		return c.credentials(err)
+	case c.status/100 == 3 && errors.As(err, &answer):
 		to := transport.RedirectHost(answer.Response.Response)
-		return NotAWS, fmt.Sprintf("%s, a redirect to %.80q", answered, to)
+		return failure.Permanent(NotAWS, "%s, a redirect to %.80q", answered, to)
 	}
-	return NotAWS, answered + " with something that is not AWS's JSON, or is cut"
+	return failure.Transient(NotAWS, "%s with something that is not AWS's JSON, or is cut", answered)
 }
 
-// metadataError classifies why the instance metadata service returned no credentials. Its session token travels no
-// further than the hop limit: with a limit of 1, it reaches no container.
+// metadata classifies why the instance metadata service returned no credentials. Its session token travels no further
+// than the hop limit: with a limit of 1, it reaches no container.
 // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html#instance-metadata-returns
-func metadataError(err error, status int) (failure.Kind, string) {
-	kind, why := NoCredentials, fmt.Sprintf("%s answered %d", metadataService, status)
+func (c call) metadata(err error) error {
+	kind, why := NoCredentials, fmt.Sprintf("%s answered %d", c.service, c.status)
 	switch {
-	case status == 401 || status == 0 && errors.Is(err, context.DeadlineExceeded):
-		kind, why = HopLimit, "the session token of "+metadataService+" does not arrive"
-	case status == 0:
-		why = metadataService + " does not answer"
-	case status == 404:
+	case c.status == 401 || c.status == 0 && errors.Is(err, context.DeadlineExceeded):
+		kind, why = HopLimit, "the session token of "+c.service+" does not arrive"
+	case c.status == 0:
+		why = c.service + " does not answer"
+	case c.status == 404:
 		why = "this instance has no role"
 	}
-	return kind, "no AWS credentials found in the environment or the AWS files, and " + why
+	return failure.Permanent(kind, "no AWS credentials found in the environment or the AWS files, and %s", why)
 }
 
-// credentialsError classifies the error of a source that was not called, or that answered without credentials. What a
+// credentials classifies the error of a source that was not called, or that answered without credentials. What a
 // credential_process printed is kept out of the log: it may be the credentials.
-func credentialsError(err error) (failure.Kind, string) {
+func (c call) credentials(err error) error {
 	_, cause, found := strings.Cut(err.Error(), "get credentials: ")
-	const get = "get AWS credentials: "
+	kind, why := NoCredentials, failure.Excerpt(cause)
 	switch {
 	case !found:
-		return "", ""
+		return failure.Network(c.service, err)
 	case strings.Contains(cause, "process provider error: "):
-		return ProcessFailed, get + "credential_process failed"
+		kind, why = ProcessFailed, "credential_process failed"
 	case strings.Contains(cause, "SSO"):
-		return SSOLogin, get + failure.Excerpt(cause)
+		kind = SSOLogin
 	}
-	return NoCredentials, get + failure.Excerpt(cause)
+	return failure.Permanent(kind, "get AWS credentials: %s", why)
 }
 
+// isNetwork does not take the error of a file for one, though its cause looks like a net.Error.
 func isNetwork(err error) bool {
-	var network net.Error
-	if errors.As(err, new(*fs.PathError)) { // its cause looks like a net.Error
-		return false
+	return !errors.As(err, new(*fs.PathError)) && (errors.As(err, new(net.Error)) || errors.Is(err, context.Canceled))
+}
+
+// coded classifies an answer with an error code. What is denied is the innermost call.
+func (c call) coded(api smithy.APIError) error {
+	kind, want := kindOf(api), ""
+	switch {
+	case kind != AccessDenied:
+	case c.operation == "AssumeRoleWithWebIdentity":
+		kind = WebIdentityDenied
+	case c.service == sts.ServiceID:
+		kind, want = RoleDenied, "sts:AssumeRole"
+	case strings.HasPrefix(c.service, "SSO"):
+		kind = SSOLogin
+	case c.service == ecrpublic.ServiceID:
+		want = "ecr-public:GetAuthorizationToken and sts:GetServiceBearerToken"
+	default:
+		want = "ecr:GetAuthorizationToken"
 	}
-	return failure.IsCertificate(err) || errors.As(err, &network) || errors.Is(err, context.Canceled)
+	return &failure.Error{
+		Kind: kind, Facts: failure.Facts{Service: c.service, Want: want}, Err: errors.New("AWS answered" + textOf(api)),
+		Transient: kind == Throttled || kind == Unavailable,
+	}
 }
 
 // kindOf returns the kind of an error code, of which some services know a form with "Exception" at its end.
@@ -190,29 +195,11 @@ func kindOf(api smithy.APIError) failure.Kind {
 	return Unavailable
 }
 
-// denied returns the kind of a denial of the innermost call, and the permissions that the identity lacks.
-func denied(service, operation string) (kind failure.Kind, permissions string) {
-	switch {
-	case operation == "AssumeRoleWithWebIdentity":
-		return WebIdentityDenied, ""
-	case service == sts.ServiceID:
-		return RoleDenied, "sts:AssumeRole"
-	case strings.HasPrefix(service, "SSO"):
-		return SSOLogin, ""
-	case service == ecrpublic.ServiceID:
-		return AccessDenied, "ecr-public:GetAuthorizationToken and sts:GetServiceBearerToken"
-	}
-	return AccessDenied, "ecr:GetAuthorizationToken"
-}
-
-// coded returns the code and the message of an error, each after a blank. A message without a code is not AWS's.
-func coded(api smithy.APIError) string {
-	code, message := api.ErrorCode(), failure.Excerpt(api.ErrorMessage())
-	switch {
-	case code == "":
+// textOf returns the code and the message of an error, each after a blank. A message without a code is not AWS's.
+func textOf(api smithy.APIError) string {
+	if api.ErrorCode() == "" {
 		return ""
-	case message == "" || message == unknownCode:
-		return " " + code
 	}
-	return " " + code + ": " + message
+	message := strings.TrimSuffix(failure.Excerpt(api.ErrorMessage()), unknownCode)
+	return strings.TrimSuffix(" "+api.ErrorCode()+": "+message, ": ")
 }

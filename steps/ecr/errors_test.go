@@ -51,22 +51,19 @@ func TestErrorCodes(t *testing.T) {
 // The permission that is missing is that of the innermost call.
 func TestDenials(t *testing.T) {
 	t.Parallel()
-	for _, row := range []struct {
-		source ecr.Source
-		kind   failure.Kind
-		want   string
-	}{
-		{ecr.Source{Service: ecr.Public, Region: region}, ecr.AccessDenied,
-			"ecr-public:GetAuthorizationToken and sts:GetServiceBearerToken"},
-		{assuming(region, ecr.Identity{}), ecr.RoleDenied, "sts:AssumeRole"},
+	box := newSandbox(t)
+	box.ECR.DenyBearerToken(true)
+	box.STS.SetExternalID("another")
+	get := ecr.New(settings(box, box.HTTPClient().Transport))
+	for want, of := range map[string]ecr.Source{
+		"ecr-public:GetAuthorizationToken and sts:GetServiceBearerToken": {Service: ecr.Public, Region: region},
+		"sts:AssumeRole": assuming(region, ecr.Identity{}),
 	} {
-		box := newSandbox(t)
-		box.ECR.DenyBearerToken(true)
-		box.STS.SetExternalID("another")
-		_, err := ecr.New(settings(box, box.HTTPClient().Transport))(t.Context(), row.source)
-		wantFailure(t, err, row.kind, true, "AWS answered AccessDenied")
-		if _, facts := failure.Describe(err); facts.Want != row.want {
-			t.Errorf("wants %q, not %q", facts.Want, row.want)
+		_, err := get(t.Context(), of)
+		kind := map[bool]failure.Kind{true: ecr.AccessDenied, false: ecr.RoleDenied}[of.Service == ecr.Public]
+		wantFailure(t, err, kind, true, "AWS answered AccessDenied")
+		if _, facts := failure.Describe(err); facts.Want != want {
+			t.Errorf("wants %q, not %q", facts.Want, want)
 		}
 	}
 }
@@ -96,56 +93,48 @@ func serve(t *testing.T, form, body string, put, get int) string {
 	return server.URL
 }
 
-// The answer of the instance metadata service tells no service, no role and a hop limit that is too low apart.
-func TestMetadataService(t *testing.T) {
+// The answers of the instance metadata service tell no service, no role and a hop limit that is too low apart. ECS and
+// EKS serve a container's role at an address of its own. A body of unknown form is not repeated.
+func TestCredentialsOfAMachine(t *testing.T) {
 	t.Parallel()
+	instance := func(url string) aws.CredentialsProvider {
+		client := imds.New(imds.Options{Endpoint: url, Retryer: never()})
+		return ec2rolecreds.New(func(o *ec2rolecreds.Options) { o.Client = client })
+	}
+	container := func(url string) aws.CredentialsProvider {
+		return endpointcreds.New(url, func(o *endpointcreds.Options) { o.Retryer = never() })
+	}
+	const denied = `{"code":"AccessDeniedException","message":"no"}`
 	for _, row := range []struct {
+		from      func(url string) aws.CredentialsProvider
 		put, get  int
-		wait      time.Duration
+		body      string
 		kind      failure.Kind
 		permanent bool
 		says      string
 	}{
-		{405, 401, time.Minute, ecr.HopLimit, true, "session token of the instance metadata service"},
-		{403, 403, time.Minute, ecr.NoCredentials, true, "the instance metadata service answered 403"},
-		{200, 404, time.Minute, ecr.NoCredentials, true, "this instance has no role"},
-		{200, 500, time.Minute, ecr.Unavailable, false, "the instance metadata service answered 500"},
-		{-1, 401, time.Second / 4, ecr.HopLimit, true, "does not arrive"},
-		{0, 0, time.Minute, ecr.NoCredentials, true, "the instance metadata service does not answer"},
+		{instance, 405, 401, "t", ecr.HopLimit, true, "session token of the instance metadata service"},
+		{instance, 403, 403, "t", ecr.NoCredentials, true, "the instance metadata service answered 403"},
+		{instance, 200, 404, "t", ecr.NoCredentials, true, "this instance has no role"},
+		{instance, 200, 500, "t", ecr.Unavailable, false, "the instance metadata service answered 500"},
+		{instance, -1, 401, "t", ecr.HopLimit, true, "does not arrive"},
+		{instance, 0, 0, "", ecr.NoCredentials, true, "the instance metadata service does not answer"},
+		{container, -1, 403, "S3CRET", ecr.ContainerEndpoint, true, "the container's credential endpoint answered 403"},
+		{container, -1, 400, denied, ecr.ContainerEndpoint, true, "answered 400 AccessDeniedException: no"},
+		{container, -1, 500, denied, ecr.Unavailable, false, "credential endpoint answered 500"},
+		{container, 0, 0, "", failure.Unreachable, false, "the container's credential endpoint: dial tcp"},
 	} {
-		options := imds.Options{Endpoint: serve(t, "text/plain", "t", row.put, row.get), Retryer: aws.NopRetryer{}}
-		provider := ec2rolecreds.New(func(o *ec2rolecreds.Options) { o.Client = imds.New(options) })
-		ctx, cancel := context.WithTimeout(t.Context(), row.wait)
-		defer cancel()
-		_, err := tokenBy(provider)(ctx, source)
-		wantFailure(t, err, row.kind, row.permanent, row.says)
+		t.Run(row.says, func(t *testing.T) {
+			t.Parallel()
+			form := map[bool]string{true: "application/json", false: "text/plain"}[row.body == denied]
+			wait := map[bool]time.Duration{true: time.Second / 4, false: time.Minute}[row.says == "does not arrive"]
+			ctx, cancel := context.WithTimeout(t.Context(), wait)
+			defer cancel()
+			_, err := tokenBy(row.from(serve(t, form, row.body, row.put, row.get)))(ctx, source)
+			wantFailure(t, err, row.kind, row.permanent, row.says)
+		})
 	}
 }
-
-// ECS and EKS serve a container's role at an address of its own. A body of unknown form is not repeated.
-func TestContainerEndpoint(t *testing.T) {
-	t.Parallel()
-	const denied = `{"code":"AccessDeniedException","message":"no"}`
-	for _, row := range []struct {
-		status     int
-		form, body string
-		kind       failure.Kind
-		permanent  bool
-		says       string
-	}{
-		{403, "text/plain", "S3CRET", ecr.ContainerEndpoint, true, "the container's credential endpoint answered 403"},
-		{400, "application/json", denied, ecr.ContainerEndpoint, true, "answered 400 AccessDeniedException: no"},
-		{500, "application/json", denied, ecr.Unavailable, false, "credential endpoint answered 500"},
-	} {
-		provider := endpointcreds.New(serve(t, row.form, row.body, -1, row.status), once)
-		_, err := tokenBy(provider)(t.Context(), source)
-		wantFailure(t, err, row.kind, row.permanent, row.says)
-	}
-	_, err := tokenBy(endpointcreds.New(serve(t, "", "", 0, 0), once))(t.Context(), source)
-	wantFailure(t, err, failure.Unreachable, false, "the container's credential endpoint: dial tcp")
-}
-
-func once(o *endpointcreds.Options) { o.Retryer = aws.NopRetryer{} }
 
 func tokenBy(provider aws.CredentialsProvider) ecr.GetToken {
 	return ecr.New(func(context.Context, string) (aws.Config, error) {

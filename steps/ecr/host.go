@@ -15,10 +15,6 @@ const (
 	Public  = "ecr-public"
 )
 
-// publicRegion is the only region that issues tokens for ECR Public
-// (https://docs.aws.amazon.com/AmazonECR/latest/public/public-registry-auth.html).
-const publicRegion = "us-east-1"
-
 // NotECRHost is the kind of a host's name that is none of an ECR registry.
 const NotECRHost failure.Kind = "not an ecr registry host"
 
@@ -67,18 +63,19 @@ func ParseHost(name string) (Host, error) { return ParseHostOf(name, "") }
 // ParseHostOf is ParseHost for a partition whose registries end in suffix; "" is the suffix of the region's partition.
 func ParseHostOf(name, suffix string) (Host, error) {
 	if dual := name == "ecr-public.aws.com"; dual || name == "public.ecr.aws" {
-		return Host{Name: name, Service: Public, Region: publicRegion, Partition: "aws", DualStack: dual}, nil
+		// docs.aws.amazon.com/AmazonECR/latest/public/public-registry-auth.html: no other region issues its tokens.
+		return Host{Name: name, Service: Public, Region: "us-east-1", Partition: "aws", DualStack: dual}, nil
 	}
 	m := privateHost.FindStringSubmatch(name)
 	if m == nil {
 		return Host{}, failure.Permanent(NotECRHost, "registry host %.100q is not one of Amazon ECR", name)
 	}
 	host, err := NewHost(m[1], m[4], suffix, m[3] != "", m[2] == "-")
-	if err == nil && host.Name != name {
-		const form = "registry host %.100q is not one of Amazon ECR: for that account and region it is %s"
-		err = failure.Permanent(NotECRHost, form, name, host.Name)
+	if err != nil || host.Name == name {
+		return host, err
 	}
-	return host, err
+	const form = "registry host %.100q is not one of Amazon ECR: for that account and region it is %s"
+	return Host{}, failure.Permanent(NotECRHost, form, name, host.Name)
 }
 
 // NewHost returns the host of a private registry. suffix, where not "", takes the place of its partition's.

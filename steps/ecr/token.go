@@ -24,12 +24,8 @@ import (
 	"ecr-refresh/steps/secret"
 )
 
-const (
-	// maxPassword bounds a token. ECR's have about 2,400 characters, and nothing promises that they stay so.
-	maxPassword = 8 << 10
-	// tokenUser is the user name in every ECR authorization token.
-	tokenUser = "AWS"
-)
+// maxPassword bounds a token. ECR's have about 2,400 characters, and nothing promises that they stay so.
+const maxPassword = 8 << 10
 
 // Source is what decides which token ECR returns. A token is valid for the registries of a region, in each account that
 // its identity may use.
@@ -97,7 +93,7 @@ func New(load Config) GetToken {
 	}
 }
 
-// decode reads what ECR returned: base64 of "user:password", and an expiry.
+// decode reads what ECR returned: base64 of "AWS:password", and an expiry.
 func decode(token *string, expires *time.Time) (secret.Token, error) {
 	clear, err := base64.StdEncoding.DecodeString(aws.ToString(token))
 	user, password, _ := strings.Cut(string(clear), ":")
@@ -107,21 +103,19 @@ func decode(token *string, expires *time.Time) (secret.Token, error) {
 		why = "the response does not hold exactly one"
 	case err != nil:
 		why = "it is not base64"
-	case user != tokenUser:
-		why = fmt.Sprintf("its user is %.20q, not %q", user, tokenUser)
+	case user != "AWS":
+		why = fmt.Sprintf("its user is %.20q, not \"AWS\"", user)
 	case password == "" || len(password) > maxPassword:
 		why = fmt.Sprintf("its password has %d characters, not 1 to %d", len(password), maxPassword)
 	case strings.ContainsFunc(password, func(r rune) bool { return r <= ' ' || r > '~' }):
 		why = "its password holds blanks or characters beyond ASCII"
 	case expires == nil:
 		why = "it has no expiry"
+	default:
+		info := secret.TokenInfo{Username: user, ExpiresAt: expires.UTC().Truncate(time.Second)}
+		return secret.Token{TokenInfo: info, Password: secret.New(password)}, nil
 	}
-	if why != "" {
-		return secret.Token{}, failure.Transient(NotAWS, "ECR's token cannot be used: %s", why)
-	}
-	expiry := expires.UTC().Truncate(time.Second)
-	info := secret.TokenInfo{Username: user, ExpiresAt: expiry}
-	return secret.Token{TokenInfo: info, Password: secret.New(password)}, nil
+	return secret.Token{}, failure.Transient(NotAWS, "ECR's token cannot be used: %s", why)
 }
 
 // request calls GetAuthorizationToken of Amazon ECR or of ECR Public. The token is nil unless there is exactly one.

@@ -48,38 +48,28 @@ func New(rt http.RoundTripper) *Client {
 // Check returns nil only if the registry's /v2/ answers 200 to Basic authentication, which is how Docker tests a login.
 // registryURL is https://HOST.
 func (c *Client) Check(ctx context.Context, registryURL, username string, password secret.Secret) error {
-	_, err := c.get(ctx, registryURL, func(req *http.Request) { req.SetBasicAuth(username, password.Reveal()) })
+	host := Host(registryURL)
+	req, err := retryablehttp.NewRequestWithContext(ctx, http.MethodGet, registryURL, nil)
+	if err != nil || req.URL.Scheme != "https" || req.URL.Host == "" {
+		err = failure.Permanent(NotRegistry, "%.80q is not https://HOST", registryURL).About(host)
+	} else {
+		req.URL = &url.URL{Scheme: "https", Host: req.URL.Host, Path: "/v2/"}
+		req.SetBasicAuth(username, password.Reveal())
+		err = c.send(req)
+	}
 	if err != nil {
-		return fmt.Errorf("check token at registry %s: %w", Host(registryURL), err)
+		return fmt.Errorf("check token at registry %s: %w", host, err)
 	}
 	return nil
 }
 
-// Reach returns the time of the registry's clock, or zero. It asks for /v2/ without a login, which a registry answers
-// with 401; its TLS certificate was verified on the way.
-func (c *Client) Reach(ctx context.Context, registryURL string) (time.Time, error) {
-	header, err := c.get(ctx, registryURL, func(*http.Request) {})
-	if _, facts := failure.Describe(err); err != nil && facts.Status != http.StatusUnauthorized {
-		return time.Time{}, err
-	}
-	date, _ := http.ParseTime(header.Get("Date"))
-	return date, nil
-}
-
-func (c *Client) get(ctx context.Context, registryURL string, login func(*http.Request)) (http.Header, error) {
-	req, err := retryablehttp.NewRequestWithContext(ctx, http.MethodGet, registryURL, nil)
-	if err != nil || req.URL.Scheme != "https" || req.URL.Host == "" {
-		return nil, failure.Permanent(NotRegistry, "%.80q is not https://HOST", registryURL).About(Host(registryURL))
-	}
-	req.URL = &url.URL{Scheme: "https", Host: req.URL.Host, Path: "/v2/"}
-	login(req.Request)
+func (c *Client) send(req *retryablehttp.Request) error {
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, failure.Network(req.URL.Host, err)
+		return failure.Network(req.URL.Host, err)
 	}
 	defer resp.Body.Close()
-	facts := failure.Facts{Object: req.URL.Host, Status: resp.StatusCode}
-	return resp.Header, failure.With(statusError(resp), facts)
+	return failure.With(statusError(resp), failure.Facts{Object: req.URL.Host, Status: resp.StatusCode})
 }
 
 // statusError reads the status alone: a registry's body may be HTML, plain text or JSON, and repeats its input.

@@ -10,32 +10,11 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/registry"
 	"ecr-refresh/steps/secret"
 )
-
-// serve returns a registry that answers with status, and counts what it is asked with the login or without one.
-func serve(t *testing.T, status int, login string) (server *httptest.Server, attempts *atomic.Int32) {
-	t.Helper()
-	attempts = new(atomic.Int32)
-	server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		attempts.Add(1)
-		user, password, _ := r.BasicAuth()
-		if r.URL.Path != "/v2/" || r.URL.RawQuery != "" || user+password != login {
-			t.Errorf("asked for %s as %q", r.URL, user)
-		}
-		w.Header().Set("Location", "https://elsewhere.example.com/v2/")
-		w.Header().Set("Retry-After", "3600")
-		w.Header().Set("Date", "Thu, 26 Nov 2026 00:00:00 GMT")
-		w.WriteHeader(status)
-		_, _ = io.WriteString(w, strings.Repeat("S3CRET", 1000))
-	}))
-	t.Cleanup(server.Close)
-	return server, attempts
-}
 
 // Only 200 passes, no redirect is followed, the body is not read, and only what may pass is tried once more.
 func TestCheck(t *testing.T) {
@@ -55,7 +34,19 @@ func TestCheck(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
 			t.Parallel()
-			server, attempts := serve(t, status, "AWSp")
+			var attempts atomic.Int32
+			server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				attempts.Add(1)
+				user, password, _ := r.BasicAuth()
+				if r.URL.Path != "/v2/" || r.URL.RawQuery != "" || user+password != "AWSp" {
+					t.Errorf("asked for %s as %q", r.URL, user)
+				}
+				w.Header().Set("Location", "https://elsewhere.example.com/v2/")
+				w.Header().Set("Retry-After", "3600")
+				w.WriteHeader(status)
+				_, _ = io.WriteString(w, strings.Repeat("S3CRET", 1000))
+			}))
+			t.Cleanup(server.Close)
 			client := registry.New(server.Client().Transport)
 			err := client.Check(t.Context(), server.URL+"/a/?b", "AWS", secret.New("p"))
 			kind, facts := failure.Describe(err)
@@ -119,18 +110,6 @@ func TestAddresses(t *testing.T) {
 	} {
 		if got := registry.Host(address); got != want {
 			t.Errorf("host of %q is %q, want %q", address, got, want)
-		}
-	}
-}
-
-func TestReach(t *testing.T) {
-	t.Parallel()
-	at := time.Date(2026, 11, 26, 0, 0, 0, 0, time.UTC)
-	for status, good := range map[int]bool{200: true, 401: true, 403: false, 404: false} {
-		server, _ := serve(t, status, "")
-		date, err := registry.New(server.Client().Transport).Reach(t.Context(), server.URL)
-		if (err == nil) != good || good != date.Equal(at) {
-			t.Errorf("%d: %s, %v", status, date, err)
 		}
 	}
 }

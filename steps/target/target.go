@@ -65,25 +65,23 @@ func Parse(text string) ([]Entry, error) {
 
 // set reads the value of a field, and looks at it alone.
 func (e *Entry) set(name string, value json.RawMessage) error {
+	const longest = 1224 // an external id
 	field, known := e.fields()[name]
 	text, isString := field.at.(*string)
 	switch {
 	case !known:
 		return fmt.Errorf("%.40q is not a field of a target", name)
 	case string(value) == "null" || json.Unmarshal(value, field.at) != nil:
-		if isString {
-			return fmt.Errorf("%s is not a string", name)
-		}
-		return fmt.Errorf("%s is not a boolean", name)
+		return fmt.Errorf("%s is not %s", name, field.want)
 	case isString && *text == "":
 		return fmt.Errorf("%s is empty", name)
-	case isString && (len(*text) > maxField || !regexp.MustCompile(field.form).MatchString(*text)):
+	case isString && (len(*text) > longest || !regexp.MustCompile(field.form).MatchString(*text)):
 		return fmt.Errorf("%s %.80q is not %s", name, *text, field.want)
 	}
 	return nil
 }
 
-// field is where a field is kept. The value of a string has a form, as a regular expression and in words.
+// field is where a field is kept. Its value has a form: of a string as a regular expression, of all in words.
 type field struct {
 	at         any
 	form, want string
@@ -93,25 +91,22 @@ type field struct {
 // Resolve looks at those without a form. An endpoint is https, or http on loopback, for stand-ins.
 func (e *Entry) fields() map[string]field {
 	return map[string]field{
-		"connection_id": {at: &e.ConnectionID},
-		"registry":      {at: &e.Registry},
-		"account":       {at: &e.Account},
-		"region":        {at: &e.Region},
+		"connection_id": {&e.ConnectionID, "", "a string"},
+		"registry":      {&e.Registry, "", "a string"},
+		"account":       {&e.Account, "", "a string"},
+		"region":        {&e.Region, "", "a string"},
 		"profile":       {&e.Profile, `^[^\[\]\n\r]+$`, "the name of a profile"},
 		"role_arn": {&e.RoleARN, `^arn:[a-z-]+:iam::\d{12}:role/[\w+=,.@/-]{1,512}$`,
 			"arn:PARTITION:iam::ACCOUNT:role/NAME"},
 		"external_id":       {&e.ExternalID, `^[\w+=,.@:/-]{2,}$`, "2 to 1224 letters, digits and _+=,.@:/-"},
 		"role_session_name": {&e.RoleSessionName, `^[\w+=,.@-]{2,64}$`, "2 to 64 letters, digits and _+=,.@-"},
-		"fips":              {at: &e.FIPS},
-		"dual_stack":        {at: &e.DualStack},
+		"fips":              {&e.FIPS, "", "a boolean"},
+		"dual_stack":        {&e.DualStack, "", "a boolean"},
 		"endpoint": {&e.Endpoint, `^(https://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])|` +
 			`http://(localhost|127(\.\d{1,3}){3}))(:\d{1,5})?/?$`, "https://HOST"},
 		"partition_suffix": {&e.PartitionSuffix, `^[a-z0-9-]+(\.[a-z0-9-]+)+$`, "a name such as amazonaws.com"},
 	}
 }
-
-// maxField bounds a field, in bytes: an external id, the longest one, has no more characters.
-const maxField = 1224
 
 // fault returns err with what it is about.
 func (e Entry) fault(err error) error {
@@ -128,16 +123,16 @@ func Resolve(entries []Entry, hostOf func(connectionID string) string) ([]Target
 	var targets []Target
 	seen := map[string]string{}
 	for _, e := range entries {
-		t, err := e.target(hostOf)
+		host, err := e.host(hostOf)
+		err = cmp.Or(CheckConnectionID(e.ConnectionID), err, e.checkTogether(host))
 		if at, twice := seen[e.ConnectionID]; twice && err == nil {
-			const form = "connection_id %q is in %s too: a connection holds one token"
-			err = fmt.Errorf(form, e.ConnectionID, at)
+			err = fmt.Errorf("connection_id %q is in %s too: a connection holds one token", e.ConnectionID, at)
 		}
 		if err != nil {
 			faults = append(faults, e.fault(err))
 		}
 		seen[e.ConnectionID] = e.at
-		targets = append(targets, t)
+		targets = append(targets, e.of(host))
 	}
 	return targets, failure.Join(faults)
 }
@@ -157,20 +152,13 @@ func (e Entry) of(host ecr.Host) Target {
 	}}
 }
 
-func (e Entry) target(hostOf func(string) string) (Target, error) {
-	if err := CheckConnectionID(e.ConnectionID); err != nil {
-		return Target{}, err
-	}
-	host, err := e.host(hostOf)
-	if err == nil {
-		err = e.checkTogether(host)
-	}
-	return e.of(host), err
-}
-
 // checkTogether looks at what one field means for another.
 func (e Entry) checkTogether(host ecr.Host) error {
 	switch {
+	case cmp.Or(e.Account, host.Account) != host.Account:
+		return fmt.Errorf("account %.40q is not that of registry", e.Account)
+	case cmp.Or(e.Region, host.Region) != host.Region:
+		return fmt.Errorf("region %.40q is not that of registry", e.Region)
 	case host.Service == ecr.Public && e.FIPS:
 		return errors.New("fips: ECR Public has no FIPS endpoint")
 	case host.Service == ecr.Public && e.PartitionSuffix != "":
@@ -187,17 +175,12 @@ func (e Entry) checkTogether(host ecr.Host) error {
 // connection's host.
 func (e Entry) host(hostOf func(string) string) (ecr.Host, error) {
 	if e.Registry != "" {
-		host, err := ecr.ParseHostOf(e.Registry, e.PartitionSuffix)
-		if err == nil && cmp.Or(e.Account, host.Account) != host.Account {
-			err = fmt.Errorf("account %.40q is not that of registry", e.Account)
-		} else if err == nil && cmp.Or(e.Region, host.Region) != host.Region {
-			err = fmt.Errorf("region %.40q is not that of registry", e.Region)
-		}
-		return host, err
+		return ecr.ParseHostOf(e.Registry, e.PartitionSuffix)
 	}
 	var known ecr.Host
 	if e.Account == "" || e.Region == "" {
-		name, err := hostOf(e.ConnectionID), error(nil)
+		var err error
+		name := hostOf(e.ConnectionID)
 		if known, err = ecr.ParseHost(name); err != nil || known.Service != ecr.Private {
 			const form = "registry, or account and region, is missing, and the host of connection %q is %.100q, " +
 				"not a private ECR registry"

@@ -74,10 +74,8 @@ var lists = []struct{ name, text, want string }{
 	{"endpoint with a path", `REGISTRY,"endpoint":"https://ecr.example.com/x"`, "endpoint"},
 	{"empty field", `REGISTRY,"profile":""`, "profile is empty"},
 	{"entry that is null", `[null]`, "targets"},
-	{"entry that is a list", `[[]]`, "not a JSON list of objects"},
 	{"words behind the list", `[{"connection_id":"a",REGISTRY}] x`, "not a JSON list"},
 	{"long id", `[{"connection_id":"` + strings.Repeat("a", 201) + `",REGISTRY}]`, "connection id"},
-	{"id with a line end", `[{"connection_id":"a\n",REGISTRY}]`, "connection id"},
 	{"field in capitals", `REGISTRY,"Region":"us-east-1"`, `"Region" is not a field`},
 	{"short external id", `REGISTRY,ROLE,"external_id":"i"`, "external_id"},
 	{"long external id", `REGISTRY,ROLE,"external_id":"` + strings.Repeat("i", 1225) + `"`, "external_id"},
@@ -119,7 +117,7 @@ func TestSchemaAndProgramAgree(t *testing.T) {
 }
 
 // What no schema can say: what is in two entries, in two fields, or in the connection. The first pass names each field
-// that cannot be read, the second one fault of each entry.
+// that cannot be read.
 func TestTargetsBeyondTheSchema(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct{ text, want string }{
@@ -129,9 +127,6 @@ func TestTargetsBeyondTheSchema(t *testing.T) {
 		{`REGISTRY,"region":"eu-west-1"`, `targets[0]: region "eu-west-1" is not that of registry`},
 		{`"region":"us-east-1"`, `targets[0]: registry, or account and region, is missing, and the host of ` +
 			`connection "a" is "", not a private ECR registry`},
-		{`"registry":"123456789012.dkr.ecr.cn-north-1.amazonaws.com"`, `targets[0]: registry host ` +
-			`"123456789012.dkr.ecr.cn-north-1.amazonaws.com" is not one of Amazon ECR: for that account and region ` +
-			`it is 123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn`},
 		{`ACCOUNT,"region":"us-iso-east-1","dual_stack":true`,
 			"targets[0]: partition aws-iso has no dual-stack registries"},
 		{`"registry":"123456789012.dkr.ecr.xx-new-1.other.example",SUFFIX`, `targets[0]: registry host ` +
@@ -141,9 +136,6 @@ func TestTargetsBeyondTheSchema(t *testing.T) {
 			`targets[0]: connection_id is not a string; targets[0]: registry is not a string; ` +
 				`targets[1]: fips is not a boolean; ` +
 				`targets[1]: role_arn "x" is not arn:PARTITION:iam::ACCOUNT:role/NAME`},
-		{`[{"connection_id":"a b","account":"1"},{"connection_id":"c","account":"1","region":"us-east-1"}]`,
-			`targets[0]: connection id "a b" is not letters, digits, '_', '.' and '-'; ` +
-				`targets[1]: account "1" is not 12 digits`},
 	} {
 		if _, err := parse(row.text, noHost); fmt.Sprint(err) != row.want {
 			t.Errorf("%s:\n%v\nwant\n%s", row.text, err, row.want)
@@ -179,19 +171,6 @@ func TestEntriesOfNoList(t *testing.T) {
 	if fmt.Sprint(err) != says || kind != "" || !failure.IsPermanent(err) {
 		t.Errorf("%q: %v", kind, err)
 	}
-	must(t, target.CheckConnectionID("docker_default.a-b"))
-	if err := target.CheckConnectionID("a/b"); !failure.IsPermanent(err) {
-		t.Errorf("%v", err)
-	}
-	got, err := target.Of("a", "123456789012.dkr-ecr-fips.us-gov-west-1.on.aws")
-	must(t, err)
-	want := ecr.Source{Service: ecr.Private, Region: "us-gov-west-1", FIPS: true, DualStack: true}
-	if got.ConnectionID != "a" || got.Source != want {
-		t.Errorf("%+v", got)
-	}
-	if _, err := target.Of("a", "docker.io"); err == nil {
-		t.Error("docker.io passes")
-	}
 }
 
 // FuzzParse: nothing panics, what is read and printed is read the same, and what passes passes the schema.
@@ -205,10 +184,10 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		entries, err := target.Parse(text)
-		if err != nil {
-			return
+		if err == nil {
+			_, err = target.Resolve(entries, noHost)
 		}
-		if _, err := target.Resolve(entries, noHost); err != nil {
+		if err != nil {
 			return
 		}
 		var value any
@@ -234,7 +213,7 @@ func TestSchemaHasEachField(t *testing.T) {
 	}
 	must(t, json.Unmarshal(text, &schema))
 	for name := range schema.Items.Properties {
-		if _, err := target.Parse(`[{"` + name + `":null}]`); !strings.Contains(fmt.Sprint(err), name+" is not a ") {
+		if _, err := target.Parse(`[{"` + name + `":null}]`); !strings.Contains(fmt.Sprint(err), name+" is not ") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

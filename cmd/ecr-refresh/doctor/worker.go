@@ -5,7 +5,6 @@ import (
 
 	"ecr-refresh/cmd/ecr-refresh/hints"
 	"ecr-refresh/cmd/ecr-refresh/input"
-	"ecr-refresh/steps/docker"
 )
 
 // workerChecks are of what this worker has: Docker, and docker-py's config.json.
@@ -25,7 +24,7 @@ func (d *Doctor) checkDocker(ctx context.Context, f *Findings) {
 func (d *Doctor) checkConfig(ctx context.Context, f *Findings, host string) {
 	const name = "docker config"
 	config, unread := input.DockerConfig()
-	warning, err := config.Check(ctx, docker.Login{Server: host, Registry: host, Username: "AWS"})
+	warning, err := config.Check(ctx, host, host)
 	switch {
 	case unread != nil:
 		f.add(warn, name, "repair or remove the file", "docker-py ignores it: %s", unread)
