@@ -10,10 +10,7 @@ import (
 	"time"
 )
 
-const (
-	extract = "extract-ecr-token"
-	writing = extract + " --out one.json --metrics-file m.prom"
-)
+const writing = extract + " --out one.json --metrics-file m.prom"
 
 // files are result files and private keys that somebody else could have read or changed, and places that take no file.
 func files() (all []row) {

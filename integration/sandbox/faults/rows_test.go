@@ -21,14 +21,14 @@ import (
 // peers are the services: the step that asks one first, and for the registry the one that asks nobody before it; how an
 // error line names it and the object; what the hint asks when another program answers in its place.
 var peers = map[string]struct{ step, named, stranger string }{
-	"ecr": {"extract-ecr-token --out new.json", "extract token of account 123456789012 in us-east-1: ",
+	"ecr": {extract + " --out new.json", "extract token of account 123456789012 in us-east-1: ",
 		"check AWS_ENDPOINT_URL and HTTPS_PROXY"},
 	"registry": {update, "check token at registry 123456789012.dkr.ecr", ""},
 	"airflow":  {update, `update connection "docker_default": `, "host, port and base path"},
 	"engine":   {"test-docker-connection --in two.json", "reach Docker at ", "DOCKER_TLS_VERIFY lead to Docker"},
 }
 
-const update = "update-docker-connection --in one.json"
+const extract, update = "extract-ecr-token", "update-docker-connection --in one.json"
 
 // answers are faults in what a peer answers over HTTP.
 func answers(peer string) []row {
@@ -187,8 +187,7 @@ func sessions() (all []row) {
 		f := saying(j.status, fmt.Sprintf(`{"detail":%q}`, j.detail), jsonType)
 		f.Method, f.Path, f.Times = "PATCH", "/api/v2/connections", j.times
 		all = append(all, row{peer: "airflow", fault: j.fault, exit: j.exit,
-			error:  "the JWT of a new login is rejected: ",
-			inject: func(s *setting) { s.Airflow.Inject(f) },
+			error: "the JWT of a new login is rejected: ", inject: func(s *setting) { s.Airflow.Inject(f) },
 			also: func(s *setting) {
 				if n := s.Airflow.Logins(); n != 2 {
 					s.t.Errorf("%d logins, want 2", n)
@@ -229,10 +228,7 @@ func waits(t *testing.T) (all []row) {
 // sigterm ends a row's program where it waits: inject says how to see that.
 func sigterm(peer, where, args string, inject func(*setting)) row {
 	return row{peer: peer, fault: "SIGTERM while " + where, args: args, exit: terminated, error: "ended by terminated",
-		inject: func(s *setting) {
-			s.limit = 30 * time.Second
-			inject(s)
-		}}
+		inject: inject}
 }
 
 // hanging is SIGTERM while a request waits for its answer.

@@ -50,7 +50,6 @@ type setting struct {
 	t             *testing.T
 	dir           string
 	env           []string
-	limit         time.Duration // --timeout
 	stdin         io.Reader
 	stdout        io.Writer // nil keeps what is written
 	old           string    // the connection's password before the row
@@ -65,7 +64,7 @@ func newSetting(t *testing.T, ahead time.Duration) *setting {
 	box, err := sandbox.Start(sandbox.Options{Now: func() time.Time { return time.Now().Add(ahead) }})
 	must(t, err)
 	t.Cleanup(func() { box.Close() })
-	s := &setting{Sandbox: box, t: t, dir: t.TempDir(), limit: limit}
+	s := &setting{Sandbox: box, t: t, dir: t.TempDir()}
 	s.old = s.password()
 	s.plant()
 	s.ECR.Accept(goodToken)
