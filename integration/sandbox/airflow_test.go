@@ -147,8 +147,8 @@ func TestAirflowObjects(t *testing.T) {
 		{ID: "second+00:00", XComs: map[string]any{"a": map[string]int{"n": 1}, "a[2]": "text"}},
 	}})
 	s.Airflow.SetConnection(sandbox.Connection{ID: "secretive", Type: "docker", Password: "oldpassword123", Extra: `{
-		"reauth": true, "registry_token": "abcdefgh", "n": [1, {"password": "zzzzzz"}], "plain": "xx oldpassword123 yy"}`})
-	redacted, _ := json.Marshal(`{"n":[1,{"password":"***"}],"plain":"xx *** yy","reauth":true,"registry_token":"***"}`)
+		"reauth": true, "registry_token": "abcdefgh", "n": [1, {"password": "zzzzzz"}], "plain": "x oldpassword123"}`})
+	redacted, _ := json.Marshal(`{"n":[1,{"password":"***"}],"plain":"x ***","reauth":true,"registry_token":"***"}`)
 	s.Airflow.SetUser("custom", sandbox.User{Password: "p", Permissions: []string{"can_read on Connections"}})
 	const pool, variable, connection = "/api/v2/pools", "/api/v2/variables", "/api/v2/connections"
 	const runs = "GET /api/v2/dags/d/dagRuns"

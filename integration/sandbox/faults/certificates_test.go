@@ -31,13 +31,14 @@ func certificates(peer string) []row {
 			s.overTLS(peer, s.listenTLS(s.speaking(f)))
 		}}
 	}
-	const expired, version, certificate = "certificate has expired or is not yet valid", "TLS 1.2 or newer", "certificate"
+	const expired, version = "certificate has expired or is not yet valid", "TLS 1.2 or newer"
 	all := []row{
-		bad("certificate of an unknown authority", "signed by unknown authority", certificate, tlsFault{unknown: true}),
-		bad("certificate of another name", "certificate is valid for other.example.com", certificate,
+		bad("certificate of an unknown authority", "signed by unknown authority", "certificate",
+			tlsFault{unknown: true}),
+		bad("certificate of another name", "certificate is valid for other.example.com", "certificate",
 			tlsFault{name: "other.example.com"}),
-		bad("expired certificate", expired, certificate, tlsFault{shift: -2 * time.Hour}),
-		bad("certificate of the future", expired, certificate, tlsFault{shift: 2 * time.Hour}),
+		bad("expired certificate", expired, "certificate", tlsFault{shift: -2 * time.Hour}),
+		bad("certificate of the future", expired, "certificate", tlsFault{shift: 2 * time.Hour}),
 		bad("TLS 1.1", "agree on TLS", version,
 			tlsFault{config: &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}}),
 		bad("asks for a client certificate", "agree on TLS", version,

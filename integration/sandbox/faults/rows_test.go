@@ -32,7 +32,7 @@ const extract, update = "extract-ecr-token", "update-docker-connection --in one.
 
 // answers are faults in what a peer answers over HTTP.
 func answers(peer string) []row {
-	// others are the exit codes that are not 1, by peer.
+	// others are the exit codes that are not 1, by peer. Of a registry the status alone is read.
 	says := func(fault string, others map[string]int, because, advises string, f sandbox.Fault) row {
 		exit, other := others[peer]
 		if !other {
@@ -43,19 +43,19 @@ func answers(peer string) []row {
 		}}
 	}
 	const again = "again"
-	anotherProgram := map[string]int{"airflow": 2, "engine": 2, "registry": 0} // of a registry the status alone is read
+	stranger, anotherProgram := peers[peer].stranger, map[string]int{"airflow": 2, "engine": 2, "registry": 0}
 	all := []row{
 		says("no answer", nil, "", "", sandbox.Fault{Drop: true}),
 		says("hangs", nil, inVain, "", sandbox.Fault{Delay: time.Hour}),
 		says("answers 429, Retry-After 1 s", nil, "answered 429", again, saying(429, "", plain, "Retry-After", "1")),
 		says("answers 429, Retry-After an hour", nil, "answered 429", again,
 			saying(429, "", plain, "Retry-After", "3600")),
-		says("cut JSON", map[string]int{"airflow": 2, "registry": 0}, "JSON", peers[peer].stranger,
+		says("cut JSON", map[string]int{"airflow": 2, "registry": 0}, "JSON", stranger,
 			saying(200, cutJSON, jsonType)),
 		says("ends in the middle of the body", map[string]int{"registry": 0}, "", "",
 			saying(200, cutJSON, jsonType, "Content-Length", "900")),
-		says("another content type", anotherProgram, "answered 200 with", peers[peer].stranger, saying(200, "hello", plain)),
-		says("HTML of a proxy", anotherProgram, "answered 200 with", peers[peer].stranger,
+		says("another content type", anotherProgram, "answered 200 with", stranger, saying(200, "hello", plain)),
+		says("HTML of a proxy", anotherProgram, "answered 200 with", stranger,
 			saying(200, "<html>log in</html>", "text/html")),
 		says("endless body", anotherProgram, "is longer than", "", endless()),
 		says("hostile words", map[string]int{"airflow": 2}, "", "", saying(400, hostile, jsonType)),
@@ -167,7 +167,7 @@ func withoutProxy(peer, more string) row {
 	const suffix = "example.invalid"
 	target := `[{"connection_id":"docker_default","registry":"123456789012.dkr.ecr.us-east-1.` + suffix +
 		`","partition_suffix":"` + suffix + `"` + more + `}]`
-	return row{peer: peer, args: peers["ecr"].step, fault: "NO_PROXY, and no such host", exit: 1, error: peers[peer].named,
+	return row{peer: peer, args: extract, fault: "NO_PROXY, and no such host", exit: 1, error: peers[peer].named,
 		inject: func(s *setting) {
 			s.setenv("NO_PROXY", "127.0.0.1,localhost,."+suffix)
 			s.setenv("AIRFLOW_VAR_ECR_TARGETS", target)
