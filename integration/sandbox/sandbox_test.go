@@ -264,9 +264,8 @@ func TestRegistryVerifiesTheToken(t *testing.T) {
 		if got := s.check(test.host, test.username, test.password); !strings.HasPrefix(got, test.want) {
 			t.Errorf("%s: got %s, want %s", name, got, test.want)
 		}
-		all, noted := s.Registry.Checks(), fmt.Sprintf("{%s %s %s}", test.host, test.username, test.want[:3])
-		if last := fmt.Sprint(all[len(all)-1]); last != noted {
-			t.Errorf("%s: it notes %s, want %s", name, last, noted)
-		}
+	}
+	if all := s.Registry.Checks(); !slices.Contains(all, sandbox.Check{Host: own, Username: "root", Status: 401}) {
+		t.Errorf("it notes %v", all)
 	}
 }

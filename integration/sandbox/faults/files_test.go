@@ -146,10 +146,8 @@ func (s *setting) killedWhileWriting() {
 // clocks are clocks that differ, and what has grown old.
 func clocks() []row {
 	return []row{
-		{peer: "clock", fault: "an hour behind the peers", args: "run", ahead: time.Hour,
-			also: (*setting).wantPublished},
-		{peer: "clock", fault: "an hour ahead of the peers", args: "run", ahead: -time.Hour,
-			also: (*setting).wantPublished},
+		{peer: "clock", fault: "an hour behind the peers", args: "run", ahead: time.Hour, also: (*setting).wantNew},
+		{peer: "clock", fault: "an hour ahead of the peers", args: "run", ahead: -time.Hour, also: (*setting).wantNew},
 		{peer: "clock", fault: "result too old", args: update + " --max-age 1ns", exit: 2,
 			error: "a newer run may have updated since"},
 		{peer: "clock", fault: "token that has expired", args: extract, exit: 1, error: "it answered 403",

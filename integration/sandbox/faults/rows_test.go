@@ -193,14 +193,14 @@ func sessions() (all []row) {
 					s.t.Errorf("%d logins, want 2", n)
 				}
 				if j.exit == 0 {
-					s.wantPublished()
+					s.wantNew()
 				}
 			}})
 	}
 	return all
 }
 
-func (s *setting) wantPublished() {
+func (s *setting) wantNew() {
 	if s.password() != s.ECR.LastToken().Password {
 		s.t.Error("nothing was published")
 	}

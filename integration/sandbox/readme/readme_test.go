@@ -13,7 +13,6 @@ import (
 	"ecr-refresh/integration/sandbox/suite"
 )
 
-// root is the repository's.
 const root = "../../.."
 
 // TestReadme runs the blocks that need only Go, and fails when a kind has none.
