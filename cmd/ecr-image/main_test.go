@@ -22,28 +22,26 @@ import (
 func TestImage(t *testing.T) {
 	dir := t.TempDir()
 	source, binary := filepath.Join(dir, "main.go"), filepath.Join(dir, "program")
-	noError(t, os.WriteFile(source, []byte("package main\n\nfunc main() {}\n"), 0o600))
+	noError(os.WriteFile(source, []byte("package main\n\nfunc main() {}\n"), 0o600))
 	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-o", binary, source)
 	build.Env, build.Stderr = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux"), os.Stderr
-	noError(t, build.Run())
+	noError(build.Run())
 	pack := func(name, epoch string) []byte {
 		t.Setenv("SOURCE_DATE_EPOCH", epoch)
 		archive := filepath.Join(dir, name)
-		noError(t, run([]string{"ecr-image", "--binary", binary, "--output", archive}, io.Discard))
-		return read(t, archive)
+		noError(run([]string{"ecr-image", "--binary", binary, "--output", archive}, io.Discard))
+		return must(os.ReadFile(archive))
 	}
 	first := pack("first", "1700000000")
 	if !bytes.Equal(first, pack("second", "1700000000")) || bytes.Equal(first, pack("third", "1700000001")) {
 		t.Error("two archives of one binary differ, or SOURCE_DATE_EPOCH has no effect")
 	}
-	image, err := tarball.ImageFromPath(filepath.Join(dir, "first"), nil)
-	noError(t, err)
-	config, err := image.ConfigFile()
-	noError(t, err)
+	image := must(tarball.ImageFromPath(filepath.Join(dir, "first"), nil))
+	config := must(image.ConfigFile())
 	c := config.Config
 	title := c.Labels["org.opencontainers.image.title"]
 	got := fmt.Sprintln(config.OS, config.Architecture, c.User, c.Entrypoint, title, config.Created.Unix())
-	entries, files := extracted(t, image)
+	entries, files := extracted(image)
 	want := "linux " + runtime.GOARCH + ` 65532:65532 [/usr/bin/ecr-refresh] ecr-refresh 1700000000
 etc 755 0:0 1700000000
 etc/ssl 755 0:0 1700000000
@@ -56,7 +54,7 @@ usr/bin/ecr-refresh 755 0:0 1700000000
 	if got += entries; got != want {
 		t.Errorf("the image is\n%s\nwant\n%s", got, want)
 	}
-	if !bytes.Equal(files[binaryPath], read(t, binary)) {
+	if !bytes.Equal(files[binaryPath], must(os.ReadFile(binary))) {
 		t.Error("the binary in the image is not the one given")
 	}
 	roots := files[certificatePath]
@@ -65,43 +63,34 @@ usr/bin/ecr-refresh 755 0:0 1700000000
 	}
 }
 
-func noError(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func read(t *testing.T, path string) []byte {
-	t.Helper()
-	text, err := os.ReadFile(path)
-	noError(t, err)
-	return text
-}
-
 // extracted returns the entries of the image, a line for each, and what they hold.
-func extracted(t *testing.T, image v1.Image) (lines string, files map[string][]byte) {
-	t.Helper()
+func extracted(image v1.Image) (lines string, files map[string][]byte) {
 	files = map[string][]byte{}
 	r := mutate.Extract(image)
 	defer r.Close()
-	for archive := tar.NewReader(r); ; {
-		h, err := archive.Next()
-		if err == io.EOF {
-			return lines, files
-		}
-		noError(t, err)
+	archive := tar.NewReader(r)
+	for h, err := archive.Next(); err != io.EOF; h, err = archive.Next() {
+		noError(err)
 		lines += fmt.Sprintf("%s %o %d:%d %d\n", h.Name, h.Mode, h.Uid, h.Gid, h.ModTime.Unix())
-		files[h.Name], err = io.ReadAll(archive)
-		noError(t, err)
+		files[h.Name] = must(io.ReadAll(archive))
 	}
+	return lines, files
+}
+
+func noError(err error) { must(0, err) }
+
+func must[T any](value T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return value
 }
 
 func TestFaults(t *testing.T) {
 	t.Parallel()
 	output := filepath.Join(t.TempDir(), "image.tar")
 	notGo := filepath.Join(t.TempDir(), "script")
-	noError(t, os.WriteFile(notGo, []byte("#!/bin/sh\n"), 0o700))
+	noError(os.WriteFile(notGo, []byte("#!/bin/sh\n"), 0o700))
 	for name, args := range map[string][]string{
 		"no such binary":   {"--binary", "/nonexistent"},
 		"not a Go program": {"--binary", notGo},

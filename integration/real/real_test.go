@@ -1,9 +1,14 @@
+// Package real proves ecr-refresh on its real peers (package peers): the DAG in Airflow, and the steps by hand.
+//
+// The tests run when INTEGRATION=required, as run.sh sets it, and then a peer that is missing is a failure; otherwise
+// none of them runs.
 package real
 
 import (
 	"cmp"
 	"crypto/rand"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"net/url"
 	"os"
@@ -18,6 +23,19 @@ import (
 	"ecr-refresh/integration/real/peers"
 	"ecr-refresh/integration/sandbox/suite"
 )
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	switch mode := os.Getenv("INTEGRATION"); mode {
+	case "required":
+		_ = flag.Set("test.parallel", "32") // many tests wait for Airflow at the same time
+		os.Exit(m.Run())
+	case "":
+	default:
+		fmt.Fprintf(os.Stderr, "integration: INTEGRATION=%q: want required, or nothing\n", mode)
+		os.Exit(2)
+	}
+}
 
 // The tasks, in their order.
 const (

@@ -1,6 +1,7 @@
 package sandbox_test
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"net/http"
@@ -10,6 +11,11 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/docker/docker/api/types/registry"
+	"github.com/docker/docker/client"
 
 	"ecr-refresh/integration/sandbox"
 )
@@ -128,5 +134,135 @@ func TestFaults(t *testing.T) {
 	s.Registry.SetDown(false)
 	if got = append(got, call()); strings.Join(got, " ") != "429 429 503 503 401 Get Get 401" {
 		t.Errorf("got %v", got)
+	}
+}
+
+func TestEngineLogin(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	docker, err := client.NewClientWithOpts(client.WithHost(s.Engine.Host()), client.WithAPIVersionNegotiation())
+	must(t, err)
+	defer docker.Close()
+	password := s.token()
+	login := func(address, want string) {
+		body, err := docker.RegistryLogin(t.Context(),
+			registry.AuthConfig{Username: "AWS", Password: password, ServerAddress: address})
+		if got := fmt.Sprint(body.Status, err); !strings.HasSuffix(got, want) {
+			t.Errorf("%q: %s, want %s", address, got, want)
+		}
+	}
+	login(s.RegistryHost(), "Login Succeeded<nil>")
+	login("https://"+s.RegistryHost(), "Login Succeeded<nil>")
+	login("123456789012.dkr.ecr.eu-west-1.amazonaws.com", "Error response from daemon: login attempt to "+
+		"https://123456789012.dkr.ecr.eu-west-1.amazonaws.com/v2/ failed with status: 400 Bad Request")
+	login("", `Get "https://registry-1.docker.io/v2/": Forbidden`)
+	login("example.com", `Get "https://example.com/v2/": Forbidden`)
+	s.ECR.ExpireTokens()
+	login(s.RegistryHost(), "failed with status: 403 Forbidden")
+	if got := s.Engine.Logins(); len(got) != 6 || got[0].Username != "AWS" || got[5].Status != 500 {
+		t.Errorf("%v", got)
+	}
+}
+
+// call is a signed call of ECR.
+type call struct {
+	credentials     aws.Credentials
+	region, service string
+	skew            time.Duration
+	change          func(*http.Request) // after it was signed
+}
+
+func (f *fixture) signed(change func(*call)) *http.Request {
+	f.t.Helper()
+	c := call{credentials: f.ECR.Credentials(), region: "us-east-1", service: "ecr"}
+	change(&c)
+	request := f.request("POST", "https://api.ecr.us-east-1.amazonaws.com/", "{}", "Content-Type",
+		"application/x-amz-json-1.1", "X-Amz-Target", "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken")
+	sum := fmt.Sprintf("%x", sha256.Sum256([]byte("{}")))
+	must(f.t, v4.NewSigner().SignHTTP(f.t.Context(), c.credentials, request, sum, c.service, c.region,
+		time.Now().Add(c.skew)))
+	if c.change != nil {
+		c.change(request)
+	}
+	return request
+}
+
+// token issues a token and returns its password.
+func (f *fixture) token() string {
+	f.t.Helper()
+	do(f.t, f.http, f.signed(func(*call) {}))
+	return f.ECR.LastToken().Password
+}
+
+func TestECRRejects(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	credentials := s.ECR.Credentials()
+	credentials.SessionToken = "session"
+	s.ECR.SetCredentials(credentials)
+	set := func(name, value string) func(*call) {
+		return func(c *call) { c.change = func(r *http.Request) { r.Header.Set(name, value) } }
+	}
+	for want, change := range map[string]func(*call){
+		`"proxyEndpoint":"https://123456789012.dkr.ecr.us-east-1.amazonaws.com"`: func(*call) {},
+		"200":                          func(c *call) { c.skew = -14 * time.Minute },
+		"authorizationData":            set("X-Amz-Meta", "added later"),
+		"Signature expired":            func(c *call) { c.skew = -16 * time.Minute },
+		"Signature not yet current":    func(c *call) { c.skew = 16 * time.Minute },
+		"scoped to a valid region":     func(c *call) { c.region = "eu-west-1" },
+		"scoped to correct service":    func(c *call) { c.service = "sts" },
+		"InvalidSignatureException":    func(c *call) { c.credentials.SecretAccessKey += "x" },
+		"UnrecognizedClientException":  func(c *call) { c.credentials.AccessKeyID = "AKIANOBODY" },
+		"UnrecognizedClient":           func(c *call) { c.credentials.SessionToken = "another" },
+		"requires existence":           set("X-Amz-Date", ""),
+		"MissingAuthenticationToken":   set("Authorization", ""),
+		"IncompleteSignatureException": set("Authorization", "AWS4-HMAC-SHA256 Credential=x"),
+		"UnknownOperationException":    set("X-Amz-Target", "ListImages"),
+		"UnknownOperation":             set("Content-Type", "application/cbor"),
+		"request signature we calculated": func(c *call) {
+			c.change = func(r *http.Request) { r.Body, r.ContentLength = http.NoBody, 0 }
+		},
+	} {
+		if got := do(t, s.http, s.signed(change)); !strings.Contains(got, want) {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
+
+// check asks a registry with credentials, or without any for an empty username.
+func (f *fixture) check(host, username, password string) string {
+	f.t.Helper()
+	request := f.request("GET", "https://"+host+"/v2/", "")
+	if username != "" {
+		request.SetBasicAuth(username, password)
+	}
+	return do(f.t, f.http, request)
+}
+
+func TestRegistryVerifiesTheToken(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	token, own := s.token(), s.RegistryHost()
+	for name, test := range map[string]struct {
+		host, username, password, want string
+		ahead                          time.Duration
+	}{
+		"good":            {own, "AWS", token, "200 {}", 12*time.Hour - 10*time.Second},
+		"expired":         {own, "AWS", token, "403 Your authorization token has expired", 12 * time.Hour},
+		"another account": {"210987654321.dkr.ecr.us-east-1.amazonaws.com", "AWS", token, "200 {}", 0},
+		"dual-stack":      {"123456789012.dkr-ecr.us-east-1.on.aws", "AWS", token, "200 {}", 0},
+		"another region":  {"123456789012.dkr.ecr.eu-west-1.amazonaws.com", "AWS", token, "400 ", 0},
+		"mangled":         {own, "AWS", token[:100], "400 ", 0},
+		"no token":        {own, "AWS", "eyJwYXlsb2FkIjoieCJ9", "403 Your Authorization Token is invalid.", 0},
+		"another user":    {own, "root", token, "401 Not Authorized", 0},
+		"nobody":          {own, "", "", "401 Not Authorized", 0},
+	} {
+		s.ahead = test.ahead
+		if got := s.check(test.host, test.username, test.password); !strings.HasPrefix(got, test.want) {
+			t.Errorf("%s: got %s, want %s", name, got, test.want)
+		}
+	}
+	if all := s.Registry.Checks(); !slices.Contains(all, sandbox.Check{Host: own, Username: "root", Status: 401}) {
+		t.Errorf("it notes %v", all)
 	}
 }

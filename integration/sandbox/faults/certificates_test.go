@@ -25,32 +25,32 @@ type tlsFault struct {
 
 // certificates: nobody's word is taken for a host's name. Nothing is answered behind a bad certificate, so that whoever
 // goes on gets another error.
-func certificates(peer string) (all []row) {
-	for _, c := range []struct {
-		fault, because, advises string
-		tlsFault
-	}{
-		{"certificate of an unknown authority", "signed by unknown authority", "certificate", tlsFault{unknown: true}},
-		{"certificate of another name", "certificate is valid for other.example.com", "certificate",
-			tlsFault{name: "other.example.com"}},
-		{"expired certificate", "certificate has expired or is not yet valid", "certificate",
-			tlsFault{shift: -2 * time.Hour}},
-		{"certificate of the future", "certificate has expired or is not yet valid", "certificate",
-			tlsFault{shift: 2 * time.Hour}},
-		{"TLS 1.1", "agree on TLS", "TLS 1.2 or newer",
-			tlsFault{config: &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}}},
-		{"asks for a client certificate", "agree on TLS", "TLS 1.2 or newer",
-			tlsFault{config: &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: x509.NewCertPool()}}},
-	} {
-		all = append(all, row{peer: peer, fault: c.fault, exit: 2, error: named[peer], because: c.because,
-			advises: c.advises, inject: func(s *setting) { s.overTLS(peer, s.listenTLS(s.speaking(c.tlsFault))) }})
+func certificates(peer string) []row {
+	bad := func(fault, because, advises string, f tlsFault) row {
+		return row{fault: fault, exit: 2, because: because, advises: advises, inject: func(s *setting) {
+			s.overTLS(peer, s.listenTLS(s.speaking(f)))
+		}}
+	}
+	const expired, version = "certificate has expired or is not yet valid", "TLS 1.2 or newer"
+	all := []row{
+		bad("certificate of an unknown authority", "signed by unknown authority", "certificate",
+			tlsFault{unknown: true}),
+		bad("certificate of another name", "certificate is valid for other.example.com", "certificate",
+			tlsFault{name: "other.example.com"}),
+		bad("expired certificate", expired, "certificate", tlsFault{shift: -2 * time.Hour}),
+		bad("certificate of the future", expired, "certificate", tlsFault{shift: 2 * time.Hour}),
+		bad("TLS 1.1", "agree on TLS", version,
+			tlsFault{config: &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}}),
+		bad("asks for a client certificate", "agree on TLS", version,
+			tlsFault{config: &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: x509.NewCertPool()}}),
 	}
 	switch peer {
 	case "airflow":
-		all = append(all, row{peer: peer, fault: "https where http is spoken", exit: 2, error: named[peer],
-			inject: func(s *setting) { s.setenv("ECR_REFRESH_AIRFLOW_SCHEMA", "https") }})
+		all = append(all, row{fault: "https where http is spoken", exit: 2, inject: func(s *setting) {
+			s.setenv("ECR_REFRESH_AIRFLOW_SCHEMA", "https")
+		}})
 	case "engine":
-		all = append(all, row{peer: peer, fault: "a good certificate", inject: func(s *setting) {
+		all = append(all, row{fault: "a good certificate", inject: func(s *setting) {
 			server := httptest.NewUnstartedServer(s.Engine)
 			server.TLS = s.speaking(tlsFault{})
 			server.StartTLS()

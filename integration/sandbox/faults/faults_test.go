@@ -8,11 +8,14 @@ package faults
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -29,7 +32,7 @@ const (
 	// limit is the --timeout of a row that waits in vain, and patience of the others, which end by themselves; grace is
 	// what a program may take beside it on a busy machine.
 	limit    = 1500 * time.Millisecond
-	patience = 20 * time.Second
+	patience = 30 * time.Second
 	grace    = 6 * time.Second
 	// killLimit is what Airflow leaves a task between SIGTERM and SIGKILL.
 	killLimit = 5 * time.Second
@@ -41,27 +44,21 @@ const (
 // row is one fault of one peer, and what is promised.
 type row struct {
 	peer, fault string
-	args        []string // of the program; nil is the step that asks the peer first
+	args        string // of the program; "" is the step that asks the peer first
 	exit        int
 	error       string // in the error line, at its beginning where it names peer and object
 	because     string // also in the error line
 	advises     string // in the hint
 	inject      func(*setting)
-	also        func(*setting)         // what must hold besides; nil is nothing
-	by          func(*setting) outcome // not nil: how the row runs, instead of one program
-	ahead       time.Duration          // of the peers' clocks
-	root        bool                   // root alone can make it: mounts a tmpfs, or gives a file away
-	others      bool                   // othersOf the peer run at the same time, over the same fault
+	also        func(*setting) // what must hold besides; nil is nothing
+	alone       bool           // nothing else slows it down
+	ahead       time.Duration  // of the peers' clocks
+	root        bool           // root alone can make it: mounts a tmpfs, or gives a file away
+	others      []string       // commands that run at the same time, over the same fault
 }
 
 // inVain is in the error of a row that ends at its deadline.
 const inVain = "no answer"
-
-// outcome is what a row came to.
-type outcome struct {
-	exit        int
-	error, hint string
-}
 
 // program is the path of the binary, race whether its memory is watched for races, and the others what good steps left.
 var (
@@ -98,74 +95,54 @@ func TestFaults(t *testing.T) {
 	t.Cleanup(func() { writeTable(t, table) })
 	for i, r := range all {
 		t.Run(r.peer+"/"+r.fault, func(t *testing.T) {
-			if r.by == nil { // nothing else slows down what is killed 80 times
+			if !r.alone {
 				t.Parallel()
 			}
-			o := r.run(t)
-			table[i] = fmt.Sprintf("| %s | %s | %d | %s | %s |\n", r.peer, r.fault, o.exit, cell(o.error), cell(o.hint))
+			p := r.run(t)
+			table[i] = fmt.Sprintf("| %s | %s | %d | %s | %s |\n", r.peer, r.fault, p.exit, cell(p.error), cell(p.hint))
 		})
 	}
 }
 
 // rows returns all rows, those that take longest last: testing starts parallel tests from the end.
 func rows(t *testing.T) []row {
-	all := slices.Concat(atOnce(), clocks(), files(), waits(t), sessions(), withoutProxy())
+	all := slices.Concat(atOnce(), clocks(), files(), waits(t), sessions())
+	all = append(all, withoutProxy("ecr", ""),
+		withoutProxy("registry", `,"endpoint":"https://api.ecr.us-east-1.amazonaws.com"`))
 	for _, peer := range []string{"engine", "registry", "ecr", "airflow"} {
+		others := []string{"run --out r.json", "doctor --json"}
+		if peer == "airflow" {
+			others = append(others, "status", "setup", "doctor")
+		}
 		for _, r := range slices.Concat(certificates(peer), network(peer), answers(peer)) {
-			r.others = true
+			r.peer, r.error, r.others = peer, peers[peer].named, others
 			all = append(all, r)
 		}
 	}
 	return slices.DeleteFunc(all, func(r row) bool { return r.root && os.Geteuid() != 0 })
 }
 
-// stepOf returns the step that asks a peer first; for a registry the one that asks nobody before it.
-func stepOf(peer string) []string {
-	switch peer {
-	case "airflow", "registry":
-		return []string{"update-docker-connection", "--in", "one.json"}
-	case "engine":
-		return []string{"test-docker-connection", "--in", "two.json"}
-	}
-	return []string{"extract-ecr-token", "--out", "new.json"}
-}
-
-// othersOf returns the other commands that call a peer.
-func othersOf(peer string) [][]string {
-	all := [][]string{{"run", "--out", "r.json"}, {"doctor", "--json"}}
-	if peer == "airflow" {
-		all = append(all, []string{"status"}, []string{"setup"}, []string{"doctor"})
-	}
-	return all
-}
-
-func (r row) run(t *testing.T) outcome {
+func (r row) run(t *testing.T) *process {
 	s := newSetting(t, r.ahead)
-	s.args = r.args
-	if r.args == nil {
-		s.args = stepOf(r.peer)
-	}
-	r.inject(s)
-	if r.by != nil {
-		return r.by(s)
+	if r.inject != nil {
+		r.inject(s)
 	}
 	var others []*process
-	if r.others {
-		for _, args := range othersOf(r.peer) {
-			others = append(others, s.start(limit, args...))
-		}
+	for _, args := range r.others {
+		others = append(others, s.start(limit, args))
 	}
-	if r.because != inVain && s.limit == limit {
-		s.limit = patience
+	end := patience
+	if r.because == inVain {
+		end = limit
 	}
-	p := s.start(s.limit, s.args...)
+	p := s.start(end, cmp.Or(r.args, peers[r.peer].step))
 	if s.waits != nil {
 		s.await(s.waits)
 		must(t, p.cmd.Process.Signal(syscall.SIGTERM))
 		p.killAfter(killLimit)
 	}
-	o := p.wait()
-	r.check(t, o, p)
+	p.wait()
+	r.check(p)
 	for _, other := range others {
 		other.wantEnd()
 	}
@@ -174,43 +151,41 @@ func (r row) run(t *testing.T) outcome {
 	}
 	s.wantAlone()
 	s.wantNoSecret()
-	return o
+	return p
 }
 
 // check compares what came of a row with what is promised.
-func (r row) check(t *testing.T, o outcome, p *process) {
-	t.Helper()
-	stderr := p.stderr.String()
+func (r row) check(p *process) {
+	p.t.Helper()
 	switch {
-	case o.exit != r.exit:
-		t.Errorf("exit code %d, want %d:\n%s", o.exit, r.exit, stderr)
-	case r.exit != 0 && !(strings.Contains(o.error, r.error) && strings.Contains(o.error, r.because)):
-		t.Errorf("error is %q, want %q and %q in it", o.error, r.error, r.because)
-	case r.exit != 0 && !strings.Contains(o.hint, r.advises):
-		t.Errorf("hint is %q, want %q in it", o.hint, r.advises)
-	case (r.exit == 1 || r.exit == 2) && o.hint == "":
-		t.Errorf("no hint:\n%s", stderr)
+	case p.exit != r.exit:
+		p.t.Errorf("exit code %d, want %d:\n%s", p.exit, r.exit, &p.stderr)
+	case r.exit != 0 && !(strings.Contains(p.error, r.error) && strings.Contains(p.error, r.because)):
+		p.t.Errorf("error is %q, want %q and %q in it", p.error, r.error, r.because)
+	case r.exit != 0 && !strings.Contains(p.hint, r.advises):
+		p.t.Errorf("hint is %q, want %q in it", p.hint, r.advises)
+	case (r.exit == 1 || r.exit == 2) && p.hint == "":
+		p.t.Errorf("no hint:\n%s", &p.stderr)
 	}
-	if n := strings.Count("\n"+stderr, "\necr-refresh: error: "); r.exit != 0 && n != 1 {
-		t.Errorf("%d error lines, want 1:\n%s", n, stderr)
+	if n := strings.Count("\n"+p.stderr.String(), "\necr-refresh: error: "); r.exit != 0 && n != 1 {
+		p.t.Errorf("%d error lines, want 1:\n%s", n, &p.stderr)
 	}
 }
 
-// process is a run of the program.
+// process is a run of the program, and what came of it.
 type process struct {
 	*setting
 	cmd            *exec.Cmd
 	stdout, stderr bytes.Buffer
+	exit           int
+	error, hint    string
 }
 
 // start runs the program with args. It is killed when it takes too long, and gets as much memory as it may take.
-func (s *setting) start(limit time.Duration, args ...string) *process {
+func (s *setting) start(limit time.Duration, args string) *process {
 	s.t.Helper()
-	p := &process{setting: s, cmd: s.command(append(args, "--timeout", limit.String(), "--log-level", "debug")...)}
-	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
-	if s.stdout != nil {
-		p.cmd.Stdout = s.stdout
-	}
+	p := &process{setting: s, cmd: s.command(args + " --timeout " + limit.String() + " --log-level debug")}
+	p.cmd.Stdout, p.cmd.Stderr = cmp.Or[io.Writer](s.stdout, &p.stdout), &p.stderr
 	must(s.t, p.cmd.Start())
 	p.killAfter(limit + grace)
 	if !race { // whose detector reserves far more
@@ -225,8 +200,7 @@ func (p *process) killAfter(limit time.Duration) {
 	p.t.Cleanup(func() { timer.Stop() })
 }
 
-// wait returns what came of it.
-func (p *process) wait() outcome {
+func (p *process) wait() {
 	p.t.Helper()
 	err := p.cmd.Wait()
 	if exit := new(exec.ExitError); err != nil && !errors.As(err, &exit) {
@@ -234,14 +208,14 @@ func (p *process) wait() outcome {
 	}
 	stderr := p.stderr.String()
 	p.texts = append(p.texts, p.stdout.String(), stderr)
-	return outcome{p.cmd.ProcessState.ExitCode(), line(stderr, "error: "), line(stderr, "hint: ")}
+	p.exit, p.error, p.hint = p.cmd.ProcessState.ExitCode(), line(stderr, "error: "), line(stderr, "hint: ")
 }
 
 // wantEnd wants of a command what each one promises, however it ends.
 func (p *process) wantEnd() {
 	p.t.Helper()
-	if o := p.wait(); o.exit < 0 || o.exit > 2 || strings.Contains(p.stderr.String(), "goroutine ") {
-		p.t.Errorf("%v: exit code %d:\n%s", p.cmd.Args, o.exit, &p.stderr)
+	if p.wait(); p.exit < 0 || p.exit > 2 || strings.Contains(p.stderr.String(), "goroutine ") {
+		p.t.Errorf("%v: exit code %d:\n%s", p.cmd.Args, p.exit, &p.stderr)
 	}
 }
 
@@ -256,5 +230,86 @@ func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// cell is text without what differs from run to run, cut to what a reader needs.
+func cell(text string) string {
+	text = strings.ReplaceAll(text, "|", "\\|")
+	for _, changing := range []struct{ pattern, as string }{
+		{`(127\.0\.0\.1|\.invalid|localhost):\d+`, "$1:…"},
+		{`unix:///[^\s":]+`, "unix:///…"},
+		{`"?/tmp/[^\s":]+"?`, "…"},
+		{` on [0-9.:]+:53: `, ": "},
+		{`\b\d+s old`, "…s old"},
+		{`\d{4}-\d\d-\d\dT[0-9:]+Z`, "…"},
+	} {
+		text = regexp.MustCompile(changing.pattern).ReplaceAllString(text, changing.as)
+	}
+	if len(text) > 180 {
+		text = text[:strings.LastIndexByte(text[:180], ' ')] + " …"
+	}
+	return text
+}
+
+// writeTable puts rows into the document that FAULTS names.
+func writeTable(t *testing.T, rows []string) {
+	path := os.Getenv("FAULTS")
+	if path == "" || t.Failed() {
+		return
+	}
+	if os.Geteuid() != 0 {
+		t.Fatal("the table has rows that root alone can make: run make faults as root")
+	}
+	slices.Sort(rows)
+	text, err := os.ReadFile(path)
+	must(t, err)
+	const begin, end = "<!-- faults -->\n", "<!-- /faults -->"
+	table := begin + "| service | fault | exit | error | hint |\n|---|---|---|---|---|\n" + strings.Join(rows, "") + end
+	marked := regexp.MustCompile("(?s)" + begin + ".*" + end)
+	if !marked.Match(text) {
+		t.Fatalf("%s has no %q", path, begin+end)
+	}
+	must(t, os.WriteFile(path, marked.ReplaceAllLiteral(text, []byte(table)), 0o644))
+}
+
+// TestSecrets runs every command where nothing is wrong, at level debug, and looks for every secret in all that was
+// written.
+func TestSecrets(t *testing.T) {
+	t.Parallel()
+	s := newSetting(t, 0)
+	for _, args := range []string{
+		"plan", "extract-ecr-token --out new.json --metrics-file m.prom",
+		"update-docker-connection --in one.json --out new2.json", "test-docker-connection --in two.json",
+		"run --dry-run", "run --out r.json", "status", "doctor", "doctor --json", "setup --dry-run", "setup",
+	} {
+		s.start(patience, args).wantEnd()
+	}
+	s.wantAlone()
+	s.wantNoSecret()
+}
+
+// TestPanicShowsNoSecret ends the program with the dump of all its goroutines, as a panic does, while it holds the
+// token, the login and the JWT.
+func TestPanicShowsNoSecret(t *testing.T) {
+	t.Parallel()
+	for peer, request := range map[string]string{
+		"registry": "GET /v2/", "airflow": "PATCH /api/v2/connections", "engine": "POST /auth",
+	} {
+		t.Run(peer, func(t *testing.T) {
+			t.Parallel()
+			s := newSetting(t, 0)
+			s.setenv("GOTRACEBACK", "crash")
+			hanging(peer, "", request, sandbox.Fault{Delay: time.Hour}).inject(s)
+			p := s.start(patience, "run")
+			s.await(s.waits)
+			must(t, p.cmd.Process.Signal(syscall.SIGQUIT))
+			p.wait()
+			status := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
+			if !strings.Contains(p.stderr.String(), "goroutine ") || status.CoreDump() {
+				t.Errorf("no dump of goroutines, or one of memory:\n%s", &p.stderr)
+			}
+			s.wantNoSecret()
+		})
 	}
 }

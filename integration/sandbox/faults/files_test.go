@@ -10,17 +10,16 @@ import (
 	"time"
 )
 
+const writing = extract + " --out one.json --metrics-file m.prom"
+
 // files are result files and private keys that somebody else could have read or changed, and places that take no file.
 func files() (all []row) {
 	const fill = "mkdir full && mount -t tmpfs -o size=64k,mode=700 tmpfs full && ! head -c 128K /dev/zero >full/filler"
-	update := stepOf("airflow")
-	extract := func(args ...string) []string { return append([]string{"extract-ecr-token"}, args...) }
 	for _, f := range []struct {
-		fault string
-		args  []string
-		error string // "" succeeds
-		shell string // makes it, in the folder
-		check string // what must hold besides
+		fault, args string
+		error       string // "" succeeds
+		shell       string // makes it, in the folder
+		check       string // what must hold besides
 	}{
 		{"result file readable by others", update, "opens it to other users", "chmod 644 one.json", ""},
 		{"result file is a link", update, "it is a symbolic link", "mv one.json real && ln -s real one.json", ""},
@@ -37,20 +36,20 @@ func files() (all []row) {
 			`sed -i -E 's/("sealed":".{600})A/\1B/; t; s/("sealed":".{600})./\1A/' one.json`, ""},
 		{"private key readable by others", update, "opens it to other users", "chmod 644 " + identityFile, ""},
 		{"private key of another user", update, "it belongs to user 65534", "chown 65534:65534 " + identityFile, ""},
-		{"folder of --out is missing", extract("--out", "nowhere/x.json"),
+		{"folder of --out is missing", extract + " --out nowhere/x.json",
 			`write "nowhere/x.json": no such file or directory`, "true", ""},
-		{"--out is a device", extract("--out", "/dev/full"), `write "/dev/full": it is not a regular file`, "true", ""},
-		{"--out is a link", extract("--out", "x.json"), "", "echo mine >other && ln -s other x.json",
+		{"--out is a device", extract + " --out /dev/full", `write "/dev/full": it is not a regular file`, "true", ""},
+		{"--out is a link", extract + " --out x.json", "", "echo mine >other && ln -s other x.json",
 			`test "$(cat other)" = mine`},
-		{"disk is full", extract("--out", "full/x.json"), `write "full/x.json": no space left on device`, fill,
+		{"disk is full", extract + " --out full/x.json", `write "full/x.json": no space left on device`, fill,
 			`test "$(ls -A full)" = filler`},
-		{"disk of the private key is full", extract(), "no space left on device",
+		{"disk of the private key is full", extract, "no space left on device",
 			fill + " && rm -r state && ln -s full state", ""},
-		{"disk of --metrics-file is full", extract("--metrics-file", "full/x.prom"), "", fill,
+		{"disk of --metrics-file is full", extract + " --metrics-file full/x.prom", "", fill,
 			`test "$(ls -A full)" = filler`},
-		{"folder is read-only", extract("--out", "fixed/x.json"), `write "fixed/x.json": read-only file system`,
+		{"folder is read-only", extract + " --out fixed/x.json", `write "fixed/x.json": read-only file system`,
 			"mkdir full && mount -t tmpfs -o ro tmpfs full && ln -s full fixed", ""},
-		{"folder of the private key is read-only", extract(), "read-only file system",
+		{"folder of the private key is read-only", extract, "read-only file system",
 			"rm -r state && mkdir full && mount -t tmpfs -o ro tmpfs full && ln -s full state", ""},
 	} {
 		exit := 2
@@ -61,7 +60,7 @@ func files() (all []row) {
 			root:   strings.Contains(f.shell, "mount ") || strings.Contains(f.shell, "chown "),
 			inject: func(s *setting) { s.shell(f.shell) }, also: func(s *setting) { s.shell(f.check) }})
 	}
-	return append(all, row{peer: "files", fault: "stdout is full", args: extract(), exit: 2,
+	return append(all, row{peer: "files", fault: "stdout is full", args: extract, exit: 2,
 		error: "no space left on device", inject: func(s *setting) {
 			full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 			must(s.t, err)
@@ -85,25 +84,27 @@ func (s *setting) shell(script string) {
 
 // atOnce are runs that meet each other, or that are killed while they write.
 func atOnce() []row {
-	second := func(fault string, args ...string) row {
+	second := func(fault, command string) row {
 		var other *process
-		return row{peer: "files", fault: fault + args[0], args: args, inject: func(s *setting) {
+		return row{peer: "files", fault: fault + command, args: command + " --out both.json", inject: func(s *setting) {
 			s.setenv("XDG_STATE_HOME", s.path("new")) // neither finds a private key
-			other = s.start(patience, args...)
+			other = s.start(patience, command+" --out both.json")
 		}, also: func(s *setting) {
-			if o := other.wait(); o.exit != 0 {
-				s.t.Errorf("the second one: exit code %d: %s", o.exit, o.error)
+			if other.wait(); other.exit != 0 {
+				s.t.Errorf("the second one: exit code %d: %s", other.exit, other.error)
 			}
-			s.wantWhole(args[2])
-			if args[0] == "extract-ecr-token" {
-				s.good("update-docker-connection", "--in", args[2])
+			s.wantWhole("both.json")
+			if command == extract {
+				s.good("update-docker-connection --in both.json")
 			}
 		}}
 	}
 	return []row{
-		{peer: "files", fault: "kill -9 at every write", inject: func(*setting) {}, by: (*setting).killedWhileWriting},
-		second("two at once: ", "run", "--out", "both.json"),
-		second("two at once, neither finds a private key: ", "extract-ecr-token", "--out", "both.json"),
+		{peer: "files", fault: "kill -9 at every write, 80 times: each document is whole, and the next run good",
+			args: writing, alone: true, inject: (*setting).killedWhileWriting,
+			also: func(s *setting) { s.good(update) }},
+		second("two at once: ", "run"),
+		second("two at once, neither finds a private key: ", extract),
 	}
 }
 
@@ -122,16 +123,15 @@ func (s *setting) wantWhole(name string) string {
 
 // killedWhileWriting kills the program again and again, each time a little later after the last answer that it waits
 // for. What it wrote before stays whole, and what it leaves does not stop the next one.
-func (s *setting) killedWhileWriting() outcome {
+func (s *setting) killedWhileWriting() {
 	const kills, step = 80, 100 * time.Microsecond
-	extract := []string{"extract-ecr-token", "--out", "one.json", "--metrics-file", "m.prom"}
 	seen := map[string]bool{s.wantWhole("one.json"): true}
 	for k := range kills {
 		if k%2 == 0 {
 			s.setenv("XDG_STATE_HOME", s.path(fmt.Sprintf("state-%d", k))) // an identity is written too
 		}
 		asked := len(s.Registry.Checks())
-		p := s.start(patience, extract...)
+		p := s.start(patience, writing)
 		s.await(func() bool { return len(s.Registry.Checks()) > asked })
 		time.Sleep(time.Duration(k) * step)
 		_ = p.cmd.Process.Kill()
@@ -141,26 +141,18 @@ func (s *setting) killedWhileWriting() outcome {
 	if replaced := len(seen) - 1; replaced == 0 || replaced == kills {
 		s.t.Errorf("%d of %d kills came after the write: none before, or none after", replaced, kills)
 	}
-	s.good(extract...)
-	s.good("update-docker-connection", "--in", "one.json")
-	s.wantAlone()
-	s.wantNoSecret()
-	return outcome{exit: 137, error: fmt.Sprintf("%d kills, some before and some after the new document stood: it was "+
-		"whole each time, and the next run good", kills)}
 }
 
 // clocks are clocks that differ, and what has grown old.
 func clocks() []row {
 	return []row{
-		{peer: "clock", fault: "an hour behind the peers", args: []string{"run"}, ahead: time.Hour,
-			inject: func(*setting) {}, also: (*setting).wantPublished},
-		{peer: "clock", fault: "an hour ahead of the peers", args: []string{"run"}, ahead: -time.Hour,
-			inject: func(*setting) {}, also: (*setting).wantPublished},
-		{peer: "clock", fault: "result too old", args: append(stepOf("airflow"), "--max-age", "1ns"), exit: 2,
-			error: "a newer run may have updated since", inject: func(*setting) {}},
-		{peer: "clock", fault: "token that has expired", exit: 1, error: "it answered 403",
+		{peer: "clock", fault: "an hour behind the peers", args: "run", ahead: time.Hour, also: (*setting).wantNew},
+		{peer: "clock", fault: "an hour ahead of the peers", args: "run", ahead: -time.Hour, also: (*setting).wantNew},
+		{peer: "clock", fault: "result too old", args: update + " --max-age 1ns", exit: 2,
+			error: "a newer run may have updated since"},
+		{peer: "clock", fault: "token that has expired", args: extract, exit: 1, error: "it answered 403",
 			inject: func(s *setting) { s.ECR.SetLife(-time.Hour) }},
-		{peer: "clock", fault: "token that expires between the steps", args: stepOf("airflow"), exit: 1,
+		{peer: "clock", fault: "token that expires between the steps", args: update, exit: 1,
 			error: "it answered 403", inject: func(s *setting) { s.ECR.ExpireTokens() }},
 	}
 }

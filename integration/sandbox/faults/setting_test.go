@@ -50,8 +50,6 @@ type setting struct {
 	t             *testing.T
 	dir           string
 	env           []string
-	args          []string
-	limit         time.Duration // --timeout
 	stdin         io.Reader
 	stdout        io.Writer // nil keeps what is written
 	old           string    // the connection's password before the row
@@ -66,7 +64,7 @@ func newSetting(t *testing.T, ahead time.Duration) *setting {
 	box, err := sandbox.Start(sandbox.Options{Now: func() time.Time { return time.Now().Add(ahead) }})
 	must(t, err)
 	t.Cleanup(func() { box.Close() })
-	s := &setting{Sandbox: box, t: t, dir: t.TempDir(), limit: limit}
+	s := &setting{Sandbox: box, t: t, dir: t.TempDir()}
 	s.old = s.password()
 	s.plant()
 	s.ECR.Accept(goodToken)
@@ -91,11 +89,11 @@ func (s *setting) plant() {
 	s.env = append(s.Environ(), "XDG_STATE_HOME="+s.path("state"), "ECR_REFRESH_ADMIN_LOGIN=admin",
 		"ECR_REFRESH_ADMIN_PASSWORD="+admin.Password,
 		"SSL_CERT_FILE=/dev/null", "SSL_CERT_DIR=/nowhere") // reading the system's takes a third of a step
-	s.throughProxy(s.Proxy.URL().Host, s.proxyPassword)
+	s.throughProxy(s.Proxy.URL().Host)
 }
 
-func (s *setting) throughProxy(host, password string) {
-	s.setenv("HTTPS_PROXY", "http://me:"+password+"@"+host)
+func (s *setting) throughProxy(host string) {
+	s.setenv("HTTPS_PROXY", "http://me:"+s.proxyPassword+"@"+host)
 }
 
 func (s *setting) path(name string) string { return filepath.Join(s.dir, name) }
@@ -106,10 +104,10 @@ func (s *setting) password() string {
 }
 
 // command returns a run of the program. As in Airflow, step 3 alone is given the connection.
-func (s *setting) command(args ...string) *exec.Cmd {
-	cmd := exec.Command(program, args...)
+func (s *setting) command(args string) *exec.Cmd {
+	cmd := exec.Command(program, strings.Fields(args)...)
 	cmd.Dir, cmd.Env, cmd.Stdin = s.dir, s.env, s.stdin
-	if args[0] == "test-docker-connection" {
+	if strings.HasPrefix(args, "test-docker-connection") {
 		c, _ := s.Airflow.Connection("docker_default")
 		c.Password = goodToken.Password
 		cmd.Env = append(slices.Clone(s.env), c.TaskEnviron()...)
@@ -118,11 +116,11 @@ func (s *setting) command(args ...string) *exec.Cmd {
 }
 
 // good runs a command that must succeed.
-func (s *setting) good(args ...string) {
+func (s *setting) good(args string) {
 	s.t.Helper()
-	out, err := s.command(args...).CombinedOutput()
+	out, err := s.command(args).CombinedOutput()
 	if err != nil {
-		s.t.Fatalf("%v: %v\n%s", args, err, out)
+		s.t.Fatalf("%s: %v\n%s", args, err, out)
 	}
 	s.texts = append(s.texts, string(out))
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"ecr-refresh/integration/real/peers"
 )
@@ -145,4 +146,70 @@ func (w *world) variable(t *testing.T, key string) string {
 	must(t, err)
 	lines := strings.Fields(out)
 	return lines[len(lines)-1]
+}
+
+// status reads what the deployed DAG published, as somebody who may read and no more.
+func (w *world) status(t *testing.T) {
+	h := w.shell(t, "")
+	shown := h.Do(t, w.admin("viewer"), "status", "--json")
+	shown.Want(t, 0)
+	type shownConnection struct {
+		ID        string    `json:"connection_id"`
+		ExpiresAt time.Time `json:"expires_at"`
+		IssuedAt  time.Time `json:"issued_at"`
+		RunID     string    `json:"run_id"`
+	}
+	var all struct{ Connections []shownConnection }
+	must(t, json.Unmarshal([]byte(shown.Stdout), &all))
+	if len(all.Connections) != 1 {
+		t.Fatalf("status shows %s", shown.Stdout)
+	}
+	got := all.Connections[0]
+	issued := run{dag: &dag{world: w, id: deployedDAG}, id: got.RunID}.result(t, extract).Tokens[0]
+	if want := (shownConnection{"docker_default", issued.ExpiresAt, issued.IssuedAt, got.RunID}); got != want {
+		t.Errorf("got %+v, and the result of step 1 of that run says %+v", got, want)
+	}
+	h.Do(t, w.admin("viewer"), "status", "--min-left", "11h").Want(t, 0)
+	if code := h.Do(t, w.admin("viewer"), "status", "--min-left", "13h").Code; code != 1 {
+		t.Errorf("exit code is %d, want 1: less than 13 hours are left", code)
+	}
+	if isFAB() { // the account of airflow-api may not read runs, and the rights that --help names are enough
+		h.Do(t, nil, "status").Want(t, 2, "airflow answered 403", "can_read on DAG Runs")
+		w.addRights(t, "ecr_reader", "-r", "DAGs", "DAG Runs", "Task Instances", "XComs", "-a", "can_read")
+		h.Do(t, w.admin("reader"), "status").Want(t, 0)
+	}
+}
+
+// doctor finds all well on the real peers, and what is not: a missing pool, DAG and connection, an Engine that is not
+// there.
+func (w *world) doctor(t *testing.T) {
+	w.wantUnwell(t, nil)
+	w.wantUnwell(t, map[string]string{
+		"connection no_such_connection": "fail", "pool no_such_pool": "fail", "DAG no_such_dag": "fail",
+		"docker engine": "fail",
+	}, "--pool", "no_such_pool", "--dag-id", "no_such_dag", "--engine", "unix:///nowhere/docker.sock",
+		"--connection-ids", "no_such_connection")
+}
+
+// wantUnwell compares the state of all checks that are not ok.
+func (w *world) wantUnwell(t *testing.T, want map[string]string, options ...string) {
+	t.Helper()
+	env := slices.Concat(w.Airflow.Environ(), w.admin("viewer"), []string{"AWS_ENDPOINT_URL=",
+		"AIRFLOW_VAR_ECR_AWS_ACCOUNT=" + peers.SandboxAccount, "AIRFLOW_VAR_ECR_AWS_REGION_NAME=" + peers.Region})
+	o := w.shell(t, "").Do(t, env, append([]string{"doctor", "--json"}, options...)...)
+	var all struct {
+		Checks []struct{ Name, State, Message string }
+	}
+	must(t, json.Unmarshal([]byte(o.Stdout), &all))
+	got := map[string]string{}
+	for _, check := range all.Checks {
+		if check.State != "ok" {
+			got[check.Name] = check.State
+		}
+	}
+	if !maps.Equal(got, want) || len(all.Checks) == 0 {
+		t.Errorf("not ok are %v, want %v:\n%+v", got, want, all)
+	}
+	wantNoPiece(t, "doctor", o.Stdout+o.Stderr, w.Airflow.Users["op"].Password, w.Airflow.Users["viewer"].Password,
+		w.newestToken(t))
 }
