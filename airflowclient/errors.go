@@ -151,6 +151,10 @@ func (a answer) right() (resource, right string) {
 
 // unanswered returns the error of a call that got no answer, or none that could be read.
 func (c *Client) unanswered(ctx context.Context, err error) *Error {
+	var own *Error
+	if errors.As(err, &own) {
+		return own
+	}
 	var wrapped *url.Error // it repeats method and URL
 	if errors.As(err, &wrapped) {
 		err = wrapped.Err
