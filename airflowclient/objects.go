@@ -3,6 +3,7 @@ package airflowclient
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"strings"
 	"time"
 )
@@ -23,36 +24,26 @@ func (c *Client) Pool(ctx context.Context, name string) (p Pool, err error) {
 // CreatePool creates a pool that does not exist yet.
 func (c *Client) CreatePool(ctx context.Context, p Pool) error {
 	body := PoolBody{Name: p.Name, Slots: p.Slots, Description: &p.Description}
-	return c.call(ctx, new(PoolResponse), "")(NewPostPoolRequest(c.server, body))
+	return c.call(ctx, new(struct{}), "")(NewPostPoolRequest(c.server, body))
 }
 
-// Variable is a Variable of the metadata database.
-type Variable struct {
-	Key   string
-	Value Secret
-}
-
-// Variable returns one Variable, or ErrNotFound. One that comes from an environment variable or a secrets backend is
-// not there.
-func (c *Client) Variable(ctx context.Context, key string) (Variable, error) {
-	var row VariableResponse
+// Variable returns the value of a Variable of the metadata database, or ErrNotFound. One that comes from an environment
+// variable or a secrets backend is not there.
+func (c *Client) Variable(ctx context.Context, key string) (Secret, error) {
+	var row struct{ Value string }
 	err := c.call(ctx, &row, NoVariable, key)(NewGetVariableRequest(c.server, key))
-	return Variable{Key: row.Key, Value: hide(value(row.Value))}, err
+	return hide(row.Value), err
 }
 
-// CreateVariable creates a Variable that does not exist yet.
-func (c *Client) CreateVariable(ctx context.Context, v Variable) error {
-	return c.call(ctx, new(VariableResponse), "")(NewPostVariableRequest(c.server, c.body(v)))
-}
-
-// UpdateVariable changes the value.
-func (c *Client) UpdateVariable(ctx context.Context, v Variable) error {
-	return c.call(ctx, new(VariableResponse), NoVariable, v.Key)(NewPatchVariableRequest(c.server, v.Key, c.body(v)))
-}
-
-func (c *Client) body(v Variable) VariableBody {
-	c.scrubber.add(v.Value)
-	return VariableBody{Key: v.Key, Value: v.Value.Reveal()}
+// PutVariable changes the value of a Variable, or creates it.
+func (c *Client) PutVariable(ctx context.Context, key string, value Secret) error {
+	c.scrubber.add(value)
+	body := VariableBody{Key: key, Value: value.Reveal()}
+	err := c.call(ctx, new(struct{}), NoVariable, key)(NewPatchVariableRequest(c.server, key, body))
+	if errors.Is(err, ErrNotFound) {
+		err = c.call(ctx, new(struct{}), "")(NewPostVariableRequest(c.server, body))
+	}
+	return err
 }
 
 // DAG is what Airflow knows of a DAG without running it.
@@ -71,10 +62,13 @@ func (c *Client) DAG(ctx context.Context, id string) (dag DAG, err error) {
 
 // DAGRun is one run of a DAG.
 type DAGRun struct {
-	ID         string
-	State      string // queued, running, success or failed
-	Start, End time.Time
-	DryRun     bool // its param dry_run: it has updated nothing
+	ID    string    `json:"dag_run_id"`
+	State string    // queued, running, success or failed
+	Start time.Time `json:"start_date"`
+	End   time.Time `json:"end_date"`
+	Conf  struct {
+		DryRun any `json:"dry_run"` // true: it has updated nothing
+	}
 }
 
 // DAGRuns returns the newest runs of a DAG, at most 100, the newest first.
@@ -83,16 +77,11 @@ func (c *Client) DAGRuns(ctx context.Context, dagID string, limit int) ([]DAGRun
 	if err == nil { // order_by is a string in the documents of Airflow up to 3.0, and a list in later ones
 		req.URL.RawQuery += "&order_by=-id"
 	}
-	var page DAGRunCollectionResponse
-	err = c.call(ctx, &page, NoDAG, dagID)(req, err)
-	var runs []DAGRun
-	for _, r := range page.DagRuns {
-		runs = append(runs, DAGRun{
-			ID: r.DagRunId, State: string(r.State), Start: value(r.StartDate), End: value(r.EndDate),
-			DryRun: value(r.Conf)["dry_run"] == true,
-		})
+	var page struct {
+		Runs []DAGRun `json:"dag_runs"`
 	}
-	return runs, err
+	err = c.call(ctx, &page, NoDAG, dagID)(req, err)
+	return page.Runs, err
 }
 
 // ImportError says why a DAG file cannot be read.

@@ -2,7 +2,6 @@ package airflowclient
 
 import (
 	"errors"
-	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -24,7 +23,7 @@ func TestCalls(t *testing.T) {
 	}
 	variable := func(c *Client) (any, error) {
 		v, err := c.Variable(ctx, "k")
-		return fmt.Sprint(v.Key, "=", v.Value.Reveal()), err
+		return v.Reveal(), err
 	}
 	update := func(c *Client) (any, error) {
 		updates := someUpdates("a", "b")
@@ -32,7 +31,9 @@ func TestCalls(t *testing.T) {
 		return c.UpdateConnections(ctx, updates), nil
 	}
 	whole := Update{"c", "http", "h", 8080, "l", "s", hide(newPassword)}
-	v := Variable{"k", hide(newPassword)}
+	type conf = struct {
+		DryRun any `json:"dry_run"`
+	}
 	at := time.Date(2026, 11, 24, 6, 41, 40, 5e8, time.UTC)
 	trace := "Traceback:\n  File \"x.py\"\n\x1b[31mImportError: no " + apiPassword + strings.Repeat("é", 300) + "\n"
 	for _, test := range []struct {
@@ -41,7 +42,7 @@ func TestCalls(t *testing.T) {
 		want               any
 	}{
 		{one, "", dockerDB, func(c *Client) (any, error) { return c.Connection(ctx, "docker_default") },
-			Connection{"docker_default", "docker", "h", 5000, "AWS", "", true, `{"reauth": true}`}},
+			Connection{"docker_default", "docker", "h", 5000, "AWS", "", true}},
 		{"GET /api/v2/pools/p", "", `{"name":"p","slots":5,"description":null,"include_deferred":true}`,
 			func(c *Client) (any, error) { return c.Pool(ctx, "p") }, Pool{"p", 5, ""}},
 		{"GET /api/v2/dags/d/details", "", `{"dag_id":"d","is_paused":true,"has_import_errors":true}`,
@@ -50,7 +51,7 @@ func TestCalls(t *testing.T) {
 			`"start_date":"` + day + `","end_date":"` + day + `","conf":{"dry_run":true}},{"dag_run_id":"q",` +
 			`"state":"failed","start_date":null,"end_date":null,"conf":null}],"total_entries":9}`,
 			func(c *Client) (any, error) { return c.DAGRuns(ctx, "d", 3) },
-			[]DAGRun{{"r", "success", at, at, true}, {ID: "q", State: "failed"}}},
+			[]DAGRun{{"r", "success", at, at, conf{DryRun: true}}, {ID: "q", State: "failed"}}},
 		{xcom, "", `{"value":{"n":12345678901234567}}`,
 			func(c *Client) (any, error) { return c.XCom(ctx, "d", run, "a", -1) }, `{"n":12345678901234567}`},
 		{"GET /api/v2/importErrors?limit=100", "",
@@ -59,18 +60,16 @@ func TestCalls(t *testing.T) {
 			[]ImportError{{"a.py", "ImportError: no [redacted]" + strings.Repeat("é", 174) + "…"}}},
 		{"POST /api/v2/pools", `{"description":"","name":"p","slots":5}`, `{}`,
 			write(func(c *Client) error { return c.CreatePool(ctx, Pool{Name: "p", Slots: 5}) }), nil},
-		{"POST /api/v2/variables", `{"key":"k","value":"` + newPassword + `"}`, `{}`,
-			write(func(c *Client) error { return c.CreateVariable(ctx, v) }), nil},
 		{"PATCH /api/v2/variables/k", `{"key":"k","value":"` + newPassword + `"}`, `{}`,
-			write(func(c *Client) error { return c.UpdateVariable(ctx, v) }), nil},
+			write(func(c *Client) error { return c.PutVariable(ctx, "k", hide(newPassword)) }), nil},
 		{"POST /api/v2/connections", `{"conn_type":"http","connection_id":"c","host":"h","login":"l",` +
 			`"password":"` + newPassword + `","port":8080,"schema":"s"}`, `{}`,
 			write(func(c *Client) error { return c.CreateConnection(ctx, whole) }), nil},
 		{"PATCH /api/v2/connections/c", `{"conn_type":"docker","connection_id":"c","port":null,"schema":null}`, `{}`,
 			write(func(c *Client) error { return c.PatchConnection(ctx, Update{ID: "c", Type: "docker"}) }), nil},
-		{"GET /api/v2/variables/k", "", `{"key":"k","value":"***"}`, variable, "k=***"},
-		{"GET /api/v2/variables/k", "", `{"key":"k","value":"123"}`, variable, "k=123"},
-		{"GET /api/v2/variables/k", "", `{"key":"k","value":null}`, variable, "k="},
+		{"GET /api/v2/variables/k", "", `{"key":"k","value":"***"}`, variable, "***"},
+		{"GET /api/v2/variables/k", "", `{"key":"k","value":"123"}`, variable, "123"},
+		{"GET /api/v2/variables/k", "", `{"key":"k","value":null}`, variable, ""},
 		{bulk, `{"actions":[{"action":"update","action_on_non_existence":"skip","entities":[` +
 			`{"conn_type":"docker","connection_id":"a","password":"` + newPassword + `"},` +
 			`{"conn_type":"docker","connection_id":"b","login":"AWS","password":"` + newPassword + `"}]}]}`,
@@ -95,6 +94,21 @@ func TestCalls(t *testing.T) {
 	}
 }
 
+// A Variable that is not there is created.
+func TestPutVariable(t *testing.T) {
+	t.Parallel()
+	a := newAirflow(t, routes{
+		"PATCH /api/v2/variables/k": answers(404, "{\"detail\":\"The Variable with key: `k` was not found\"}"),
+		"POST /api/v2/variables":    inTurn(answers(201, `{}`), answers(409, `{"detail":"there"}`)),
+	})
+	c := newClient(t, a.URL, withToken)
+	noError(t, c.PutVariable(t.Context(), "k", hide("v")))
+	if got := a.received(); len(got) != 2 || got[1].body != `{"key":"k","value":"v"}` {
+		t.Errorf("received %v, want the same twice", got)
+	}
+	wantError(t, c.PutVariable(t.Context(), "k", hide("v")), Conflict, "answered 409: there")
+}
+
 // An object is missing when a 404 names it; an unknown route is another error. What is no name is not sent.
 func TestMissing(t *testing.T) {
 	t.Parallel()
@@ -112,8 +126,6 @@ func TestMissing(t *testing.T) {
 			func(c *Client, name string) error { _, err := c.Pool(ctx, name); return err }},
 		{"The Variable with key: `k` was not found", "k", NoVariable,
 			func(c *Client, name string) error { _, err := c.Variable(ctx, name); return err }},
-		{"The Variable with key: `k` was not found", "k", NoVariable,
-			func(c *Client, name string) error { return c.UpdateVariable(ctx, Variable{name, hide("")}) }},
 		{"Dag with id: d was not found", "d", NoDAG,
 			func(c *Client, name string) error { _, err := c.DAG(ctx, name); return err }},
 		{"Dag with dag_id: 'd' not found", "d", NoDAG,

@@ -67,23 +67,13 @@ func (s Setup) variable(key, value string) object {
 		kind: "Variable", id: key,
 		look: func(ctx context.Context) (differs []string, err error) {
 			is, err := s.Admin.Variable(ctx, key)
-			if err == nil && is.Value.Reveal() != value {
+			if err == nil && is.Reveal() != value {
 				differs = []string{"its value is not " + value}
 			}
 			return differs, err
 		},
-		write: func(ctx context.Context, _ bool) error { return s.put(ctx, key, secret.New(value)) },
+		write: func(ctx context.Context, _ bool) error { return s.Admin.PutVariable(ctx, key, secret.New(value)) },
 	}
-}
-
-// put updates or creates a Variable.
-func (s Setup) put(ctx context.Context, key string, value airflowclient.Secret) error {
-	v := airflowclient.Variable{Key: key, Value: value}
-	err := s.Admin.UpdateVariable(ctx, v)
-	if errors.Is(err, airflowclient.ErrNotFound) {
-		err = s.Admin.CreateVariable(ctx, v)
-	}
-	return err
 }
 
 func (s Setup) connection(want airflowclient.Update, compare func(airflowclient.Connection) []string) object {
@@ -144,10 +134,10 @@ func (s Setup) keyPair() object {
 		write: func(ctx context.Context, _ bool) error {
 			id, err := secret.NewIdentity()
 			if err == nil {
-				err = s.put(ctx, private, id.PrivateKey())
+				err = s.Admin.PutVariable(ctx, private, id.PrivateKey())
 			}
 			if err == nil {
-				err = s.put(ctx, public, secret.New(id.Recipient()))
+				err = s.Admin.PutVariable(ctx, public, secret.New(id.Recipient()))
 			}
 			return err
 		},
