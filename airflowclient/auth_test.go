@@ -165,7 +165,7 @@ func TestLogout(t *testing.T) {
 	c = clientOf(t, routes{one: answers(200, dockerDB),
 		logout: inTurn(answers(403, `{"detail":"Invalid JWT token"}`), answers(403, `{"detail":"Forbidden"}`))})
 	noError(t, readOne(t, c), c.Logout(t.Context()), readOne(t, c))
-	wantError(t, c.Logout(t.Context()), NotAirflow, "airflow answered 403: Forbidden")
+	wantError(t, c.Logout(t.Context()), Forbidden, "airflow answered 403: Forbidden")
 }
 
 // The JWT of the SimpleAuthManager names a role; another, or what is no JWT, names none.

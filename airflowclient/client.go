@@ -90,6 +90,10 @@ func baseURL(raw string) (string, error) {
 func (c *Client) Version(ctx context.Context) (info VersionInfo, err error) {
 	err = c.exchange(ctx, "", &info)(NewGetVersionRequest(c.server))
 	info.Version = line(info.Version)
+	var e *Error
+	if errors.As(err, &e) && e.Kind == Forbidden { // it takes no right
+		e.Kind = NotAirflow
+	}
 	return info, err
 }
 
@@ -97,9 +101,9 @@ func (c *Client) Version(ctx context.Context) (info VersionInfo, err error) {
 // and decodes the answer, which must be 200 or 201 and JSON, into out. So a call of one object is that of Pool, and one
 // of a list that of ImportErrors.
 //
-// The last of names is the object's; the others stand before it in the path. A 404 whose message has that name is an
-// error of kind none; that of an unknown route has not.
-func (c *Client) call(ctx context.Context, out any, none Kind, names ...string) func(*http.Request, error) error {
+// resource is what the FAB auth manager calls the objects. The last of names is the object's; the others stand before
+// it in the path. The object is missing when the message of a 404 has its name; that of an unknown route has not.
+func (c *Client) call(ctx context.Context, out any, resource string, names ...string) func(*http.Request, error) error {
 	return func(req *http.Request, err error) error {
 		name := ""
 		for _, name = range names {
@@ -109,8 +113,15 @@ func (c *Client) call(ctx context.Context, out any, none Kind, names ...string) 
 		}
 		err = c.authorized(ctx, out, req, err)
 		var e *Error
-		if errors.As(err, &e) && name != "" && e.mentions != nil && e.mentions(name) {
-			return notFound(none, name)
+		switch errors.As(err, &e); {
+		case e == nil:
+		case e.Kind == Forbidden:
+			rights := map[string]string{"GET": "can_read", "POST": "can_create", "PATCH": "can_edit"}
+			e.Object, e.Right = resource, rights[req.Method]
+		case name != "" && e.Status == http.StatusNotFound && e.mentions(name):
+			kinds := map[string]Kind{"Connections": NoConnection, "Pools": NoPool, "Variables": NoVariable,
+				"DAGs": NoDAG, "DAG Runs": NoDAG, "XComs": NoXCom}
+			return notFound(kinds[resource], name)
 		}
 		return err
 	}

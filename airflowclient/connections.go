@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"maps"
 	"net/http"
 	"slices"
@@ -47,7 +48,7 @@ func (g *isGiven) UnmarshalJSON(value []byte) error {
 // Connection returns one connection of the metadata database. A connection that comes from an environment variable or a
 // secrets backend is not there: ErrNotFound.
 func (c *Client) Connection(ctx context.Context, id string) (conn Connection, err error) {
-	err = c.call(ctx, &conn, NoConnection, id)(NewGetConnectionRequest(c.server, id))
+	err = c.call(ctx, &conn, "Connections", id)(NewGetConnectionRequest(c.server, id))
 	return conn, err
 }
 
@@ -63,7 +64,7 @@ func (c *Client) ConnectionsByID(ctx context.Context, ids []string) (map[string]
 			Connections  []Connection
 			TotalEntries int `json:"total_entries"`
 		}
-		err := c.call(ctx, &page, "")(NewGetConnectionsRequest(c.server, &params))
+		err := c.call(ctx, &page, "Connections")(NewGetConnectionsRequest(c.server, &params))
 		for _, conn := range page.Connections {
 			found[conn.ID] = conn
 		}
@@ -127,17 +128,9 @@ func (c *Client) check(u Update, needsPassword bool) error {
 	return nil
 }
 
-// CreateConnection creates a connection that does not exist yet.
-func (c *Client) CreateConnection(ctx context.Context, u Update) error {
-	if err := c.check(u, false); err != nil {
-		return err
-	}
-	return c.call(ctx, new(struct{}), "")(NewPostConnectionRequest(c.server, u.body()))
-}
-
-// PatchConnection changes the fields that u has, and sets port and schema to those of u, be they empty. Airflow wants
-// the type in every update.
-func (c *Client) PatchConnection(ctx context.Context, u Update) error {
+// PutConnection changes the fields that u has, and sets port and schema to those of u, be they empty; or it creates the
+// connection.
+func (c *Client) PutConnection(ctx context.Context, u Update) error {
 	if err := c.check(u, false); err != nil {
 		return err
 	}
@@ -148,8 +141,12 @@ func (c *Client) PatchConnection(ctx context.Context, u Update) error {
 	}
 	body.ConnectionBody, body.Port, body.Schema = u.body(), unlessZero(u.Port), unlessZero(u.Schema)
 	text, _ := json.Marshal(body) // strings and a number
-	return c.call(ctx, new(struct{}), NoConnection, u.ID)(
+	err := c.call(ctx, new(struct{}), "Connections", u.ID)(
 		NewPatchConnectionRequestWithBody(c.server, u.ID, "application/json", bytes.NewReader(text)))
+	if errors.Is(err, ErrNotFound) {
+		err = c.call(ctx, new(struct{}), "Connections")(NewPostConnectionRequest(c.server, u.body()))
+	}
+	return err
 }
 
 // UpdateConnections writes the updates, in calls of up to 100; name each connection once. The map holds an error for
@@ -195,7 +192,7 @@ func (c *Client) update(ctx context.Context, updates []Update) map[string]error 
 			Errors  []bulkError
 		}
 	}
-	err := c.call(ctx, &result, "")(NewBulkConnectionsRequest(c.server, body))
+	err := c.call(ctx, &result, "Connections")(NewBulkConnectionsRequest(c.server, body))
 	done, errs := result.Update.Success, result.Update.Errors
 	if len(errs) > 0 && len(done) == len(updates) {
 		done = nil // one of the two is wrong

@@ -61,7 +61,7 @@ type Error struct {
 	Right  string // Forbidden: can_read, can_edit or can_create, on what FAB calls Object: Connections, DAG Runs …
 	Err    error
 
-	mentions func(name string) bool // whether the message of a 404 does, which may hold secrets
+	said hidden // Airflow's message, which may hold secrets
 }
 
 // Error returns what went wrong, on one line.
@@ -73,6 +73,12 @@ func (e *Error) Unwrap() error { return e.Err }
 // Permanent reports that a retry cannot help.
 func (e *Error) Permanent() bool {
 	return !slices.Contains([]Kind{Conflict, Unavailable, Timeout, Unreachable}, e.Kind)
+}
+
+// mentions reports whether Airflow's message has name.
+func (e *Error) mentions(name string) bool {
+	whole := regexp.MustCompile(`(^|[^\w.-])` + regexp.QuoteMeta(name) + `($|[^\w.-])`)
+	return e.said != nil && whole.MatchString(e.said())
 }
 
 // Is reports whether e is ErrNotFound.
@@ -95,11 +101,8 @@ func notFound(kind Kind, name string) *Error {
 func (c *Client) failed(a answer) *Error {
 	status, message := a.StatusCode, a.message()
 	err := failf(kindOf(status), status, "", "%s", c.answered(status, message))
+	err.said = hide(message)
 	switch {
-	case status == http.StatusNotFound:
-		err.mentions = func(name string) bool {
-			return regexp.MustCompile(`(^|[^\w.-])` + regexp.QuoteMeta(name) + `($|[^\w.-])`).MatchString(message)
-		}
 	case err.Kind == Redirect:
 		to := "nowhere"
 		if u, err := a.Location(); err == nil { // no more of it: path and query may hold anything
@@ -110,10 +113,6 @@ func (c *Client) failed(a answer) *Error {
 		err.Kind = NotAirflow
 	case err.Kind == Forbidden && message == "Invalid JWT token":
 		err.Kind = JWTRejected
-	case err.Kind == Forbidden && strings.Contains(a.Request.URL.Path, "/api/v2/"): // all but the login
-		if err.Object, err.Right = a.right(); err.Object == "" {
-			err.Kind = NotAirflow
-		}
 	}
 	return err
 }
@@ -130,23 +129,6 @@ func kindOf(status int) Kind {
 		400: Invalid, 401: JWTRejected, 403: Forbidden, 407: ProxyAuth, 409: Conflict, 422: Invalid,
 	}
 	return cmp.Or(kinds[status], NotAirflow)
-}
-
-// right returns what was asked for, as the FAB auth manager names it, and the right that this takes. The deepest part
-// of the path decides.
-func (a answer) right() (resource, right string) {
-	_, below, _ := strings.Cut(a.Request.URL.Path, "/api/v2")
-	for _, r := range [][2]string{
-		{"/xcomEntries", "XComs"}, {"/taskInstances", "Task Instances"}, {"/dagRuns", "DAG Runs"}, {"/dags", "DAGs"},
-		{"/importErrors", "ImportError"}, {"/pools", "Pools"}, {"/variables", "Variables"},
-		{"/connections", "Connections"},
-	} {
-		if strings.Contains(below, r[0]) {
-			rights := map[string]string{"GET": "can_read", "POST": "can_create", "PATCH": "can_edit"}
-			return r[1], rights[a.Request.Method]
-		}
-	}
-	return "", ""
 }
 
 // unanswered returns the error of a call that got no answer, or none that could be read.

@@ -85,22 +85,26 @@ func TestAnswers(t *testing.T) {
 // A missing right is named as the FAB auth manager does.
 func TestRights(t *testing.T) {
 	t.Parallel()
-	for asked, want := range map[string]string{
-		"GET /x/api/v2/dags/d/details":                               "DAGs can_read",
-		"GET /connections/api/v2/dags/d/dagRuns":                     "DAG Runs can_read",
-		"GET /api/v2/dags/d/dagRuns/r/taskInstances":                 "Task Instances can_read",
-		"GET /api/v2/dags/d/dagRuns/r/taskInstances/t/xcomEntries/k": "XComs can_read",
-		"GET /api/v2/importErrors":                                   "ImportError can_read",
-		"POST /api/v2/pools":                                         "Pools can_create",
-		"PATCH /api/v2/variables/k":                                  "Variables can_edit",
-		"GET /api/v2/connections/c":                                  "Connections can_read",
+	ctx := t.Context()
+	c := newClient(t, "http://airflow", withToken)
+	c.http.Transport = handled(answers(403, `{"detail":"Forbidden"}`))
+	for want, call := range map[string]func() error{
+		"DAGs can_read":        func() error { _, err := c.DAG(ctx, "d"); return err },
+		"DAG Runs can_read":    func() error { _, err := c.DAGRuns(ctx, "d", 1); return err },
+		"XComs can_read":       func() error { _, err := c.XCom(ctx, "d", "r", "t", -1); return err },
+		"ImportError can_read": func() error { _, err := c.ImportErrors(ctx); return err },
+		"Pools can_create":     func() error { return c.CreatePool(ctx, Pool{}) },
+		"Variables can_edit":   func() error { return c.PutVariable(ctx, "k", hide("v")) },
+		"Connections can_read": func() error { return readOne(t, c) },
+		"Connections can_edit": func() error { return updateOne(t, c) },
 	} {
-		method, path, _ := strings.Cut(asked, " ")
-		e := new(Client).failed(answerTo(method, path, 403, `{"detail":"Forbidden"}`))
-		if got := e.Object + " " + e.Right; got != want || e.Kind != Forbidden {
-			t.Errorf("%s needs %s, want %s", asked, got, want)
+		e := wantError(t, call(), Forbidden, "airflow answered 403: Forbidden")
+		if got := e.Object + " " + e.Right; got != want {
+			t.Errorf("%s needs %s, want %s", e, got, want)
 		}
 	}
+	_, err := c.Version(ctx)
+	wantError(t, err, NotAirflow, "airflow answered 403: Forbidden")
 }
 
 // answerTo returns an answer with JSON.

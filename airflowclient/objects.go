@@ -17,21 +17,21 @@ type Pool struct {
 
 // Pool returns one pool, or ErrNotFound.
 func (c *Client) Pool(ctx context.Context, name string) (p Pool, err error) {
-	err = c.call(ctx, &p, NoPool, name)(NewGetPoolRequest(c.server, name))
+	err = c.call(ctx, &p, "Pools", name)(NewGetPoolRequest(c.server, name))
 	return p, err
 }
 
 // CreatePool creates a pool that does not exist yet.
 func (c *Client) CreatePool(ctx context.Context, p Pool) error {
 	body := PoolBody{Name: p.Name, Slots: p.Slots, Description: &p.Description}
-	return c.call(ctx, new(struct{}), "")(NewPostPoolRequest(c.server, body))
+	return c.call(ctx, new(struct{}), "Pools")(NewPostPoolRequest(c.server, body))
 }
 
 // Variable returns the value of a Variable of the metadata database, or ErrNotFound. One that comes from an environment
 // variable or a secrets backend is not there.
 func (c *Client) Variable(ctx context.Context, key string) (Secret, error) {
 	var row struct{ Value string }
-	err := c.call(ctx, &row, NoVariable, key)(NewGetVariableRequest(c.server, key))
+	err := c.call(ctx, &row, "Variables", key)(NewGetVariableRequest(c.server, key))
 	return hide(row.Value), err
 }
 
@@ -39,9 +39,9 @@ func (c *Client) Variable(ctx context.Context, key string) (Secret, error) {
 func (c *Client) PutVariable(ctx context.Context, key string, value Secret) error {
 	c.scrubber.add(value)
 	body := VariableBody{Key: key, Value: value.Reveal()}
-	err := c.call(ctx, new(struct{}), NoVariable, key)(NewPatchVariableRequest(c.server, key, body))
+	err := c.call(ctx, new(struct{}), "Variables", key)(NewPatchVariableRequest(c.server, key, body))
 	if errors.Is(err, ErrNotFound) {
-		err = c.call(ctx, new(struct{}), "")(NewPostVariableRequest(c.server, body))
+		err = c.call(ctx, new(struct{}), "Variables")(NewPostVariableRequest(c.server, body))
 	}
 	return err
 }
@@ -56,7 +56,7 @@ type DAG struct {
 
 // DAG returns one DAG, or ErrNotFound.
 func (c *Client) DAG(ctx context.Context, id string) (dag DAG, err error) {
-	err = c.call(ctx, &dag, NoDAG, id)(NewGetDagDetailsRequest(c.server, id))
+	err = c.call(ctx, &dag, "DAGs", id)(NewGetDagDetailsRequest(c.server, id))
 	return dag, err
 }
 
@@ -80,25 +80,29 @@ func (c *Client) DAGRuns(ctx context.Context, dagID string, limit int) ([]DAGRun
 	var page struct {
 		Runs []DAGRun `json:"dag_runs"`
 	}
-	err = c.call(ctx, &page, NoDAG, dagID)(req, err)
+	err = c.call(ctx, &page, "DAG Runs", dagID)(req, err)
 	return page.Runs, err
 }
 
 // ImportError says why a DAG file cannot be read.
-type ImportError struct{ File, Text string }
+type ImportError struct {
+	File string `json:"filename"`
+	Text string `json:"stack_trace"` // the end of it, where Python says what is wrong
+}
 
-// ImportErrors returns the errors of all DAG files that the user may see, at most 100. Text is the end of the trace,
-// where Python says what is wrong.
+// ImportErrors returns the errors of all DAG files that the user may see, at most 100.
 func (c *Client) ImportErrors(ctx context.Context) ([]ImportError, error) {
 	params := GetImportErrorsParams{Limit: new(pageSize)}
-	var page ImportErrorCollectionResponse
-	err := c.call(ctx, &page, "")(NewGetImportErrorsRequest(c.server, &params))
-	var all []ImportError
-	for _, e := range page.ImportErrors {
-		lines := strings.Split(strings.TrimSpace(e.StackTrace), "\n")
-		all = append(all, ImportError{File: c.scrubber.scrub(e.Filename), Text: c.scrubber.scrub(lines[len(lines)-1])})
+	var page struct {
+		Errors []ImportError `json:"import_errors"`
 	}
-	return all, err
+	err := c.call(ctx, &page, "ImportError")(NewGetImportErrorsRequest(c.server, &params))
+	for i, e := range page.Errors {
+		trace := strings.TrimSpace(e.Text)
+		last := trace[strings.LastIndexByte(trace, '\n')+1:]
+		page.Errors[i] = ImportError{c.scrubber.scrub(e.File), c.scrubber.scrub(last)}
+	}
+	return page.Errors, err
 }
 
 // XCom returns what a task returned, as JSON text; mapIndex is -1 for a task that is not mapped. A result that is text
@@ -108,7 +112,7 @@ func (c *Client) XCom(ctx context.Context, dagID, runID, taskID string, mapIndex
 	const key = "return_value"
 	var row struct{ Value json.RawMessage }
 	params := GetXcomEntryParams{MapIndex: &mapIndex}
-	err := c.call(ctx, &row, NoXCom, dagID, runID, taskID, key)(
+	err := c.call(ctx, &row, "XComs", dagID, runID, taskID, key)(
 		NewGetXcomEntryRequest(c.server, dagID, runID, taskID, key, &params))
 	return unquoted(string(row.Value)), err
 }

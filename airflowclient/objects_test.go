@@ -30,7 +30,6 @@ func TestCalls(t *testing.T) {
 		updates[1].Login = "AWS"
 		return c.UpdateConnections(ctx, updates), nil
 	}
-	whole := Update{"c", "http", "h", 8080, "l", "s", hide(newPassword)}
 	type conf = struct {
 		DryRun any `json:"dry_run"`
 	}
@@ -62,11 +61,8 @@ func TestCalls(t *testing.T) {
 			write(func(c *Client) error { return c.CreatePool(ctx, Pool{Name: "p", Slots: 5}) }), nil},
 		{"PATCH /api/v2/variables/k", `{"key":"k","value":"` + newPassword + `"}`, `{}`,
 			write(func(c *Client) error { return c.PutVariable(ctx, "k", hide(newPassword)) }), nil},
-		{"POST /api/v2/connections", `{"conn_type":"http","connection_id":"c","host":"h","login":"l",` +
-			`"password":"` + newPassword + `","port":8080,"schema":"s"}`, `{}`,
-			write(func(c *Client) error { return c.CreateConnection(ctx, whole) }), nil},
 		{"PATCH /api/v2/connections/c", `{"conn_type":"docker","connection_id":"c","port":null,"schema":null}`, `{}`,
-			write(func(c *Client) error { return c.PatchConnection(ctx, Update{ID: "c", Type: "docker"}) }), nil},
+			write(func(c *Client) error { return c.PutConnection(ctx, Update{ID: "c", Type: "docker"}) }), nil},
 		{"GET /api/v2/variables/k", "", `{"key":"k","value":"***"}`, variable, "***"},
 		{"GET /api/v2/variables/k", "", `{"key":"k","value":"123"}`, variable, "123"},
 		{"GET /api/v2/variables/k", "", `{"key":"k","value":null}`, variable, ""},
@@ -94,19 +90,26 @@ func TestCalls(t *testing.T) {
 	}
 }
 
-// A Variable that is not there is created.
-func TestPutVariable(t *testing.T) {
+// What is not there is created.
+func TestPut(t *testing.T) {
 	t.Parallel()
+	there := answers(409, `{"detail":"there"}`)
 	a := newAirflow(t, routes{
-		"PATCH /api/v2/variables/k": answers(404, "{\"detail\":\"The Variable with key: `k` was not found\"}"),
-		"POST /api/v2/variables":    inTurn(answers(201, `{}`), answers(409, `{"detail":"there"}`)),
+		"PATCH /api/v2/variables/k":   answers(404, "{\"detail\":\"The Variable with key: `k` was not found\"}"),
+		"POST /api/v2/variables":      inTurn(answers(201, `{}`), there),
+		"PATCH /api/v2/connections/c": answers(404, "{\"detail\":\"no `c`\"}"),
+		"POST /api/v2/connections":    inTurn(answers(201, `{}`), there),
 	})
 	c := newClient(t, a.URL, withToken)
-	noError(t, c.PutVariable(t.Context(), "k", hide("v")))
-	if got := a.received(); len(got) != 2 || got[1].body != `{"key":"k","value":"v"}` {
-		t.Errorf("received %v, want the same twice", got)
+	whole := Update{"c", "http", "h", 8080, "l", "s", hide(newPassword)}
+	noError(t, c.PutVariable(t.Context(), "k", hide("v")), c.PutConnection(t.Context(), whole))
+	const connection = `{"conn_type":"http","connection_id":"c","host":"h","login":"l","password":"` + newPassword +
+		`","port":8080,"schema":"s"}`
+	if got := a.received(); len(got) != 4 || got[1].body != `{"key":"k","value":"v"}` || got[3].body != connection {
+		t.Errorf("received %v", got)
 	}
 	wantError(t, c.PutVariable(t.Context(), "k", hide("v")), Conflict, "answered 409: there")
+	wantError(t, c.PutConnection(t.Context(), whole), Conflict, "answered 409: there")
 }
 
 // An object is missing when a 404 names it; an unknown route is another error. What is no name is not sent.
@@ -120,8 +123,6 @@ func TestMissing(t *testing.T) {
 	}{
 		{"The Connection with connection_id: `c` was not found", "c", NoConnection,
 			func(c *Client, name string) error { _, err := c.Connection(ctx, name); return err }},
-		{"The Connection with connection_id: `c` was not found", "c", NoConnection,
-			func(c *Client, name string) error { return c.PatchConnection(ctx, Update{ID: name, Type: "docker"}) }},
 		{"The Pool with name: `p` was not found", "p", NoPool,
 			func(c *Client, name string) error { _, err := c.Pool(ctx, name); return err }},
 		{"The Variable with key: `k` was not found", "k", NoVariable,

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -45,8 +44,7 @@ type scrubber struct {
 func (s *scrubber) add(secret Secret) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	known := func(other Secret) bool { return other.Reveal() == secret.Reveal() }
-	if !secret.Empty() && !slices.ContainsFunc(s.secrets, known) {
+	if !secret.Empty() {
 		s.secrets = append(s.secrets, secret)
 	}
 }

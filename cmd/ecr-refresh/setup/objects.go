@@ -17,7 +17,7 @@ import (
 type object struct {
 	kind, id string
 	look     func(context.Context) (differs []string, err error) // or ErrNotFound
-	write    func(ctx context.Context, missing bool) error
+	write    func(context.Context) error
 }
 
 func (s Setup) objects() []object {
@@ -54,7 +54,7 @@ func (s Setup) pool() object {
 			_, err = s.Admin.Pool(ctx, names.Pool)
 			return nil, err
 		},
-		write: func(ctx context.Context, _ bool) error {
+		write: func(ctx context.Context) error {
 			pool := airflowclient.Pool{Name: names.Pool, Slots: names.PoolSlots, Description: names.PoolUse}
 			return s.Admin.CreatePool(ctx, pool)
 		},
@@ -72,7 +72,7 @@ func (s Setup) variable(key, value string) object {
 			}
 			return differs, err
 		},
-		write: func(ctx context.Context, _ bool) error { return s.Admin.PutVariable(ctx, key, secret.New(value)) },
+		write: func(ctx context.Context) error { return s.Admin.PutVariable(ctx, key, secret.New(value)) },
 	}
 }
 
@@ -83,12 +83,7 @@ func (s Setup) connection(want airflowclient.Update, compare func(airflowclient.
 			is, err := s.Admin.Connection(ctx, want.ID)
 			return compare(is), err
 		},
-		write: func(ctx context.Context, missing bool) error {
-			if missing {
-				return s.Admin.CreateConnection(ctx, want)
-			}
-			return s.Admin.PatchConnection(ctx, want)
-		},
+		write: func(ctx context.Context) error { return s.Admin.PutConnection(ctx, want) },
 	}
 }
 
@@ -131,7 +126,7 @@ func (s Setup) keyPair() object {
 			}
 			return nil, err2
 		},
-		write: func(ctx context.Context, _ bool) error {
+		write: func(ctx context.Context) error {
 			id, err := secret.NewIdentity()
 			if err == nil {
 				err = s.Admin.PutVariable(ctx, private, id.PrivateKey())
