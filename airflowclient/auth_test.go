@@ -6,8 +6,9 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // One login serves all calls, and no secret gets into the log.
@@ -125,22 +126,18 @@ func TestBearerToken(t *testing.T) {
 func TestOneLoginForAll(t *testing.T) {
 	t.Parallel()
 	a := newAirflow(t, routes{one: func(w http.ResponseWriter, req *http.Request) {
+		status := 200
 		if req.Header.Get("Authorization") == "Bearer token-1"+jwtEnd {
-			answers(401, `{"detail":"Token Expired"}`)(w, req)
-			return
+			status = 401
 		}
-		answers(200, dockerDB)(w, req)
+		answers(status, dockerDB)(w, req)
 	}})
 	c := newClient(t, a.URL)
-	var all sync.WaitGroup
+	var all errgroup.Group
 	for range 8 {
-		all.Go(func() {
-			if err := readOne(t, c); err != nil {
-				t.Error(err)
-			}
-		})
+		all.Go(func() error { return readOne(t, c) })
 	}
-	all.Wait()
+	noError(t, all.Wait())
 	if n := len(a.received(login)); n != 2 {
 		t.Errorf("%d logins, want 2", n)
 	}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -81,17 +82,9 @@ func answers(status int, body string) http.HandlerFunc {
 
 // inTurn returns a handler that answers by the handlers in turn, and from then on by the last.
 func inTurn(handlers ...http.HandlerFunc) http.HandlerFunc {
-	next := make(chan http.HandlerFunc, len(handlers))
-	for _, h := range handlers {
-		next <- h
-	}
+	var calls atomic.Int64
 	return func(w http.ResponseWriter, req *http.Request) {
-		handle := handlers[len(handlers)-1]
-		select {
-		case handle = <-next:
-		default:
-		}
-		handle(w, req)
+		handlers[min(int(calls.Add(1)), len(handlers))-1](w, req)
 	}
 }
 
@@ -126,13 +119,11 @@ const (
 )
 
 func readOne(t *testing.T, c *Client) error {
-	t.Helper()
 	_, err := c.Connection(t.Context(), "docker_default")
 	return err
 }
 
 func updateOne(t *testing.T, c *Client) error {
-	t.Helper()
 	return c.UpdateConnections(t.Context(), someUpdates("docker_default"))["docker_default"]
 }
 
