@@ -72,15 +72,11 @@ func New(cfg Config) (*Client, error) {
 // BaseURL returns the base URL in use, without a slash at its end.
 func (c *Client) BaseURL() string { return c.config.BaseURL }
 
-// baseURL checks raw. Its errors never repeat it: a URL with user information holds a password.
+// baseURL checks raw. Its error never repeats it: a URL with user information holds a password.
 func baseURL(raw string) (string, error) {
 	u, err := url.Parse(raw)
-	switch {
-	case err != nil:
-		return "", failf(BadBaseURL, 0, "", "airflow's base URL cannot be read as a URL")
-	case u.Scheme != "http" && u.Scheme != "https":
-		return "", failf(BadBaseURL, 0, "", "airflow's base URL has scheme %q, want http or https", u.Scheme)
-	case u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil ||
+		u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
 		return "", failf(BadBaseURL, 0, "", "airflow's base URL is not of the form http[s]://HOST[:PORT][/BASE/PATH]")
 	}
 	return strings.TrimRight(u.String(), "/"), nil

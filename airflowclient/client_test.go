@@ -163,18 +163,12 @@ func noSecret(t *testing.T, text string) {
 
 func TestBaseURL(t *testing.T) {
 	t.Parallel()
-	for raw, text := range map[string]string{
-		"airflow:8080":              `has scheme "airflow"`,
-		"http://h:port":             "cannot be read as a URL",
-		"http://u:s3cretword@h:bad": "cannot be read as a URL",
-		"https://:8080":             "is not of the form",
-		"http://u:s3cretword@h":     "is not of the form",
-		"http://h?x=1":              "is not of the form",
-		"http://h?":                 "is not of the form",
-		"http://h#x":                "is not of the form",
+	for _, raw := range []string{
+		"airflow:8080", "ftp://h", "http://h:port", "http://u:s3cretword@h:bad", "https://:8080",
+		"http://u:s3cretword@h", "http://h?x=1", "http://h?", "http://h#x",
 	} {
 		_, err := New(Config{BaseURL: raw})
-		wantError(t, err, BadBaseURL, text)
+		wantError(t, err, BadBaseURL, "airflow's base URL is not of the form")
 		if strings.Contains(err.Error(), "s3cretword") {
 			t.Errorf("%q stands in %q", "s3cretword", err)
 		}

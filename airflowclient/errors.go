@@ -143,18 +143,18 @@ func (c *Client) unanswered(ctx context.Context, err error) *Error {
 	}
 	var timeout net.Error
 	var op *net.OpError
-	base, cause := c.config.BaseURL, c.scrubber.scrub(err.Error())
+	base, doing, kind := c.config.BaseURL, "reach", Unreachable
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
 		return failf(Unreachable, 0, "", "no answer from airflow at %s: %w", base, ctx.Err())
 	case ctx.Err() != nil || errors.As(err, &timeout) && timeout.Timeout():
 		return failf(Timeout, 0, "", "no answer in time from airflow at %s", base)
 	case errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, new(tls.RecordHeaderError)):
-		return failf(WrongScheme, 0, "", "reach airflow at %s: %s", base, cause)
+		kind = WrongScheme
 	case errors.As(err, &op) && op.Op == "remote error": // crypto/tls has no exported type for an alert
-		return failf(TLSAlert, 0, "", "agree on TLS with airflow at %s: %s", base, cause)
+		doing, kind = "agree on TLS with", TLSAlert
 	case errors.As(err, new(*tls.CertificateVerificationError)):
-		return failf(Untrusted, 0, "", "trust airflow at %s: %s", base, cause)
+		doing, kind = "trust", Untrusted
 	}
-	return failf(Unreachable, 0, "", "reach airflow at %s: %s", base, cause)
+	return failf(kind, 0, "", "%s airflow at %s: %s", doing, base, c.scrubber.scrub(err.Error()))
 }

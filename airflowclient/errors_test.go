@@ -169,4 +169,3 @@ func TestUnanswered(t *testing.T) {
 type failing func() error
 
 func (f failing) RoundTrip(*http.Request) (*http.Response, error) { return nil, f() }
-
