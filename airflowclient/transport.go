@@ -18,8 +18,7 @@ const (
 	attempts       = 3
 	loginAttempts  = 6 // of a login that is answered 500
 	attemptTimeout = 10 * time.Second
-	longestWait    = time.Minute // that Airflow may ask for when the caller has set no deadline
-	maxAnswer      = 8 << 20     // bytes: a page of 100 connections with their extras
+	maxAnswer      = 8 << 20 // bytes: a page of 100 connections with their extras
 )
 
 // newHTTP returns a client that follows no redirect: one would take the password to another host.
@@ -94,16 +93,14 @@ func (c *Client) retrying() *retryablehttp.Client {
 // 500 to everybody until that is done, and two logins at once can undo one another. It is an error when Airflow asks
 // to wait for longer than the caller has time for, by the header Retry-After of a 429 or 503.
 func mayPass(ctx context.Context, resp *http.Response, attempt int) (bool, error) {
-	most, left := attempts, longestWait
+	most := attempts
 	if resp.StatusCode == http.StatusInternalServerError && strings.HasSuffix(resp.Request.URL.Path, "/auth/token") {
 		most = loginAttempts
 	}
-	if deadline, ok := ctx.Deadline(); ok {
-		left = max(0, time.Until(deadline))
-	}
 	again, err := retryablehttp.DefaultRetryPolicy(ctx, resp, nil)
 	asked := retryablehttp.DefaultBackoff(0, 0, 0, resp) // 0 without the header
-	if again = again && attempt < most; again && asked > left {
+	deadline, limited := ctx.Deadline()
+	if again = again && attempt < most; again && limited && asked > max(0, time.Until(deadline)) {
 		return false, failf(Unavailable, resp.StatusCode, "",
 			"airflow answered %d and asks to wait %.0f s, longer than the time left", resp.StatusCode, asked.Seconds())
 	}
