@@ -189,13 +189,13 @@ func TestBaseURL(t *testing.T) {
 func TestVersion(t *testing.T) {
 	t.Parallel()
 	c := clientOf(t, routes{login: nil, "GET /api/v2/version": inTurn(
-		answers(200, `{"version":"3.3.2\n::group::","git_version":null}`), answers(404, `{}`))})
+		answers(200, `{"version":"3.3.2\n::group::","git_version":null}`), answers(403, `{"detail":"Forbidden"}`))})
 	got, err := c.Version(t.Context())
 	if want := (VersionInfo{"3.3.2 ::group::"}); err != nil || got != want || !c.jwt.Empty() {
 		t.Errorf("got %+v, %v, want %+v", got, err, want)
 	}
 	_, err = c.Version(t.Context())
-	wantError(t, err, NotAirflow, "airflow answered 404")
+	wantError(t, err, NotAirflow, "airflow answered 403")
 }
 
 // A client keeps JWTs, and Variable values, where no verb of fmt reaches them.

@@ -77,31 +77,6 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// A missing right is named as the FAB auth manager does.
-func TestRights(t *testing.T) {
-	t.Parallel()
-	ctx := t.Context()
-	c := newClient(t, "http://airflow", withToken)
-	c.http.Transport = handled(answers(403, `{"detail":"Forbidden"}`))
-	for want, call := range map[string]func() error{
-		"DAGs can_read":        func() error { _, err := c.DAG(ctx, "d"); return err },
-		"DAG Runs can_read":    func() error { _, err := c.DAGRuns(ctx, "d", 1); return err },
-		"XComs can_read":       func() error { _, err := c.XCom(ctx, "d", "r", "t", -1); return err },
-		"ImportError can_read": func() error { _, err := c.ImportErrors(ctx); return err },
-		"Pools can_create":     func() error { return c.CreatePool(ctx, Pool{}) },
-		"Variables can_edit":   func() error { return c.PutVariable(ctx, "k", hide("v")) },
-		"Connections can_read": func() error { return readOne(t, c) },
-		"Connections can_edit": func() error { return updateOne(t, c) },
-	} {
-		e := wantError(t, call(), Forbidden, "airflow answered 403: Forbidden")
-		if got := e.Object + " " + e.Right; got != want {
-			t.Errorf("%s needs %s, want %s", e, got, want)
-		}
-	}
-	_, err := c.Version(ctx)
-	wantError(t, err, NotAirflow, "airflow answered 403: Forbidden")
-}
-
 func TestRedirectIsNotFollowed(t *testing.T) {
 	t.Parallel()
 	elsewhere := newAirflow(t, routes{})

@@ -111,32 +111,47 @@ func TestPut(t *testing.T) {
 	wantError(t, c.PutConnection(t.Context(), whole), Conflict, "answered 409: there")
 }
 
-// An object is missing when a 404 names it; an unknown route is another error. What is no name is not sent.
-func TestMissing(t *testing.T) {
+// A missing right is named as the FAB auth manager does. An object is missing when a 404 names it; an unknown route is
+// another error. What is no name is not sent.
+func TestRightsAndNames(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	for _, test := range []struct {
-		message, object string
-		kind            Kind
-		call            func(c *Client, name string) error
+		right, message, object string
+		kind                   Kind // "": it has no name
+		call                   func(c *Client, name string) error
 	}{
-		{"The Connection with connection_id: `c` was not found", "c", NoConnection,
+		{"Connections can_read", "The Connection with connection_id: `c` was not found", "c", NoConnection,
 			func(c *Client, name string) error { _, err := c.Connection(ctx, name); return err }},
-		{"The Pool with name: `p` was not found", "p", NoPool,
+		{"Pools can_read", "The Pool with name: `p` was not found", "p", NoPool,
 			func(c *Client, name string) error { _, err := c.Pool(ctx, name); return err }},
-		{"The Variable with key: `k` was not found", "k", NoVariable,
+		{"Variables can_read", "The Variable with key: `k` was not found", "k", NoVariable,
 			func(c *Client, name string) error { _, err := c.Variable(ctx, name); return err }},
-		{"Dag with id: d was not found", "d", NoDAG,
+		{"DAGs can_read", "Dag with id: d was not found", "d", NoDAG,
 			func(c *Client, name string) error { _, err := c.DAG(ctx, name); return err }},
-		{"Dag with dag_id: 'd' not found", "d", NoDAG,
+		{"DAG Runs can_read", "Dag with dag_id: 'd' not found", "d", NoDAG,
 			func(c *Client, name string) error { _, err := c.DAGRuns(ctx, name, 3); return err }},
-		{"XCom entry with key: `return_value` not found", "return_value", NoXCom,
+		{"XComs can_read", "XCom entry with key: `return_value` not found", "return_value", NoXCom,
 			func(c *Client, name string) error { _, err := c.XCom(ctx, "d", name, "t", -1); return err }},
+		{"ImportError can_read", "", "", "",
+			func(c *Client, _ string) error { _, err := c.ImportErrors(ctx); return err }},
+		{"Pools can_create", "", "", "", func(c *Client, _ string) error { return c.CreatePool(ctx, Pool{}) }},
+		{"Variables can_edit", "", "", "",
+			func(c *Client, _ string) error { return c.PutVariable(ctx, "k", hide("v")) }},
+		{"Connections can_edit", "", "", "", func(c *Client, _ string) error { return updateOne(t, c) }},
 	} {
 		c := newClient(t, "http://airflow", withToken)
+		c.http.Transport = handled(answers(403, `{"detail":"Forbidden"}`))
+		e := wantError(t, test.call(c, "x"), Forbidden, "airflow answered 403: Forbidden")
+		if got := e.Object + " " + e.Right; got != test.right {
+			t.Errorf("it needs %s, want %s", got, test.right)
+		}
+		if test.kind == "" {
+			continue
+		}
 		c.http.Transport = handled(answers(404, `{"detail":`+quoted(test.message)+`}`))
 		err := test.call(c, test.object)
-		e := wantError(t, err, test.kind, "airflow has "+string(test.kind))
+		e = wantError(t, err, test.kind, "airflow has "+string(test.kind))
 		if !errors.Is(err, ErrNotFound) || e.Object != test.object || e.Status != 404 {
 			t.Errorf("facts are %+v", e)
 		}
