@@ -27,22 +27,12 @@ const masked = "***"
 
 // Connection is a connection as Airflow shows it: a field that is null there is zero here.
 type Connection struct {
-	ID          string `json:"connection_id"`
-	Type        string `json:"conn_type"`
-	Host        string
-	Port        int
-	Login       string
-	Schema      string
-	HasPassword isGiven `json:"password"` // Airflow never returns the password itself
-}
-
-// isGiven is whether a field is not null.
-type isGiven bool
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (g *isGiven) UnmarshalJSON(value []byte) error {
-	*g = string(value) != "null"
-	return nil
+	ID            string `json:"connection_id"`
+	Type          string `json:"conn_type"`
+	Host          string
+	Port          int
+	Login, Schema string
+	Password      *json.RawMessage // nil: there is none; Airflow never returns the password itself
 }
 
 // Connection returns one connection of the metadata database. A connection that comes from an environment variable or a

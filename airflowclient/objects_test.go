@@ -1,6 +1,7 @@
 package airflowclient
 
 import (
+	"encoding/json"
 	"errors"
 	"reflect"
 	"strings"
@@ -30,6 +31,7 @@ func TestCalls(t *testing.T) {
 		updates[1].Login = "AWS"
 		return c.UpdateConnections(ctx, updates), nil
 	}
+	stars := json.RawMessage(`"***"`)
 	type conf = struct {
 		DryRun any `json:"dry_run"`
 	}
@@ -41,7 +43,7 @@ func TestCalls(t *testing.T) {
 		want               any
 	}{
 		{one, "", dockerDB, func(c *Client) (any, error) { return c.Connection(ctx, "docker_default") },
-			Connection{"docker_default", "docker", "h", 5000, "AWS", "", true}},
+			Connection{"docker_default", "docker", "h", 5000, "AWS", "", &stars}},
 		{"GET /api/v2/pools/p", "", `{"name":"p","slots":5,"description":null,"include_deferred":true}`,
 			func(c *Client) (any, error) { return c.Pool(ctx, "p") }, Pool{"p", 5, ""}},
 		{"GET /api/v2/dags/d/details", "", `{"dag_id":"d","is_paused":true,"has_import_errors":true}`,

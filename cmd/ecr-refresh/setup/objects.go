@@ -95,7 +95,7 @@ func (s Setup) airflowDiffers(is airflowclient.Connection) []string {
 		url = "none"
 	}
 	differs := append(differ("its URL", strings.TrimRight(url, "/"), s.BaseURL), differ("login", is.Login, s.Login)...)
-	if !is.HasPassword {
+	if is.Password == nil {
 		differs = append(differs, "it has no password")
 	} else if s.Force {
 		differs = append(differs, "the password is set again")
