@@ -40,35 +40,32 @@ func page(offset int) string {
 
 func TestConnectionsByID(t *testing.T) {
 	t.Parallel()
-	for name, test := range map[string]struct {
+	for _, test := range []struct {
 		total, pageSize int
 		ids             string
 		calls           int
 	}{
-		"few, one by one":               {250, 100, "c0 c1 absent", 3},
-		"of the first page":             {99, 100, "c0 c1 c2 c98", 1},
-		"of none":                       {0, 100, "absent absent absent absent", 1},
-		"a full page":                   {100, 100, "c0 c1 c2 absent", 1},
-		"the second page has one":       {101, 100, "c0 c1 c2 c100", 2},
-		"all pages":                     {250, 100, "c0 c1 c2 c100 c249 absent", 3},
-		"the rest one by one":           {350, 100, "c0 c1 c2 c300 absent", 3},
-		"a setting makes pages shorter": {50, 20, "c0 c20 c40 c49", 3},
+		{250, 100, "c0 c1 absent", 3}, // one by one
+		{99, 100, "c0 c1 c2 c98", 1},  // all of one page
+		{0, 100, "absent absent absent absent", 1},
+		{100, 100, "c0 c1 c2 absent", 1}, // a full page
+		{101, 100, "c0 c1 c2 c100", 2},   // the second page has one
+		{250, 100, "c0 c1 c2 c100 c249 absent", 3},
+		{350, 100, "c0 c1 c2 c300 absent", 3}, // one page, and the rest one by one
+		{50, 20, "c0 c20 c40 c49", 3},         // a setting makes pages shorter
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			a := newAirflow(t, connectionsOf(test.total, test.pageSize))
-			ids := strings.Fields(test.ids)
-			found, failed := newClient(t, a.URL).ConnectionsByID(t.Context(), ids)
-			for _, id := range ids {
-				if id == "absent" && !errors.Is(failed[id], ErrNotFound) || id != "absent" && found[id].ID != id {
-					t.Errorf("%s: %v, %v", id, found[id], failed[id])
-				}
+		a := newAirflow(t, connectionsOf(test.total, test.pageSize))
+		ids := strings.Fields(test.ids)
+		found, failed := newClient(t, a.URL).ConnectionsByID(t.Context(), ids)
+		for _, id := range ids {
+			if id == "absent" && !errors.Is(failed[id], ErrNotFound) || id != "absent" && found[id].ID != id {
+				t.Errorf("%s: %v, %v", id, found[id], failed[id])
 			}
-			calls := len(a.received()) - 1 // without the login
-			if len(failed) > 1 || len(failed) > 0 != slices.Contains(ids, "absent") || calls != test.calls {
-				t.Errorf("failed %v with %d calls, want %d", failed, calls, test.calls)
-			}
-		})
+		}
+		calls := len(a.received()) - 1 // without the login
+		if len(failed) > 1 || len(failed) > 0 != slices.Contains(ids, "absent") || calls != test.calls {
+			t.Errorf("%s of %d: failed %v with %d calls, want %d", ids, test.total, failed, calls, test.calls)
+		}
 	}
 }
 

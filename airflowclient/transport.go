@@ -110,12 +110,15 @@ func mayPass(ctx context.Context, resp *http.Response, attempt int) (bool, error
 // answer is what Airflow answered, read to its end.
 type answer struct {
 	*http.Response
-	body []byte
+	body  []byte
+	media string // type
 }
 
 func (a *answer) read(resp *http.Response) (err error) {
 	defer resp.Body.Close()
 	a.Response = resp
+	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	a.media = cmp.Or(line(kind), "no content type")
 	a.body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	return err
 }
@@ -130,16 +133,11 @@ func (c *Client) decode(a answer, out any) error {
 	case len(a.body) > maxAnswer:
 		return failf(NotAirflow, status, "", "airflow's answer is longer than %d MiB", maxAnswer>>20)
 	case !a.isJSON():
-		return failf(NotAirflow, status, "", "airflow answered %d with %s instead of JSON", status, line(a.mediaType()))
+		return failf(NotAirflow, status, "", "airflow answered %d with %s instead of JSON", status, a.media)
 	case json.Unmarshal(a.body, out) != nil:
 		return failf(NotAirflow, status, "", "airflow answered %d with JSON of another shape than Airflow 3's", status)
 	}
 	return nil
 }
 
-func (a answer) isJSON() bool { return a.mediaType() == "application/json" }
-
-func (a answer) mediaType() string {
-	kind, _, _ := mime.ParseMediaType(a.Header.Get("Content-Type"))
-	return cmp.Or(kind, "no content type")
-}
+func (a answer) isJSON() bool { return a.media == "application/json" }
