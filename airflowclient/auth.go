@@ -80,10 +80,10 @@ func (c *Client) createToken(ctx context.Context) (string, error) {
 func (c *Client) SimpleRole(ctx context.Context) (string, error) {
 	jwt, err := c.login(ctx, "")
 	var claims struct{ Role string }
-	if parts := strings.Split(jwt, "."); len(parts) == 3 {
-		payload, _ := base64.RawURLEncoding.DecodeString(parts[1])
-		_ = json.Unmarshal(payload, &claims) // what is no JWT names no role
-	}
+	_, rest, _ := strings.Cut(jwt, ".")
+	encoded, _, _ := strings.Cut(rest, ".")
+	payload, _ := base64.RawURLEncoding.DecodeString(encoded)
+	_ = json.Unmarshal(payload, &claims) // what is no JWT names no role
 	return line(claims.Role), err
 }
 

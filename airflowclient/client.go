@@ -72,15 +72,11 @@ func New(cfg Config) (*Client, error) {
 // BaseURL returns the base URL in use, without a slash at its end.
 func (c *Client) BaseURL() string { return c.config.BaseURL }
 
-// baseURL checks raw. Its errors never repeat it: a URL with user information holds a password.
+// baseURL checks raw. Its error never repeats it: a URL with user information holds a password.
 func baseURL(raw string) (string, error) {
 	u, err := url.Parse(raw)
-	switch {
-	case err != nil:
-		return "", failf(BadBaseURL, 0, "", "airflow's base URL cannot be read as a URL")
-	case u.Scheme != "http" && u.Scheme != "https":
-		return "", failf(BadBaseURL, 0, "", "airflow's base URL has scheme %q, want http or https", u.Scheme)
-	case u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil ||
+		u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
 		return "", failf(BadBaseURL, 0, "", "airflow's base URL is not of the form http[s]://HOST[:PORT][/BASE/PATH]")
 	}
 	return strings.TrimRight(u.String(), "/"), nil
@@ -90,6 +86,10 @@ func baseURL(raw string) (string, error) {
 func (c *Client) Version(ctx context.Context) (info VersionInfo, err error) {
 	err = c.exchange(ctx, "", &info)(NewGetVersionRequest(c.server))
 	info.Version = line(info.Version)
+	var e *Error
+	if errors.As(err, &e) && e.Kind == Forbidden { // it takes no right
+		e.Kind = NotAirflow
+	}
 	return info, err
 }
 
@@ -97,9 +97,9 @@ func (c *Client) Version(ctx context.Context) (info VersionInfo, err error) {
 // and decodes the answer, which must be 200 or 201 and JSON, into out. So a call of one object is that of Pool, and one
 // of a list that of ImportErrors.
 //
-// The last of names is the object's; the others stand before it in the path. A 404 whose message has that name is an
-// error of kind none; that of an unknown route has not.
-func (c *Client) call(ctx context.Context, out any, none Kind, names ...string) func(*http.Request, error) error {
+// resource is what the FAB auth manager calls the objects. The last of names is the object's; the others stand before
+// it in the path. The object is missing when the message of a 404 has its name; that of an unknown route has not.
+func (c *Client) call(ctx context.Context, out any, resource string, names ...string) func(*http.Request, error) error {
 	return func(req *http.Request, err error) error {
 		name := ""
 		for _, name = range names {
@@ -109,8 +109,15 @@ func (c *Client) call(ctx context.Context, out any, none Kind, names ...string) 
 		}
 		err = c.authorized(ctx, out, req, err)
 		var e *Error
-		if errors.As(err, &e) && name != "" && e.mentions != nil && e.mentions(name) {
-			return notFound(none, name)
+		switch errors.As(err, &e); {
+		case e == nil:
+		case e.Kind == Forbidden:
+			rights := map[string]string{"GET": "can_read", "POST": "can_create", "PATCH": "can_edit"}
+			e.Object, e.Right = resource, rights[req.Method]
+		case name != "" && e.Status == http.StatusNotFound && e.mentions(name):
+			kinds := map[string]Kind{"Connections": NoConnection, "Pools": NoPool, "Variables": NoVariable,
+				"DAGs": NoDAG, "DAG Runs": NoDAG, "XComs": NoXCom}
+			return notFound(kinds[resource], name)
 		}
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"maps"
 	"net/http"
 	"slices"
@@ -26,34 +27,19 @@ const masked = "***"
 
 // Connection is a connection as Airflow shows it: a field that is null there is zero here.
 type Connection struct {
-	ID, Type, Host string
-	Port           int
-	Login, Schema  string
-	HasPassword    bool   // Airflow never returns the password itself
-	Extra          string // redacted by Airflow: never send it back
+	ID            string `json:"connection_id"`
+	Type          string `json:"conn_type"`
+	Host          string
+	Port          int
+	Login, Schema string
+	Password      *json.RawMessage // nil: there is none; Airflow never returns the password itself
 }
 
 // Connection returns one connection of the metadata database. A connection that comes from an environment variable or a
 // secrets backend is not there: ErrNotFound.
-func (c *Client) Connection(ctx context.Context, id string) (Connection, error) {
-	var row ConnectionResponse
-	err := c.call(ctx, &row, NoConnection, id)(NewGetConnectionRequest(c.server, id))
-	return row.connection(), err
-}
-
-func (r ConnectionResponse) connection() Connection {
-	return Connection{
-		ID: r.ConnectionId, Type: r.ConnType, Host: value(r.Host), Port: value(r.Port), Login: value(r.Login),
-		Schema: value(r.Schema), HasPassword: r.Password != nil, Extra: value(r.Extra),
-	}
-}
-
-// value returns what p points to, or zero.
-func value[T any](p *T) T {
-	if p == nil {
-		return *new(T)
-	}
-	return *p
+func (c *Client) Connection(ctx context.Context, id string) (conn Connection, err error) {
+	err = c.call(ctx, &conn, "Connections", id)(NewGetConnectionRequest(c.server, id))
+	return conn, err
 }
 
 // ConnectionsByID reads connections of the metadata database. Each id is in the first map, or in the second with the
@@ -64,10 +50,13 @@ func (c *Client) ConnectionsByID(ctx context.Context, ids []string) (map[string]
 	missing := slices.Clone(ids)
 	for offset, pages := 0, fewConnections+1; len(missing) >= pages; {
 		params := GetConnectionsParams{Limit: new(pageSize), Offset: &offset}
-		var page ConnectionCollectionResponse
-		err := c.call(ctx, &page, "")(NewGetConnectionsRequest(c.server, &params))
-		for _, row := range page.Connections {
-			found[row.ConnectionId] = row.connection()
+		var page struct {
+			Connections  []Connection
+			TotalEntries int `json:"total_entries"`
+		}
+		err := c.call(ctx, &page, "Connections")(NewGetConnectionsRequest(c.server, &params))
+		for _, conn := range page.Connections {
+			found[conn.ID] = conn
 		}
 		missing = slices.DeleteFunc(missing, func(id string) bool { return found[id].ID == id })
 		size := len(page.Connections) // an Airflow may be set to shorter pages than were asked for
@@ -129,17 +118,9 @@ func (c *Client) check(u Update, needsPassword bool) error {
 	return nil
 }
 
-// CreateConnection creates a connection that does not exist yet.
-func (c *Client) CreateConnection(ctx context.Context, u Update) error {
-	if err := c.check(u, false); err != nil {
-		return err
-	}
-	return c.call(ctx, new(ConnectionResponse), "")(NewPostConnectionRequest(c.server, u.body()))
-}
-
-// PatchConnection changes the fields that u has, and sets port and schema to those of u, be they empty. Airflow wants
-// the type in every update.
-func (c *Client) PatchConnection(ctx context.Context, u Update) error {
+// PutConnection changes the fields that u has, and sets port and schema to those of u, be they empty; or it creates the
+// connection.
+func (c *Client) PutConnection(ctx context.Context, u Update) error {
 	if err := c.check(u, false); err != nil {
 		return err
 	}
@@ -150,22 +131,25 @@ func (c *Client) PatchConnection(ctx context.Context, u Update) error {
 	}
 	body.ConnectionBody, body.Port, body.Schema = u.body(), unlessZero(u.Port), unlessZero(u.Schema)
 	text, _ := json.Marshal(body) // strings and a number
-	return c.call(ctx, new(ConnectionResponse), NoConnection, u.ID)(
+	err := c.call(ctx, new(struct{}), "Connections", u.ID)(
 		NewPatchConnectionRequestWithBody(c.server, u.ID, "application/json", bytes.NewReader(text)))
+	if errors.Is(err, ErrNotFound) {
+		err = c.call(ctx, new(struct{}), "Connections")(NewPostConnectionRequest(c.server, u.body()))
+	}
+	return err
 }
 
 // UpdateConnections writes the updates, in calls of up to 100; name each connection once. The map holds an error for
 // each connection that was not updated. An update that would do nothing, or something else than it says, is not sent.
 func (c *Client) UpdateConnections(ctx context.Context, updates []Update) map[string]error {
 	failed := map[string]error{}
-	var good []Update
-	for _, u := range updates {
-		if err := c.check(u, true); err != nil {
+	good := slices.DeleteFunc(slices.Clone(updates), func(u Update) bool {
+		err := c.check(u, true)
+		if err != nil {
 			failed[u.ID] = err
-		} else {
-			good = append(good, u)
 		}
-	}
+		return err != nil
+	})
 	var mu sync.Mutex
 	var calls errgroup.Group
 	calls.SetLimit(updatesAtOnce)
@@ -188,48 +172,52 @@ func (c *Client) update(ctx context.Context, updates []Update) map[string]error 
 	action := BulkUpdateActionConnectionBody{
 		Action: BulkUpdateActionConnectionBodyActionUpdate, ActionOnNonExistence: new(BulkActionNotOnExistenceSkip),
 	}
-	var ids []string
 	for _, u := range updates {
-		ids = append(ids, u.ID)
 		action.Entities = append(action.Entities, u.body())
 	}
 	body := BulkBodyConnectionBody{Actions: []BulkUpdateActionConnectionBody{action}}
-	var response BulkResponse
-	err := c.call(ctx, &response, "")(NewBulkConnectionsRequest(c.server, body))
-	if err != nil {
-		response = BulkResponse{} // half of one may have been decoded
+	var result struct {
+		Update struct {
+			Success []string
+			Errors  []bulkError
+		}
 	}
-	done, errs := value(value(response.Update).Success), value(value(response.Update).Errors)
-	missing := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return slices.Contains(done, id) })
-	if len(missing) == 0 && len(errs) > 0 {
-		missing = ids
+	err := c.call(ctx, &result, "Connections")(NewBulkConnectionsRequest(c.server, body))
+	done, errs := result.Update.Success, result.Update.Errors
+	if len(errs) > 0 && len(done) == len(updates) {
+		done = nil // one of the two is wrong
 	}
 	failed := map[string]error{}
-	for _, id := range missing {
-		if failed[id] = err; err == nil {
-			failed[id] = c.skipped(id, errs)
+	for _, u := range updates {
+		switch {
+		case err != nil:
+			failed[u.ID] = err
+		case !slices.Contains(done, u.ID):
+			failed[u.ID] = c.skipped(u.ID, errs)
 		}
 	}
 	return failed
 }
 
-// skipped returns the error of a connection that a bulk update has not updated. An entry of update.errors without a
-// status is a validation error: Python's repr of the input, password included, so that nothing of it is repeated.
-func (c *Client) skipped(id string, errs []map[string]any) *Error {
-	if len(errs) == 0 {
+// bulkError is an entry of update.errors. One without a status is a validation error: Python's repr of the input,
+// password included, so that nothing of it is repeated.
+type bulkError struct {
+	Error  any
+	Status int `json:"status_code"`
+}
+
+// skipped returns the error of a connection that a bulk update has not updated.
+func (c *Client) skipped(id string, errs []bulkError) *Error {
+	if len(errs) == 0 || errs[0].Status == http.StatusNotFound {
 		return notFound(NoConnection, id)
 	}
-	text, _ := errs[0]["error"].(string)
-	code, _ := errs[0]["status_code"].(float64)
-	status := int(code)
+	status := errs[0].Status
+	text, _ := errs[0].Error.(string)
 	if status == 0 {
 		status, text = http.StatusUnprocessableEntity, invalid
 	}
 	e := failf(kindOf(status), status, id, "%s", c.answered(status, text))
-	switch {
-	case status == http.StatusNotFound:
-		return notFound(NoConnection, id)
-	case e.Kind == Forbidden:
+	if e.Kind == Forbidden {
 		e.Object, e.Right = "Connections", "can_edit"
 	}
 	return e

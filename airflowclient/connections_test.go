@@ -40,36 +40,32 @@ func page(offset int) string {
 
 func TestConnectionsByID(t *testing.T) {
 	t.Parallel()
-	for name, test := range map[string]struct {
+	for _, test := range []struct {
 		total, pageSize int
 		ids             string
 		calls           int
 	}{
-		"none of none":                  {0, 100, "absent", 1},
-		"few, one by one":               {250, 100, "c0 c1 absent", 3},
-		"of the first page":             {99, 100, "c0 c1 c2 c98", 1},
-		"of none":                       {0, 100, "absent absent absent absent", 1},
-		"a full page":                   {100, 100, "c0 c1 c2 absent", 1},
-		"the second page has one":       {101, 100, "c0 c1 c2 c100", 2},
-		"all pages":                     {250, 100, "c0 c1 c2 c100 c249 absent", 3},
-		"the rest one by one":           {350, 100, "c0 c1 c2 c300 absent", 3},
-		"a setting makes pages shorter": {50, 20, "c0 c20 c40 c49", 3},
+		{250, 100, "c0 c1 absent", 3}, // one by one
+		{99, 100, "c0 c1 c2 c98", 1},  // all of one page
+		{0, 100, "absent absent absent absent", 1},
+		{100, 100, "c0 c1 c2 absent", 1}, // a full page
+		{101, 100, "c0 c1 c2 c100", 2},   // the second page has one
+		{250, 100, "c0 c1 c2 c100 c249 absent", 3},
+		{350, 100, "c0 c1 c2 c300 absent", 3}, // one page, and the rest one by one
+		{50, 20, "c0 c20 c40 c49", 3},         // a setting makes pages shorter
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			a := newAirflow(t, connectionsOf(test.total, test.pageSize))
-			ids := strings.Fields(test.ids)
-			found, failed := newClient(t, a.URL).ConnectionsByID(t.Context(), ids)
-			for _, id := range ids {
-				if id == "absent" && !errors.Is(failed[id], ErrNotFound) || id != "absent" && found[id].ID != id {
-					t.Errorf("%s: %v, %v", id, found[id], failed[id])
-				}
+		a := newAirflow(t, connectionsOf(test.total, test.pageSize))
+		ids := strings.Fields(test.ids)
+		found, failed := newClient(t, a.URL).ConnectionsByID(t.Context(), ids)
+		for _, id := range ids {
+			if id == "absent" && !errors.Is(failed[id], ErrNotFound) || id != "absent" && found[id].ID != id {
+				t.Errorf("%s: %v, %v", id, found[id], failed[id])
 			}
-			calls := len(a.received()) - 1 // without the login
-			if len(failed) > 1 || len(failed) > 0 != slices.Contains(ids, "absent") || calls != test.calls {
-				t.Errorf("failed %v with %d calls, want %d", failed, calls, test.calls)
-			}
-		})
+		}
+		calls := len(a.received()) - 1 // without the login
+		if len(failed) > 1 || len(failed) > 0 != slices.Contains(ids, "absent") || calls != test.calls {
+			t.Errorf("%s of %d: failed %v with %d calls, want %d", ids, test.total, failed, calls, test.calls)
+		}
 	}
 }
 
@@ -102,31 +98,32 @@ func TestUpdateIsNotSent(t *testing.T) {
 	t.Parallel()
 	a := newAirflow(t, routes{bulk: answers(200, `{"update":{"success":["good"],"errors":[]}}`)})
 	c := newClient(t, a.URL)
-	bad := []Update{
-		{ID: "empty", Type: "docker"},
-		{ID: "stars", Type: "docker", Password: hide("***")},
-		{ID: "bytes", Type: "docker", Password: hide("a\xffb")},
-		{ID: "type", Password: hide(newPassword)},
-	}
-	failed := c.UpdateConnections(t.Context(), append(someUpdates("good"), bad...))
-	sent := a.received(bulk)
-	if len(failed) != 4 || len(sent) != 1 || strings.Count(sent[0].body, "connection_id") != 1 {
-		t.Errorf("sent %v, failed %v, want the good one alone", sent, failed)
-	}
-	wantError(t, failed["empty"], BadPassword, `keep the old one`)
-	wantError(t, failed["stars"], BadPassword, `keep the old one`)
-	wantError(t, failed["bytes"], BadPassword, "not UTF-8")
-	wantError(t, failed["type"], Invalid, "type is not given")
-
-	c = clientOf(t, routes{})
-	if all, none := c.UpdateConnections(t.Context(), bad), c.UpdateConnections(t.Context(), nil); len(all) != 4 ||
-		len(none) != 0 {
-		t.Errorf("failed %v and %v, want four and none", all, none)
-	}
-	for _, u := range bad[1:] {
-		if c.CreateConnection(t.Context(), u) == nil || c.PatchConnection(t.Context(), u) == nil {
-			t.Errorf("%+v was sent", u)
+	for _, test := range []struct {
+		update Update
+		kind   Kind
+		text   string
+	}{
+		{Update{Type: "docker"}, BadPassword, "keep the old one"},
+		{Update{Type: "docker", Password: hide("***")}, BadPassword, "keep the old one"},
+		{Update{Type: "docker", Password: hide("a\xffb")}, BadPassword, "not UTF-8"},
+		{Update{Password: hide(newPassword)}, Invalid, "type is not given"},
+	} {
+		failed := c.UpdateConnections(t.Context(), append(someUpdates("good"), test.update))
+		if wantError(t, failed[""], test.kind, test.text); len(failed) != 1 {
+			t.Errorf("failed %v, want one", failed)
 		}
+		if test.update.Password != nil {
+			wantError(t, c.PutConnection(t.Context(), test.update), test.kind, test.text)
+		}
+		c.UpdateConnections(t.Context(), []Update{test.update})
+	}
+	for _, sent := range a.received(bulk) {
+		if strings.Count(sent.body, "connection_id") != 1 {
+			t.Errorf("sent %s, want the good one alone", sent.body)
+		}
+	}
+	if sent := len(a.received(bulk)); sent != 4 {
+		t.Errorf("sent %d updates, want 4", sent)
 	}
 }
 

@@ -61,7 +61,7 @@ type Error struct {
 	Right  string // Forbidden: can_read, can_edit or can_create, on what FAB calls Object: Connections, DAG Runs …
 	Err    error
 
-	mentions func(name string) bool // whether the message of a 404 does, which may hold secrets
+	said hidden // Airflow's message, which may hold secrets
 }
 
 // Error returns what went wrong, on one line.
@@ -73,6 +73,12 @@ func (e *Error) Unwrap() error { return e.Err }
 // Permanent reports that a retry cannot help.
 func (e *Error) Permanent() bool {
 	return !slices.Contains([]Kind{Conflict, Unavailable, Timeout, Unreachable}, e.Kind)
+}
+
+// mentions reports whether Airflow's message has name.
+func (e *Error) mentions(name string) bool {
+	whole := regexp.MustCompile(`(^|[^\w.-])` + regexp.QuoteMeta(name) + `($|[^\w.-])`)
+	return e.said != nil && whole.MatchString(e.said())
 }
 
 // Is reports whether e is ErrNotFound.
@@ -95,11 +101,8 @@ func notFound(kind Kind, name string) *Error {
 func (c *Client) failed(a answer) *Error {
 	status, message := a.StatusCode, a.message()
 	err := failf(kindOf(status), status, "", "%s", c.answered(status, message))
+	err.said = hide(message)
 	switch {
-	case status == http.StatusNotFound:
-		err.mentions = func(name string) bool {
-			return regexp.MustCompile(`(^|[^\w.-])` + regexp.QuoteMeta(name) + `($|[^\w.-])`).MatchString(message)
-		}
 	case err.Kind == Redirect:
 		to := "nowhere"
 		if u, err := a.Location(); err == nil { // no more of it: path and query may hold anything
@@ -110,10 +113,6 @@ func (c *Client) failed(a answer) *Error {
 		err.Kind = NotAirflow
 	case err.Kind == Forbidden && message == "Invalid JWT token":
 		err.Kind = JWTRejected
-	case err.Kind == Forbidden && strings.Contains(a.Request.URL.Path, "/api/v2/"): // all but the login
-		if err.Object, err.Right = a.right(); err.Object == "" {
-			err.Kind = NotAirflow
-		}
 	}
 	return err
 }
@@ -132,43 +131,30 @@ func kindOf(status int) Kind {
 	return cmp.Or(kinds[status], NotAirflow)
 }
 
-// right returns what was asked for, as the FAB auth manager names it, and the right that this takes. The deepest part
-// of the path decides.
-func (a answer) right() (resource, right string) {
-	_, below, _ := strings.Cut(a.Request.URL.Path, "/api/v2")
-	for _, r := range [][2]string{
-		{"/xcomEntries", "XComs"}, {"/taskInstances", "Task Instances"}, {"/dagRuns", "DAG Runs"}, {"/dags", "DAGs"},
-		{"/importErrors", "ImportError"}, {"/pools", "Pools"}, {"/variables", "Variables"},
-		{"/connections", "Connections"},
-	} {
-		if strings.Contains(below, r[0]) {
-			rights := map[string]string{"GET": "can_read", "POST": "can_create", "PATCH": "can_edit"}
-			return r[1], rights[a.Request.Method]
-		}
-	}
-	return "", ""
-}
-
 // unanswered returns the error of a call that got no answer, or none that could be read.
 func (c *Client) unanswered(ctx context.Context, err error) *Error {
+	var own *Error
+	if errors.As(err, &own) {
+		return own
+	}
 	var wrapped *url.Error // it repeats method and URL
 	if errors.As(err, &wrapped) {
 		err = wrapped.Err
 	}
 	var timeout net.Error
 	var op *net.OpError
-	base, cause := c.config.BaseURL, c.scrubber.scrub(err.Error())
+	base, doing, kind := c.config.BaseURL, "reach", Unreachable
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
 		return failf(Unreachable, 0, "", "no answer from airflow at %s: %w", base, ctx.Err())
 	case ctx.Err() != nil || errors.As(err, &timeout) && timeout.Timeout():
 		return failf(Timeout, 0, "", "no answer in time from airflow at %s", base)
 	case errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, new(tls.RecordHeaderError)):
-		return failf(WrongScheme, 0, "", "reach airflow at %s: %s", base, cause)
+		kind = WrongScheme
 	case errors.As(err, &op) && op.Op == "remote error": // crypto/tls has no exported type for an alert
-		return failf(TLSAlert, 0, "", "agree on TLS with airflow at %s: %s", base, cause)
+		doing, kind = "agree on TLS with", TLSAlert
 	case errors.As(err, new(*tls.CertificateVerificationError)):
-		return failf(Untrusted, 0, "", "trust airflow at %s: %s", base, cause)
+		doing, kind = "trust", Untrusted
 	}
-	return failf(Unreachable, 0, "", "reach airflow at %s: %s", base, cause)
+	return failf(kind, 0, "", "%s airflow at %s: %s", doing, base, c.scrubber.scrub(err.Error()))
 }

@@ -3,6 +3,7 @@ package airflowclient
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"strings"
 	"time"
 )
@@ -16,43 +17,33 @@ type Pool struct {
 
 // Pool returns one pool, or ErrNotFound.
 func (c *Client) Pool(ctx context.Context, name string) (p Pool, err error) {
-	err = c.call(ctx, &p, NoPool, name)(NewGetPoolRequest(c.server, name))
+	err = c.call(ctx, &p, "Pools", name)(NewGetPoolRequest(c.server, name))
 	return p, err
 }
 
 // CreatePool creates a pool that does not exist yet.
 func (c *Client) CreatePool(ctx context.Context, p Pool) error {
 	body := PoolBody{Name: p.Name, Slots: p.Slots, Description: &p.Description}
-	return c.call(ctx, new(PoolResponse), "")(NewPostPoolRequest(c.server, body))
+	return c.call(ctx, new(struct{}), "Pools")(NewPostPoolRequest(c.server, body))
 }
 
-// Variable is a Variable of the metadata database.
-type Variable struct {
-	Key   string
-	Value Secret
+// Variable returns the value of a Variable of the metadata database, or ErrNotFound. One that comes from an environment
+// variable or a secrets backend is not there.
+func (c *Client) Variable(ctx context.Context, key string) (Secret, error) {
+	var row struct{ Value string }
+	err := c.call(ctx, &row, "Variables", key)(NewGetVariableRequest(c.server, key))
+	return hide(row.Value), err
 }
 
-// Variable returns one Variable, or ErrNotFound. One that comes from an environment variable or a secrets backend is
-// not there.
-func (c *Client) Variable(ctx context.Context, key string) (Variable, error) {
-	var row VariableResponse
-	err := c.call(ctx, &row, NoVariable, key)(NewGetVariableRequest(c.server, key))
-	return Variable{Key: row.Key, Value: hide(value(row.Value))}, err
-}
-
-// CreateVariable creates a Variable that does not exist yet.
-func (c *Client) CreateVariable(ctx context.Context, v Variable) error {
-	return c.call(ctx, new(VariableResponse), "")(NewPostVariableRequest(c.server, c.body(v)))
-}
-
-// UpdateVariable changes the value.
-func (c *Client) UpdateVariable(ctx context.Context, v Variable) error {
-	return c.call(ctx, new(VariableResponse), NoVariable, v.Key)(NewPatchVariableRequest(c.server, v.Key, c.body(v)))
-}
-
-func (c *Client) body(v Variable) VariableBody {
-	c.scrubber.add(v.Value)
-	return VariableBody{Key: v.Key, Value: v.Value.Reveal()}
+// PutVariable changes the value of a Variable, or creates it.
+func (c *Client) PutVariable(ctx context.Context, key string, value Secret) error {
+	c.scrubber.add(value)
+	body := VariableBody{Key: key, Value: value.Reveal()}
+	err := c.call(ctx, new(struct{}), "Variables", key)(NewPatchVariableRequest(c.server, key, body))
+	if errors.Is(err, ErrNotFound) {
+		err = c.call(ctx, new(struct{}), "Variables")(NewPostVariableRequest(c.server, body))
+	}
+	return err
 }
 
 // DAG is what Airflow knows of a DAG without running it.
@@ -65,16 +56,19 @@ type DAG struct {
 
 // DAG returns one DAG, or ErrNotFound.
 func (c *Client) DAG(ctx context.Context, id string) (dag DAG, err error) {
-	err = c.call(ctx, &dag, NoDAG, id)(NewGetDagDetailsRequest(c.server, id))
+	err = c.call(ctx, &dag, "DAGs", id)(NewGetDagDetailsRequest(c.server, id))
 	return dag, err
 }
 
 // DAGRun is one run of a DAG.
 type DAGRun struct {
-	ID         string
-	State      string // queued, running, success or failed
-	Start, End time.Time
-	DryRun     bool // its param dry_run: it has updated nothing
+	ID    string    `json:"dag_run_id"`
+	State string    // queued, running, success or failed
+	Start time.Time `json:"start_date"`
+	End   time.Time `json:"end_date"`
+	Conf  struct {
+		DryRun any `json:"dry_run"` // true: it has updated nothing
+	}
 }
 
 // DAGRuns returns the newest runs of a DAG, at most 100, the newest first.
@@ -83,33 +77,32 @@ func (c *Client) DAGRuns(ctx context.Context, dagID string, limit int) ([]DAGRun
 	if err == nil { // order_by is a string in the documents of Airflow up to 3.0, and a list in later ones
 		req.URL.RawQuery += "&order_by=-id"
 	}
-	var page DAGRunCollectionResponse
-	err = c.call(ctx, &page, NoDAG, dagID)(req, err)
-	var runs []DAGRun
-	for _, r := range page.DagRuns {
-		runs = append(runs, DAGRun{
-			ID: r.DagRunId, State: string(r.State), Start: value(r.StartDate), End: value(r.EndDate),
-			DryRun: value(r.Conf)["dry_run"] == true,
-		})
+	var page struct {
+		Runs []DAGRun `json:"dag_runs"`
 	}
-	return runs, err
+	err = c.call(ctx, &page, "DAG Runs", dagID)(req, err)
+	return page.Runs, err
 }
 
 // ImportError says why a DAG file cannot be read.
-type ImportError struct{ File, Text string }
+type ImportError struct {
+	File string `json:"filename"`
+	Text string `json:"stack_trace"` // the end of it, where Python says what is wrong
+}
 
-// ImportErrors returns the errors of all DAG files that the user may see, at most 100. Text is the end of the trace,
-// where Python says what is wrong.
+// ImportErrors returns the errors of all DAG files that the user may see, at most 100.
 func (c *Client) ImportErrors(ctx context.Context) ([]ImportError, error) {
 	params := GetImportErrorsParams{Limit: new(pageSize)}
-	var page ImportErrorCollectionResponse
-	err := c.call(ctx, &page, "")(NewGetImportErrorsRequest(c.server, &params))
-	var all []ImportError
-	for _, e := range page.ImportErrors {
-		lines := strings.Split(strings.TrimSpace(e.StackTrace), "\n")
-		all = append(all, ImportError{File: c.scrubber.scrub(e.Filename), Text: c.scrubber.scrub(lines[len(lines)-1])})
+	var page struct {
+		Errors []ImportError `json:"import_errors"`
 	}
-	return all, err
+	err := c.call(ctx, &page, "ImportError")(NewGetImportErrorsRequest(c.server, &params))
+	for i, e := range page.Errors {
+		trace := strings.TrimSpace(e.Text)
+		last := trace[strings.LastIndexByte(trace, '\n')+1:]
+		page.Errors[i] = ImportError{c.scrubber.scrub(e.File), c.scrubber.scrub(last)}
+	}
+	return page.Errors, err
 }
 
 // XCom returns what a task returned, as JSON text; mapIndex is -1 for a task that is not mapped. A result that is text
@@ -119,7 +112,7 @@ func (c *Client) XCom(ctx context.Context, dagID, runID, taskID string, mapIndex
 	const key = "return_value"
 	var row struct{ Value json.RawMessage }
 	params := GetXcomEntryParams{MapIndex: &mapIndex}
-	err := c.call(ctx, &row, NoXCom, dagID, runID, taskID, key)(
+	err := c.call(ctx, &row, "XComs", dagID, runID, taskID, key)(
 		NewGetXcomEntryRequest(c.server, dagID, runID, taskID, key, &params))
 	return unquoted(string(row.Value)), err
 }

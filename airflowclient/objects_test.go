@@ -1,8 +1,8 @@
 package airflowclient
 
 import (
+	"encoding/json"
 	"errors"
-	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -24,15 +24,17 @@ func TestCalls(t *testing.T) {
 	}
 	variable := func(c *Client) (any, error) {
 		v, err := c.Variable(ctx, "k")
-		return fmt.Sprint(v.Key, "=", v.Value.Reveal()), err
+		return v.Reveal(), err
 	}
 	update := func(c *Client) (any, error) {
 		updates := someUpdates("a", "b")
 		updates[1].Login = "AWS"
 		return c.UpdateConnections(ctx, updates), nil
 	}
-	whole := Update{"c", "http", "h", 8080, "l", "s", hide(newPassword)}
-	v := Variable{"k", hide(newPassword)}
+	stars := json.RawMessage(`"***"`)
+	type conf = struct {
+		DryRun any `json:"dry_run"`
+	}
 	at := time.Date(2026, 11, 24, 6, 41, 40, 5e8, time.UTC)
 	trace := "Traceback:\n  File \"x.py\"\n\x1b[31mImportError: no " + apiPassword + strings.Repeat("é", 300) + "\n"
 	for _, test := range []struct {
@@ -41,7 +43,7 @@ func TestCalls(t *testing.T) {
 		want               any
 	}{
 		{one, "", dockerDB, func(c *Client) (any, error) { return c.Connection(ctx, "docker_default") },
-			Connection{"docker_default", "docker", "h", 5000, "AWS", "", true, `{"reauth": true}`}},
+			Connection{"docker_default", "docker", "h", 5000, "AWS", "", &stars}},
 		{"GET /api/v2/pools/p", "", `{"name":"p","slots":5,"description":null,"include_deferred":true}`,
 			func(c *Client) (any, error) { return c.Pool(ctx, "p") }, Pool{"p", 5, ""}},
 		{"GET /api/v2/dags/d/details", "", `{"dag_id":"d","is_paused":true,"has_import_errors":true}`,
@@ -50,7 +52,7 @@ func TestCalls(t *testing.T) {
 			`"start_date":"` + day + `","end_date":"` + day + `","conf":{"dry_run":true}},{"dag_run_id":"q",` +
 			`"state":"failed","start_date":null,"end_date":null,"conf":null}],"total_entries":9}`,
 			func(c *Client) (any, error) { return c.DAGRuns(ctx, "d", 3) },
-			[]DAGRun{{"r", "success", at, at, true}, {ID: "q", State: "failed"}}},
+			[]DAGRun{{"r", "success", at, at, conf{DryRun: true}}, {ID: "q", State: "failed"}}},
 		{xcom, "", `{"value":{"n":12345678901234567}}`,
 			func(c *Client) (any, error) { return c.XCom(ctx, "d", run, "a", -1) }, `{"n":12345678901234567}`},
 		{"GET /api/v2/importErrors?limit=100", "",
@@ -59,18 +61,12 @@ func TestCalls(t *testing.T) {
 			[]ImportError{{"a.py", "ImportError: no [redacted]" + strings.Repeat("é", 174) + "…"}}},
 		{"POST /api/v2/pools", `{"description":"","name":"p","slots":5}`, `{}`,
 			write(func(c *Client) error { return c.CreatePool(ctx, Pool{Name: "p", Slots: 5}) }), nil},
-		{"POST /api/v2/variables", `{"key":"k","value":"` + newPassword + `"}`, `{}`,
-			write(func(c *Client) error { return c.CreateVariable(ctx, v) }), nil},
 		{"PATCH /api/v2/variables/k", `{"key":"k","value":"` + newPassword + `"}`, `{}`,
-			write(func(c *Client) error { return c.UpdateVariable(ctx, v) }), nil},
-		{"POST /api/v2/connections", `{"conn_type":"http","connection_id":"c","host":"h","login":"l",` +
-			`"password":"` + newPassword + `","port":8080,"schema":"s"}`, `{}`,
-			write(func(c *Client) error { return c.CreateConnection(ctx, whole) }), nil},
+			write(func(c *Client) error { return c.PutVariable(ctx, "k", hide(newPassword)) }), nil},
 		{"PATCH /api/v2/connections/c", `{"conn_type":"docker","connection_id":"c","port":null,"schema":null}`, `{}`,
-			write(func(c *Client) error { return c.PatchConnection(ctx, Update{ID: "c", Type: "docker"}) }), nil},
-		{"GET /api/v2/variables/k", "", `{"key":"k","value":"***"}`, variable, "k=***"},
-		{"GET /api/v2/variables/k", "", `{"key":"k","value":"123"}`, variable, "k=123"},
-		{"GET /api/v2/variables/k", "", `{"key":"k","value":null}`, variable, "k="},
+			write(func(c *Client) error { return c.PutConnection(ctx, Update{ID: "c", Type: "docker"}) }), nil},
+		{"GET /api/v2/variables/k", "", `{"key":"k","value":"123"}`, variable, "123"},
+		{"GET /api/v2/variables/k", "", `{"key":"k","value":null}`, variable, ""},
 		{bulk, `{"actions":[{"action":"update","action_on_non_existence":"skip","entities":[` +
 			`{"conn_type":"docker","connection_id":"a","password":"` + newPassword + `"},` +
 			`{"conn_type":"docker","connection_id":"b","login":"AWS","password":"` + newPassword + `"}]}]}`,
@@ -95,36 +91,69 @@ func TestCalls(t *testing.T) {
 	}
 }
 
-// An object is missing when a 404 names it; an unknown route is another error. What is no name is not sent.
-func TestMissing(t *testing.T) {
+// What is not there is created.
+func TestPut(t *testing.T) {
+	t.Parallel()
+	there := answers(409, `{"detail":"there"}`)
+	a := newAirflow(t, routes{
+		"PATCH /api/v2/variables/k":   answers(404, "{\"detail\":\"The Variable with key: `k` was not found\"}"),
+		"POST /api/v2/variables":      inTurn(answers(201, `{}`), there),
+		"PATCH /api/v2/connections/c": answers(404, "{\"detail\":\"no `c`\"}"),
+		"POST /api/v2/connections":    inTurn(answers(201, `{}`), there),
+	})
+	c := newClient(t, a.URL, withToken)
+	whole := Update{"c", "http", "h", 8080, "l", "s", hide(newPassword)}
+	noError(t, c.PutVariable(t.Context(), "k", hide("v")), c.PutConnection(t.Context(), whole))
+	const connection = `{"conn_type":"http","connection_id":"c","host":"h","login":"l","password":"` + newPassword +
+		`","port":8080,"schema":"s"}`
+	if got := a.received(); len(got) != 4 || got[1].body != `{"key":"k","value":"v"}` || got[3].body != connection {
+		t.Errorf("received %v", got)
+	}
+	wantError(t, c.PutVariable(t.Context(), "k", hide("v")), Conflict, "answered 409: there")
+	wantError(t, c.PutConnection(t.Context(), whole), Conflict, "answered 409: there")
+}
+
+// A missing right is named as the FAB auth manager does. An object is missing when a 404 names it; an unknown route is
+// another error. What is no name is not sent.
+func TestRightsAndNames(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	for _, test := range []struct {
-		message, object string
-		kind            Kind
-		call            func(c *Client, name string) error
+		right, message, object string
+		kind                   Kind // "": it has no name
+		call                   func(c *Client, name string) error
 	}{
-		{"The Connection with connection_id: `c` was not found", "c", NoConnection,
+		{"Connections can_read", "The Connection with connection_id: `c` was not found", "c", NoConnection,
 			func(c *Client, name string) error { _, err := c.Connection(ctx, name); return err }},
-		{"The Connection with connection_id: `c` was not found", "c", NoConnection,
-			func(c *Client, name string) error { return c.PatchConnection(ctx, Update{ID: name, Type: "docker"}) }},
-		{"The Pool with name: `p` was not found", "p", NoPool,
+		{"Pools can_read", "The Pool with name: `p` was not found", "p", NoPool,
 			func(c *Client, name string) error { _, err := c.Pool(ctx, name); return err }},
-		{"The Variable with key: `k` was not found", "k", NoVariable,
+		{"Variables can_read", "The Variable with key: `k` was not found", "k", NoVariable,
 			func(c *Client, name string) error { _, err := c.Variable(ctx, name); return err }},
-		{"The Variable with key: `k` was not found", "k", NoVariable,
-			func(c *Client, name string) error { return c.UpdateVariable(ctx, Variable{name, hide("")}) }},
-		{"Dag with id: d was not found", "d", NoDAG,
+		{"DAGs can_read", "Dag with id: d was not found", "d", NoDAG,
 			func(c *Client, name string) error { _, err := c.DAG(ctx, name); return err }},
-		{"Dag with dag_id: 'd' not found", "d", NoDAG,
+		{"DAG Runs can_read", "Dag with dag_id: 'd' not found", "d", NoDAG,
 			func(c *Client, name string) error { _, err := c.DAGRuns(ctx, name, 3); return err }},
-		{"XCom entry with key: `return_value` not found", "return_value", NoXCom,
+		{"XComs can_read", "XCom entry with key: `return_value` not found", "return_value", NoXCom,
 			func(c *Client, name string) error { _, err := c.XCom(ctx, "d", name, "t", -1); return err }},
+		{"ImportError can_read", "", "", "",
+			func(c *Client, _ string) error { _, err := c.ImportErrors(ctx); return err }},
+		{"Pools can_create", "", "", "", func(c *Client, _ string) error { return c.CreatePool(ctx, Pool{}) }},
+		{"Variables can_edit", "", "", "",
+			func(c *Client, _ string) error { return c.PutVariable(ctx, "k", hide("v")) }},
+		{"Connections can_edit", "", "", "", func(c *Client, _ string) error { return updateOne(t, c) }},
 	} {
 		c := newClient(t, "http://airflow", withToken)
+		c.http.Transport = handled(answers(403, `{"detail":"Forbidden"}`))
+		e := wantError(t, test.call(c, "x"), Forbidden, "airflow answered 403: Forbidden")
+		if got := e.Object + " " + e.Right; got != test.right {
+			t.Errorf("it needs %s, want %s", got, test.right)
+		}
+		if test.kind == "" {
+			continue
+		}
 		c.http.Transport = handled(answers(404, `{"detail":`+quoted(test.message)+`}`))
 		err := test.call(c, test.object)
-		e := wantError(t, err, test.kind, "airflow has "+string(test.kind))
+		e = wantError(t, err, test.kind, "airflow has "+string(test.kind))
 		if !errors.Is(err, ErrNotFound) || e.Object != test.object || e.Status != 404 {
 			t.Errorf("facts are %+v", e)
 		}

@@ -1,6 +1,7 @@
 package airflowclient
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/base64"
 	"encoding/json"
@@ -8,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -44,8 +44,7 @@ type scrubber struct {
 func (s *scrubber) add(secret Secret) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	known := func(other Secret) bool { return other.Reveal() == secret.Reveal() }
-	if !secret.Empty() && !slices.ContainsFunc(s.secrets, known) {
+	if !secret.Empty() {
 		s.secrets = append(s.secrets, secret)
 	}
 }
@@ -68,7 +67,7 @@ func line(text string) string {
 			return -1
 		}
 		return r
-	}, strings.ToValidUTF8(text, "?"))
+	}, text)
 	text = regexp.MustCompile(`//[^/@\s]*@`).ReplaceAllString(text, "//")
 	return strings.Join(strings.Fields(text), " ")
 }
@@ -85,26 +84,18 @@ func cut(text string) string {
 func (s *scrubber) redact(text string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	covered := make([]bool, len(text))
+	text = strings.ToValidUTF8(text, "?")
+	open := []byte(text)
 	for _, secret := range s.secrets {
 		for _, form := range forms(secret.Reveal()) {
-			cover(covered, text, form)
+			cover(open, text, form)
 		}
 	}
-	var b strings.Builder
-	for i := range len(text) {
-		switch {
-		case !covered[i]:
-			b.WriteByte(text[i])
-		case i == 0 || !covered[i-1]:
-			b.WriteString("[redacted]")
-		}
-	}
-	return strings.ToValidUTF8(b.String(), "?")
+	return strings.ToValidUTF8(string(open), "[redacted]") // one for each run of covered bytes
 }
 
-// cover marks where text holds a piece of form.
-func cover(covered []bool, text, form string) {
+// cover makes each byte of open that belongs to a piece of form in text one that is no UTF-8.
+func cover(open []byte, text, form string) {
 	piece := min(8, len(form))
 	pieces := map[string]bool{} // strings.Contains would take minutes for many tokens
 	for i := range len(form) - piece + 1 {
@@ -112,7 +103,7 @@ func cover(covered []bool, text, form string) {
 	}
 	for i := range max(0, len(text)-piece+1) {
 		if pieces[text[i:i+piece]] {
-			copy(covered[i:], slices.Repeat([]bool{true}, piece))
+			copy(open[i:], bytes.Repeat([]byte{0xff}, piece))
 		}
 	}
 }

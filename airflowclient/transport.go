@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
-	"errors"
 	"io"
 	"mime"
 	"net/http"
@@ -19,8 +18,7 @@ const (
 	attempts       = 3
 	loginAttempts  = 6 // of a login that is answered 500
 	attemptTimeout = 10 * time.Second
-	longestWait    = time.Minute // that Airflow may ask for when the caller has set no deadline
-	maxAnswer      = 8 << 20     // bytes: a page of 100 connections with their extras
+	maxAnswer      = 8 << 20 // bytes: a page of 100 connections with their extras
 )
 
 // newHTTP returns a client that follows no redirect: one would take the password to another host.
@@ -50,47 +48,79 @@ func (c *Client) exchange(ctx context.Context, bearer string, out any) func(*htt
 		if bearer != "" {
 			req.Header.Set("Authorization", "Bearer "+bearer)
 		}
-		for attempt := 1; ; attempt++ {
-			c.config.Log.DebugContext(ctx, "calling airflow",
-				"method", req.Method, "path", req.URL.Path, "attempt", attempt)
-			a, err := c.send(req.WithContext(ctx))
-			switch {
-			case mayPass(a, err, attempt):
-				err = c.pause(ctx, a.Response, attempt)
-			case err == nil:
-				return c.decode(a, out)
-			}
-			if err != nil {
-				return err
-			}
+		if req.GetBody != nil { // an earlier exchange has read the body
+			req.Body, _ = req.GetBody() // in memory
 		}
+		var a answer
+		again, err := retryablehttp.FromRequest(req.WithContext(ctx))
+		if err == nil {
+			again.SetResponseHandler(a.read) // before CheckRetry: a connection may break in the middle of an answer
+			_, err = c.retrying().Do(again)
+		}
+		if err != nil {
+			return c.unanswered(ctx, err)
+		}
+		return c.decode(a, out)
 	}
+}
+
+// retrying returns a client for one call.
+func (c *Client) retrying() *retryablehttp.Client {
+	attempt := 0
+	return &retryablehttp.Client{
+		HTTPClient:   c.http,
+		RetryMax:     loginAttempts, // CheckRetry ends every call before
+		RetryWaitMin: c.shortest,
+		RetryWaitMax: c.longest,
+		Backoff:      retryablehttp.RateLimitLinearJitterBackoff,
+		ErrorHandler: retryablehttp.PassthroughErrorHandler,
+		RequestLogHook: func(_ retryablehttp.Logger, req *http.Request, before int) {
+			attempt = before + 1
+			c.config.Log.DebugContext(req.Context(), "calling airflow",
+				"method", req.Method, "path", req.URL.Path, "attempt", attempt)
+		},
+		CheckRetry: func(ctx context.Context, resp *http.Response, err error) (bool, error) {
+			if err != nil {
+				return attempt < attempts && !c.unanswered(ctx, err).Permanent(), nil
+			}
+			return mayPass(ctx, resp, attempt)
+		},
+	}
+}
+
+// mayPass reports whether another attempt may be answered better: after 429 and most of 5xx. A login that is answered
+// 500 has more attempts: FAB 3.5, the auth manager of Airflow 3.1.8, builds all of itself anew for each login, answers
+// 500 to everybody until that is done, and two logins at once can undo one another. It is an error when Airflow asks
+// to wait for longer than the caller has time for, by the header Retry-After of a 429 or 503.
+func mayPass(ctx context.Context, resp *http.Response, attempt int) (bool, error) {
+	most := attempts
+	if resp.StatusCode == http.StatusInternalServerError && strings.HasSuffix(resp.Request.URL.Path, "/auth/token") {
+		most = loginAttempts
+	}
+	again, err := retryablehttp.DefaultRetryPolicy(ctx, resp, nil)
+	asked := retryablehttp.DefaultBackoff(0, 0, 0, resp) // 0 without the header
+	deadline, limited := ctx.Deadline()
+	if again = again && attempt < most; again && limited && asked > max(0, time.Until(deadline)) {
+		return false, failf(Unavailable, resp.StatusCode, "",
+			"airflow answered %d and asks to wait %.0f s, longer than the time left", resp.StatusCode, asked.Seconds())
+	}
+	return again, err
 }
 
 // answer is what Airflow answered, read to its end.
 type answer struct {
 	*http.Response
-	body []byte
+	body  []byte
+	media string // type
 }
 
-// send is one attempt. It reads the whole answer, since a connection may break in the middle of one.
-func (c *Client) send(req *http.Request) (answer, error) {
-	if req.GetBody != nil { // an earlier attempt has read the body
-		req.Body, _ = req.GetBody() // in memory
-	}
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return answer{}, c.unanswered(req.Context(), err)
-	}
+func (a *answer) read(resp *http.Response) (err error) {
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
-	if err != nil {
-		return answer{}, c.unanswered(req.Context(), err)
-	}
-	if len(body) > maxAnswer {
-		return answer{}, failf(NotAirflow, 0, "", "airflow's answer is longer than %d MiB", maxAnswer>>20)
-	}
-	return answer{resp, body}, nil
+	a.Response = resp
+	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	a.media = cmp.Or(line(kind), "no content type")
+	a.body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	return err
 }
 
 // decode reads a good answer. 200 alone proves nothing: below a wrong base path Airflow answers 200 with its web page.
@@ -100,54 +130,14 @@ func (c *Client) decode(a answer, out any) error {
 	switch {
 	case status != http.StatusOK && status != http.StatusCreated:
 		return c.failed(a)
+	case len(a.body) > maxAnswer:
+		return failf(NotAirflow, status, "", "airflow's answer is longer than %d MiB", maxAnswer>>20)
 	case !a.isJSON():
-		return failf(NotAirflow, status, "", "airflow answered %d with %s instead of JSON", status, line(a.mediaType()))
+		return failf(NotAirflow, status, "", "airflow answered %d with %s instead of JSON", status, a.media)
 	case json.Unmarshal(a.body, out) != nil:
 		return failf(NotAirflow, status, "", "airflow answered %d with JSON of another shape than Airflow 3's", status)
 	}
 	return nil
 }
 
-func (a answer) isJSON() bool { return a.mediaType() == "application/json" }
-
-func (a answer) mediaType() string {
-	kind, _, _ := mime.ParseMediaType(a.Header.Get("Content-Type"))
-	return cmp.Or(kind, "no content type")
-}
-
-// mayPass reports whether another attempt may help: against a network that failed, 429 and most of 5xx. A login that
-// is answered 500 has more attempts: FAB 3.5, the auth manager of Airflow 3.1.8, builds all of itself anew for each
-// login, answers 500 to everybody until that is done, and two logins at once can undo one another.
-func mayPass(a answer, err error, attempt int) bool {
-	var failed *Error
-	if errors.As(err, &failed) {
-		return !failed.Permanent() && attempt < attempts
-	}
-	switch s := a.StatusCode; {
-	case s == http.StatusInternalServerError && strings.HasSuffix(a.Request.URL.Path, "/auth/token"):
-		return attempt < loginAttempts
-	case s == http.StatusTooManyRequests || s >= 500 && s != http.StatusNotImplemented:
-		return attempt < attempts
-	}
-	return false
-}
-
-// pause waits, as long as Airflow asks for by the header Retry-After of a 429 or 503. It returns an error at once when
-// that is longer than the caller has time for.
-func (c *Client) pause(ctx context.Context, resp *http.Response, attempt int) error {
-	left := longestWait
-	if deadline, ok := ctx.Deadline(); ok {
-		left = time.Until(deadline)
-	}
-	asked := retryablehttp.DefaultBackoff(0, 0, 0, resp) // 0 without the header
-	if asked > max(0, left) {
-		return failf(Unavailable, resp.StatusCode, "",
-			"airflow answered %d and asks to wait %.0f s, longer than the time left", resp.StatusCode, asked.Seconds())
-	}
-	select {
-	case <-time.After(retryablehttp.RateLimitLinearJitterBackoff(c.shortest, c.longest, attempt-1, resp)):
-		return nil
-	case <-ctx.Done():
-		return c.unanswered(ctx, ctx.Err())
-	}
-}
+func (a answer) isJSON() bool { return a.media == "application/json" }

@@ -16,16 +16,12 @@ import (
 //go:embed refresh_docker_token.py
 var RefreshDockerToken string
 
-// The names of the DAG's files in a DAG folder: with BashOperator and with DockerOperator.
+// The operators that run the steps, and the names of the DAG's files with each.
 const (
+	Bash                         = "bash"
+	Docker                       = "docker"
 	RefreshDockerTokenFile       = "refresh_docker_token.py"
 	RefreshDockerTokenDockerFile = "refresh_docker_token_docker.py"
-)
-
-// The operators that run the steps.
-const (
-	Bash   = "bash"
-	Docker = "docker"
 )
 
 // Options are the settings that Render writes into the DAG. An empty one keeps the DAG's own.
@@ -114,16 +110,18 @@ func set(text, constant, value string) string {
 	return line(constant).ReplaceAllLiteralString(text, constant+" = "+value)
 }
 
-const signature = "# Written by ecr-refresh %s. sha256 of what follows: %x"
-
 // Sign returns a DAG's text below a line with the version that wrote it and a checksum, by which Signed detects edits.
 func Sign(text, version string) string {
-	return fmt.Sprintf(signature, strings.ReplaceAll(version, "\n", " "), sha256.Sum256([]byte(text))) + "\n" + text
+	version = strings.ReplaceAll(version, "\n", " ")
+	return fmt.Sprintf("# Written by ecr-refresh %s. %s\n%s", version, checksum(text), text)
 }
 
 // Signed returns the text below that line. ok reports whether there is one and the text has not been edited.
 func Signed(signed string) (text string, ok bool) {
 	head, text, _ := strings.Cut(signed, "\n")
-	before, after, _ := strings.Cut(fmt.Sprintf(signature, "\n", sha256.Sum256([]byte(text))), "\n")
-	return text, strings.HasPrefix(head, before) && strings.HasSuffix(head, after)
+	return text, strings.HasSuffix(head, checksum(text))
+}
+
+func checksum(text string) string {
+	return fmt.Sprintf("sha256 of what follows: %x", sha256.Sum256([]byte(text)))
 }

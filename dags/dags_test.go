@@ -132,16 +132,12 @@ func TestEnvironments(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, want := strings.Split(string(out), "\n"), strings.Split(string(golden), "\n")
-	of := ""
-	for i := range max(len(got), len(want)) {
-		if i >= len(got) || i >= len(want) {
-			t.Fatalf("%d lines, want %d", len(got), len(want))
-		}
-		if !strings.HasPrefix(want[i], " ") {
-			of = want[i]
-		}
+	if len(got) != len(want) {
+		t.Fatalf("%d lines, want %d", len(got), len(want))
+	}
+	for i := range want {
 		if got[i] != want[i] {
-			t.Errorf("%s\n got %s\nwant %s", of, got[i], want[i])
+			t.Errorf("line %d:\n got %s\nwant %s", i+1, got[i], want[i])
 		}
 	}
 }

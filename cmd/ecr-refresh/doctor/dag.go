@@ -76,7 +76,7 @@ func (d *Doctor) checkLastRun(ctx context.Context, f *Findings) {
 		return
 	}
 	at := slices.IndexFunc(runs, func(r airflowclient.DAGRun) bool {
-		return !r.DryRun && (r.State == "success" || r.State == "failed")
+		return r.Conf.DryRun != true && (r.State == "success" || r.State == "failed")
 	})
 	if at < 0 {
 		f.add(warn, name, "trigger the DAG", "no run has ended yet")

@@ -17,7 +17,7 @@ import (
 type object struct {
 	kind, id string
 	look     func(context.Context) (differs []string, err error) // or ErrNotFound
-	write    func(ctx context.Context, missing bool) error
+	write    func(context.Context) error
 }
 
 func (s Setup) objects() []object {
@@ -54,7 +54,7 @@ func (s Setup) pool() object {
 			_, err = s.Admin.Pool(ctx, names.Pool)
 			return nil, err
 		},
-		write: func(ctx context.Context, _ bool) error {
+		write: func(ctx context.Context) error {
 			pool := airflowclient.Pool{Name: names.Pool, Slots: names.PoolSlots, Description: names.PoolUse}
 			return s.Admin.CreatePool(ctx, pool)
 		},
@@ -67,23 +67,13 @@ func (s Setup) variable(key, value string) object {
 		kind: "Variable", id: key,
 		look: func(ctx context.Context) (differs []string, err error) {
 			is, err := s.Admin.Variable(ctx, key)
-			if err == nil && is.Value.Reveal() != value {
+			if err == nil && is.Reveal() != value {
 				differs = []string{"its value is not " + value}
 			}
 			return differs, err
 		},
-		write: func(ctx context.Context, _ bool) error { return s.put(ctx, key, secret.New(value)) },
+		write: func(ctx context.Context) error { return s.Admin.PutVariable(ctx, key, secret.New(value)) },
 	}
-}
-
-// put updates or creates a Variable.
-func (s Setup) put(ctx context.Context, key string, value airflowclient.Secret) error {
-	v := airflowclient.Variable{Key: key, Value: value}
-	err := s.Admin.UpdateVariable(ctx, v)
-	if errors.Is(err, airflowclient.ErrNotFound) {
-		err = s.Admin.CreateVariable(ctx, v)
-	}
-	return err
 }
 
 func (s Setup) connection(want airflowclient.Update, compare func(airflowclient.Connection) []string) object {
@@ -93,12 +83,7 @@ func (s Setup) connection(want airflowclient.Update, compare func(airflowclient.
 			is, err := s.Admin.Connection(ctx, want.ID)
 			return compare(is), err
 		},
-		write: func(ctx context.Context, missing bool) error {
-			if missing {
-				return s.Admin.CreateConnection(ctx, want)
-			}
-			return s.Admin.PatchConnection(ctx, want)
-		},
+		write: func(ctx context.Context) error { return s.Admin.PutConnection(ctx, want) },
 	}
 }
 
@@ -110,7 +95,7 @@ func (s Setup) airflowDiffers(is airflowclient.Connection) []string {
 		url = "none"
 	}
 	differs := append(differ("its URL", strings.TrimRight(url, "/"), s.BaseURL), differ("login", is.Login, s.Login)...)
-	if !is.HasPassword {
+	if is.Password == nil {
 		differs = append(differs, "it has no password")
 	} else if s.Force {
 		differs = append(differs, "the password is set again")
@@ -141,13 +126,13 @@ func (s Setup) keyPair() object {
 			}
 			return nil, err2
 		},
-		write: func(ctx context.Context, _ bool) error {
+		write: func(ctx context.Context) error {
 			id, err := secret.NewIdentity()
 			if err == nil {
-				err = s.put(ctx, private, id.PrivateKey())
+				err = s.Admin.PutVariable(ctx, private, id.PrivateKey())
 			}
 			if err == nil {
-				err = s.put(ctx, public, secret.New(id.Recipient()))
+				err = s.Admin.PutVariable(ctx, public, secret.New(id.Recipient()))
 			}
 			return err
 		},

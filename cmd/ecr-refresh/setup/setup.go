@@ -100,7 +100,7 @@ func (s Setup) settle(ctx context.Context, o object) (Outcome, error) {
 		return done, nil
 	default:
 		done.State = verb + "d"
-		err = o.write(ctx, missing)
+		err = o.write(ctx)
 	}
 	if err != nil {
 		done.State = "failed"
