@@ -6,7 +6,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"ecr-refresh/cmd/ecr-refresh/command"
+	"ecr-refresh/cmd/ecr-refresh/console"
 	"ecr-refresh/cmd/ecr-refresh/dag"
 	"ecr-refresh/cmd/ecr-refresh/input"
 	"ecr-refresh/dags"
@@ -14,17 +14,17 @@ import (
 )
 
 func (p *program) dag() *cli.Command {
-	command := p.step(cli.Command{
+	command := p.command(cli.Command{
 		Name:  "dag",
 		Usage: "print the DAG that runs the steps",
 		Flags: dagFlags(),
-		Description: command.Describe(`The DAG is part of this program, so that both have one version. "dag
+		Description: `The DAG is part of this program, so that both have one version. "dag
 install" writes it into Airflow's DAG folder.
 
 Examples:
   ecr-refresh dag --operator docker --image registry.example.com/ecr-refresh:1.0 >dags/refresh_docker_token_docker.py
-  ecr-refresh dag install --dags-folder /opt/airflow/dags`),
-	}, nil, func(c *call) command.Work {
+  ecr-refresh dag install --dags-folder /opt/airflow/dags`,
+	}, nil, func(c *call) work {
 		_, _, text := c.rendered()
 		return func(context.Context) ([]byte, error) { return []byte(dags.Sign(text, version())), nil }
 	})
@@ -33,23 +33,23 @@ Examples:
 }
 
 func (p *program) dagInstall() *cli.Command {
-	return p.step(cli.Command{
+	return p.command(cli.Command{
 		Name:  "install",
 		Usage: "write the DAG into Airflow's DAG folder",
 		Flags: append(dagFlags(),
 			&cli.StringFlag{Name: "dags-folder", Usage: "`FOLDER` that Airflow reads DAGs from", TakesFile: true},
 			input.Switch("force", "replace a file that was edited, or written by somebody else, too")),
-		Description: command.Describe(`Writes the file whole or not at all. A file that "dag install" wrote and
+		Description: `Writes the file whole or not at all. A file that "dag install" wrote and
 nobody edited is replaced, and keeps what flags set in it; one that is up to date is left as it is, so that
 Airflow does not parse it again.
 
 Example:
-  ecr-refresh dag install --dags-folder /opt/airflow/dags --schedule '0 */6 * * *'`),
-	}, nil, func(c *call) command.Work {
+  ecr-refresh dag install --dags-folder /opt/airflow/dags --schedule '0 */6 * * *'`,
+	}, nil, func(c *call) work {
 		options, name, text := c.rendered()
 		// The library would leave what stands before the subcommand's name unused.
 		if given := c.Lineage()[1].LocalFlagNames(); len(given) > 0 {
-			err := failure.Permanent(command.Usage, "read command line: --%s stands before install", given[0])
+			err := failure.Permanent(console.Usage, "read command line: --%s stands before install", given[0])
 			c.Fault(err.Want("did you mean ecr-refresh dag install --" + given[0] + " …?"))
 		}
 		folder := c.String("dags-folder")

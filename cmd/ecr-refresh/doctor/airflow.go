@@ -9,7 +9,7 @@ import (
 
 	"ecr-refresh/airflowclient"
 	"ecr-refresh/cmd/ecr-refresh/input"
-	"ecr-refresh/cmd/ecr-refresh/rights"
+	"ecr-refresh/cmd/ecr-refresh/setup"
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/registry"
 )
@@ -25,12 +25,12 @@ func (d *Doctor) checkConnections(ctx context.Context, f *Findings) {
 		d.Airflow, d.Reader = nil, nil
 		return
 	}
-	err = rights.UpdateConnections(ctx, d.Airflow)
+	err = setup.MayUpdate(ctx, d.Airflow)
 	role, _ := d.Airflow.SimpleRole(ctx) // the login's error is err
 	if role != "" {
 		role = ", role " + failure.Excerpt(role) + ","
 	}
-	if !f.result("airflow account", err, "%s%s may edit connections", d.Account, role) && !rights.IsMissing(err) {
+	if !f.result("airflow account", err, "%s%s may edit connections", d.Account, role) && !isForbidden(err) {
 		d.Airflow = nil
 		return
 	}

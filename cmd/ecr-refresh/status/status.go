@@ -2,14 +2,12 @@
 package status
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"ecr-refresh/airflowclient"
@@ -131,26 +129,24 @@ func (c Connection) left() (left time.Duration, text string) {
 }
 
 // Table returns the status for a person. Colours mark what has expired, or does so before minLeft.
-func (s Status) Table(minLeft time.Duration, colours console.Painter) []byte {
-	var text bytes.Buffer
-	out := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(out, "CONNECTION\tREGISTRY\tISSUED\tEXPIRES\tLEFT")
+func (s Status) Table(minLeft time.Duration, painter console.Painter) []byte {
+	rows := [][]string{{"CONNECTION", "REGISTRY", "ISSUED", "EXPIRES", "LEFT"}}
 	for _, c := range s.Connections {
-		host, paint := "-", colours.Good
+		host, colour := "-", console.Good
 		if c.RegistryURL != nil {
 			host = registry.Host(*c.RegistryURL)
 		}
 		left, shown := c.left()
 		if left <= 0 {
-			paint = colours.Bad
+			colour = console.Bad
 		} else if left < max(minLeft, soon) {
-			paint = colours.Warn
+			colour = console.Warn
 		}
-		// Colours are in the last column, so that they move none.
-		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\n", c.ID, host, moment(c.IssuedAt), moment(c.ExpiresAt), paint(shown))
+		rows = append(rows, []string{
+			c.ID, host, moment(c.IssuedAt), moment(c.ExpiresAt), painter.In(colour, shown),
+		})
 	}
-	_ = out.Flush() // into memory
-	return text.Bytes()
+	return console.Table(rows)
 }
 
 func moment(t *time.Time) string {

@@ -1,15 +1,8 @@
-// Package command runs one command: it reads the settings, opens the log, bounds the work and prints the result.
-package command
+package main
 
 import (
 	"cmp"
 	"context"
-	"ecr-refresh/cmd/ecr-refresh/console"
-	"ecr-refresh/cmd/ecr-refresh/input"
-	"ecr-refresh/cmd/ecr-refresh/metrics"
-	"ecr-refresh/steps/failure"
-	"ecr-refresh/steps/privatefile"
-	"ecr-refresh/steps/xcom"
 	"errors"
 	"fmt"
 	"io"
@@ -20,44 +13,55 @@ import (
 
 	"github.com/urfave/cli/v2"
 	"github.com/xrash/smetrics"
+
+	"ecr-refresh/cmd/ecr-refresh/console"
+	"ecr-refresh/cmd/ecr-refresh/hints"
+	"ecr-refresh/cmd/ecr-refresh/input"
+	"ecr-refresh/cmd/ecr-refresh/metrics"
+	"ecr-refresh/steps/failure"
+	"ecr-refresh/steps/privatefile"
+	"ecr-refresh/steps/xcom"
 )
 
-// Kinds of failure of a command.
-const (
-	Usage        failure.Kind = "usage" // Facts.Want: what to do
-	StdoutFailed failure.Kind = "stdout not written"
-)
-
-// Program is one run of the program: its settings, its streams, the table of hints.
-type Program struct {
+// program is one run of the program: its settings and its streams.
+type program struct {
 	input.Settings
-	Stdin          io.Reader
-	Stdout, Stderr io.Writer
-	Hint           func(error) string
+	stdin          io.Reader
+	stdout, stderr io.Writer
 }
 
-// Call is one invocation of a command.
-type Call struct {
+// call is one invocation of a command.
+type call struct {
 	*input.Reader
-	Stdout  io.Writer
+	stdout  io.Writer
 	watched bool // by a person, on a terminal
 }
 
-// Work is what a command does when it has its inputs. It returns what is printed, even if there is an error.
-type Work = func(context.Context) ([]byte, error)
+// work is what a command does when it has its inputs. It returns what is printed, even if there is an error.
+type work = func(context.Context) ([]byte, error)
 
-// Step returns command with flags for settings. read reads the inputs and returns the work, which runs under --timeout.
-func (p *Program) Step(command cli.Command, settings []input.Setting, read func(*Call) Work) *cli.Command {
+const exitCodes = `
+
+Exit codes:
+  0    done
+  1    a service failed: in a task, Airflow retries
+  2    input, configuration or permission: not retried
+  130, 143  ended by SIGINT, SIGTERM`
+
+// command returns command with flags for settings. read reads the inputs and returns the work, which runs under
+// --timeout.
+func (p *program) command(command cli.Command, settings []input.Setting, read func(*call) work) *cli.Command {
 	for _, s := range append(settings, p.Common()...) {
 		command.Flags = append(command.Flags, s.CLI())
 	}
-	command.OnUsageError = UsageError
+	command.Description += exitCodes
+	command.OnUsageError = usageError
 	command.HideHelpCommand = true
 	command.Action = func(c *cli.Context) error {
 		if word := c.Args().First(); c.Args().Present() {
 			return usage(c, similar(word, c.Command.VisibleCommands()), "unexpected argument %q", word)
 		}
-		call := &Call{Reader: &input.Reader{Context: c, Settings: p.Settings, Stdin: p.Stdin}, Stdout: p.Stdout}
+		call := &call{Reader: &input.Reader{Context: c, Settings: p.Settings, Stdin: p.stdin}, stdout: p.stdout}
 		if err := p.openLog(call); err != nil {
 			return err
 		}
@@ -67,7 +71,7 @@ func (p *Program) Step(command cli.Command, settings []input.Setting, read func(
 }
 
 // openLog reads the settings of the log, where the errors of the program go from here on, too.
-func (p *Program) openLog(c *Call) error {
+func (p *program) openLog(c *call) error {
 	output, err1 := c.Choice(c.LogOutput, "stderr", "stdout")
 	format, err2 := c.Choice(c.LogFormat, "text", "json")
 	level, err3 := c.Choice(c.LogLevel, "debug", "info", "warn", "error")
@@ -75,17 +79,17 @@ func (p *Program) openLog(c *Call) error {
 	if err := cmp.Or(err1, err2, err3, lowest.UnmarshalText([]byte(level))); err != nil {
 		return err
 	}
-	stream := p.Stderr
+	stream := p.stderr
 	if output == "stdout" {
-		stream = p.Stdout
+		stream = p.stdout
 	}
 	c.watched = console.IsTerminal(stream)
-	c.Log = console.NewLog(stream, lowest, format == "json", p.Hint)
+	c.Log = console.NewLog(stream, lowest, format == "json", hints.Of)
 	slog.SetDefault(c.Log)
 	return nil
 }
 
-func (c *Call) do(read func(*Call) Work) error {
+func (c *call) do(read func(*call) work) error {
 	timeout, work, out := c.Duration(c.Timeout), read(c), c.String(c.Out.Flag)
 	if out != "" {
 		c.Fault(privatefile.CheckWrite(out))
@@ -107,10 +111,10 @@ func (c *Call) do(read func(*Call) Work) error {
 }
 
 // print writes the result to stdout, the last line there, and to the file out unless that is "".
-func (c *Call) print(result []byte, out string) error {
-	_, err := c.Stdout.Write(result)
+func (c *call) print(result []byte, out string) error {
+	_, err := c.stdout.Write(result)
 	if err != nil {
-		err = failure.Permanent(StdoutFailed, "write result: %w", err)
+		err = failure.Permanent(console.StdoutFailed, "write result: %w", err)
 	}
 	if out != "" {
 		err = errors.Join(err, privatefile.Write(out, result))
@@ -118,15 +122,26 @@ func (c *Call) print(result []byte, out string) error {
 	return err
 }
 
-// Result returns the work of a step, which prints its result as JSON. If it succeeded, and was no dry run, it writes
+// text returns v as JSON with --json, else the text.
+func (c *call) text(v any, text []byte) []byte {
+	if c.Bool("json") {
+		text, _ = xcom.Print(v) // strings, numbers and times
+	}
+	return text
+}
+
+// result returns the work of a step, which prints its result as JSON. If it succeeded, and was no dry run, it writes
 // --metrics-file: a file that cannot be written fails no step.
-func Result[R any](c *Call, run func(context.Context) (R, error)) Work {
-	return func(ctx context.Context) ([]byte, error) {
+func result[R any](c *call, step func(context.Context) (R, error)) work {
+	return func(ctx context.Context) (text []byte, err error) {
 		began := time.Now()
-		text, err := JSONLine(run(ctx))
+		result, err := step(ctx)
+		if err == nil {
+			text, err = xcom.Print(result)
+		}
 		if pattern := c.Optional(c.Metrics); err == nil && pattern != "" && !c.DryRun() {
-			step, dag := strings.ReplaceAll(c.Command.Name, "-", "_"), os.Getenv("AIRFLOW_CTX_DAG_ID")
-			run := metrics.Run{Step: step, DAG: dag, Began: began, Ended: time.Now(), Result: text}
+			name, dag := strings.ReplaceAll(c.Command.Name, "-", "_"), os.Getenv("AIRFLOW_CTX_DAG_ID")
+			run := metrics.Run{Step: name, DAG: dag, Began: began, Ended: time.Now(), Result: text}
 			if err := run.Write(pattern); err != nil {
 				c.Log.Warn("metrics: " + err.Error())
 			}
@@ -135,40 +150,18 @@ func Result[R any](c *Call, run func(context.Context) (R, error)) Work {
 	}
 }
 
-// JSONLine returns result as one line of JSON, unless there is an error.
-func JSONLine(result any, err error) ([]byte, error) {
-	if err != nil {
-		return nil, err
-	}
-	return xcom.Print(result)
-}
+func jsonFlag() cli.Flag { return input.Switch("json", "print one JSON object") }
 
-// JSONFlag returns the flag of commands that print JSON on demand.
-func JSONFlag() cli.Flag {
-	return input.Switch("json", "print one JSON object")
-}
-
-// Describe returns a command's description with what all of them share.
-func Describe(text string) string {
-	return text + `
-
-Exit codes:
-  0    done
-  1    a service failed: in a task, Airflow retries
-  2    input, configuration or permission: not retried
-  130, 143  ended by SIGINT, SIGTERM`
-}
-
-// NoCommand runs when no command was named; the library itself would exit with 0, or 3.
-func NoCommand(c *cli.Context) error {
+// noCommand runs when no command was named; the library itself would exit with 0, or 3.
+func noCommand(c *cli.Context) error {
 	if word := c.Args().First(); word != "" {
 		return usage(c, similar(word, c.App.VisibleCommands()), "unknown command %q", word)
 	}
 	return usage(c, "", "no command given")
 }
 
-// UsageError returns an error of the command line with the flag that was probably meant.
-func UsageError(c *cli.Context, err error, _ bool) error {
+// usageError returns an error of the command line with the flag that was probably meant.
+func usageError(c *cli.Context, err error, _ bool) error {
 	_, flag, _ := strings.Cut(err.Error(), "flag provided but not defined: -")
 	meant := similar(flag, c.Command.VisibleFlags())
 	if meant != "" {
@@ -183,7 +176,7 @@ func usage(c *cli.Context, meant, format string, args ...any) error {
 	if meant != "" {
 		hint = "did you mean " + meant + "?"
 	}
-	return failure.Permanent(Usage, "read command line: "+format, args...).Want(hint)
+	return failure.Permanent(console.Usage, "read command line: "+format, args...).Want(hint)
 }
 
 // similar returns the name of the flag or command that word was probably meant to be, or "".
