@@ -2,15 +2,19 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 
 	"github.com/urfave/cli/v2"
 
 	"ecr-refresh/cmd/ecr-refresh/console"
-	"ecr-refresh/cmd/ecr-refresh/dag"
 	"ecr-refresh/cmd/ecr-refresh/input"
 	"ecr-refresh/dags"
 	"ecr-refresh/steps/failure"
+	"ecr-refresh/steps/privatefile"
 )
 
 func (p *program) dag() *cli.Command {
@@ -57,10 +61,42 @@ Example:
 			c.Missing("DAG folder", "--dags-folder")
 		}
 		return func(context.Context) ([]byte, error) {
-			install := dag.Install{Version: version(), Force: c.Bool("force"), Log: c.Log}
-			return nil, install.Run(filepath.Join(folder, name), text, options)
+			return nil, c.install(filepath.Join(folder, name), text, options)
 		}
 	})
+}
+
+// install writes text, which is what options render to, to path. It replaces a file that is as an earlier install left
+// it, and keeps its settings; with --force any other, too.
+func (c *call) install(path, text string, options dags.Options) error {
+	there, err := os.ReadFile(path)
+	installed, unedited := dags.Signed(string(there))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return failure.Permanent("", "read %q: %w", path, errors.Unwrap(err))
+	case c.Bool("force"):
+	case !unedited:
+		err := failure.Permanent(console.Usage, "install DAG: %q was edited, or was not written by ecr-refresh", path)
+		return err.Want("move it away, or give --force to lose what is in it")
+	default:
+		for _, kept := range options.Keep(installed, text) {
+			c.Log.Info("kept " + kept + ", as the file had it")
+		}
+		if _, text, err = dags.Render(options); err != nil {
+			err := failure.Permanent(console.Usage, "render DAG as %q has it: %w", path, err)
+			return err.Want("give it anew, or --force")
+		}
+	}
+	if unedited && installed == text {
+		c.Log.Info(path + " is up to date")
+		return nil
+	}
+	if err := privatefile.WritePublic(path, []byte(dags.Sign(text, version()))); err != nil {
+		return err
+	}
+	c.Log.Info(fmt.Sprintf("wrote %s: Airflow finds it within some minutes ([dag_processor] refresh_interval)", path))
+	return nil
 }
 
 func dagFlags() []cli.Flag {
@@ -80,7 +116,7 @@ func (c *call) rendered() (o dags.Options, name, text string) {
 	}
 	name, text, err := dags.Render(o)
 	if err != nil {
-		c.Fault(failure.Permanent(dag.BadOption, "render DAG: %w", err))
+		c.Fault(failure.Permanent(console.Usage, "render DAG: %w", err).Want("see ecr-refresh dag --help"))
 	}
 	return o, name, text
 }

@@ -17,7 +17,7 @@ import (
 type object struct {
 	kind, id string
 	look     func(context.Context) (differs []string, err error) // or ErrNotFound
-	write    func(ctx context.Context, missing bool) error
+	write    func(context.Context) error
 }
 
 func (s Setup) objects() []object {
@@ -31,19 +31,11 @@ func (s Setup) objects() []object {
 		}, s.airflowDiffers),
 		s.connection(airflowclient.Update{
 			ID: names.DockerConnection, Type: "docker", Host: s.Registry, Login: "AWS",
-		}, s.dockerDiffers))
+		}, func(is airflowclient.Connection) []string { return DockerDiffers(is, s.Registry) }))
 	if s.KeyPair {
 		all = append(all, s.keyPair())
 	}
 	return all
-}
-
-// differ compares a field.
-func differ(what, is, want string) []string {
-	if is == want {
-		return nil
-	}
-	return []string{fmt.Sprintf("%s is %.80q, want %q", what, is, want)}
 }
 
 // pool may have any size: that is its owner's.
@@ -54,7 +46,7 @@ func (s Setup) pool() object {
 			_, err = s.Admin.Pool(ctx, names.Pool)
 			return nil, err
 		},
-		write: func(ctx context.Context, _ bool) error {
+		write: func(ctx context.Context) error {
 			pool := airflowclient.Pool{Name: names.Pool, Slots: names.PoolSlots, Description: names.PoolUse}
 			return s.Admin.CreatePool(ctx, pool)
 		},
@@ -72,7 +64,7 @@ func (s Setup) variable(key, value string) object {
 			}
 			return differs, err
 		},
-		write: func(ctx context.Context, _ bool) error { return s.put(ctx, key, secret.New(value)) },
+		write: func(ctx context.Context) error { return s.put(ctx, key, secret.New(value)) },
 	}
 }
 
@@ -93,11 +85,12 @@ func (s Setup) connection(want airflowclient.Update, compare func(airflowclient.
 			is, err := s.Admin.Connection(ctx, want.ID)
 			return compare(is), err
 		},
-		write: func(ctx context.Context, missing bool) error {
-			if missing {
-				return s.Admin.CreateConnection(ctx, want)
+		write: func(ctx context.Context) error {
+			err := s.Admin.PatchConnection(ctx, want)
+			if errors.Is(err, airflowclient.ErrNotFound) {
+				err = s.Admin.CreateConnection(ctx, want)
 			}
-			return s.Admin.PatchConnection(ctx, want)
+			return err
 		},
 	}
 }
@@ -109,7 +102,7 @@ func (s Setup) airflowDiffers(is airflowclient.Connection) []string {
 	if err != nil {
 		url = "none"
 	}
-	differs := append(differ("its URL", strings.TrimRight(url, "/"), s.BaseURL), differ("login", is.Login, s.Login)...)
+	differs := differ("its URL", strings.TrimRight(url, "/"), s.BaseURL, "login", is.Login, s.Login)
 	if !is.HasPassword {
 		differs = append(differs, "it has no password")
 	} else if s.Force {
@@ -118,10 +111,20 @@ func (s Setup) airflowDiffers(is airflowclient.Connection) []string {
 	return differs
 }
 
-// dockerDiffers leaves out the password, which the DAG sets.
-func (s Setup) dockerDiffers(is airflowclient.Connection) []string {
-	return slices.Concat(differ("type", is.Type, "docker"), differ("host", is.Host, s.Registry),
-		differ("port", port(is), ""), differ("login", is.Login, "AWS"))
+// DockerDiffers compares a connection with what it has to be to log in at a registry. It leaves out the password, which
+// the DAG sets.
+func DockerDiffers(is airflowclient.Connection, host string) []string {
+	return differ("type", is.Type, "docker", "host", is.Host, host, "port", port(is), "", "login", is.Login, "AWS")
+}
+
+// differ compares fields: each is its name, what it is and what is wanted.
+func differ(fields ...string) (differs []string) {
+	for f := range slices.Chunk(fields, 3) {
+		if f[1] != f[2] {
+			differs = append(differs, fmt.Sprintf("%s is %.80q, want %q", f[0], f[1], f[2]))
+		}
+	}
+	return differs
 }
 
 // port returns "" for none.
@@ -141,7 +144,7 @@ func (s Setup) keyPair() object {
 			}
 			return nil, err2
 		},
-		write: func(ctx context.Context, _ bool) error {
+		write: func(ctx context.Context) error {
 			id, err := secret.NewIdentity()
 			if err == nil {
 				err = s.put(ctx, private, id.PrivateKey())

@@ -80,16 +80,14 @@ func (s Setup) Run(ctx context.Context) (Result, error) {
 
 // settle looks at an object, and creates or updates it where it may.
 func (s Setup) settle(ctx context.Context, o object) (Outcome, error) {
-	done := Outcome{o.kind, o.id, "there", []string{}}
 	differs, err := o.look(ctx)
-	missing, verb := errors.Is(err, airflowclient.ErrNotFound), "update"
+	verb, missing := "update", errors.Is(err, airflowclient.ErrNotFound)
 	if missing {
-		verb = "create"
-	} else if err == nil {
-		done.Differs = append(done.Differs, differs...)
+		verb, differs, err = "create", nil, nil
 	}
+	done := Outcome{o.kind, o.id, "there", append([]string{}, differs...)}
 	switch {
-	case err != nil && !missing:
+	case err != nil:
 		verb = "read"
 	case !missing && len(differs) == 0:
 		return done, nil
@@ -101,7 +99,7 @@ func (s Setup) settle(ctx context.Context, o object) (Outcome, error) {
 		return done, nil
 	default:
 		done.State = verb + "d"
-		err = o.write(ctx, missing)
+		err = o.write(ctx)
 	}
 	if err != nil {
 		done.State = "failed"
