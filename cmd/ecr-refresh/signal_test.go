@@ -25,17 +25,16 @@ func TestSignalsEndASteps(t *testing.T) {
 		Requests() []string
 	}
 	for _, row := range []struct {
-		name, command string
-		peer          func(*sandbox.Sandbox) peer
-		signal        syscall.Signal
-		code          int
+		command string
+		peer    func(*sandbox.Sandbox) peer
+		signal  syscall.Signal
 	}{
-		{"ecr", "extract-ecr-token", func(b *sandbox.Sandbox) peer { return b.ECR }, syscall.SIGTERM, 143},
-		{"registry", "extract-ecr-token", func(b *sandbox.Sandbox) peer { return b.Registry }, syscall.SIGINT, 130},
-		{"airflow", "run", func(b *sandbox.Sandbox) peer { return b.Airflow }, syscall.SIGTERM, 143},
-		{"engine", "run", func(b *sandbox.Sandbox) peer { return b.Engine }, syscall.SIGTERM, 143},
+		{"extract-ecr-token", func(b *sandbox.Sandbox) peer { return b.ECR }, syscall.SIGTERM},
+		{"extract-ecr-token", func(b *sandbox.Sandbox) peer { return b.Registry }, syscall.SIGINT},
+		{"run", func(b *sandbox.Sandbox) peer { return b.Airflow }, syscall.SIGTERM},
+		{"run", func(b *sandbox.Sandbox) peer { return b.Engine }, syscall.SIGTERM},
 	} {
-		t.Run(row.name, func(t *testing.T) {
+		t.Run(row.command+" ended by "+row.signal.String(), func(t *testing.T) {
 			t.Parallel()
 			env, box := sandboxEnv(t)
 			out := filepath.Join(t.TempDir(), "out.json")
@@ -60,8 +59,9 @@ func TestSignalsEndASteps(t *testing.T) {
 			killed := time.Now()
 			_ = cmd.Process.Signal(row.signal)
 			_ = cmd.Wait()
-			if took := time.Since(killed); took > 4*time.Second || cmd.ProcessState.ExitCode() != row.code {
-				t.Errorf("exit code %d after %s, want %d within 4 s", cmd.ProcessState.ExitCode(), took, row.code)
+			code, want := cmd.ProcessState.ExitCode(), 128+int(row.signal)
+			if took := time.Since(killed); took > 4*time.Second || code != want {
+				t.Errorf("exit code %d after %s, want %d within 4 s", code, took, want)
 			}
 			if !strings.Contains(stderr.String(), "ecr-refresh: error: ended by ") || stdout.Len() > 0 {
 				t.Errorf("stdout %q, stderr %q", &stdout, &stderr)
