@@ -89,6 +89,7 @@ func (p *program) openLog(c *call) error {
 	return nil
 }
 
+// do reads the inputs, works, and writes the result to stdout, the last line there, and to the file of --out.
 func (c *call) do(read func(*call) work) error {
 	timeout, work, out := c.Duration(c.Timeout), read(c), c.String(c.Out.Flag)
 	if out != "" {
@@ -104,20 +105,14 @@ func (c *call) do(read func(*call) work) error {
 		defer time.AfterFunc(time.Second, func() { c.Log.Info(line) }).Stop()
 	}
 	result, err := work(ctx)
-	if result != nil {
-		err = errors.Join(c.print(result, out), err)
+	if result == nil {
+		return err
 	}
-	return err
-}
-
-// print writes the result to stdout, the last line there, and to the file out unless that is "".
-func (c *call) print(result []byte, out string) error {
-	_, err := c.stdout.Write(result)
-	if err != nil {
-		err = failure.Permanent(console.StdoutFailed, "write result: %w", err)
+	if _, failed := c.stdout.Write(result); failed != nil {
+		err = errors.Join(failure.Permanent(console.StdoutFailed, "write result: %w", failed), err)
 	}
 	if out != "" {
-		err = errors.Join(err, privatefile.Write(out, result))
+		err = errors.Join(privatefile.Write(out, result), err)
 	}
 	return err
 }

@@ -11,9 +11,7 @@ import (
 	"ecr-refresh/cmd/ecr-refresh/input"
 	"ecr-refresh/cmd/ecr-refresh/names"
 	"ecr-refresh/steps/ecr"
-	"ecr-refresh/steps/registry"
 	"ecr-refresh/steps/target"
-	"ecr-refresh/steps/transport"
 )
 
 func (p *program) doctor() *cli.Command {
@@ -50,7 +48,7 @@ Example:
 func (c *call) doctor(roots input.Certificates) *doctor.Doctor {
 	d := &doctor.Doctor{
 		Faults: map[string]error{}, Pool: c.String("pool"), DAG: c.String("dag-id"),
-		AWS: ecr.DefaultConfig(roots.All, roots.Extra, c.Log), Registry: registry.New(transport.New(roots.All)),
+		AWS: ecr.DefaultConfig(roots.All, roots.Extra, c.Log), Registry: checker(roots),
 	}
 	d.Airflow = unlessFaulty(c, d.Faults, "airflow", func() *airflowclient.Client { return c.Airflow(roots) })
 	if input.AdminGiven() {

@@ -46,8 +46,13 @@ func (c *call) extract(roots input.Certificates) steps.ExtractECRToken {
 	return steps.ExtractECRToken{
 		Targets:  c.Targets(),
 		ECR:      ecr.New(ecr.DefaultConfig(roots.All, roots.Extra, c.Log)),
-		Registry: registry.New(transport.New(roots.All)),
+		Registry: checker(roots),
 		Now:      time.Now,
 		Log:      c.Log,
 	}
+}
+
+// checker returns what tries a token at its registry.
+func checker(roots input.Certificates) *registry.Client {
+	return registry.New(transport.New(roots.All))
 }

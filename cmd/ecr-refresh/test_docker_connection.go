@@ -7,8 +7,6 @@ import (
 
 	"ecr-refresh/cmd/ecr-refresh/input"
 	"ecr-refresh/steps"
-	"ecr-refresh/steps/registry"
-	"ecr-refresh/steps/transport"
 	"ecr-refresh/steps/xcom"
 )
 
@@ -33,7 +31,7 @@ Example:
 		func(c *call) work {
 			s := c.test()
 			if s.Engine == nil {
-				s.Registry = registry.New(transport.New(c.Certificates().All))
+				s.Registry = checker(c.Certificates())
 			} else {
 				c.CAFile() // is checked, though Docker has its own certificates
 			}

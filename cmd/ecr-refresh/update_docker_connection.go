@@ -7,8 +7,6 @@ import (
 
 	"ecr-refresh/cmd/ecr-refresh/input"
 	"ecr-refresh/steps"
-	"ecr-refresh/steps/registry"
-	"ecr-refresh/steps/transport"
 	"ecr-refresh/steps/xcom"
 )
 
@@ -43,7 +41,7 @@ func (c *call) update(roots input.Certificates) steps.UpdateDockerConnection {
 		MaxAge:   c.Duration(c.MaxAge),
 		DryRun:   c.DryRun(),
 		Airflow:  c.Airflow(roots),
-		Registry: registry.New(transport.New(roots.All)),
+		Registry: checker(roots),
 		Now:      time.Now,
 		Log:      c.Log,
 	}

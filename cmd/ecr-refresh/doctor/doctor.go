@@ -141,14 +141,9 @@ func (f Findings) Table(painter console.Painter) []byte {
 
 // Err returns an error if a check failed.
 func (f Findings) Err() error {
-	n := 0
-	for _, one := range f.Checks {
-		if one.State == fail {
-			n++
-		}
+	passed := func(one Finding) bool { return one.State != fail }
+	if failed := slices.DeleteFunc(slices.Clone(f.Checks), passed); len(failed) > 0 {
+		return failure.Transient("", "%d of %d checks failed", len(failed), len(f.Checks))
 	}
-	if n == 0 {
-		return nil
-	}
-	return failure.Transient("", "%d of %d checks failed", n, len(f.Checks))
+	return nil
 }
