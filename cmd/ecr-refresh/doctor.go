@@ -6,7 +6,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"ecr-refresh/airflowclient"
-	"ecr-refresh/cmd/ecr-refresh/console"
 	"ecr-refresh/cmd/ecr-refresh/doctor"
 	"ecr-refresh/cmd/ecr-refresh/input"
 	"ecr-refresh/cmd/ecr-refresh/names"
@@ -39,7 +38,7 @@ Example:
 				defer input.LogOut(ctx, d.Airflow)
 				defer input.LogOut(ctx, d.Reader)
 				found := d.Examine(ctx)
-				return c.text(found, found.Table(console.Paint(c.stdout))), found.Err()
+				return c.text(found, found.Table(c.stdout)), found.Err()
 			}
 		})
 }

@@ -6,7 +6,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"ecr-refresh/cmd/ecr-refresh/console"
 	"ecr-refresh/cmd/ecr-refresh/input"
 	"ecr-refresh/cmd/ecr-refresh/names"
 	"ecr-refresh/cmd/ecr-refresh/status"
@@ -43,7 +42,7 @@ Examples:
 				if err != nil {
 					return nil, err
 				}
-				return c.text(found, found.Table(limit, console.Paint(c.stdout))), found.Check(dag, limit)
+				return c.text(found, found.Table(limit, c.stdout)), found.Check(dag, limit)
 			}
 		})
 }

@@ -40,13 +40,12 @@ func NewLog(w io.Writer, level slog.Level, asJSON bool, hint func(error) string)
 	if asJSON {
 		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: hinted}))
 	}
-	return slog.New(&sentences{Painter: Paint(w), out: log.New(w, "", 0), level: level, hinted: hinted})
+	return slog.New(&sentences{out: log.New(w, "", 0), level: level, hinted: hinted})
 }
 
 // sentences writes a log that reads well in Airflow's log page, which adds the time itself:
 // "ecr-refresh: warning: …", and a hint on a line of its own.
 type sentences struct {
-	Painter
 	out    *log.Logger
 	level  slog.Level
 	hinted func([]string, slog.Attr) slog.Attr
@@ -58,16 +57,16 @@ func (h *sentences) Handle(_ context.Context, r slog.Record) error {
 	line, hint := r.Message, ""
 	r.Attrs(func(a slog.Attr) bool {
 		if a = h.hinted(nil, a); a.Key == "hint" {
-			hint = "\necr-refresh: " + h.In(Good, "hint:") + " " + oneLine(a.Value.String())
+			hint = "\necr-refresh: " + Paint(h.out.Writer(), Good, "hint:") + " " + oneLine(a.Value.String())
 		} else if a.Key != "" {
 			line += " " + a.String()
 		}
 		return true
 	})
 	prefix := map[slog.Level]string{
-		slog.LevelDebug: h.In(Dim, "debug:") + " ",
-		slog.LevelWarn:  h.In(Warn, "warning:") + " ",
-		slog.LevelError: h.In(Bad, "error:") + " ",
+		slog.LevelDebug: Paint(h.out.Writer(), Dim, "debug:") + " ",
+		slog.LevelWarn:  Paint(h.out.Writer(), Warn, "warning:") + " ",
+		slog.LevelError: Paint(h.out.Writer(), Bad, "error:") + " ",
 	}[r.Level]
 	return h.out.Output(0, "ecr-refresh: "+prefix+oneLine(line)+hint)
 }
@@ -87,14 +86,6 @@ func IsTerminal(stream any) bool {
 	return ok && term.IsTerminal(int(file.Fd()))
 }
 
-// Painter colours words, if it is true.
-type Painter bool
-
-// Paint returns the painter for w: colours are for terminals, unless NO_COLOR is set (https://no-color.org).
-func Paint(w io.Writer) Painter {
-	return Painter(IsTerminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb")
-}
-
 // Colours. Their codes are of one length, so that they move no column of a table.
 const (
 	Good = "32" // green
@@ -103,9 +94,9 @@ const (
 	Dim  = "90" // grey
 )
 
-// In returns text in a colour.
-func (p Painter) In(colour, text string) string {
-	if !p {
+// Paint returns text in a colour if w is a terminal, unless NO_COLOR is set (https://no-color.org).
+func Paint(w io.Writer, colour, text string) string {
+	if !IsTerminal(w) || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
 		return text
 	}
 	return "\x1b[" + colour + "m" + text + "\x1b[0m"

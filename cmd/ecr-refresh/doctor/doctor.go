@@ -4,6 +4,7 @@ package doctor
 import (
 	"context"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"sync"
@@ -125,15 +126,15 @@ func (f *Findings) result(name string, err error, format string, args ...any) bo
 	return true
 }
 
-// Table returns the findings for a person.
-func (f Findings) Table(painter console.Painter) []byte {
+// Table returns the findings for a person, to be written to w.
+func (f Findings) Table(w io.Writer) []byte {
 	colours := map[string]string{ok: console.Good, warn: console.Warn, fail: console.Bad, skip: console.Dim}
 	var rows [][]string
 	for _, one := range f.Checks {
 		colour := colours[one.State]
-		rows = append(rows, []string{painter.In(colour, one.State), one.Name, one.Message})
+		rows = append(rows, []string{console.Paint(w, colour, one.State), one.Name, one.Message})
 		if one.Hint != "" {
-			rows = append(rows, []string{painter.In(colour, ""), "", "→ " + one.Hint})
+			rows = append(rows, []string{console.Paint(w, colour, ""), "", "→ " + one.Hint})
 		}
 	}
 	return console.Table(rows)

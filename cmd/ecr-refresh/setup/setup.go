@@ -68,12 +68,11 @@ func (s Setup) Run(ctx context.Context) (Result, error) {
 			failures = append(failures, err)
 		}
 	}
-	account, err := s.checkAccount(ctx)
-	if err == nil {
-		result.Account = &account
-	} else {
+	if account, err := s.checkAccount(ctx); err != nil {
 		err = fmt.Errorf("check account %q of connection %s: %w", s.Login, names.AirflowConnection, err)
 		failures = append(failures, err)
+	} else {
+		result.Account = &account
 	}
 	return result, failure.Join(failures)
 }

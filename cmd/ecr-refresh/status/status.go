@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -128,8 +129,8 @@ func (c Connection) left() (left time.Duration, text string) {
 	return left, left.Round(time.Minute).String()
 }
 
-// Table returns the status for a person. Colours mark what has expired, or does so before minLeft.
-func (s Status) Table(minLeft time.Duration, painter console.Painter) []byte {
+// Table returns the status for a person, to be written to w. Colours mark what has expired, or does so before minLeft.
+func (s Status) Table(minLeft time.Duration, w io.Writer) []byte {
 	rows := [][]string{{"CONNECTION", "REGISTRY", "ISSUED", "EXPIRES", "LEFT"}}
 	for _, c := range s.Connections {
 		host, colour := "-", console.Good
@@ -143,7 +144,7 @@ func (s Status) Table(minLeft time.Duration, painter console.Painter) []byte {
 			colour = console.Warn
 		}
 		rows = append(rows, []string{
-			c.ID, host, moment(c.IssuedAt), moment(c.ExpiresAt), painter.In(colour, shown),
+			c.ID, host, moment(c.IssuedAt), moment(c.ExpiresAt), console.Paint(w, colour, shown),
 		})
 	}
 	return console.Table(rows)
