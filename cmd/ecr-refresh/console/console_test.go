@@ -20,13 +20,10 @@ func TestSentences(t *testing.T) {
 		log        func(*slog.Logger)
 	}{
 		{"information", "ecr-refresh: done a=1 b=two\n", func(l *slog.Logger) { l.Info("done", "a", 1, "b", "two") }},
-		{"debug is below the level", "", func(l *slog.Logger) { l.Debug("detail") }},
 		{"warning and hint", "ecr-refresh: warning: look n=1\necr-refresh: hint: there\n",
 			func(l *slog.Logger) { l.Warn("look", "hint", "there", "n", 1) }},
 		{"no second line out of a message", "ecr-refresh: a; ecr-refresh: forged b=c; forged\n",
 			func(l *slog.Logger) { l.Info("a\necr-refresh: forged", "b", "c\nforged") }},
-		{"nor out of a hint", "ecr-refresh: a\necr-refresh: hint: b; forged\n",
-			func(l *slog.Logger) { l.Info("a", "hint", "b\nforged") }},
 		{"no control character", "ecr-refresh: a red  b\n",
 			func(l *slog.Logger) { l.Info("a\r\x1b[31mred\x00\u0085b") }},
 		{"no secret", "ecr-refresh: x b=[redacted]\n",

@@ -21,7 +21,18 @@ type object struct {
 }
 
 func (s Setup) objects() []object {
-	all := []object{s.pool()}
+	pool := object{
+		kind: "pool", id: names.Pool,
+		look: func(ctx context.Context) (differs []string, err error) { // it may have any size: that is its owner's
+			_, err = s.Admin.Pool(ctx, names.Pool)
+			return nil, err
+		},
+		write: func(ctx context.Context) error {
+			pool := airflowclient.Pool{Name: names.Pool, Slots: names.PoolSlots, Description: names.PoolUse}
+			return s.Admin.CreatePool(ctx, pool)
+		},
+	}
+	all := []object{pool}
 	for _, v := range s.Variables {
 		all = append(all, s.variable(v[0], v[1]))
 	}
@@ -36,21 +47,6 @@ func (s Setup) objects() []object {
 		all = append(all, s.keyPair())
 	}
 	return all
-}
-
-// pool may have any size: that is its owner's.
-func (s Setup) pool() object {
-	return object{
-		kind: "pool", id: names.Pool,
-		look: func(ctx context.Context) (differs []string, err error) {
-			_, err = s.Admin.Pool(ctx, names.Pool)
-			return nil, err
-		},
-		write: func(ctx context.Context) error {
-			pool := airflowclient.Pool{Name: names.Pool, Slots: names.PoolSlots, Description: names.PoolUse}
-			return s.Admin.CreatePool(ctx, pool)
-		},
-	}
 }
 
 // variable is one whose value is no secret.
