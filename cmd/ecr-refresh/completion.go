@@ -6,8 +6,6 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
-
-	"ecr-refresh/cmd/ecr-refresh/command"
 )
 
 func (p *program) completion() *cli.Command {
@@ -20,17 +18,17 @@ func (p *program) completion() *cli.Command {
   source <(ecr-refresh completion zsh)      # in ~/.zshrc, after compinit; or as _ecr-refresh in $fpath
   ecr-refresh completion fish >~/.config/fish/completions/ecr-refresh.fish`,
 		HideHelpCommand: true,
-		OnUsageError:    command.UsageError,
-		BashComplete:    func(*cli.Context) { _, _ = io.WriteString(p.Stdout, "bash\nzsh\nfish\n") },
+		OnUsageError:    usageError,
+		BashComplete:    func(*cli.Context) { _, _ = io.WriteString(p.stdout, "bash\nzsh\nfish\n") },
 		Action: func(c *cli.Context) error {
 			fish, _ := c.App.ToFishCompletion()      // into memory
 			fish = strings.ReplaceAll(fish, "`", "") // which mark a flag's value in the help
 			scripts := map[string]string{"bash": bashCompletion, "zsh": zshCompletion, "fish": fish + fishCompletion}
 			shell := strings.Join(c.Args().Slice(), " ")
 			if scripts[shell] == "" {
-				return command.UsageError(c, fmt.Errorf("%q is not bash, zsh or fish", shell), false)
+				return usageError(c, fmt.Errorf("%q is not bash, zsh or fish", shell), false)
 			}
-			_, err := io.WriteString(p.Stdout, scripts[shell])
+			_, err := io.WriteString(p.stdout, scripts[shell])
 			return err
 		},
 	}

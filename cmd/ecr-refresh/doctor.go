@@ -6,27 +6,23 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"ecr-refresh/airflowclient"
-	"ecr-refresh/cmd/ecr-refresh/command"
-	"ecr-refresh/cmd/ecr-refresh/console"
 	"ecr-refresh/cmd/ecr-refresh/doctor"
 	"ecr-refresh/cmd/ecr-refresh/input"
 	"ecr-refresh/cmd/ecr-refresh/names"
 	"ecr-refresh/steps/ecr"
-	"ecr-refresh/steps/registry"
 	"ecr-refresh/steps/target"
-	"ecr-refresh/steps/transport"
 )
 
 func (p *program) doctor() *cli.Command {
 	in := p.Settings
-	return p.step(cli.Command{
+	return p.command(cli.Command{
 		Name:  "doctor",
 		Usage: "check all that a run needs, and say what to do about the rest",
 		Flags: []cli.Flag{
-			command.JSONFlag(), input.RequireHTTPSFlag(), dagIDFlag(),
+			jsonFlag(), input.RequireHTTPSFlag(), dagIDFlag(),
 			&cli.StringFlag{Name: "pool", Usage: "`NAME` of the DAG's pool", Value: names.Pool},
 		},
-		Description: command.Describe(`Run it on a worker, as the user that runs tasks. It changes nothing. Exit
+		Description: `Run it on a worker, as the user that runs tasks. It changes nothing. Exit
 code 1: a check failed.
 
 ` + input.AirflowHelp + `
@@ -34,15 +30,15 @@ code 1: a check failed.
 Without it, doctor skips what airflow-api's account may not read: pool, DAG, runs.
 
 Example:
-  ecr-refresh doctor --account 123456789012 --region us-east-1`),
+  ecr-refresh doctor --account 123456789012 --region us-east-1`,
 	}, []input.Setting{in.Account, in.Region, in.ConnectionIDs, in.TargetsFile, in.AirflowURL, in.Engine},
-		func(c *call) command.Work {
+		func(c *call) work {
 			d := c.doctor(c.Certificates())
 			return func(ctx context.Context) ([]byte, error) {
 				defer input.LogOut(ctx, d.Airflow)
 				defer input.LogOut(ctx, d.Reader)
 				found := d.Examine(ctx)
-				return c.text(found, found.Table(console.Paint(c.Stdout))), found.Err()
+				return c.text(found, found.Table(c.stdout)), found.Err()
 			}
 		})
 }
@@ -51,7 +47,7 @@ Example:
 func (c *call) doctor(roots input.Certificates) *doctor.Doctor {
 	d := &doctor.Doctor{
 		Faults: map[string]error{}, Pool: c.String("pool"), DAG: c.String("dag-id"),
-		AWS: ecr.DefaultConfig(roots.All, roots.Extra, c.Log), Registry: registry.New(transport.New(roots.All)),
+		AWS: ecr.DefaultConfig(roots.All, roots.Extra, c.Log), Registry: checker(roots),
 	}
 	d.Airflow = unlessFaulty(c, d.Faults, "airflow", func() *airflowclient.Client { return c.Airflow(roots) })
 	if input.AdminGiven() {

@@ -5,7 +5,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"ecr-refresh/cmd/ecr-refresh/command"
 	"ecr-refresh/cmd/ecr-refresh/input"
 	"ecr-refresh/steps"
 	"ecr-refresh/steps/ecr"
@@ -14,30 +13,30 @@ import (
 )
 
 func (p *program) extractECRToken() *cli.Command {
-	return p.step(cli.Command{
+	return p.command(cli.Command{
 		Name:  "extract-ecr-token",
 		Usage: "step 1: get a token from ECR, check it at its registry, encrypt it",
 		Flags: []cli.Flag{
 			input.RequireHTTPSFlag(),
 			input.Switch("skip-registry-check", "leave the check to step 2, which always does it"),
 		},
-		Description: command.Describe(`Gets one authorization token, which the registries of all accounts in the
+		Description: `Gets one authorization token, which the registries of all accounts in the
 region accept that this AWS identity may use. AWS credentials come from AWS's default chain (AWS_PROFILE,
 AWS_ACCESS_KEY_ID, a role, …). The result has the token encrypted (age) to a public key: --recipient, or that of
 this host's own key pair.
 
 Example:
-  ecr-refresh extract-ecr-token --account 123456789012 --region us-east-1 --out token.json`),
+  ecr-refresh extract-ecr-token --account 123456789012 --region us-east-1 --out token.json`,
 	}, []input.Setting{
 		p.Account, p.Region, p.ConnectionIDs, p.TargetsFile, p.Recipient, p.IdentityFile, p.Out, p.Metrics,
 	},
-		func(c *call) command.Work {
+		func(c *call) work {
 			s := c.extract(c.Certificates())
 			if c.Bool("skip-registry-check") {
 				s.Registry = nil
 			}
 			s.Recipient = c.PublicKey()
-			return command.Result(c.Call, s.Run)
+			return result(c, s.Run)
 		})
 }
 
@@ -47,8 +46,13 @@ func (c *call) extract(roots input.Certificates) steps.ExtractECRToken {
 	return steps.ExtractECRToken{
 		Targets:  c.Targets(),
 		ECR:      ecr.New(ecr.DefaultConfig(roots.All, roots.Extra, c.Log)),
-		Registry: registry.New(transport.New(roots.All)),
+		Registry: checker(roots),
 		Now:      time.Now,
 		Log:      c.Log,
 	}
+}
+
+// checker returns what tries a token at its registry.
+func checker(roots input.Certificates) *registry.Client {
+	return registry.New(transport.New(roots.All))
 }

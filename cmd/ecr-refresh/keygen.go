@@ -6,7 +6,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"ecr-refresh/cmd/ecr-refresh/command"
 	"ecr-refresh/cmd/ecr-refresh/input"
 	"ecr-refresh/cmd/ecr-refresh/names"
 	"ecr-refresh/steps/secret"
@@ -14,19 +13,19 @@ import (
 )
 
 func (p *program) keygen() *cli.Command {
-	return p.step(cli.Command{
+	return p.command(cli.Command{
 		Name:  "keygen",
 		Usage: "make the encryption key pair that several workers share",
 		Flags: []cli.Flag{input.Switch("json", "print a file for: airflow variables import FILE")},
-		Description: command.Describe(`Prints an age key pair as the two Airflow Variables that the DAG reads. Needed
+		Description: `Prints an age key pair as the two Airflow Variables that the DAG reads. Needed
 where steps 1 and 2 may run on different hosts or users (Celery, Kubernetes, DockerOperator). Airflow masks a Variable
 whose name has "private_key" in logs and in its UI. The commands leave the key in the shell's history; --json and
 "airflow variables import" do not.
 
 Example:
   ecr-refresh keygen
-  (umask 077; ecr-refresh keygen --json >keys.json); airflow variables import keys.json; rm keys.json`),
-	}, nil, func(c *call) command.Work {
+  (umask 077; ecr-refresh keygen --json >keys.json); airflow variables import keys.json; rm keys.json`,
+	}, nil, func(c *call) work {
 		return func(context.Context) ([]byte, error) {
 			id, err := secret.NewIdentity()
 			if err != nil {

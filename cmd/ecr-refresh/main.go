@@ -16,7 +16,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"ecr-refresh/cmd/ecr-refresh/command"
 	"ecr-refresh/cmd/ecr-refresh/console"
 	"ecr-refresh/cmd/ecr-refresh/hints"
 	"ecr-refresh/cmd/ecr-refresh/input"
@@ -42,9 +41,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
 
-	p := &program{command.Program{
-		Settings: input.NewSettings(), Stdin: stdin, Stdout: stdout, Stderr: stderr, Hint: hints.Of,
-	}}
+	p := &program{Settings: input.NewSettings(), stdin: stdin, stdout: stdout, stderr: stderr}
 	if len(args) > 1 && args[1] == "help" {
 		args = append(append(args[:1:1], args[2:]...), "--help")
 	}
@@ -68,16 +65,6 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	}
 }
 
-// program makes the commands, and call is one invocation of one.
-type (
-	program struct{ command.Program }
-	call    struct{ *command.Call }
-)
-
-func (p *program) step(c cli.Command, settings []input.Setting, read func(*call) command.Work) *cli.Command {
-	return p.Step(c, settings, func(c *command.Call) command.Work { return read(&call{c}) })
-}
-
 func (p *program) app() *cli.App {
 	return &cli.App{
 		Name:      "ecr-refresh",
@@ -94,11 +81,11 @@ Getting started:
 		Version:              version(),
 		EnableBashCompletion: true,
 		HideHelpCommand:      true,
-		Writer:               p.Stdout,
-		ErrWriter:            p.Stderr,
-		OnUsageError:         command.UsageError,
+		Writer:               p.stdout,
+		ErrWriter:            p.stderr,
+		OnUsageError:         usageError,
 		ExitErrHandler:       func(*cli.Context, error) {},
-		Action:               command.NoCommand,
+		Action:               noCommand,
 		Commands: slices.Concat( // the steps in the DAG's order
 			in("DAG steps, also in a shell",
 				p.extractECRToken(), p.updateDockerConnection(), p.testDockerConnection(), p.run()),

@@ -5,8 +5,6 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
-
-	"ecr-refresh/cmd/ecr-refresh/command"
 )
 
 // man prints what --help prints, of the program and of each command, as roff. The library's own generator leaves out
@@ -17,13 +15,13 @@ func (p *program) man() *cli.Command {
 		Usage:           "print the manual page, as roff",
 		Hidden:          true,
 		HideHelpCommand: true,
-		OnUsageError:    command.UsageError,
+		OnUsageError:    usageError,
 		Action: func(c *cli.Context) error {
 			version, _, _ := strings.Cut(c.App.Version, " ")
-			fmt.Fprintf(p.Stdout, ".TH ECR-REFRESH 1 \"\" \"ecr-refresh %s\"\n", escaped(version))
-			fmt.Fprintf(p.Stdout, ".SH NAME\n%s \\- %s\n", escaped(c.App.Name), escaped(c.App.Usage))
+			fmt.Fprintf(p.stdout, ".TH ECR-REFRESH 1 \"\" \"ecr-refresh %s\"\n", escaped(version))
+			fmt.Fprintf(p.stdout, ".SH NAME\n%s \\- %s\n", escaped(c.App.Name), escaped(c.App.Usage))
 			p.manSection(".SH DESCRIPTION", cli.AppHelpTemplate, c.App)
-			fmt.Fprintln(p.Stdout, ".SH COMMANDS")
+			fmt.Fprintln(p.stdout, ".SH COMMANDS")
 			for _, command := range c.App.VisibleCommands() {
 				p.manSection(".SS "+escaped(command.HelpName), cli.CommandHelpTemplate, command)
 				for _, sub := range command.Subcommands {
@@ -40,7 +38,7 @@ func (p *program) man() *cli.Command {
 func (p *program) manSection(title, template string, data any) {
 	var text strings.Builder
 	cli.HelpPrinter(&text, template, data)
-	fmt.Fprintf(p.Stdout, "%s\n.nf\n%s\n.fi\n", title, escaped(strings.TrimSpace(text.String())))
+	fmt.Fprintf(p.stdout, "%s\n.nf\n%s\n.fi\n", title, escaped(strings.TrimSpace(text.String())))
 }
 
 // escaped keeps roff from reading text as a command, and from making its signs typographic.

@@ -1,38 +1,35 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"fmt"
-	"strings"
-	"text/tabwriter"
 
 	"github.com/urfave/cli/v2"
 
-	"ecr-refresh/cmd/ecr-refresh/command"
+	"ecr-refresh/cmd/ecr-refresh/console"
 	"ecr-refresh/cmd/ecr-refresh/input"
 	"ecr-refresh/steps/ecr"
 	"ecr-refresh/steps/target"
 )
 
 func (p *program) plan() *cli.Command {
-	return p.step(cli.Command{
+	return p.command(cli.Command{
 		Name:  "plan",
 		Usage: "show what a run would do: each connection, its registry, and where its token comes from",
 		Flags: []cli.Flag{
-			command.JSONFlag(),
+			jsonFlag(),
 			&cli.StringFlag{Name: "registry", Usage: "show what the name of this `HOST` says, and nothing else"},
 		},
-		Description: command.Describe(`Sends nothing and needs no credentials. What is not known here is "-" in
+		Description: `Sends nothing and needs no credentials. What is not known here is "-" in
 the table and empty in the JSON.
 
 Examples:
   ecr-refresh plan --account 123456789012 --region us-east-1
   ecr-refresh plan --targets ecr_targets.json --json
-  ecr-refresh plan --registry 123456789012.dkr.ecr-fips.us-gov-west-1.amazonaws.com`),
+  ecr-refresh plan --registry 123456789012.dkr.ecr-fips.us-gov-west-1.amazonaws.com`,
 	}, []input.Setting{p.Account, p.Region, p.ConnectionIDs, p.TargetsFile, p.AirflowURL},
-		func(c *call) command.Work {
+		func(c *call) work {
 			roots := c.Certificates()
 			var targets []target.Target
 			if c.IsSet("registry") {
@@ -42,13 +39,7 @@ Examples:
 			} else {
 				targets = c.Targets()
 			}
-			return func(ctx context.Context) ([]byte, error) {
-				plan, err := c.planOf(ctx, targets, roots)
-				if err != nil || c.Bool("json") {
-					return command.JSONLine(plan, err)
-				}
-				return plan.table(), nil
-			}
+			return c.plan(targets, roots)
 		})
 }
 
@@ -70,39 +61,33 @@ type plannedTarget struct {
 	AirflowURL   string `json:"airflow_url"`
 }
 
-// planOf returns the plan for targets. It sends nothing, but reads AWS's own settings, AWS_ENDPOINT_URL and the like.
-func (c *call) planOf(ctx context.Context, targets []target.Target, roots input.Certificates) (p plan, err error) {
+// plan returns the work that shows the plan. It sends nothing, but reads AWS's own settings, AWS_ENDPOINT_URL and the
+// like.
+func (c *call) plan(targets []target.Target, roots input.Certificates) work {
 	airflowURL, load := "", ecr.DefaultConfig(roots.All, roots.Extra, c.Log)
 	_ = c.Collect(func() { airflowURL = c.AirflowConfig().BaseURL }) // as far as it is known
-	for _, t := range targets {
-		cfg, err := load(ctx, t.Source.Profile)
-		if err != nil {
-			return p, err
+	return func(ctx context.Context) ([]byte, error) {
+		var all plan
+		rows := [][]string{{"CONNECTION", "REGISTRY", "PARTITION", "TOKEN FROM", "AIRFLOW"}}
+		for _, t := range targets {
+			cfg, err := load(ctx, t.Source.Profile)
+			if err != nil {
+				return nil, err
+			}
+			endpoint, err := t.Source.EndpointURL(ctx, cfg)
+			if err != nil {
+				return nil, fmt.Errorf("plan connection %q: %w", t.ConnectionID, err)
+			}
+			all.Targets = append(all.Targets, plannedTarget{
+				ConnectionID: t.ConnectionID, Registry: t.Registry.Name, Account: t.Registry.Account,
+				Region: t.Registry.Region, Partition: t.Registry.Partition, Service: t.Registry.Service,
+				FIPS: t.Source.FIPS, DualStack: t.Source.DualStack, Endpoint: endpoint, AirflowURL: airflowURL,
+			})
+			rows = append(rows, []string{
+				cmp.Or(t.ConnectionID, "-"), t.Registry.Name, cmp.Or(t.Registry.Partition, "-"), endpoint,
+				cmp.Or(airflowURL, "-"),
+			})
 		}
-		endpoint, err := t.Source.EndpointURL(ctx, cfg)
-		if err != nil {
-			return p, fmt.Errorf("plan connection %q: %w", t.ConnectionID, err)
-		}
-		p.Targets = append(p.Targets, plannedTarget{
-			ConnectionID: t.ConnectionID, Registry: t.Registry.Name, Account: t.Registry.Account,
-			Region: t.Registry.Region, Partition: t.Registry.Partition, Service: t.Registry.Service,
-			FIPS: t.Source.FIPS, DualStack: t.Source.DualStack, Endpoint: endpoint, AirflowURL: airflowURL,
-		})
+		return c.text(all, console.Table(rows)), nil
 	}
-	return p, nil
-}
-
-func (p plan) table() []byte {
-	var text bytes.Buffer
-	out := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(out, "CONNECTION\tREGISTRY\tPARTITION\tTOKEN FROM\tAIRFLOW")
-	for _, t := range p.Targets {
-		row := []string{t.ConnectionID, t.Registry, t.Partition, t.Endpoint, t.AirflowURL}
-		for i, cell := range row {
-			row[i] = cmp.Or(cell, "-")
-		}
-		fmt.Fprintln(out, strings.Join(row, "\t"))
-	}
-	_ = out.Flush() // into memory
-	return text.Bytes()
 }

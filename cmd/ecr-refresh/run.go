@@ -7,7 +7,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"ecr-refresh/airflowclient"
-	"ecr-refresh/cmd/ecr-refresh/command"
 	"ecr-refresh/cmd/ecr-refresh/input"
 	"ecr-refresh/steps"
 	"ecr-refresh/steps/secret"
@@ -15,23 +14,23 @@ import (
 )
 
 func (p *program) run() *cli.Command {
-	return p.step(cli.Command{
+	return p.command(cli.Command{
 		Name:  "run",
 		Usage: "all three steps in one process; the token is not stored on this host",
 		Flags: []cli.Flag{
 			input.DryRunFlag(), input.RequireHTTPSFlag(),
 			input.Switch("json", "with --dry-run: print the plan as one JSON object, if all is well"),
 		},
-		Description: command.Describe(`For a shell. Logs in to Docker with the new token and the host that
+		Description: `For a shell. Logs in to Docker with the new token and the host that
 Airflow's REST API shows, since this command does not see the connection as tasks do: "matches" is null in its
 result, unless AIRFLOW_CONN_DOCKER_DEFAULT or ECR_REFRESH_DOCKER_{HOST,PORT,LOGIN,PASSWORD} is that connection.
 
 ` + input.AirflowHelp + `
 
 Example:
-  ecr-refresh run --account 123456789012 --region us-east-1 --dry-run`),
+  ecr-refresh run --account 123456789012 --region us-east-1 --dry-run`,
 	}, []input.Setting{p.Account, p.Region, p.ConnectionIDs, p.TargetsFile, p.AirflowURL, p.Engine, p.Out, p.Metrics},
-		func(c *call) command.Work {
+		func(c *call) work {
 			roots := c.Certificates()
 			all := allSteps{extract: c.extract(roots), update: c.update(roots), test: c.test()}
 			var ids []string
@@ -40,15 +39,16 @@ Example:
 			}
 			all.test.Connections = c.DockerConnections(ids, false) // before anything is changed
 			all.extract.Registry, all.test.Registry = all.update.Registry, all.update.Registry
-			work := command.Result(c.Call, all.run)
+			run := result(c, all.run)
 			if !all.update.DryRun || !c.Bool("json") {
-				return work
+				return run
 			}
+			plan := c.plan(all.extract.Targets, roots)
 			return func(ctx context.Context) ([]byte, error) {
-				if _, err := work(ctx); err != nil {
+				if _, err := run(ctx); err != nil {
 					return nil, err
 				}
-				return command.JSONLine(c.planOf(ctx, all.extract.Targets, roots))
+				return plan(ctx)
 			}
 		})
 }

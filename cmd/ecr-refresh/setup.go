@@ -7,7 +7,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"ecr-refresh/cmd/ecr-refresh/command"
 	"ecr-refresh/cmd/ecr-refresh/input"
 	"ecr-refresh/cmd/ecr-refresh/names"
 	"ecr-refresh/cmd/ecr-refresh/setup"
@@ -18,16 +17,16 @@ import (
 
 func (p *program) setup() *cli.Command {
 	in := p.Settings
-	return p.step(cli.Command{
+	return p.command(cli.Command{
 		Name:  "setup",
 		Usage: "create in Airflow what the DAG needs: pool, Variables, connections, encryption key pair",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "registry", Usage: "`HOST` of the registry, instead of account and region"},
 			input.Switch("force", "change what exists and differs"),
 			input.Switch("no-identity", "no encryption key pair: one host runs all steps"),
-			input.DryRunFlag(), command.JSONFlag(), input.RequireHTTPSFlag(),
+			input.DryRunFlag(), jsonFlag(), input.RequireHTTPSFlag(),
 		},
-		Description: command.Describe(`Creates what is missing, through Airflow's REST API: pool systemqueue,
+		Description: `Creates what is missing, through Airflow's REST API: pool systemqueue,
 Variables ecr_aws_account and ecr_aws_region_name (with --registry ecr_targets), connections airflow-api and
 docker_default, and the encryption key pair. Shows what exists and what differs, but for passwords and private
 keys, which Airflow does not show; changes nothing that exists without --force. Safe to run again. Then it logs in
@@ -37,9 +36,9 @@ The admin comes from ECR_REFRESH_ADMIN_{LOGIN,PASSWORD} or ECR_REFRESH_ADMIN_TOK
 airflow-api from ECR_REFRESH_AIRFLOW_{LOGIN,PASSWORD}; on a terminal, setup asks for what is missing.
 
 Example:
-  ecr-refresh setup --account 123456789012 --region us-east-1 --airflow-url http://localhost:8080 --dry-run`),
+  ecr-refresh setup --account 123456789012 --region us-east-1 --airflow-url http://localhost:8080 --dry-run`,
 	}, []input.Setting{in.Account, in.Region, in.AirflowURL},
-		func(c *call) command.Work {
+		func(c *call) work {
 			s := c.setup()
 			return func(ctx context.Context) ([]byte, error) {
 				defer input.LogOut(ctx, s.Admin)

@@ -5,20 +5,17 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"ecr-refresh/cmd/ecr-refresh/command"
 	"ecr-refresh/cmd/ecr-refresh/input"
 	"ecr-refresh/steps"
-	"ecr-refresh/steps/registry"
-	"ecr-refresh/steps/transport"
 	"ecr-refresh/steps/xcom"
 )
 
 func (p *program) testDockerConnection() *cli.Command {
-	return p.step(cli.Command{
+	return p.command(cli.Command{
 		Name:  "test-docker-connection",
 		Usage: "step 3: log in with the connection, as a Docker task would",
 		Flags: []cli.Flag{input.RequireHTTPSFlag()},
-		Description: command.Describe(`Compares the connection, as Airflow's tasks see it, with what step 2
+		Description: `Compares the connection, as Airflow's tasks see it, with what step 2
 updated; looks for entries of ~/.docker/config.json that docker-py would use in its place; logs in to the
 registry with it, through Docker.
 
@@ -29,12 +26,12 @@ connection id in its place).
 DOCKER_HOST, DOCKER_TLS_VERIFY and DOCKER_CERT_PATH count as for Docker's own tools.
 
 Example:
-  ecr-refresh test-docker-connection --in published.json`),
+  ecr-refresh test-docker-connection --in published.json`,
 	}, []input.Setting{p.Previous, p.Out, p.Metrics, p.Engine},
-		func(c *call) command.Work {
+		func(c *call) work {
 			s := c.test()
 			if s.Engine == nil {
-				s.Registry = registry.New(transport.New(c.Certificates().All))
+				s.Registry = checker(c.Certificates())
 			} else {
 				c.CAFile() // is checked, though Docker has its own certificates
 			}
@@ -44,7 +41,7 @@ Example:
 				ids = append(ids, updated.ConnectionID)
 			}
 			s.Connections = c.DockerConnections(ids, true)
-			return command.Result(c.Call, s.Run)
+			return result(c, s.Run)
 		})
 }
 

@@ -5,20 +5,17 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"ecr-refresh/cmd/ecr-refresh/command"
 	"ecr-refresh/cmd/ecr-refresh/input"
 	"ecr-refresh/steps"
-	"ecr-refresh/steps/registry"
-	"ecr-refresh/steps/transport"
 	"ecr-refresh/steps/xcom"
 )
 
 func (p *program) updateDockerConnection() *cli.Command {
-	return p.step(cli.Command{
+	return p.command(cli.Command{
 		Name:  "update-docker-connection",
 		Usage: "step 2: update Airflow's connection with the token",
 		Flags: []cli.Flag{input.DryRunFlag(), input.RequireHTTPSFlag()},
-		Description: command.Describe(`Checks the token at its registry again, logs in to Airflow's REST API and
+		Description: `Checks the token at its registry again, logs in to Airflow's REST API and
 changes the password of the connection, and its login if that is not the token's. Nothing else of the connection
 is changed.
 
@@ -26,15 +23,15 @@ is changed.
 The private key that decrypts the token is ECR_REFRESH_PRIVATE_KEY, or --identity-file, or this host's own.
 
 Example:
-  ecr-refresh update-docker-connection --in token.json --out published.json`),
+  ecr-refresh update-docker-connection --in token.json --out published.json`,
 	}, []input.Setting{p.Previous, p.Out, p.Metrics, p.MaxAge, p.IdentityFile, p.AirflowURL},
-		func(c *call) command.Work {
+		func(c *call) work {
 			s := c.update(c.Certificates())
 			s.Input = input.Result(c.Reader, xcom.Parse[xcom.ExtractECRToken])
 			if !c.Faulty() {
 				s.Identity = c.PrivateKey(s.Input.Recipient)
 			}
-			return command.Result(c.Call, s.Run)
+			return result(c, s.Run)
 		})
 }
 
@@ -44,7 +41,7 @@ func (c *call) update(roots input.Certificates) steps.UpdateDockerConnection {
 		MaxAge:   c.Duration(c.MaxAge),
 		DryRun:   c.DryRun(),
 		Airflow:  c.Airflow(roots),
-		Registry: registry.New(transport.New(roots.All)),
+		Registry: checker(roots),
 		Now:      time.Now,
 		Log:      c.Log,
 	}

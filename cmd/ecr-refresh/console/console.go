@@ -2,6 +2,7 @@
 package console
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -9,12 +10,19 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"text/tabwriter"
 
 	"golang.org/x/term"
 
 	"ecr-refresh/steps"
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/secret"
+)
+
+// Kinds of failure of a terminal's two ends.
+const (
+	Usage        failure.Kind = "usage" // Facts.Want: what to do
+	StdoutFailed failure.Kind = "stdout not written"
 )
 
 // NewLog returns a log of sentences, or of JSON objects. hint returns what to do about an error, or "".
@@ -32,13 +40,12 @@ func NewLog(w io.Writer, level slog.Level, asJSON bool, hint func(error) string)
 	if asJSON {
 		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: hinted}))
 	}
-	return slog.New(&sentences{Painter: Paint(w), out: log.New(w, "", 0), level: level, hinted: hinted})
+	return slog.New(&sentences{out: log.New(w, "", 0), level: level, hinted: hinted})
 }
 
 // sentences writes a log that reads well in Airflow's log page, which adds the time itself:
 // "ecr-refresh: warning: …", and a hint on a line of its own.
 type sentences struct {
-	Painter
 	out    *log.Logger
 	level  slog.Level
 	hinted func([]string, slog.Attr) slog.Attr
@@ -50,16 +57,16 @@ func (h *sentences) Handle(_ context.Context, r slog.Record) error {
 	line, hint := r.Message, ""
 	r.Attrs(func(a slog.Attr) bool {
 		if a = h.hinted(nil, a); a.Key == "hint" {
-			hint = "\necr-refresh: " + h.Good("hint:") + " " + oneLine(a.Value.String())
+			hint = "\necr-refresh: " + Paint(h.out.Writer(), Good, "hint:") + " " + oneLine(a.Value.String())
 		} else if a.Key != "" {
 			line += " " + a.String()
 		}
 		return true
 	})
 	prefix := map[slog.Level]string{
-		slog.LevelDebug: h.Dim("debug:") + " ",
-		slog.LevelWarn:  h.Warn("warning:") + " ",
-		slog.LevelError: h.Bad("error:") + " ",
+		slog.LevelDebug: Paint(h.out.Writer(), Dim, "debug:") + " ",
+		slog.LevelWarn:  Paint(h.out.Writer(), Warn, "warning:") + " ",
+		slog.LevelError: Paint(h.out.Writer(), Bad, "error:") + " ",
 	}[r.Level]
 	return h.out.Output(0, "ecr-refresh: "+prefix+oneLine(line)+hint)
 }
@@ -79,31 +86,31 @@ func IsTerminal(stream any) bool {
 	return ok && term.IsTerminal(int(file.Fd()))
 }
 
-// Painter colours words for a terminal. The zero Painter leaves them as they are.
-type Painter struct{ on bool }
+// Colours. Their codes are of one length, so that they move no column of a table.
+const (
+	Good = "32" // green
+	Warn = "33" // yellow
+	Bad  = "31" // red
+	Dim  = "90" // grey
+)
 
-// Paint returns the painter for w: colours are for terminals, unless NO_COLOR is set (https://no-color.org).
-func Paint(w io.Writer) Painter {
-	return Painter{IsTerminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
-}
-
-// Good returns text in green.
-func (p Painter) Good(text string) string { return p.as("32", text) }
-
-// Warn returns text in yellow.
-func (p Painter) Warn(text string) string { return p.as("33", text) }
-
-// Bad returns text in red.
-func (p Painter) Bad(text string) string { return p.as("31", text) }
-
-// Dim returns text in grey.
-func (p Painter) Dim(text string) string { return p.as("2", text) }
-
-func (p Painter) as(code, text string) string {
-	if !p.on {
+// Paint returns text in a colour if w is a terminal, unless NO_COLOR is set (https://no-color.org).
+func Paint(w io.Writer, colour, text string) string {
+	if !IsTerminal(w) || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
 		return text
 	}
-	return "\x1b[" + code + "m" + text + "\x1b[0m"
+	return "\x1b[" + colour + "m" + text + "\x1b[0m"
+}
+
+// Table returns rows in columns.
+func Table(rows [][]string) []byte {
+	var text bytes.Buffer
+	out := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	for _, row := range rows {
+		fmt.Fprintln(out, strings.Join(row, "\t"))
+	}
+	_ = out.Flush() // into memory
+	return text.Bytes()
 }
 
 // Prompt asks questions on a terminal.

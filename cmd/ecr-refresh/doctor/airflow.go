@@ -2,14 +2,12 @@ package doctor
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"ecr-refresh/airflowclient"
 	"ecr-refresh/cmd/ecr-refresh/input"
-	"ecr-refresh/cmd/ecr-refresh/rights"
+	"ecr-refresh/cmd/ecr-refresh/setup"
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/registry"
 )
@@ -25,12 +23,12 @@ func (d *Doctor) checkConnections(ctx context.Context, f *Findings) {
 		d.Airflow, d.Reader = nil, nil
 		return
 	}
-	err = rights.UpdateConnections(ctx, d.Airflow)
+	err = setup.MayUpdate(ctx, d.Airflow)
 	role, _ := d.Airflow.SimpleRole(ctx) // the login's error is err
 	if role != "" {
 		role = ", role " + failure.Excerpt(role) + ","
 	}
-	if !f.result("airflow account", err, "%s%s may edit connections", d.Account, role) && !rights.IsMissing(err) {
+	if !f.result("airflow account", err, "%s%s may edit connections", d.Account, role) && !isForbidden(err) {
 		d.Airflow = nil
 		return
 	}
@@ -67,21 +65,14 @@ func (d *Doctor) checkTargets(f *Findings) {
 // connection compares a connection with the registry that it should lead to. docker-py may not find the login of one
 // whose host has a scheme or a port.
 func (f *Findings) connection(name string, conn airflowclient.Connection, host string) {
-	before := len(f.Checks)
-	differs := func(state, field, is, want string) {
-		if is = failure.Excerpt(is); is != want {
-			f.add(state, name, fmt.Sprintf("set its %s to %q", field, want), "%s is %q, want %q", field, is, want)
-		}
-	}
-	state := warn
+	differs, state := setup.DockerDiffers(conn, host), warn
 	if registry.Host(conn.Host) != host {
 		state = fail
 	}
-	differs(state, "host", conn.Host, host)
-	differs(warn, "port", strings.TrimPrefix(fmt.Sprint(conn.Port), "0"), "")
-	differs(warn, "type", conn.Type, "docker")
-	differs(warn, "login", conn.Login, "AWS")
-	if len(f.Checks) == before {
+	for _, what := range differs {
+		f.add(state, name, "edit this field of the connection in Airflow", "%s", what)
+	}
+	if len(differs) == 0 {
 		f.add(ok, name, "", "type docker, host %s, login AWS", host)
 	}
 }

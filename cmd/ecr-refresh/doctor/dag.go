@@ -3,12 +3,12 @@ package doctor
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"time"
 
 	"ecr-refresh/airflowclient"
 	"ecr-refresh/cmd/ecr-refresh/names"
-	"ecr-refresh/cmd/ecr-refresh/rights"
 )
 
 // latestRuns are how many runs are looked through. The DAG runs every 6 hours, and its tokens are valid for 12.
@@ -60,12 +60,18 @@ func (d *Doctor) checkDAG(ctx context.Context, f *Findings) {
 
 // object adds the message, or why an object was not read. The account may not be allowed to.
 func (f *Findings) object(name string, err error, format string, args ...any) {
-	if !rights.IsMissing(err) {
+	if !isForbidden(err) {
 		f.result(name, err, format, args...)
 		return
 	}
 	hint := "name an account that may read it: " + names.AdminPrefix + "LOGIN and " + names.AdminPrefix + "PASSWORD"
 	f.add(skip, name, hint, "this account may not read it")
+}
+
+// isForbidden reports whether err says that the account lacks a right.
+func isForbidden(err error) bool {
+	var e *airflowclient.Error
+	return errors.As(err, &e) && e.Kind == airflowclient.Forbidden
 }
 
 func (d *Doctor) checkLastRun(ctx context.Context, f *Findings) {

@@ -3,14 +3,19 @@ package doctor
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"sync"
 	"time"
 
 	"ecr-refresh/airflowclient"
+	"ecr-refresh/cmd/ecr-refresh/console"
+	"ecr-refresh/cmd/ecr-refresh/hints"
 	"ecr-refresh/steps/docker"
 	"ecr-refresh/steps/ecr"
+	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/registry"
 	"ecr-refresh/steps/target"
 )
@@ -82,4 +87,64 @@ func each[T comparable](targets []target.Target, of func(target.Target) T, look 
 		}
 	}
 	return checks
+}
+
+// The states of a finding.
+const (
+	ok   = "ok"
+	warn = "warn"
+	fail = "fail"
+	skip = "skip"
+)
+
+// Finding is what a check found.
+type Finding struct {
+	Name    string `json:"name"`
+	State   string `json:"state"`
+	Message string `json:"message"`
+	Hint    string `json:"hint,omitempty"` // what to do
+}
+
+// Findings are in the order of the checks.
+type Findings struct {
+	Checks []Finding `json:"checks"`
+
+	then []check // run after the check that leaves them
+}
+
+func (f *Findings) add(state, name, hint, format string, args ...any) {
+	f.Checks = append(f.Checks, Finding{name, state, failure.Clean(fmt.Sprintf(format, args...)), hint})
+}
+
+// result adds the message, or err if there is one, and reports whether there is none.
+func (f *Findings) result(name string, err error, format string, args ...any) bool {
+	if err != nil {
+		f.add(fail, name, hints.Of(err), "%s", err)
+		return false
+	}
+	f.add(ok, name, "", format, args...)
+	return true
+}
+
+// Table returns the findings for a person, to be written to w.
+func (f Findings) Table(w io.Writer) []byte {
+	colours := map[string]string{ok: console.Good, warn: console.Warn, fail: console.Bad, skip: console.Dim}
+	var rows [][]string
+	for _, one := range f.Checks {
+		colour := colours[one.State]
+		rows = append(rows, []string{console.Paint(w, colour, one.State), one.Name, one.Message})
+		if one.Hint != "" {
+			rows = append(rows, []string{console.Paint(w, colour, ""), "", "→ " + one.Hint})
+		}
+	}
+	return console.Table(rows)
+}
+
+// Err returns an error if a check failed.
+func (f Findings) Err() error {
+	passed := func(one Finding) bool { return one.State != fail }
+	if failed := slices.DeleteFunc(slices.Clone(f.Checks), passed); len(failed) > 0 {
+		return failure.Transient("", "%d of %d checks failed", len(failed), len(f.Checks))
+	}
+	return nil
 }

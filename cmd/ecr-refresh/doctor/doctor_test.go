@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"ecr-refresh/airflowclient"
-	"ecr-refresh/cmd/ecr-refresh/console"
 	"ecr-refresh/cmd/ecr-refresh/hints"
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/secret"
@@ -101,7 +100,7 @@ func TestFindings(t *testing.T) {
 	f.result("b", fault, "not this")
 	want := "warn  long name  two lines\n                 → do\n" +
 		"fail  b          it fails\n                 → " + hints.Of(fault) + "\n"
-	if got := string(f.Table(console.Painter{})); got != want {
+	if got := string(f.Table(nil)); got != want {
 		t.Errorf("table\n%s, want\n%s", got, want)
 	}
 	if err := f.Err(); err == nil || err.Error() != "1 of 2 checks failed" {

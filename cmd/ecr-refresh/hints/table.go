@@ -2,9 +2,8 @@ package hints
 
 import (
 	"ecr-refresh/airflowclient"
-	"ecr-refresh/cmd/ecr-refresh/command"
 	"ecr-refresh/cmd/ecr-refresh/connection"
-	"ecr-refresh/cmd/ecr-refresh/dag"
+	"ecr-refresh/cmd/ecr-refresh/console"
 	"ecr-refresh/cmd/ecr-refresh/input"
 	"ecr-refresh/cmd/ecr-refresh/setup"
 	"ecr-refresh/cmd/ecr-refresh/status"
@@ -37,11 +36,8 @@ const (
 func hints() map[failure.Kind]string {
 	return map[failure.Kind]string{
 		// The command line, dag
-		command.Usage:        "{want}",
-		command.StdoutFailed: "check where stdout leads: its disk is full, or its reader has ended",
-		dag.BadOption:        "see ecr-refresh dag --help",
-		dag.BadSetting:       "give it anew, or --force",
-		dag.Edited:           "move it away, or give --force to lose what is in it",
+		console.Usage:        "{want}",
+		console.StdoutFailed: "check where stdout leads: its disk is full, or its reader has ended",
 
 		// Flags, the environment
 		input.Missing:     "give {object}",

@@ -36,23 +36,35 @@ func (r Run) Write(pattern string) error {
 	return privatefile.WritePublic(path, []byte(r.text()))
 }
 
-// values are the samples of one metric, by what their labels have beside step and DAG.
-type values map[string]any
-
 func (r Run) text() (text string) {
+	var result struct {
+		Tokens      []xcom.Token
+		Connections []xcom.Tested // or xcom.Updated, which has the same two fields
+		Failures    []xcom.Failure
+	}
+	_ = json.Unmarshal(r.Result, &result)
+	expiry := map[string]any{} // by label
+	for _, t := range result.Tokens {
+		for _, id := range t.Connections {
+			expiry[fmt.Sprintf(",connection=%q", id)] = t.ExpiresAt.Unix()
+		}
+	}
+	for _, c := range result.Connections {
+		expiry[fmt.Sprintf(",connection=%q", c.ConnectionID)] = c.ExpiresAt.Unix()
+	}
 	labels := fmt.Sprintf("step=%q", r.Step)
 	if r.DAG != "" {
 		labels += fmt.Sprintf(",dag=%q", r.DAG)
 	}
-	expiry, failed := r.connections()
 	for _, m := range []struct {
 		name, help string
-		values     values
+		values     map[string]any
 	}{
 		{"token_expiry_timestamp_seconds", "When the token of a connection expires.", expiry},
-		{"last_success_timestamp_seconds", "When the step last succeeded.", values{"": r.Ended.Unix()}},
-		{"duration_seconds", "How long the step took.", values{"": r.Ended.Sub(r.Began).Seconds()}},
-		{"failed_connections", "How many connections failed in this step or before it.", values{"": failed}},
+		{"last_success_timestamp_seconds", "When the step last succeeded.", map[string]any{"": r.Ended.Unix()}},
+		{"duration_seconds", "How long the step took.", map[string]any{"": r.Ended.Sub(r.Began).Seconds()}},
+		{"failed_connections", "How many connections failed in this step or before it.",
+			map[string]any{"": len(result.Failures)}},
 	} {
 		name := "ecr_refresh_" + m.name
 		text += fmt.Sprintf("# HELP %s %s\n# TYPE %s gauge\n", name, m.help, name)
@@ -61,24 +73,4 @@ func (r Run) text() (text string) {
 		}
 	}
 	return text
-}
-
-// connections returns when the token of each connection expires, and how many have failed.
-func (r Run) connections() (expiry values, failed int) {
-	var result struct {
-		Tokens      []xcom.Token
-		Connections []xcom.Tested // or xcom.Updated, which has the same two fields
-		Failures    []xcom.Failure
-	}
-	_ = json.Unmarshal(r.Result, &result)
-	for _, t := range result.Tokens {
-		for _, id := range t.Connections {
-			result.Connections = append(result.Connections, xcom.Tested{ConnectionID: id, ExpiresAt: t.ExpiresAt})
-		}
-	}
-	expiry = values{}
-	for _, c := range result.Connections {
-		expiry[fmt.Sprintf(",connection=%q", c.ConnectionID)] = c.ExpiresAt.Unix()
-	}
-	return expiry, len(result.Failures)
 }

@@ -21,7 +21,18 @@ type object struct {
 }
 
 func (s Setup) objects() []object {
-	all := []object{s.pool()}
+	pool := object{
+		kind: "pool", id: names.Pool,
+		look: func(ctx context.Context) (differs []string, err error) { // it may have any size: that is its owner's
+			_, err = s.Admin.Pool(ctx, names.Pool)
+			return nil, err
+		},
+		write: func(ctx context.Context) error {
+			pool := airflowclient.Pool{Name: names.Pool, Slots: names.PoolSlots, Description: names.PoolUse}
+			return s.Admin.CreatePool(ctx, pool)
+		},
+	}
+	all := []object{pool}
 	for _, v := range s.Variables {
 		all = append(all, s.variable(v[0], v[1]))
 	}
@@ -31,34 +42,11 @@ func (s Setup) objects() []object {
 		}, s.airflowDiffers),
 		s.connection(airflowclient.Update{
 			ID: names.DockerConnection, Type: "docker", Host: s.Registry, Login: "AWS",
-		}, s.dockerDiffers))
+		}, func(is airflowclient.Connection) []string { return DockerDiffers(is, s.Registry) }))
 	if s.KeyPair {
 		all = append(all, s.keyPair())
 	}
 	return all
-}
-
-// differ compares a field.
-func differ(what, is, want string) []string {
-	if is == want {
-		return nil
-	}
-	return []string{fmt.Sprintf("%s is %.80q, want %q", what, is, want)}
-}
-
-// pool may have any size: that is its owner's.
-func (s Setup) pool() object {
-	return object{
-		kind: "pool", id: names.Pool,
-		look: func(ctx context.Context) (differs []string, err error) {
-			_, err = s.Admin.Pool(ctx, names.Pool)
-			return nil, err
-		},
-		write: func(ctx context.Context) error {
-			pool := airflowclient.Pool{Name: names.Pool, Slots: names.PoolSlots, Description: names.PoolUse}
-			return s.Admin.CreatePool(ctx, pool)
-		},
-	}
 }
 
 // variable is one whose value is no secret.
@@ -94,7 +82,7 @@ func (s Setup) airflowDiffers(is airflowclient.Connection) []string {
 	if err != nil {
 		url = "none"
 	}
-	differs := append(differ("its URL", strings.TrimRight(url, "/"), s.BaseURL), differ("login", is.Login, s.Login)...)
+	differs := differ("its URL", strings.TrimRight(url, "/"), s.BaseURL, "login", is.Login, s.Login)
 	if is.Password == nil {
 		differs = append(differs, "it has no password")
 	} else if s.Force {
@@ -103,10 +91,20 @@ func (s Setup) airflowDiffers(is airflowclient.Connection) []string {
 	return differs
 }
 
-// dockerDiffers leaves out the password, which the DAG sets.
-func (s Setup) dockerDiffers(is airflowclient.Connection) []string {
-	return slices.Concat(differ("type", is.Type, "docker"), differ("host", is.Host, s.Registry),
-		differ("port", port(is), ""), differ("login", is.Login, "AWS"))
+// DockerDiffers compares a connection with what it has to be to log in at a registry. It leaves out the password, which
+// the DAG sets.
+func DockerDiffers(is airflowclient.Connection, host string) []string {
+	return differ("type", is.Type, "docker", "host", is.Host, host, "port", port(is), "", "login", is.Login, "AWS")
+}
+
+// differ compares fields: each is its name, what it is and what is wanted.
+func differ(fields ...string) (differs []string) {
+	for f := range slices.Chunk(fields, 3) {
+		if f[1] != f[2] {
+			differs = append(differs, fmt.Sprintf("%s is %.80q, want %q", f[0], f[1], f[2]))
+		}
+	}
+	return differs
 }
 
 // port returns "" for none.

@@ -3,14 +3,15 @@ package setup
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"strings"
 
 	"ecr-refresh/airflowclient"
 	"ecr-refresh/cmd/ecr-refresh/names"
-	"ecr-refresh/cmd/ecr-refresh/rights"
 	"ecr-refresh/steps/failure"
+	"ecr-refresh/steps/secret"
 )
 
 // Differs is the kind of failure when an object differs from what is wanted, and Setup may not change it.
@@ -67,28 +68,25 @@ func (s Setup) Run(ctx context.Context) (Result, error) {
 			failures = append(failures, err)
 		}
 	}
-	account, err := s.checkAccount(ctx)
-	if err == nil {
-		result.Account = &account
-	} else {
+	if account, err := s.checkAccount(ctx); err != nil {
 		err = fmt.Errorf("check account %q of connection %s: %w", s.Login, names.AirflowConnection, err)
 		failures = append(failures, err)
+	} else {
+		result.Account = &account
 	}
 	return result, failure.Join(failures)
 }
 
 // settle looks at an object, and creates or updates it where it may.
 func (s Setup) settle(ctx context.Context, o object) (Outcome, error) {
-	done := Outcome{o.kind, o.id, "there", []string{}}
 	differs, err := o.look(ctx)
-	missing, verb := errors.Is(err, airflowclient.ErrNotFound), "update"
+	verb, missing := "update", errors.Is(err, airflowclient.ErrNotFound)
 	if missing {
-		verb = "create"
-	} else if err == nil {
-		done.Differs = append(done.Differs, differs...)
+		verb, differs, err = "create", nil, nil
 	}
+	done := Outcome{o.kind, o.id, "there", append([]string{}, differs...)}
 	switch {
-	case err != nil && !missing:
+	case err != nil:
 		verb = "read"
 	case !missing && len(differs) == 0:
 		return done, nil
@@ -114,11 +112,23 @@ func (s Setup) settle(ctx context.Context, o object) (Outcome, error) {
 func (s Setup) checkAccount(ctx context.Context) (Account, error) {
 	_, err := s.Account.Connection(ctx, names.DockerConnection)
 	if err == nil || errors.Is(err, airflowclient.ErrNotFound) {
-		err = rights.UpdateConnections(ctx, s.Account)
+		err = MayUpdate(ctx, s.Account)
 	}
 	role, _ := s.Account.SimpleRole(ctx) // the login's error is err
 	_, no := s.Account.Variable(ctx, names.AccountVariable)
 	return Account{s.Login, role, no == nil || errors.Is(no, airflowclient.ErrNotFound)}, err
+}
+
+// MayUpdate returns nil if the account may update connections. It tries that on a connection that does not exist:
+// Airflow checks the right first.
+func MayUpdate(ctx context.Context, account *airflowclient.Client) error {
+	id := "ecr_refresh_probe_" + rand.Text()
+	probe := airflowclient.Update{ID: id, Type: "docker", Password: secret.New(rand.Text())}
+	err := account.UpdateConnections(ctx, []airflowclient.Update{probe})[id]
+	if errors.Is(err, airflowclient.ErrNotFound) {
+		return nil
+	}
+	return err
 }
 
 // Text returns the result for a person.

@@ -2,14 +2,13 @@
 package status
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"ecr-refresh/airflowclient"
@@ -130,27 +129,25 @@ func (c Connection) left() (left time.Duration, text string) {
 	return left, left.Round(time.Minute).String()
 }
 
-// Table returns the status for a person. Colours mark what has expired, or does so before minLeft.
-func (s Status) Table(minLeft time.Duration, colours console.Painter) []byte {
-	var text bytes.Buffer
-	out := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(out, "CONNECTION\tREGISTRY\tISSUED\tEXPIRES\tLEFT")
+// Table returns the status for a person, to be written to w. Colours mark what has expired, or does so before minLeft.
+func (s Status) Table(minLeft time.Duration, w io.Writer) []byte {
+	rows := [][]string{{"CONNECTION", "REGISTRY", "ISSUED", "EXPIRES", "LEFT"}}
 	for _, c := range s.Connections {
-		host, paint := "-", colours.Good
+		host, colour := "-", console.Good
 		if c.RegistryURL != nil {
 			host = registry.Host(*c.RegistryURL)
 		}
 		left, shown := c.left()
 		if left <= 0 {
-			paint = colours.Bad
+			colour = console.Bad
 		} else if left < max(minLeft, soon) {
-			paint = colours.Warn
+			colour = console.Warn
 		}
-		// Colours are in the last column, so that they move none.
-		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\n", c.ID, host, moment(c.IssuedAt), moment(c.ExpiresAt), paint(shown))
+		rows = append(rows, []string{
+			c.ID, host, moment(c.IssuedAt), moment(c.ExpiresAt), console.Paint(w, colour, shown),
+		})
 	}
-	_ = out.Flush() // into memory
-	return text.Bytes()
+	return console.Table(rows)
 }
 
 func moment(t *time.Time) string {

@@ -1,11 +1,9 @@
 package status
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,17 +11,11 @@ import (
 	"ecr-refresh/airflowclient"
 )
 
-var (
-	errDown = errors.New("airflow is down")
-	errNone = airflowclient.ErrNotFound
-)
-
 // airflow has runs of ages, each with what its task returned; "" is nothing.
 type airflow struct {
 	ages    []time.Duration
 	results []string
-	err     error // of runs
-	xcomErr error
+	err     error // of the runs, or of XCom where there are runs
 }
 
 func now() time.Time { return time.Date(2026, 11, 23, 18, 0, 0, 0, time.UTC) }
@@ -36,17 +28,17 @@ func (a airflow) DAGRuns(context.Context, string, int) (runs []airflowclient.DAG
 		}
 		runs = append(runs, run)
 	}
-	return runs, a.err
+	if runs == nil {
+		err = a.err
+	}
+	return runs, err
 }
 
 func (a airflow) XCom(_ context.Context, _, run, _ string, _ int) (string, error) {
-	if a.xcomErr != nil {
-		return "", a.xcomErr
-	}
 	if text := a.results[run[0]-'0']; text != "" {
-		return text, nil
+		return text, a.err
 	}
-	return "", errNone
+	return "", airflowclient.ErrNotFound
 }
 
 // result returns what a run returned that updated connections, each given as ID=HOURS that its token is still valid.
@@ -93,10 +85,11 @@ func TestRead(t *testing.T) {
 			t.Errorf("%s: %s, %v, want %s", name, got, err, row.want)
 		}
 	}
-	for want, a := range map[string]airflow{
-		`read runs of DAG "d": airflow is down`: {err: errDown},
-		`read XCom of run "0": airflow is down`: {ages: []time.Duration{1}, xcomErr: errDown},
+	for want, ages := range map[string][]time.Duration{
+		`read runs of DAG "d": airflow is down`: nil,
+		`read XCom of run "0": airflow is down`: {1},
 	} {
+		a := airflow{ages: ages, results: []string{"a result"}, err: errors.New("airflow is down")}
 		if _, err := Read(t.Context(), a, "d", now()); err == nil || err.Error() != want {
 			t.Errorf("%v, want %s", err, want)
 		}
@@ -105,22 +98,22 @@ func TestRead(t *testing.T) {
 
 func TestCheck(t *testing.T) {
 	t.Parallel()
-	for name, row := range map[string]struct {
-		left  string // of connections a and b
-		limit time.Duration
-		want  string
+	const hour = time.Hour
+	for _, row := range []struct {
+		left, limit time.Duration // left of connections a and b
+		want        string
 	}{
-		"no limit":    {"-1h", 0, ""},
-		"expires now": {"0s", 1, "check tokens: less than 1ns left for a (expired), b (expired)"},
-		"enough":      {"3h", 3 * time.Hour, ""},
-		"too short": {"3h", 3*time.Hour + 1,
-			"check tokens: less than 3h0m0.000000001s left for a (3h0m0s), b (3h0m0s)"},
+		{-hour, 0, "<nil>"},
+		{0, 1, "check tokens: less than 1ns left for a (expired), b (expired)"},
+		{3 * hour, 3 * hour, "<nil>"},
+		{3 * hour, 3*hour + 1, "check tokens: less than 3h0m0.000000001s left for a (3h0m0s), b (3h0m0s)"},
 	} {
-		a := airflow{ages: []time.Duration{1}, results: []string{result("a="+row.left, "b="+row.left)}}
-		s, err := Read(t.Context(), a, "d", now())
-		s.Connections = slices.DeleteFunc(s.Connections, func(c Connection) bool { return c.ID == "failed" })
-		if err = cmp.Or(err, s.Check("d", row.limit)); fmt.Sprint(err) != cmp.Or(row.want, "<nil>") {
-			t.Errorf("%s: %v, want %q", name, err, row.want)
+		seconds, run := int64(row.left.Seconds()), "r"
+		a := Connection{ID: "a", LeftSeconds: &seconds, RunID: &run}
+		b := a
+		b.ID = "b"
+		if got := fmt.Sprint(Status{[]Connection{a, b}}.Check("d", row.limit)); got != row.want {
+			t.Errorf("%s: %s, want %s", row.left, got, row.want)
 		}
 	}
 }

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+
+	"ecr-refresh/integration/sandbox"
+)
+
+// sandboxEnv returns the environment of a worker, and its sandbox.
+func sandboxEnv(t *testing.T) ([]string, *sandbox.Sandbox) {
+	t.Helper()
+	box, err := sandbox.Start(sandbox.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { box.Close() })
+	return append(box.Environ(), "XDG_STATE_HOME="+t.TempDir()), box
+}
+
+// onTerminal runs ecr-refresh with its streams on a terminal, types, and returns what that showed.
+func onTerminal(t *testing.T, env []string, typed string, args ...string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "ecr-refresh", args...)
+	cmd.Env = append([]string{"TERM=xterm"}, env...)
+	screen, err := pty.Start(cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer screen.Close()
+	_, _ = io.WriteString(screen, typed)
+	var shown bytes.Buffer
+	_, _ = io.Copy(&shown, screen) // ends with an error when the program closes its side
+	_ = cmd.Wait()
+	return shown.String()
+}
+
+func TestColoursAreForTerminals(t *testing.T) {
+	t.Parallel()
+	shown := onTerminal(t, nil, "", "plan", "--registry", "docker.io")
+	if !strings.Contains(shown, "\x1b[31merror:\x1b[0m registry host") {
+		t.Errorf("no red error: %q", shown)
+	}
+	for _, env := range [][]string{{"NO_COLOR=1"}, {"NO_COLOR=1", "CLICOLOR_FORCE=1"}, {"TERM=dumb"}} {
+		if shown := onTerminal(t, env, "", "plan", "--registry", "docker.io"); strings.Contains(shown, "\x1b[") {
+			t.Errorf("%v: colours: %q", env, shown)
+		}
+	}
+}
+
+// Colours are not what it takes to ask.
+func TestSetupAsks(t *testing.T) {
+	t.Parallel()
+	env, box := sandboxEnv(t)
+	admin, _ := box.Airflow.User("admin")
+	shown := onTerminal(t, append(env, "TERM=dumb"), "admin\n"+admin.Password+"\n", "setup")
+	for _, line := range []string{
+		"ecr-refresh: Airflow admin login: ", `ecr-refresh: password of "admin": `, "pool systemqueue",
+	} {
+		if strings.Count(shown, line) != 1 {
+			t.Errorf("%q is not once in %q", line, shown)
+		}
+	}
+}
+
+// A registry that takes its time makes a person wait, who is told so; a log is not.
+func TestWaiting(t *testing.T) {
+	t.Parallel()
+	env, box := sandboxEnv(t)
+	box.Registry.Inject(sandbox.Fault{Delay: 1200 * time.Millisecond})
+	shown, line := make(chan string, 1), "ecr-refresh: extract-ecr-token is still running; --timeout ends it after 1m0s"
+	go func() { shown <- onTerminal(t, env, "", "extract-ecr-token") }()
+	cmd := exec.CommandContext(t.Context(), "ecr-refresh", "extract-ecr-token")
+	cmd.Env = append(env, "TERM=xterm")
+	log, err := cmd.CombinedOutput()
+	if err != nil || strings.Contains(string(log), line) || bytes.Contains(log, []byte("\x1b")) {
+		t.Errorf("%v: %q", err, log)
+	}
+	if shown := <-shown; strings.Count(shown, line) != 1 {
+		t.Errorf("shown %q", shown)
+	}
+}
+
+// Airflow sends SIGTERM when a task is killed or times out, and SIGKILL 5 s later: a step ends before that, whatever it
+// waits for, and nothing half done is left. As long as it runs, the kernel makes no core dump, which would have the
+// token.
+func TestSignalsEndASteps(t *testing.T) {
+	t.Parallel()
+	type peer interface {
+		Inject(sandbox.Fault)
+		Requests() []string
+	}
+	for _, row := range []struct {
+		command string
+		peer    func(*sandbox.Sandbox) peer
+		signal  syscall.Signal
+	}{
+		{"extract-ecr-token", func(b *sandbox.Sandbox) peer { return b.ECR }, syscall.SIGTERM},
+		{"extract-ecr-token", func(b *sandbox.Sandbox) peer { return b.Registry }, syscall.SIGINT},
+		{"run", func(b *sandbox.Sandbox) peer { return b.Airflow }, syscall.SIGTERM},
+		{"run", func(b *sandbox.Sandbox) peer { return b.Engine }, syscall.SIGTERM},
+	} {
+		t.Run(row.command+" ended by "+row.signal.String(), func(t *testing.T) {
+			t.Parallel()
+			env, box := sandboxEnv(t)
+			out := filepath.Join(t.TempDir(), "out.json")
+			cmd := exec.CommandContext(t.Context(), "ecr-refresh", row.command, "--out", out)
+			cmd.Env = env
+			var stdout, stderr bytes.Buffer
+			cmd.Stdout, cmd.Stderr = &stdout, &stderr
+			hanging := row.peer(box)
+			hanging.Inject(sandbox.Fault{Delay: time.Hour})
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			for began := time.Now(); len(hanging.Requests()) == 0; time.Sleep(5 * time.Millisecond) {
+				if time.Since(began) > 10*time.Second {
+					t.Fatal("the peer was not asked")
+				}
+			}
+			limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", cmd.Process.Pid)) // only Linux has it
+			if err == nil && !regexp.MustCompile(`Max core file size +0 +0 `).Match(limits) {
+				t.Errorf("%s", limits)
+			}
+			killed := time.Now()
+			_ = cmd.Process.Signal(row.signal)
+			_ = cmd.Wait()
+			code, want := cmd.ProcessState.ExitCode(), 128+int(row.signal)
+			if took := time.Since(killed); took > 4*time.Second || code != want {
+				t.Errorf("exit code %d after %s, want %d within 4 s", code, took, want)
+			}
+			if !strings.Contains(stderr.String(), "ecr-refresh: error: ended by ") || stdout.Len() > 0 {
+				t.Errorf("stdout %q, stderr %q", &stdout, &stderr)
+			}
+			if left, _ := os.ReadDir(filepath.Dir(out)); len(left) > 0 {
+				t.Errorf("files are left: %v", left)
+			}
+		})
+	}
+}
