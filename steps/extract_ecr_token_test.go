@@ -49,7 +49,7 @@ func TestExtractChecksTheTokenAtItsRegistry(t *testing.T) {
 	f.box.Registry.Refuse(true)
 	step := f.extract(id, "other")
 	one, err := step.Run(t.Context())
-	facts := failure.Facts{Object: f.box.RegistryHost(), Status: 403}
+	facts := failure.Facts{Object: f.box.RegistryHost()}
 	wantError(t, err, "it answered 403: login rejected", registry.Rejected, facts, 1)
 	if len(one.Failures) != 2 || one.Failures[1].ConnectionID != "other" || one.Failures[1].Error != err.Error() {
 		t.Errorf("failures %+v", one.Failures)

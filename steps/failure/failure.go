@@ -13,10 +13,8 @@ type Kind string
 
 // Facts are what a failure is about. Empty fields are not known.
 type Facts struct {
-	Object  string // the connection, Variable, host or file
-	Service string // the service that was called
-	Want    string // what Object should be, or have
-	Status  int    // HTTP status that Service answered; 0: none
+	Object string // the connection, Variable, host or file
+	Want   string // what Object should be, or have
 }
 
 // Error is a cause of one kind, with its facts.
@@ -90,16 +88,14 @@ func Join(errs []error) error {
 
 // Describe returns the kind and facts of the outermost error in err's chain that has a kind, or zero values.
 func Describe(err error) (Kind, Facts) {
-	for {
-		var e *Error
-		if !errors.As(err, &e) {
-			return "", Facts{}
-		}
+	var e *Error
+	for errors.As(err, &e) {
 		if e.Kind != "" {
 			return e.Kind, e.Facts
 		}
 		err = e.Err
 	}
+	return "", Facts{}
 }
 
 // IsPermanent reports whether a retry cannot help: an error of the chain says so by its method Permanent. An error of
