@@ -48,7 +48,8 @@ func TestUpdateRejects(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	good, old := f.extracted(t, id), f.password(id)
-	reject := func(name string, edit func(*xcom.ExtractECRToken), message string, kind failure.Kind, object string, code int) {
+	type edit = func(*xcom.ExtractECRToken)
+	reject := func(name string, edit edit, message string, kind failure.Kind, object string, code int) {
 		one := good
 		one.Tokens = slices.Clone(good.Tokens)
 		edit(&one)
@@ -59,7 +60,7 @@ func TestUpdateRejects(t *testing.T) {
 		}
 	}
 	// What the result shows must be what is encrypted, field by field: else its age, for one, could be edited.
-	for name, edit := range map[string]func(*xcom.ExtractECRToken){
+	for name, edit := range map[string]edit{
 		"registry":    func(d *xcom.ExtractECRToken) { d.Tokens[0].RegistryURL = "https://example.com" },
 		"user":        func(d *xcom.ExtractECRToken) { d.Tokens[0].Username = "root" },
 		"issued_at":   func(d *xcom.ExtractECRToken) { d.Tokens[0].IssuedAt = f.now.Add(time.Second) },

@@ -28,10 +28,7 @@ Example:
   (umask 077; ecr-refresh keygen --json >keys.json); airflow variables import keys.json; rm keys.json`),
 	}, nil, func(c *call) command.Work {
 		return func(context.Context) ([]byte, error) {
-			id, err := secret.NewIdentity()
-			if err != nil {
-				return nil, err
-			}
+			id := secret.NewIdentity()
 			recipient, key := id.Recipient(), id.PrivateKey().Reveal()
 			if c.Bool("json") {
 				return xcom.Print(map[string]string{names.RecipientVariable: recipient, names.PrivateKeyVariable: key})

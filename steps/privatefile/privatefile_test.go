@@ -166,10 +166,12 @@ func TestCheckWrite(t *testing.T) {
 	folder := t.TempDir()
 	in := func(name string) string { return filepath.Join(folder, name) }
 	must(t, file("kept", 0o600)(in("plain")), os.Symlink("plain", in("to-plain")), syscall.Mkfifo(in("pipe"), 0o600),
-		os.Symlink(in("pipe"), in("to-pipe")))
+		os.Symlink(in("pipe"), in("to-pipe")), os.Symlink("/proc/self/exe", in("to-proc")),
+		os.Symlink("/dev/stdout", in("to-dev")))
 	const irregular = privatefile.NotReplaceable
 	for path, want := range map[string]failure.Kind{
-		folder: irregular, in("pipe"): irregular, in("to-pipe"): irregular, "/dev/none": irregular,
+		folder: irregular, in("pipe"): irregular, in("to-pipe"): irregular, in("to-proc"): irregular,
+		in("to-dev"): irregular, "/dev/stdout": irregular,
 		in("none/file"): privatefile.NoFolder, in("plain"): "", in("to-plain"): "", in("none"): "",
 	} {
 		err := privatefile.CheckWrite(path)
@@ -177,7 +179,7 @@ func TestCheckWrite(t *testing.T) {
 			t.Errorf("%s: %v of kind %q", path, err, kind)
 		}
 	}
-	checkAlone(t, folder, "pipe", "plain", "to-pipe", "to-plain")
+	checkAlone(t, folder, "pipe", "plain", "to-dev", "to-pipe", "to-plain", "to-proc")
 }
 
 // What stands at the path when a write fails must still stand there, with no draft beside it.

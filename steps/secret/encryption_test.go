@@ -104,11 +104,9 @@ func TestEncryptRejectsWhatIsNoPublicKey(t *testing.T) {
 
 func TestDecryptNamesBothPublicKeys(t *testing.T) {
 	t.Parallel()
-	mine := mustParse(t)
-	other, err := secret.NewIdentity()
-	must(t, err)
+	mine, other := mustParse(t), secret.NewIdentity()
 	sealed := encrypt(t, other.Recipient(), tokens(1))
-	_, err = secret.Decrypt(mine, other.Recipient(), sealed)
+	_, err := secret.Decrypt(mine, other.Recipient(), sealed)
 	kind, facts := failure.Describe(err)
 	want := failure.Facts{Object: other.Recipient(), Want: mine.Recipient()}
 	if kind != secret.OtherKeyPair || facts != want || !failure.IsPermanent(err) ||

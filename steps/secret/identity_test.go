@@ -60,7 +60,7 @@ func TestCreateIdentityAtOnce(t *testing.T) {
 			id, err := secret.CreateIdentity(path)
 			if err != nil {
 				t.Error(err)
-				id, _ = secret.NewIdentity()
+				id = secret.NewIdentity()
 			}
 			made <- id.Recipient()
 		}()

@@ -142,14 +142,11 @@ func (s Setup) keyPair() object {
 			return nil, err2
 		},
 		write: func(ctx context.Context, _ bool) error {
-			id, err := secret.NewIdentity()
-			if err == nil {
-				err = s.put(ctx, private, id.PrivateKey())
+			id := secret.NewIdentity()
+			if err := s.put(ctx, private, id.PrivateKey()); err != nil {
+				return err
 			}
-			if err == nil {
-				err = s.put(ctx, public, secret.New(id.Recipient()))
-			}
-			return err
+			return s.put(ctx, public, secret.New(id.Recipient()))
 		},
 	}
 }
