@@ -80,9 +80,8 @@ func TestSecretIsNotMarshalled(t *testing.T) {
 
 func TestSecretValue(t *testing.T) {
 	t.Parallel()
-	a, b, none := secret.New("a"), secret.New("b"), secret.Secret{}
-	if a.Reveal() != "a" || none.Reveal() != "" || a.Empty() || !none.Empty() || !secret.New("").Empty() ||
-		a.Equal(b) || !a.Equal(secret.New("a")) || !none.Equal(secret.New("")) {
+	a, none := secret.New("a"), secret.Secret{}
+	if a.Reveal() != "a" || none.Reveal() != "" || a.Empty() || !none.Empty() || !secret.New("").Empty() {
 		t.Errorf("%q and %q", a.Reveal(), none.Reveal())
 	}
 	for _, holder := range []any{a, &a, none, mustParse(t)} {
