@@ -115,7 +115,11 @@ func earlier(failures []xcom.Failure) (errs []error) {
 
 // compareAll returns the tests in the order of the input. Those with the same host, login and password share one login.
 func (s TestDockerConnection) compareAll(ctx context.Context) (tests []test) {
-	logins := map[string]func() (string, error){}
+	type key struct {
+		docker.Login
+		registryURL, fingerprint string
+	}
+	logins := map[key]func() (string, error){}
 	for _, want := range s.Input.Connections {
 		conn := s.Connections[want.ConnectionID]
 		matches, err := s.compare(want)
@@ -123,7 +127,7 @@ func (s TestDockerConnection) compareAll(ctx context.Context) (tests []test) {
 			tests = append(tests, test{want, nil, func() (string, error) { return "", err }})
 			continue
 		}
-		of := fmt.Sprintf("%#v %s", conn.login(), secret.Fingerprint(conn.Password)) // its host is the registry's
+		of := key{conn.login(), want.RegistryURL, secret.Fingerprint(conn.Password)}
 		if logins[of] == nil {
 			logins[of] = sync.OnceValues(func() (string, error) { return s.logIn(ctx, conn, want.RegistryURL) })
 		}

@@ -19,7 +19,7 @@ import (
 	"ecr-refresh/steps/transport"
 )
 
-// Kinds of failure of a call to AWS. The fact Want is the permission that the identity lacks.
+// Kinds of failure of a call to AWS. Facts: Service was called, and Want is the permission that the identity lacks.
 const (
 	AccessDenied         failure.Kind = "aws access denied"
 	RoleDenied           failure.Kind = "aws role denied"         // sts:AssumeRole
@@ -56,7 +56,7 @@ func classify(err error) error {
 	service, operation := innermost(err)
 	status := statusOf(err)
 	kind, message := describe(err, service, status)
-	var facts failure.Facts
+	facts := failure.Facts{Service: service}
 	switch kind {
 	case "":
 		return failure.Network(service, err)

@@ -182,10 +182,11 @@ func TestWriteFails(t *testing.T) {
 	folder := t.TempDir()
 	full, plain := filepath.Join(folder, "full"), filepath.Join(folder, "plain")
 	must(t, os.MkdirAll(full+"/x", 0o700), file("kept", 0o600)(plain), os.Symlink("nowhere", folder+"/link"))
+	link, below := filepath.Join(folder, "link"), filepath.Join(plain, "file")
 	for err, path := range map[error]string{
-		privatefile.Write(full, nil): full, privatefile.Create(full, nil): full, privatefile.Create(plain, nil): plain,
-		privatefile.Create(folder+"/link", nil): folder + "/link", privatefile.Write(plain+"/file", nil): plain + "/file",
-		privatefile.Create(plain+"/file", nil): plain + "/file",
+		privatefile.Write(full, nil): full, privatefile.Write(below, nil): below, privatefile.Create(full, nil): full,
+		privatefile.Create(plain, nil): plain, privatefile.Create(link, nil): link,
+		privatefile.Create(below, nil): below,
 	} {
 		if !failure.IsPermanent(err) || strings.Count(err.Error(), path) != 1 {
 			t.Errorf("%s: %v", path, err)

@@ -17,7 +17,7 @@ import (
 	"ecr-refresh/steps/transport"
 )
 
-// Kinds of failure at a registry. The fact Object is its host.
+// Kinds of failure at a registry. Facts: Object is its host, Status what it answered.
 const (
 	WrongRegion failure.Kind = "registry of another region" // or an altered token
 	Rejected    failure.Kind = "login rejected by registry"
@@ -58,15 +58,15 @@ func (c *Client) Check(ctx context.Context, registryURL, username string, passwo
 // Reach returns the time of the registry's clock, or zero. It asks for /v2/ without a login, which a registry answers
 // with 401; its TLS certificate was verified on the way.
 func (c *Client) Reach(ctx context.Context, registryURL string) (time.Time, error) {
-	resp, err := c.get(ctx, registryURL, func(*http.Request) {})
-	if err != nil && (resp == nil || resp.StatusCode != http.StatusUnauthorized) {
+	header, err := c.get(ctx, registryURL, func(*http.Request) {})
+	if _, facts := failure.Describe(err); err != nil && facts.Status != http.StatusUnauthorized {
 		return time.Time{}, err
 	}
-	date, _ := http.ParseTime(resp.Header.Get("Date"))
+	date, _ := http.ParseTime(header.Get("Date"))
 	return date, nil
 }
 
-func (c *Client) get(ctx context.Context, registryURL string, login func(*http.Request)) (*http.Response, error) {
+func (c *Client) get(ctx context.Context, registryURL string, login func(*http.Request)) (http.Header, error) {
 	req, err := retryablehttp.NewRequestWithContext(ctx, http.MethodGet, registryURL, nil)
 	if err != nil || req.URL.Scheme != "https" || req.URL.Host == "" {
 		return nil, failure.Permanent(NotRegistry, "%.80q is not https://HOST", registryURL).About(Host(registryURL))
@@ -78,7 +78,8 @@ func (c *Client) get(ctx context.Context, registryURL string, login func(*http.R
 		return nil, failure.Network(req.URL.Host, err)
 	}
 	defer resp.Body.Close()
-	return resp, failure.With(statusError(resp), failure.Facts{Object: req.URL.Host})
+	facts := failure.Facts{Object: req.URL.Host, Status: resp.StatusCode}
+	return resp.Header, failure.With(statusError(resp), facts)
 }
 
 // statusError reads the status alone: a registry's body may be HTML, plain text or JSON, and repeats its input.

@@ -63,8 +63,9 @@ func TestCheck(t *testing.T) {
 			if got != want || (err == nil) != (status == 200) || strings.Contains(fmt.Sprint(err), "S3CRET") {
 				t.Errorf("%+v: %v, want %+v", got, err, want)
 			}
-			if about := server.Listener.Addr().String(); err != nil && facts.Object != about {
-				t.Errorf("%+v, want %s", facts, about)
+			about := failure.Facts{Object: server.Listener.Addr().String(), Status: status}
+			if err != nil && facts != about {
+				t.Errorf("%+v, want %+v", facts, about)
 			}
 		})
 	}
