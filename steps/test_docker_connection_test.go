@@ -82,22 +82,21 @@ func TestTestRejectsAnotherConnection(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	two := f.updated(t, id)
-	for message, change := range map[string]func(*steps.DockerConnection){
-		`tasks read host "example.com"`:        func(c *steps.DockerConnection) { c.Host = "example.com" },
-		`tasks read host ""`:                   func(c *steps.DockerConnection) { c.Host = "" },
-		"tasks read another login or password": func(c *steps.DockerConnection) { c.Login = "somebody" },
+	type conn = steps.DockerConnection
+	for message, change := range map[string]func(*conn){
+		`tasks read host "example.com"`:        func(c *conn) { c.Host = "example.com" },
+		`tasks read host ""`:                   func(c *conn) { c.Host = "" },
+		"tasks read another login or password": func(c *conn) { c.Login = "somebody" },
 	} {
 		fail(t, give(f.test(two), change).Run, message, steps.Overridden, failure.Facts{Object: id}, 2)
 	}
 	step := f.test(two)
 	delete(step.Connections, id)
 	fail(t, step.Run, "it was not given to this step", steps.NotGiven, failure.Facts{Object: id}, 2)
-	for _, change := range []func(*steps.DockerConnection){
-		func(c *steps.DockerConnection) { c.Assumed, c.Password = true, secret.New("") },
-		func(c *steps.DockerConnection) { c.Assumed, c.Login = true, "" },
-	} {
-		fail(t, give(f.test(two), change).Run, "it has no login or no password", steps.NoLogin, failure.Facts{}, 2)
-	}
+	noPassword := give(f.test(two), func(c *conn) { c.Assumed, c.Password = true, secret.New("") })
+	noLogin := give(f.test(two), func(c *conn) { c.Assumed, c.Login = true, "" })
+	fail(t, noPassword.Run, "it has no login or no password", steps.NoLogin, failure.Facts{}, 2)
+	fail(t, noLogin.Run, "it has no login or no password", steps.NoLogin, failure.Facts{}, 2)
 	if logins := f.box.Engine.Logins(); len(logins) != 0 {
 		t.Errorf("Docker saw %+v", logins)
 	}
