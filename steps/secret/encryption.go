@@ -55,7 +55,7 @@ func Encrypt(recipient string, tokens []Token) (string, error) {
 	return base64.StdEncoding.EncodeToString(box.Bytes()), nil
 }
 
-// CheckRecipient rejects what is not a public key.
+// CheckRecipient rejects what is not a public key, as Encrypt does.
 func CheckRecipient(recipient string) error {
 	_, err := Encrypt(recipient, nil)
 	return err
