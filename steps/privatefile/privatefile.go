@@ -9,8 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
-	"strings"
 	"syscall"
 
 	"ecr-refresh/steps/failure"
@@ -82,7 +82,7 @@ func read(path string, max int64, flag int, forbidden fs.FileMode) ([]byte, erro
 func CheckWrite(path string) error {
 	info, err := os.Stat(path)
 	link, _ := os.Readlink(path)
-	special := strings.HasPrefix(link, "/proc/") || strings.HasPrefix(link, "/dev/")
+	special := regexp.MustCompile(`^/(proc/|dev/(fd/|std))`).MatchString(link)
 	if special || err == nil && !info.Mode().IsRegular() {
 		return fault(NotReplaceable, "write %q: it is not a regular file", path)
 	}

@@ -159,9 +159,11 @@ func TestCheckWrite(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
 	in := func(name string) string { return filepath.Join(folder, name) }
-	must(t, file("kept", 0o600)(in("plain")), os.Symlink("plain", in("to-plain")), syscall.Mkfifo(in("pipe"), 0o600),
-		os.Symlink(in("pipe"), in("to-pipe")), os.Symlink("/proc/self/exe", in("to-proc")),
-		os.Symlink("/dev/stdout", in("to-dev")))
+	opened, err := os.Create(in("opened"))
+	defer opened.Close()
+	must(t, err, file("kept", 0o600)(in("plain")), os.Symlink("plain", in("to-plain")),
+		syscall.Mkfifo(in("pipe"), 0o600), os.Symlink(in("pipe"), in("to-pipe")),
+		os.Symlink("/proc/self/exe", in("to-proc")), os.Symlink(fmt.Sprintf("/dev/fd/%d", opened.Fd()), in("to-dev")))
 	const irregular = privatefile.NotReplaceable
 	for path, want := range map[string]failure.Kind{
 		folder: irregular, in("pipe"): irregular, in("to-pipe"): irregular, in("to-proc"): irregular,
@@ -173,7 +175,7 @@ func TestCheckWrite(t *testing.T) {
 			t.Errorf("%s: %v of kind %q", path, err, kind)
 		}
 	}
-	checkAlone(t, folder, 6)
+	checkAlone(t, folder, 7)
 }
 
 // What stands at the path when a write fails must still stand there, with no draft beside it.
