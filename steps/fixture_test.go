@@ -57,8 +57,7 @@ func newFixture(t *testing.T) *fixture {
 	must(t, err)
 	f.engine, err = docker.NewEngine(box.Engine.Host(), "", false)
 	must(t, err)
-	f.identity, err = secret.NewIdentity()
-	must(t, err)
+	f.identity = secret.NewIdentity()
 	return f
 }
 
@@ -111,28 +110,22 @@ func (f *fixture) test(two xcom.UpdateDockerConnection) steps.TestDockerConnecti
 // extracted runs step 1.
 func (f *fixture) extracted(t *testing.T, connections ...string) xcom.ExtractECRToken {
 	t.Helper()
-	one, err := f.extract(connections...).Run(t.Context())
-	must(t, err)
-	return one
+	return succeed(t, f.extract(connections...).Run)
 }
 
 // updated runs steps 1 and 2.
 func (f *fixture) updated(t *testing.T, connections ...string) xcom.UpdateDockerConnection {
 	t.Helper()
-	two, err := f.update(f.extracted(t, connections...)).Run(t.Context())
-	must(t, err)
-	return two
+	return succeed(t, f.update(f.extracted(t, connections...)).Run)
 }
 
-// connect adds a connection to the sandbox's Airflow, which change makes of the one that is there.
-func (f *fixture) connect(id string, change func(*sandbox.Connection)) {
-	conn, _ := f.box.Airflow.Connection("docker_default")
-	conn.ID = id
-	change(&conn)
-	f.box.Airflow.SetConnection(conn)
+// connect adds connections to the sandbox's Airflow that are as the one that is there.
+func (f *fixture) connect(ids ...string) {
+	conn, _ := f.box.Airflow.Connection(id)
+	for _, conn.ID = range ids {
+		f.box.Airflow.SetConnection(conn)
+	}
 }
-
-func nothing(*sandbox.Connection) {}
 
 func (f *fixture) password(id string) string {
 	conn, _ := f.box.Airflow.Connection(id)
@@ -146,15 +139,26 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// wantError checks the message, the kind, the facts and the exit code of an error.
-func wantError(t *testing.T, err error, message string, kind failure.Kind, facts failure.Facts, code int) {
+type run[R any] = func(context.Context) (R, error)
+
+func succeed[R any](t *testing.T, run run[R]) R {
 	t.Helper()
+	result, err := run(t.Context())
+	must(t, err)
+	return result
+}
+
+// fail checks the message, the kind, the facts and the exit code of the error of a step.
+func fail[R any](t *testing.T, run run[R], message string, kind failure.Kind, facts failure.Facts, code int) R {
+	t.Helper()
+	result, err := run(t.Context())
 	gotKind, gotFacts := failure.Describe(err)
-	if err == nil || !strings.Contains(err.Error(), message) || gotKind != kind || gotFacts != facts ||
-		failure.ExitCode(err) != code {
+	if err == nil || !strings.Contains(err.Error(), message) || gotKind != kind || failure.ExitCode(err) != code ||
+		gotFacts.Object != facts.Object || gotFacts.Want != facts.Want {
 		t.Errorf("error %v of kind %q, %+v, code %d; want %q of kind %q, %+v, code %d",
 			err, gotKind, gotFacts, failure.ExitCode(err), message, kind, facts, code)
 	}
+	return result
 }
 
 func wantLog(t *testing.T, f *fixture, words string) {

@@ -72,7 +72,6 @@ func verdict(log *slog.Logger, succeeded int, errs []error) error {
 	if succeeded > 0 {
 		return nil
 	}
-	many := failure.Permanent(ManyFailed, "%d targets failed", len(errs))
-	many.Transient = !failure.IsPermanent(joined)
-	return many
+	err := fmt.Errorf("%d targets failed", len(errs))
+	return &failure.Error{Kind: ManyFailed, Err: err, Transient: !failure.IsPermanent(joined)}
 }

@@ -74,10 +74,15 @@ func (s TestDockerConnection) Run(ctx context.Context) (xcom.TestDockerConnectio
 	result := xcom.TestDockerConnection{
 		Head: xcom.NewHead(xcom.StepTestDockerConnection), Failures: append([]xcom.Failure{}, s.Input.Failures...),
 	}
-	errs := earlier(s.Input.Failures)
-	version, err := s.reach(ctx)
-	if err != nil {
-		return result, verdict(s.Log, 0, append(errs, err))
+	errs, version := earlier(s.Input.Failures), "none"
+	if s.Engine == nil {
+		s.Log.Info("no Docker on this worker: asking the registry itself")
+	} else {
+		var err error
+		if version, _, err = s.Engine.Reach(ctx); err != nil {
+			return result, verdict(s.Log, 0, append(errs, err))
+		}
+		s.Log.Info(fmt.Sprintf("Docker %s answers", version))
 	}
 	tests := s.compareAll(ctx)
 	inParallel(tests, func(t test) { _, _ = t.login() })
@@ -98,25 +103,13 @@ func (s TestDockerConnection) Run(ctx context.Context) (xcom.TestDockerConnectio
 // earlier returns the failures of the steps before as errors, each of which names its connection.
 func earlier(failures []xcom.Failure) (errs []error) {
 	for _, f := range failures {
-		step, line, id := failure.Line(f.Step), failure.Line(f.Error), fmt.Sprintf("%q", f.ConnectionID)
+		step, line, id := failure.Clean(f.Step), failure.Clean(f.Error), fmt.Sprintf("%q", f.ConnectionID)
 		if !strings.Contains(line, id) {
 			line = "connection " + id + ": " + line
 		}
 		errs = append(errs, failure.Transient(EarlierFailure, "%s: %s", step, line).About(step))
 	}
 	return errs
-}
-
-func (s TestDockerConnection) reach(ctx context.Context) (version string, err error) {
-	if s.Engine == nil {
-		s.Log.Info("no Docker on this worker: asking the registry itself")
-		return "none", nil
-	}
-	version, _, err = s.Engine.Reach(ctx)
-	if err == nil {
-		s.Log.Info(fmt.Sprintf("Docker %s answers", version))
-	}
-	return version, err
 }
 
 // compareAll returns the tests in the order of the input. Those with the same host, login and password share one login.
@@ -144,33 +137,30 @@ func (s TestDockerConnection) compare(want xcom.Updated) (*bool, error) {
 	id, host := want.ConnectionID, registry.Host(want.RegistryURL)
 	conn, given := s.Connections[id]
 	matches := conn.Login == want.Username && secret.Fingerprint(conn.Password) == want.Fingerprint
-	var age time.Duration
-	if want.Published {
-		age = s.Now().Sub(*want.PublishedAt).Round(time.Second)
+	kind := Overridden
+	if conn.OverriddenBy != "" {
+		kind = OverriddenByVariable
 	}
-	var why string
 	switch {
 	case !given:
 		return nil, failure.Permanent(NotGiven, "it was not given to this step").About(id)
 	case registry.Host(conn.Host) != host:
-		why = fmt.Sprintf("tasks read host %q, and the token is for %q", failure.Excerpt(conn.Host), host)
+		const form = "tasks read host %q, and the token is for %q"
+		return nil, failure.Permanent(kind, form, failure.Excerpt(conn.Host), host).About(id).Want(conn.OverriddenBy)
 	case !want.Published || conn.Assumed:
 		return nil, nil
 	case matches:
 		s.Log.Info(fmt.Sprintf("connection %q: tasks read the new token", id))
 		return &matches, nil
-	case age < overrideWindow:
-		why = fmt.Sprintf("tasks read another login or password than the update %s ago set: it is overridden", age)
-	default:
-		s.Log.Warn(fmt.Sprintf("connection %q: tasks read another password than the update %s ago set: "+
-			"another run has refreshed it since, or it is overridden", id, age))
-		return &matches, nil
 	}
-	kind := Overridden
-	if conn.OverriddenBy != "" {
-		kind = OverriddenByVariable
+	age := s.Now().Sub(*want.PublishedAt).Round(time.Second)
+	if age < overrideWindow {
+		const form = "tasks read another login or password than the update %s ago set: it is overridden"
+		return nil, failure.Permanent(kind, form, age).About(id).Want(conn.OverriddenBy)
 	}
-	return nil, failure.Permanent(kind, "%s", why).About(id).Want(conn.OverriddenBy)
+	s.Log.Warn(fmt.Sprintf("connection %q: tasks read another password than the update %s ago set: "+
+		"another run has refreshed it since, or it is overridden", id, age))
+	return &matches, nil
 }
 
 // logIn checks docker-py's configuration, then asks Docker, as DockerHook does at the start of each task, or the

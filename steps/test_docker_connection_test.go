@@ -29,9 +29,7 @@ func TestTestLogsIn(t *testing.T) {
 	}
 	want := func(step steps.TestDockerConnection) {
 		t.Helper()
-		three, err := step.Run(t.Context())
-		must(t, err)
-		wantResult(t, three, xcom.TestDockerConnection{
+		wantResult(t, succeed(t, step.Run), xcom.TestDockerConnection{
 			Head:        xcom.NewHead("test_docker_connection"),
 			Connections: []xcom.Tested{tested}, Failures: []xcom.Failure{},
 		})
@@ -46,11 +44,9 @@ func TestTestLogsIn(t *testing.T) {
 	tested.Matches = nil
 	want(give(alone, func(c *steps.DockerConnection) { c.Assumed = true }))
 	f.box.ECR.ExpireTokens()
-	_, err := f.test(two).Run(t.Context())
-	wantError(t, err, "the registry answered Docker 403: login rejected", docker.BadCredential,
+	fail(t, f.test(two).Run, "the registry answered Docker 403: login rejected", docker.BadCredential,
 		failure.Facts{Object: f.box.Engine.Host()}, 1)
-	_, err = alone.Run(t.Context())
-	wantError(t, err, "it answered 403", registry.Rejected, failure.Facts{Object: f.box.RegistryHost(), Status: 403}, 1)
+	fail(t, alone.Run, "it answered 403", registry.Rejected, failure.Facts{Object: f.box.RegistryHost()}, 1)
 }
 
 // give changes a connection as tasks read it.
@@ -68,17 +64,13 @@ func TestTestTellsOverriddenFromRefreshed(t *testing.T) {
 	first := f.updated(t, id)
 	f.updated(t, id) // another run
 	f.now = f.now.Add(15*time.Minute - time.Second)
-	_, err := f.test(first).Run(t.Context())
-	wantError(t, err, `test connection "docker_default": tasks read another login or password`, steps.Overridden,
-		failure.Facts{Object: id}, 2)
+	fail(t, f.test(first).Run, `test connection "docker_default": tasks read another login or password`,
+		steps.Overridden, failure.Facts{Object: id}, 2)
 	byVariable := give(f.test(first), func(c *steps.DockerConnection) { c.OverriddenBy = "AIRFLOW_CONN_X" })
-	_, err = byVariable.Run(t.Context())
-	wantError(t, err, "it is overridden", steps.OverriddenByVariable,
+	fail(t, byVariable.Run, "it is overridden", steps.OverriddenByVariable,
 		failure.Facts{Object: id, Want: "AIRFLOW_CONN_X"}, 2)
 	f.now = f.now.Add(time.Second)
-	three, err := f.test(first).Run(t.Context())
-	must(t, err)
-	if *three.Connections[0].Matches {
+	if three := succeed(t, f.test(first).Run); *three.Connections[0].Matches {
 		t.Error("two tokens match")
 	}
 	wantLog(t, f, "another run has refreshed it since")
@@ -90,25 +82,21 @@ func TestTestRejectsAnotherConnection(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	two := f.updated(t, id)
-	for message, change := range map[string]func(*steps.DockerConnection){
-		`tasks read host "example.com"`:        func(c *steps.DockerConnection) { c.Host = "example.com" },
-		`tasks read host ""`:                   func(c *steps.DockerConnection) { c.Host = "" },
-		"tasks read another login or password": func(c *steps.DockerConnection) { c.Login = "somebody" },
+	type conn = steps.DockerConnection
+	for message, change := range map[string]func(*conn){
+		`tasks read host "example.com"`:        func(c *conn) { c.Host = "example.com" },
+		`tasks read host ""`:                   func(c *conn) { c.Host = "" },
+		"tasks read another login or password": func(c *conn) { c.Login = "somebody" },
 	} {
-		_, err := give(f.test(two), change).Run(t.Context())
-		wantError(t, err, message, steps.Overridden, failure.Facts{Object: id}, 2)
+		fail(t, give(f.test(two), change).Run, message, steps.Overridden, failure.Facts{Object: id}, 2)
 	}
 	step := f.test(two)
 	delete(step.Connections, id)
-	_, err := step.Run(t.Context())
-	wantError(t, err, "it was not given to this step", steps.NotGiven, failure.Facts{Object: id}, 2)
-	for _, change := range []func(*steps.DockerConnection){
-		func(c *steps.DockerConnection) { c.Assumed, c.Password = true, secret.New("") },
-		func(c *steps.DockerConnection) { c.Assumed, c.Login = true, "" },
-	} {
-		_, err := give(f.test(two), change).Run(t.Context())
-		wantError(t, err, "it has no login or no password", steps.NoLogin, failure.Facts{}, 2)
-	}
+	fail(t, step.Run, "it was not given to this step", steps.NotGiven, failure.Facts{Object: id}, 2)
+	noPassword := give(f.test(two), func(c *conn) { c.Assumed, c.Password = true, secret.New("") })
+	noLogin := give(f.test(two), func(c *conn) { c.Assumed, c.Login = true, "" })
+	fail(t, noPassword.Run, "it has no login or no password", steps.NoLogin, failure.Facts{}, 2)
+	fail(t, noLogin.Run, "it has no login or no password", steps.NoLogin, failure.Facts{}, 2)
 	if logins := f.box.Engine.Logins(); len(logins) != 0 {
 		t.Errorf("Docker saw %+v", logins)
 	}
@@ -121,19 +109,16 @@ func TestTestAfterADryRun(t *testing.T) {
 	f := newFixture(t)
 	dry, old := f.update(f.extracted(t, id)), f.password(id)
 	dry.DryRun = true
-	two, err := dry.Run(t.Context())
-	must(t, err)
+	two := succeed(t, dry.Run)
 	if f.password(id) != old {
 		t.Error("a dry run updates the connection")
 	}
-	three, err := give(f.test(two), func(c *steps.DockerConnection) { c.Password = secret.New("") }).Run(t.Context())
-	must(t, err)
-	if got := three.Connections[0]; got.Matches != nil || got.Login != "refused" {
+	three := give(f.test(two), func(c *steps.DockerConnection) { c.Password = secret.New("") })
+	if got := succeed(t, three.Run).Connections[0]; got.Matches != nil || got.Login != "refused" {
 		t.Errorf("tested %+v", got)
 	}
 	f.box.Registry.SetStatus(503)
-	_, err = f.test(two).Run(t.Context())
-	wantError(t, err, "the registry answered Docker 503", docker.Unavailable,
+	fail(t, f.test(two).Run, "the registry answered Docker 503", docker.Unavailable,
 		failure.Facts{Object: f.box.Engine.Host()}, 1)
 }
 
@@ -141,9 +126,7 @@ func TestTestAfterADryRun(t *testing.T) {
 func TestTestLogsInOnceForEachLogin(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	for _, id := range []string{"a", "b", "port", "user", "password"} {
-		f.connect(id, nothing)
-	}
+	f.connect("a", "b", "port", "user", "password")
 	step := f.test(f.updated(t, id, "a", "b", "port", "user", "password"))
 	conn := step.Connections[id]
 	conn.Assumed = true // a password or user that another connection does not have
@@ -155,16 +138,15 @@ func TestTestLogsInOnceForEachLogin(t *testing.T) {
 	var err error
 	step.Config, err = docker.ReadConfig(path)
 	must(t, err)
-	_, err = step.Run(t.Context())
-	wantError(t, err, "3 targets failed", steps.ManyFailed, failure.Facts{}, 1)
+	fail(t, step.Run, "3 targets failed", steps.ManyFailed, failure.Facts{}, 1)
 	wantLog(t, f, `test connection \"port\": docker-py asks `)
 	if n := strings.Count(f.text.String(), "level=WARN"); n != 3 || len(f.box.Engine.Logins()) != 3 {
 		t.Errorf("reported %d times, %d logins:\n%s", n, len(f.box.Engine.Logins()), &f.text)
 	}
 	step.Config = docker.Config{}
-	_, err = step.Run(t.Context())
-	if logins := f.box.Engine.Logins(); err == nil || len(logins) != 3+4 { // DockerHook logs in to host:port
-		t.Errorf("Docker saw %+v, %v", logins, err)
+	fail(t, step.Run, "2 targets failed", steps.ManyFailed, failure.Facts{}, 1)
+	if logins := f.box.Engine.Logins(); len(logins) != 3+4 { // DockerHook logs in to host:port
+		t.Errorf("Docker saw %+v", logins)
 	}
 }
 
@@ -174,15 +156,13 @@ func TestTestReportsEarlierFailures(t *testing.T) {
 	f := newFixture(t)
 	two := f.updated(t, id)
 	two.Failures = []xcom.Failure{{ConnectionID: "x", Step: xcom.StepUpdateDockerConnection, Error: "no such"}}
-	three, err := f.test(two).Run(t.Context())
-	wantError(t, err, `update_docker_connection: connection "x": no such`, steps.EarlierFailure,
+	three := fail(t, f.test(two).Run, `update_docker_connection: connection "x": no such`, steps.EarlierFailure,
 		failure.Facts{Object: xcom.StepUpdateDockerConnection}, 1)
 	if len(three.Failures) != 1 || len(three.Connections) != 1 {
 		t.Errorf("result %+v", three)
 	}
 	must(t, f.box.Engine.SetDown(true))
-	_, err = f.test(two).Run(t.Context())
-	wantError(t, err, "2 targets failed", steps.ManyFailed, failure.Facts{}, 1)
+	fail(t, f.test(two).Run, "2 targets failed", steps.ManyFailed, failure.Facts{}, 1)
 	wantLog(t, f, `update_docker_connection: connection \"x\": no such`)
 	wantLog(t, f, "reach Docker at ")
 }

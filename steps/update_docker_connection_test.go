@@ -19,13 +19,13 @@ import (
 func TestUpdateChangesThePasswordAlone(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	f.connect(id, func(c *sandbox.Connection) { c.Type, c.Login = "generic", "somebody" })
 	want, _ := f.box.Airflow.Connection(id)
+	want.Type, want.Login = "generic", "somebody"
+	f.box.Airflow.SetConnection(want)
 	one := f.extracted(t, id)
 	want.Login, want.Password = "AWS", f.box.ECR.LastToken().Password
 	for n := range 2 {
-		two, err := f.update(one).Run(t.Context())
-		must(t, err)
+		two := succeed(t, f.update(one).Run)
 		if got, _ := f.box.Airflow.Connection(id); got != want {
 			t.Errorf("connection is %+v, want %+v", got, want)
 		}
@@ -48,22 +48,18 @@ func TestUpdateRejects(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	good, old := f.extracted(t, id), f.password(id)
-	reject := func(name string, edit func(*xcom.ExtractECRToken), message string, kind failure.Kind, status, code int) {
+	type edit = func(*xcom.ExtractECRToken)
+	reject := func(name string, edit edit, message string, kind failure.Kind, object string, code int) {
 		one := good
 		one.Tokens = slices.Clone(good.Tokens)
 		edit(&one)
-		_, err := f.update(one).Run(t.Context())
-		facts := failure.Facts{Status: status}
-		if status != 0 {
-			facts.Object = f.box.RegistryHost()
-		}
-		wantError(t, err, message, kind, facts, code)
+		fail(t, f.update(one).Run, message, kind, failure.Facts{Object: object}, code)
 		if f.password(id) != old {
 			t.Errorf("%s: the connection was changed", name)
 		}
 	}
 	// What the result shows must be what is encrypted, field by field: else its age, for one, could be edited.
-	for name, edit := range map[string]func(*xcom.ExtractECRToken){
+	for name, edit := range map[string]edit{
 		"registry":    func(d *xcom.ExtractECRToken) { d.Tokens[0].RegistryURL = "https://example.com" },
 		"user":        func(d *xcom.ExtractECRToken) { d.Tokens[0].Username = "root" },
 		"issued_at":   func(d *xcom.ExtractECRToken) { d.Tokens[0].IssuedAt = f.now.Add(time.Second) },
@@ -72,98 +68,77 @@ func TestUpdateRejects(t *testing.T) {
 		"fewer":       func(d *xcom.ExtractECRToken) { d.Tokens = nil },
 		"more":        func(d *xcom.ExtractECRToken) { d.Tokens = append(d.Tokens, d.Tokens[0]) },
 	} {
-		reject(name, edit, "it was altered", steps.AlteredResult, 0, 2)
+		reject(name, edit, "it was altered", steps.AlteredResult, "", 2)
 	}
 	reject("forged", func(d *xcom.ExtractECRToken) {
 		forged := secret.Token{TokenInfo: d.Tokens[0].TokenInfo, Password: secret.New("forged")}
 		d.Tokens[0].Fingerprint = secret.Fingerprint(forged.Password)
 		d.Sealed, _ = secret.Encrypt(d.Recipient, []secret.Token{forged})
-	}, "login rejected", registry.WrongRegion, 400, 1)
+	}, "login rejected", registry.WrongRegion, f.box.RegistryHost(), 1)
 	asItIs := func(*xcom.ExtractECRToken) {}
 	f.now = f.now.Add(time.Hour + 1)
-	reject("old", asItIs, "is 1h0m0s old, over the limit of 1h0m0s", steps.OldResult, 0, 2)
+	reject("old", asItIs, "is 1h0m0s old, over the limit of 1h0m0s", steps.OldResult, "", 2)
 	f.now = f.now.Add(-1)
 	f.box.ECR.ExpireTokens()
-	reject("expired", asItIs, "it answered 403", registry.Rejected, 403, 1)
+	reject("expired", asItIs, "it answered 403", registry.Rejected, f.box.RegistryHost(), 1)
 }
 
 // One connection that fails does not stop the others. Failures of step 1 go on too, and step 3 reports them all.
 func TestUpdateCarriesFailures(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	f.connect("other", func(c *sandbox.Connection) { c.Host = "example.com" })
-	before := f.password("other")
+	other := sandbox.Connection{ID: "other", Type: "docker", Host: "example.com", Password: "old"}
+	f.box.Airflow.SetConnection(other)
 	one := f.extracted(t, id, "other", "missing")
 	earlier := xcom.Failure{ConnectionID: "x", Step: xcom.StepExtractECRToken, Error: "no\ntoken"}
 	one.Failures = append(one.Failures, earlier)
-	two, err := f.update(one).Run(t.Context())
-	must(t, err)
+	two := succeed(t, f.update(one).Run)
 	if len(two.Connections) != 1 || len(two.Failures) != 3 || f.password(id) != f.box.ECR.LastToken().Password {
 		t.Errorf("result is %+v", two)
 	}
-	if f.password("other") != before {
+	if f.password("other") != "old" {
 		t.Error("the password of another registry's connection was changed")
 	}
-	_, err = f.test(two).Run(t.Context())
-	wantError(t, err, "3 targets failed", steps.ManyFailed, failure.Facts{}, 1)
+	fail(t, f.test(two).Run, "3 targets failed", steps.ManyFailed, failure.Facts{}, 1)
 	wantLog(t, f, `extract_ecr_token: connection \"x\": no token`)
 	wantLog(t, f, `update_docker_connection: update connection \"other\": its host is \"example.com\"`)
 	wantLog(t, f, `update connection \"missing\": airflow has no such connection`)
-	one = f.extracted(t, "other")
-	_, err = f.update(one).Run(t.Context())
 	facts := failure.Facts{Object: "other", Want: f.box.RegistryHost()}
-	wantError(t, err, `update connection "other": its host is "example.com"`, steps.HostMismatch, facts, 2)
+	fail(t, f.update(f.extracted(t, "other")).Run, `update connection "other": its host is "example.com"`,
+		steps.HostMismatch, facts, 2)
 }
 
 // airflow is an Airflow that a test interferes with.
 type airflow struct {
 	steps.Airflow
-	read   func()                                                 // called after the connections are read
-	update func([]airflowclient.Update) (failed map[string]error) // nil: as usual
+	update func() (failed map[string]error)
 }
 
-func (a airflow) ConnectionsByID(
-	ctx context.Context, ids []string,
-) (map[string]airflowclient.Connection, map[string]error) {
-	defer a.read()
-	return a.Airflow.ConnectionsByID(ctx, ids)
+func (a airflow) UpdateConnections(context.Context, []airflowclient.Update) map[string]error {
+	return a.update()
 }
 
-func (a airflow) UpdateConnections(ctx context.Context, updates []airflowclient.Update) map[string]error {
-	if a.update == nil {
-		return a.Airflow.UpdateConnections(ctx, updates)
-	}
-	return a.update(updates)
-}
-
-// What Airflow rejects for one connection is not in the result as updated.
+// What Airflow rejects for one connection is not in the result as updated. Airflow's token is revoked also when the
+// step is cancelled.
 func TestUpdateReportsWhatAirflowRejected(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	f.connect("other", nothing)
+	f.connect("other")
 	step := f.update(f.extracted(t, id, "other"))
 	gone := failure.Permanent("", "gone")
 	rejected := map[string]error{"other": gone}
-	step.Airflow = airflow{f.airflow, func() {}, func([]airflowclient.Update) map[string]error { return rejected }}
-	two, err := step.Run(t.Context())
+	ctx, cancel := context.WithCancel(t.Context())
+	step.Airflow = airflow{f.airflow, func() map[string]error {
+		cancel()
+		return rejected
+	}}
+	two, err := step.Run(ctx)
 	must(t, err)
-	if len(two.Connections) != 1 || two.Connections[0].ConnectionID != id || two.Failures[0].ConnectionID != "other" {
-		t.Errorf("result is %+v", two)
+	if len(two.Connections) != 1 || two.Connections[0].ConnectionID != id || two.Failures[0].ConnectionID != "other" ||
+		f.box.Airflow.Revoked() != 1 {
+		t.Errorf("result is %+v, revoked %d times", two, f.box.Airflow.Revoked())
 	}
 	rejected[id] = gone
-	_, err = step.Run(t.Context())
-	wantError(t, err, "2 targets failed", steps.ManyFailed, failure.Facts{}, 2)
+	fail(t, step.Run, "2 targets failed", steps.ManyFailed, failure.Facts{}, 2)
 	wantLog(t, f, `update connection \"other\": gone`)
-}
-
-// Airflow's token is revoked also when the step is cancelled.
-func TestUpdateRevokesItsTokenWhenItIsCancelled(t *testing.T) {
-	t.Parallel()
-	f := newFixture(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	step := f.update(f.extracted(t, id))
-	step.Airflow = airflow{f.airflow, cancel, nil}
-	if _, err := step.Run(ctx); err == nil || f.box.Airflow.Revoked() != 1 {
-		t.Errorf("%v; revoked %d times", err, f.box.Airflow.Revoked())
-	}
 }

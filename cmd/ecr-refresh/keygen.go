@@ -27,10 +27,7 @@ Example:
   (umask 077; ecr-refresh keygen --json >keys.json); airflow variables import keys.json; rm keys.json`,
 	}, nil, func(c *call) work {
 		return func(context.Context) ([]byte, error) {
-			id, err := secret.NewIdentity()
-			if err != nil {
-				return nil, err
-			}
+			id := secret.NewIdentity()
 			recipient, key := id.Recipient(), id.PrivateKey().Reveal()
 			if c.Bool("json") {
 				return xcom.Print(map[string]string{names.RecipientVariable: recipient, names.PrivateKeyVariable: key})

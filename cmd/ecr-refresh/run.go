@@ -63,9 +63,7 @@ type allSteps struct {
 
 // run runs the steps and returns the result of the last one.
 func (a allSteps) run(ctx context.Context) (result xcom.TestDockerConnection, err error) {
-	if a.update.Identity, err = secret.NewIdentity(); err != nil {
-		return result, err
-	}
+	a.update.Identity = secret.NewIdentity()
 	a.extract.Recipient = a.update.Identity.Recipient()
 	if a.update.Input, err = a.extract.Run(ctx); err != nil {
 		return result, err

@@ -90,16 +90,14 @@ func Join(errs []error) error {
 
 // Describe returns the kind and facts of the outermost error in err's chain that has a kind, or zero values.
 func Describe(err error) (Kind, Facts) {
-	for {
-		var e *Error
-		if !errors.As(err, &e) {
-			return "", Facts{}
-		}
+	var e *Error
+	for errors.As(err, &e) {
 		if e.Kind != "" {
 			return e.Kind, e.Facts
 		}
 		err = e.Err
 	}
+	return "", Facts{}
 }
 
 // IsPermanent reports whether a retry cannot help: an error of the chain says so by its method Permanent. An error of

@@ -18,7 +18,7 @@ import (
 func TestErrors(t *testing.T) {
 	t.Parallel()
 	const mend, wait failure.Kind = "mend", "wait"
-	about, outer := failure.Facts{Object: "a", Want: "w"}, failure.Facts{Object: "b", Status: 403}
+	about, outer := failure.Facts{Object: "a", Want: "w"}, failure.Facts{Object: "b"}
 	permanent := failure.Permanent(mend, "read %q: %w", "a", io.ErrUnexpectedEOF).About("a").Want("w")
 	transient := failure.Transient(wait, "ask: %w", io.EOF)
 	join := func(errs ...error) error { return failure.Join(errs) }

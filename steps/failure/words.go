@@ -30,12 +30,9 @@ func Clean(words string) string {
 	}, words), "$1 ")
 }
 
-// Line is Clean, with single blanks between words.
-func Line(words string) string { return strings.Join(strings.Fields(Clean(words)), " ") }
-
-// Excerpt is Line, cut to 200 characters.
+// Excerpt is Clean, with single blanks between words, cut to 200 characters.
 func Excerpt(words string) string {
-	line := []rune(Line(words))
+	line := []rune(strings.Join(strings.Fields(Clean(words)), " "))
 	if len(line) > maxExcerpt {
 		return string(line[:maxExcerpt]) + "…"
 	}

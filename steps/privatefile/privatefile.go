@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"syscall"
 
@@ -52,50 +53,40 @@ func read(path string, max int64, flag int, forbidden fs.FileMode) ([]byte, erro
 	}
 	defer f.Close()
 	info, err := f.Stat()
-	if err == nil {
-		err = check(path, info, forbidden)
-	}
 	if err != nil {
-		return nil, err
-	}
-	text, err := io.ReadAll(io.LimitReader(f, max+1))
-	switch {
-	case err != nil:
 		return nil, fault("", "read %q: %w", path, cause(err))
-	case int64(len(text)) > max:
+	}
+	mode, owner := info.Mode(), int(info.Sys().(*syscall.Stat_t).Uid)
+	if owner != 0 {
+		forbidden = 0o077
+	}
+	switch {
+	case !mode.IsRegular():
+		return nil, fault(NotRegular, "read %q: it is not a regular file", path)
+	case owner != os.Geteuid() && owner != 0:
+		return nil, fault(OtherOwner, "read %q: it belongs to user %d", path, owner)
+	case mode.Perm()&forbidden != 0:
+		return nil, fault(OpenToOthers, "read %q: mode %04o opens it to other users", path, mode.Perm())
+	case info.Size() > max:
 		return nil, fault(TooLong, "read %q: it is longer than %d bytes", path, max)
+	}
+	text, err := io.ReadAll(io.LimitReader(f, max))
+	if err != nil {
+		return nil, fault("", "read %q: %w", path, cause(err))
 	}
 	return text, nil
 }
 
-// check rejects a file that another user may have written, or can read.
-func check(path string, info fs.FileInfo, forbidden fs.FileMode) error {
-	owner := int(info.Sys().(*syscall.Stat_t).Uid)
-	if owner != 0 {
-		forbidden = 0o077
-	}
-	switch mode := info.Mode(); {
-	case !mode.IsRegular():
-		return fault(NotRegular, "read %q: it is not a regular file", path)
-	case owner != os.Geteuid() && owner != 0:
-		return fault(OtherOwner, "read %q: it belongs to user %d", path, owner)
-	case mode.Perm()&forbidden != 0:
-		return fault(OpenToOthers, "read %q: mode %04o opens it to other users", path, mode.Perm())
-	}
-	return nil
-}
-
 // CheckWrite reports beforehand whether Write could write: the folder accepts a file, and no device or pipe, nor a link
-// to one, is in its place. /dev/stdout may be a link to a file, but nobody wants that link to be replaced.
+// to one, is in its place. /dev/stdout may lead to a file, but nobody wants it, or a link to it, to be replaced.
 func CheckWrite(path string) error {
-	if info, err := os.Stat(path); filepath.Dir(path) == "/dev" || err == nil && !info.Mode().IsRegular() {
+	info, err := os.Stat(path)
+	link, _ := os.Readlink(path)
+	special := regexp.MustCompile(`^/(proc/|dev/(fd/|std))`).MatchString(link)
+	if special || err == nil && !info.Mode().IsRegular() {
 		return fault(NotReplaceable, "write %q: it is not a regular file", path)
 	}
-	draft, err := newDraft(path, nil, 0o600)
-	if err != nil {
-		return writeError(path, err)
-	}
-	return os.Remove(draft)
+	return write(path, nil, 0o600, func(string, string) error { return nil })
 }
 
 // Write replaces the file at path by a private one (0600) with text. A symbolic link is replaced, never followed.
@@ -113,32 +104,22 @@ func Create(path string, text []byte) error {
 	return write(path, text, 0o600, os.Link)
 }
 
-// write makes a draft beside path and lets place rename or link it, so that the file appears whole.
+// write makes a draft beside path, syncs it, and lets place rename or link it, so that the file appears whole. Neither
+// Airflow (*.py) nor a metrics collector (*.prom) reads a file of the draft's name.
 func write(path string, text []byte, mode fs.FileMode, place func(draft, path string) error) error {
-	draft, err := newDraft(path, text, mode)
-	if err == nil {
-		err = place(draft, path)
-		os.Remove(draft) // a renamed one is gone
+	f, err := os.CreateTemp(filepath.Dir(path), ".ecr-refresh-*")
+	if err != nil {
+		return writeError(path, err)
+	}
+	defer os.Remove(f.Name()) // a renamed one is gone
+	_, err = f.Write(text)
+	if err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err == nil {
+		err = place(f.Name(), path)
 	}
 	if err != nil {
 		return writeError(path, err)
 	}
 	return nil
-}
-
-// newDraft returns the name of a temporary file with text, which is synced. Neither Airflow (*.py) nor a metrics
-// collector (*.prom) reads a file of that name.
-func newDraft(path string, text []byte, mode fs.FileMode) (string, error) {
-	f, err := os.CreateTemp(filepath.Dir(path), ".ecr-refresh-*")
-	if err != nil {
-		return "", err
-	}
-	_, err = f.Write(text)
-	if err := errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err != nil {
-		os.Remove(f.Name())
-		return "", err
-	}
-	return f.Name(), nil
 }
 
 func writeError(path string, err error) error {

@@ -34,9 +34,10 @@ type clearToken struct {
 // Encrypt encrypts any number of tokens to a public key (age1…): JSON, gzipped, then age (X25519), then padded standard
 // base64. Anyone who knows the public key can do so: whoever decrypts tokens must still check them at their registry.
 func Encrypt(recipient string, tokens []Token) (string, error) {
-	to, err := parseRecipient(recipient)
+	to, err := age.ParseX25519Recipient(recipient)
 	if err != nil {
-		return "", err
+		// Cut: who swaps the two keys passes the private one here, and its first 15 characters are enough to see that.
+		return "", failure.Permanent(NotAPublicKey, "read public key %.15q: not an age X25519 key (age1…)", recipient)
 	}
 	list := make([]clearToken, len(tokens))
 	for i, t := range tokens {
@@ -54,19 +55,10 @@ func Encrypt(recipient string, tokens []Token) (string, error) {
 	return base64.StdEncoding.EncodeToString(box.Bytes()), nil
 }
 
-// CheckRecipient rejects what is not a public key.
+// CheckRecipient rejects what is not a public key, as Encrypt does.
 func CheckRecipient(recipient string) error {
-	_, err := parseRecipient(recipient)
+	_, err := Encrypt(recipient, nil)
 	return err
-}
-
-func parseRecipient(recipient string) (*age.X25519Recipient, error) {
-	to, err := age.ParseX25519Recipient(recipient)
-	if err != nil {
-		// Cut: who swaps the two keys passes the private one here, and its first 15 characters are enough to see that.
-		return nil, failure.Permanent(NotAPublicKey, "read public key %.15q: not an age X25519 key (age1…)", recipient)
-	}
-	return to, nil
 }
 
 // Decrypt decrypts what Encrypt returned. recipient is the public key that the result names: age's format does not, and

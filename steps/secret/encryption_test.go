@@ -7,7 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"slices"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -21,14 +21,14 @@ import (
 // identity is the key of age's own test vectors.
 const identity = "AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX"
 
-func mustParse(t testing.TB) secret.Identity {
+func mustParse(t *testing.T) secret.Identity {
 	t.Helper()
 	id, err := secret.ParseIdentity(secret.New(identity))
 	must(t, err)
 	return id
 }
 
-func must(t testing.TB, errs ...error) {
+func must(t *testing.T, errs ...error) {
 	t.Helper()
 	if err := errors.Join(errs...); err != nil {
 		t.Fatal(err)
@@ -52,7 +52,7 @@ func tokens(n int) []secret.Token {
 	return list
 }
 
-func encrypt(t testing.TB, to string, list []secret.Token) string {
+func encrypt(t *testing.T, to string, list []secret.Token) string {
 	t.Helper()
 	text, err := secret.Encrypt(to, list)
 	must(t, err)
@@ -70,7 +70,7 @@ func TestEncryptAndDecrypt(t *testing.T) {
 			t.Errorf("%d tokens are encrypted to %d bytes", n, len(text))
 		}
 		got, err := secret.Decrypt(id, id.Recipient(), text)
-		if err != nil || !slices.EqualFunc(got, want, sameToken) {
+		if err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%d tokens: got %+v, want %+v, %v", n, got, want, err)
 		}
 	}
@@ -82,40 +82,31 @@ func TestEncryptAndDecrypt(t *testing.T) {
 	}
 }
 
-func sameToken(a, b secret.Token) bool {
-	return a.TokenInfo == b.TokenInfo && a.Password.Equal(b.Password)
-}
-
 func TestEncryptRejectsWhatIsNoPublicKey(t *testing.T) {
 	t.Parallel()
 	good := mustParse(t).Recipient()
 	must(t, secret.CheckRecipient(good))
 	for _, to := range []string{"", "age1", strings.ToUpper(good), identity} {
-		_, err := secret.Encrypt(to, tokens(1))
-		for _, err := range []error{err, secret.CheckRecipient(to)} {
-			if kindOf(err) != secret.NotAPublicKey || !failure.IsPermanent(err) {
-				t.Errorf("%q: %v of kind %q", to, err, kindOf(err))
-			} else if strings.Contains(err.Error(), identity[:20]) { // to swap the two keys is a likely mistake
-				t.Errorf("the private key is in the error: %v", err)
-			}
+		err := secret.CheckRecipient(to) // to swap the two keys is a likely mistake
+		if kindOf(err) != secret.NotAPublicKey || !failure.IsPermanent(err) ||
+			strings.Contains(err.Error(), identity[:20]) {
+			t.Errorf("%q: %v of kind %q", to, err, kindOf(err))
 		}
 	}
 }
 
+// The public key that a result names may not be the one that its tokens are encrypted to.
 func TestDecryptNamesBothPublicKeys(t *testing.T) {
 	t.Parallel()
-	mine := mustParse(t)
-	other, err := secret.NewIdentity()
-	must(t, err)
+	mine, other := mustParse(t), secret.NewIdentity()
 	sealed := encrypt(t, other.Recipient(), tokens(1))
-	_, err = secret.Decrypt(mine, other.Recipient(), sealed)
+	_, err := secret.Decrypt(mine, other.Recipient(), sealed)
 	kind, facts := failure.Describe(err)
 	want := failure.Facts{Object: other.Recipient(), Want: mine.Recipient()}
 	if kind != secret.OtherKeyPair || facts != want || !failure.IsPermanent(err) ||
 		!strings.Contains(err.Error(), want.Object) || !strings.Contains(err.Error(), want.Want) {
 		t.Errorf("%v of kind %q, %+v", err, kind, facts)
 	}
-	// The public key that a result names is not the one that its tokens are encrypted to.
 	_, err = secret.Decrypt(mine, mine.Recipient(), sealed)
 	checkDamaged(t, "encrypted to another", err)
 }
@@ -124,16 +115,13 @@ func TestDecryptDamaged(t *testing.T) {
 	t.Parallel()
 	id := mustParse(t)
 	good := encrypt(t, id.Recipient(), tokens(2))
-	box, err := base64.StdEncoding.DecodeString(good)
-	must(t, err)
-	text := base64.StdEncoding.EncodeToString
-	rows := map[string]string{
+	for name, text := range map[string]string{
 		"empty":                 "",
 		"not base64":            "(" + good[1:],
-		"URL alphabet":          base64.URLEncoding.EncodeToString(append([]byte{0xff, 0xff}, box...)),
-		"cut":                   text(box[:len(box)-1]),
-		"cut to its header":     text(box[:20]),
-		"something added":       text(append(bytes.Clone(box), 0)),
+		"cut":                   good[:len(good)-4],
+		"cut to its header":     good[:20],
+		"altered":               good[:400] + strings.ToUpper(good[400:]),
+		"something added":       good + "AAAA",
 		"not gzip":              lock(t, id, []byte(`[{"password":"`+clear+`"}]`)),
 		"gzip, cut":             lock(t, id, zip(t, `[{"password":"`+clear+`"}]`)[:20]),
 		"gzip, something added": lock(t, id, append(zip(t, `[]`), "x"...)),
@@ -141,13 +129,7 @@ func TestDecryptDamaged(t *testing.T) {
 		"password is no string": lock(t, id, zip(t, `[{"password":["`+clear+`"]}]`)),
 		"time is no time":       lock(t, id, zip(t, `[{"expires_at":"`+clear+`"}]`)),
 		"unpacks to 9 MiB":      lock(t, id, zip(t, strings.Repeat(" ", 9<<20)+"[]")),
-	}
-	for i := 0; i < len(box); i += len(box) / 10 {
-		altered := bytes.Clone(box)
-		altered[i] ^= 1
-		rows[fmt.Sprintf("bit altered in byte %d", i)] = text(altered)
-	}
-	for name, text := range rows {
+	} {
 		_, err := secret.Decrypt(id, id.Recipient(), text)
 		checkDamaged(t, name, err)
 	}
@@ -162,7 +144,7 @@ func checkDamaged(t *testing.T, name string, err error) {
 }
 
 // lock encrypts anything as Encrypt encrypts tokens.
-func lock(t testing.TB, id secret.Identity, plain []byte) string {
+func lock(t *testing.T, id secret.Identity, plain []byte) string {
 	t.Helper()
 	to, err := age.ParseX25519Recipient(id.Recipient())
 	must(t, err)
@@ -174,24 +156,11 @@ func lock(t testing.TB, id secret.Identity, plain []byte) string {
 	return base64.StdEncoding.EncodeToString(out.Bytes())
 }
 
-func zip(t testing.TB, text string) []byte {
+func zip(t *testing.T, text string) []byte {
 	t.Helper()
 	var out bytes.Buffer
 	w := gzip.NewWriter(&out)
 	_, err := w.Write([]byte(text))
 	must(t, err, w.Close())
 	return out.Bytes()
-}
-
-// FuzzOpen tries both what a fuzzer makes of encrypted tokens and, since that is never authentic, of what is inside.
-func FuzzOpen(f *testing.F) {
-	id := mustParse(f)
-	f.Add(encrypt(f, id.Recipient(), tokens(1)), []byte(`[{"registry_url":"https://r","password":"p"}]`))
-	f.Fuzz(func(t *testing.T, text string, plain []byte) {
-		for _, text := range []string{text, lock(t, id, plain), lock(t, id, zip(t, string(plain)))} {
-			if _, err := secret.Decrypt(id, id.Recipient(), text); err != nil {
-				checkDamaged(t, text, err)
-			}
-		}
-	})
 }

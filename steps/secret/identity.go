@@ -26,9 +26,9 @@ const maxKeyFile = 4 << 10
 type Identity struct{ key *age.X25519Identity }
 
 // NewIdentity returns a new key pair.
-func NewIdentity() (Identity, error) {
-	key, err := age.GenerateX25519Identity()
-	return Identity{key}, err
+func NewIdentity() Identity {
+	key, _ := age.GenerateX25519Identity() // crypto/rand returns no error
+	return Identity{key}
 }
 
 // ParseIdentity reads a private key, AGE-SECRET-KEY-1…, alone or as age-keygen writes it, with comment lines around it.
@@ -72,10 +72,7 @@ func CreateIdentity(path string) (Identity, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return id, err
 	}
-	id, err = NewIdentity()
-	if err != nil {
-		return Identity{}, err
-	}
+	id = NewIdentity()
 	err = privatefile.Create(path, []byte(id.PrivateKey().Reveal()+"\n"))
 	if errors.Is(err, fs.ErrExist) {
 		return LoadIdentity(path)

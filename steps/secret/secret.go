@@ -1,9 +1,14 @@
+// Package secret holds the credentials: Secret, a value that cannot be printed; Token, an ECR authorization token; and
+// the encryption of tokens on their way from one task to the next.
 package secret
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"time"
 )
 
 // Secret holds a password, a token or a private key. It cannot be printed (fmt, slog) and refuses to be marshalled: a
@@ -25,13 +30,33 @@ func (s Secret) Reveal() string {
 // Empty reports whether there is no value.
 func (s Secret) Empty() bool { return s.Reveal() == "" }
 
-// Equal reports whether two secrets hold the same value.
-func (s Secret) Equal(other Secret) bool { return s.Reveal() == other.Reveal() }
-
 // Format prints "[redacted]" for every verb.
 func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[redacted]") }
 
 // MarshalText always fails, and with it every encoder of the standard library.
 func (s Secret) MarshalText() ([]byte, error) {
 	return nil, errors.New("marshal secret: a secret is never marshalled")
+}
+
+// TokenInfo is what everybody may know of a token. Times are in UTC, so that == compares two of them.
+type TokenInfo struct {
+	RegistryURL string    `json:"registry_url"` // https://<account>.dkr.ecr.<region>.<suffix>, no path
+	Username    string    `json:"username"`     // "AWS"
+	IssuedAt    time.Time `json:"issued_at,omitzero"`
+	ExpiresAt   time.Time `json:"expires_at"`
+	Fingerprint string    `json:"fingerprint"`
+}
+
+// Token is one ECR authorization token, decoded.
+// https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_AuthorizationData.html
+type Token struct {
+	TokenInfo
+	Password Secret // about 2,400 characters
+}
+
+// Fingerprint returns the first 12 hex digits of the SHA-256 of a token: enough to tell two tokens apart, and of no use
+// for guessing one, since a token is random and long. Never show that of a password that a human may have chosen.
+func Fingerprint(password Secret) string {
+	sum := sha256.Sum256([]byte(password.Reveal()))
+	return hex.EncodeToString(sum[:])[:12]
 }

@@ -67,34 +67,23 @@ func recovered(value any) (text string) {
 // A "[redacted]" that marshals could be written into Airflow as a password: every encoder must fail.
 func TestSecretIsNotMarshalled(t *testing.T) {
 	t.Parallel()
-	s := secret.New(clear)
 	for _, value := range append(holders(t)[:10], secret.Secret{}) {
 		if out, err := json.Marshal(value); err == nil && !bytes.Equal(out, []byte(`[{}]`)) { // unexported fields
 			t.Errorf("json of %T: %s", value, out)
 		}
 	}
-	if text, err := s.MarshalText(); err == nil || text != nil { // other encoders ask it too
-		t.Errorf("text: %q, %v", text, err)
-	}
 }
 
 func TestSecretValue(t *testing.T) {
 	t.Parallel()
-	a, b, none := secret.New("a"), secret.New("b"), secret.Secret{}
-	if a.Reveal() != "a" || none.Reveal() != "" || a.Empty() || !none.Empty() || !secret.New("").Empty() ||
-		a.Equal(b) || !a.Equal(secret.New("a")) || !none.Equal(secret.New("")) {
+	a, none := secret.New("a"), secret.Secret{}
+	if a.Reveal() != "a" || none.Reveal() != "" || a.Empty() || !none.Empty() || !secret.New("").Empty() {
 		t.Errorf("%q and %q", a.Reveal(), none.Reveal())
 	}
-	for _, holder := range []any{a, &a, none, mustParse(t)} {
-		if got := fmt.Sprintf("%x", holder); got != "[redacted]" {
-			t.Errorf("got %q", got)
-		}
+	if got := fmt.Sprintf("%s %x %v", a, &none, mustParse(t)); got != "[redacted] [redacted] [redacted]" {
+		t.Errorf("got %q", got)
 	}
-}
-
-// The fingerprint is of the whole token: printf %s … | sha256sum | cut -c -12
-func TestFingerprint(t *testing.T) {
-	t.Parallel()
+	// The fingerprint is of the whole token: printf %s … | sha256sum | cut -c -12
 	if got := secret.Fingerprint(secret.New(strings.Repeat("token", 500))); got != "7955d8116809" {
 		t.Errorf("got %q", got)
 	}

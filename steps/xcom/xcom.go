@@ -119,7 +119,8 @@ func (UpdateDockerConnection) step() string { return StepUpdateDockerConnection 
 // Parse reads a result from the last non-empty line of text: older Docker providers put lines of the log before it.
 // It ignores unknown fields. The error, which is permanent, names every fault of the result.
 func Parse[R result](text string) (r R, err error) {
-	line, step := lastLine(text), r.step()
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	line, step := strings.TrimSpace(lines[len(lines)-1]), r.step()
 	switch line {
 	case "", "null", "None", `""`:
 		return r, failure.Permanent(NoResult, "read result: %s left no result", step).About(step)
@@ -146,11 +147,6 @@ func Parse[R result](text string) (r R, err error) {
 	return r, nil
 }
 
-func lastLine(text string) string {
-	text = strings.TrimSpace(text)
-	return strings.TrimSpace(text[strings.LastIndexByte(text, '\n')+1:])
-}
-
 // unmarshal repeats of the JSON package's messages only those that do not quote the input.
 func unmarshal(line string, into any) error {
 	err := json.Unmarshal([]byte(line), into)
@@ -165,10 +161,10 @@ func unmarshal(line string, into any) error {
 	return errors.New("it is not a JSON object, or is cut, or a time in it is malformed")
 }
 
-var connectionID = regexp.MustCompile(`^[\w.-]+$`)
+var connectionID = regexp.MustCompile(`^[\w.-]{1,200}$`)
 
 // IsConnectionID reports whether Airflow accepts id as a connection id.
-func IsConnectionID(id string) bool { return len(id) <= 200 && connectionID.MatchString(id) }
+func IsConnectionID(id string) bool { return connectionID.MatchString(id) }
 
 // faults are what is wrong with a result.
 type faults []string

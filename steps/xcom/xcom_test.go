@@ -83,6 +83,7 @@ func TestParseWhatAirflowMakesOfIt(t *testing.T) {
 	}
 }
 
+// The error names all that is wrong.
 func TestParseRejects(t *testing.T) {
 	t.Parallel()
 	const none, not, version, bad = xcom.NoResult, xcom.NotAResult, xcom.OtherVersion, xcom.BadResult
@@ -97,11 +98,8 @@ func TestParseRejects(t *testing.T) {
 		{"log line\nNone\n\n", "", "", nothing, none},
 		{`""`, "", "", nothing, none},
 		{result1, "", "[", notJSON, not},
-		{result1, "", "\ufeff", notJSON, not},
-		{result1, `"`, `'`, notJSON, not},
 		{result1[:len(result1)-1], "", "", notJSON, not},
 		{result1 + "x", "", "", notJSON, not},
-		{result1 + result1, "", "", notJSON, not},
 		{result1 + "\necr-refresh: done", "", "", notJSON, not},
 		{result1, `"version":1`, `"version":"1"`, `field "version" is not of type int`, not},
 		{result1, `"step":"extract_ecr_token",`, ``, `it is the result of ""`, not},
@@ -116,9 +114,12 @@ func TestParseRejects(t *testing.T) {
 		{result1, `docker_default`, ``, `"" is not a connection id`, bad},
 		{result1, `docker_default`, strings.Repeat("x", 201), noID, bad},
 		{result1, `docker_default`, `docker_default\n`, noID, bad},
-		{result1, `docker_default`, `../x`, noID, bad},
 		{result1, `["docker_default"]`, `["a","b","a"]`, `tokens[0].connections: "a" is there twice`, bad},
-		{head1 + `"connections":[],"failures":[]}`, head1, head2, `field "connections" is empty`, bad},
+		{head2 + `"connections":[],"failures":[]}`, "", "", `field "connections" is empty`, bad},
+		{head1 + `"tokens":[{}]}`, "", "",
+			`field "recipient" is missing; field "sealed" is missing; tokens[0].connections is empty`, bad},
+		{head2 + `"connections":[{},{"published":true}]}`, "", "", `connections[0]: "" is not a connection id; ` +
+			`connections[1]: "" is not a connection id; connections[1].published_at is missing`, bad},
 	} {
 		text := strings.Replace(row.text, row.old, row.new, 1)
 		_, err := parsed(text)
@@ -126,21 +127,6 @@ func TestParseRejects(t *testing.T) {
 		if kind != row.kind || facts.Object == "" || !failure.IsPermanent(err) || strings.Contains(err.Error(), "\n") ||
 			!strings.Contains(err.Error(), facts.Object) || !strings.Contains(err.Error(), row.want) {
 			t.Errorf("%s\nerror %v of kind %q, %+v; want %q", text, err, kind, facts, row.want)
-		}
-	}
-}
-
-func TestParseNamesAllThatIsMissing(t *testing.T) {
-	t.Parallel()
-	for text, want := range map[string]string{
-		head1 + `"tokens":[{}]}`:                         "recipient sealed tokens[0].connections",
-		head2 + `"connections":[{},{"published":true}]}`: "connections[0] connections[1] connections[1].published_at",
-	} {
-		_, err := parsed(text)
-		for _, name := range strings.Fields(want) {
-			if err == nil || !strings.Contains(err.Error(), name) {
-				t.Errorf("%s is not named: %v", name, err)
-			}
 		}
 	}
 }

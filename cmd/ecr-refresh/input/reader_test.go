@@ -147,10 +147,7 @@ func TestInputsAreLimited(t *testing.T) {
 
 // A private key that is given is used, before a file that is named.
 func TestPrivateKeyWins(t *testing.T) {
-	id, err := secret.NewIdentity()
-	if err != nil {
-		t.Fatal(err)
-	}
+	id := secret.NewIdentity()
 	t.Setenv("ECR_REFRESH_PRIVATE_KEY", id.PrivateKey().Reveal())
 	t.Setenv("ECR_REFRESH_IDENTITY_FILE", "/nowhere")
 	r := reader(nil)

@@ -125,14 +125,11 @@ func (s Setup) keyPair() object {
 			return nil, err2
 		},
 		write: func(ctx context.Context) error {
-			id, err := secret.NewIdentity()
-			if err == nil {
-				err = s.Admin.PutVariable(ctx, private, id.PrivateKey())
+			id := secret.NewIdentity()
+			if err := s.Admin.PutVariable(ctx, private, id.PrivateKey()); err != nil {
+				return err
 			}
-			if err == nil {
-				err = s.Admin.PutVariable(ctx, public, secret.New(id.Recipient()))
-			}
-			return err
+			return s.Admin.PutVariable(ctx, public, secret.New(id.Recipient()))
 		},
 	}
 }
