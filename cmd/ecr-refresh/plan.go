@@ -72,8 +72,8 @@ type plannedTarget struct {
 
 // planOf returns the plan for targets. It sends nothing, but reads AWS's own settings, AWS_ENDPOINT_URL and the like.
 func (c *call) planOf(ctx context.Context, targets []target.Target, roots input.Certificates) (p plan, err error) {
-	airflowURL, load := "", ecr.DefaultConfig(roots.All, roots.Extra, c.Log)
-	_ = c.Collect(func() { airflowURL = c.AirflowConfig().BaseURL }) // as far as it is known
+	load := ecr.DefaultConfig(roots.All, roots.Extra, c.Log)
+	airflow, _ := c.AirflowConfig() // as far as it is known
 	for _, t := range targets {
 		cfg, err := load(ctx, t.Source.Profile)
 		if err != nil {
@@ -86,7 +86,7 @@ func (c *call) planOf(ctx context.Context, targets []target.Target, roots input.
 		p.Targets = append(p.Targets, plannedTarget{
 			ConnectionID: t.ConnectionID, Registry: t.Registry.Name, Account: t.Registry.Account,
 			Region: t.Registry.Region, Partition: t.Registry.Partition, Service: t.Registry.Service,
-			FIPS: t.Source.FIPS, DualStack: t.Source.DualStack, Endpoint: endpoint, AirflowURL: airflowURL,
+			FIPS: t.Source.FIPS, DualStack: t.Source.DualStack, Endpoint: endpoint, AirflowURL: airflow.BaseURL,
 		})
 	}
 	return p, nil

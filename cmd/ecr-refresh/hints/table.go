@@ -44,10 +44,9 @@ func hints() map[failure.Kind]string {
 		dag.Edited:           "move it away, or give --force to lose what is in it",
 
 		// Flags, the environment
-		input.Missing:     "give {object}",
-		input.Conflict:    "{want}",
-		input.BadVariable: "airflow variables set {object}",
-		input.OldDAG:      "deploy the DAG of this version: ecr-refresh dag install",
+		input.Missing:  "<airflow variables set|give> {object}",
+		input.Conflict: "{want}",
+		input.OldDAG:   "deploy the DAG of this version: ecr-refresh dag install",
 		input.NoAirflow: "<create it: ecr-refresh setup, or Admin > Connections (type HTTP; host, port, login and " +
 			"password of a user who may edit connections)|give --airflow-url and set ECR_REFRESH_AIRFLOW_" +
 			"{LOGIN,PASSWORD}, or set ECR_REFRESH_AIRFLOW_{HOST,PORT,LOGIN,PASSWORD} or AIRFLOW_CONN_AIRFLOW_API " +

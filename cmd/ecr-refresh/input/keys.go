@@ -19,48 +19,46 @@ func (r *Reader) PublicKey() string {
 		r.Fault(secret.CheckRecipient(key))
 		return key
 	}
-	id, err := r.identity(func(path string) (secret.Identity, error) {
-		if r.Faulty() {
-			return secret.Identity{}, nil
-		}
-		return secret.CreateIdentity(path)
-	})
+	id, own, err := r.identity()
 	if r.Fault(err); r.Faulty() {
 		return ""
+	}
+	if own != "" {
+		if id, err = secret.CreateIdentity(own); err != nil {
+			r.Fault(err)
+			return ""
+		}
 	}
 	return id.Recipient()
 }
 
 // PrivateKey returns the private key of recipient: the one that is given, or this host's own.
 func (r *Reader) PrivateKey(recipient string) secret.Identity {
-	id, err := r.identity(func(path string) (secret.Identity, error) {
-		id, err := secret.LoadIdentity(path)
-		if errors.Is(err, fs.ErrNotExist) {
-			const format = "the private key of recipient %.70q is missing"
-			err = failure.Permanent(NoPrivateKey, format, recipient).About(path)
-		}
-		return id, err
-	})
+	id, own, err := r.identity()
+	if own != "" {
+		id, err = secret.LoadIdentity(own)
+	}
+	if own != "" && errors.Is(err, fs.ErrNotExist) {
+		err = failure.Permanent(NoPrivateKey, "the private key of recipient %.70q is missing", recipient).About(own)
+	}
 	r.Fault(err)
 	return id
 }
 
-// identity returns the private key of the environment, or of a file that is named, or this host's own, which own loads.
-func (r *Reader) identity(own func(path string) (secret.Identity, error)) (id secret.Identity, err error) {
+// identity returns the private key of the environment, or of a file that is named, or else the path of this host's own.
+func (r *Reader) identity() (id secret.Identity, own string, err error) {
 	if key := secretIn(names.PrivateKeyEnv); !key.Empty() {
 		if id, err = secret.ParseIdentity(key); err != nil {
 			err = fmt.Errorf("%s: %w", sourceOf(names.PrivateKeyEnv), err)
 		}
-		return id, err
+		return id, "", err
 	}
 	if path := r.Optional(r.IdentityFile); path != "" {
-		return secret.LoadIdentity(path)
+		id, err = secret.LoadIdentity(path)
+		return id, "", err
 	}
-	path, err := identityPath()
-	if err != nil {
-		return id, err
-	}
-	return own(path)
+	own, err = identityPath()
+	return id, own, err
 }
 
 // identityPath returns the file of this host's own private key.

@@ -4,12 +4,12 @@
 package input
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -24,8 +24,7 @@ import (
 
 // Kinds of failure of inputs, and their facts.
 const (
-	Missing      failure.Kind = "input missing"           // Object: the flag and the variables
-	BadVariable  failure.Kind = "airflow variable"        // missing or malformed; Object: it, and an example
+	Missing      failure.Kind = "input missing"           // or malformed; Object: what to give
 	Malformed    failure.Kind = "malformed AIRFLOW_CONN"  // Object: the variable
 	Conflict     failure.Kind = "two inputs for one"      // Want: what to do
 	OldDAG       failure.Kind = "input of an old dag"     // it cannot be read
@@ -89,40 +88,52 @@ func (r *Reader) Err() error {
 	return failure.Permanent("", "%w", r.faults[last])
 }
 
-// Optional returns a setting, or its fallback.
-func (r *Reader) Optional(s Setting) string {
-	if v, _ := Given(r.Context, s); v != "" {
-		return v
+// Given returns the value of a setting and the name of the flag or variable that it comes from, or its fallback and "".
+func (r *Reader) Given(s Setting) (value, source string) {
+	if v := strings.TrimSpace(r.String(s.Flag)); !isEmpty(v) {
+		return v, "--" + s.Flag
 	}
-	return s.Fallback
+	for _, name := range s.Env {
+		if v := lookup(name); v != "" {
+			return v, name
+		}
+	}
+	return s.Fallback, ""
+}
+
+// Optional returns the value of a setting, or its fallback.
+func (r *Reader) Optional(s Setting) string {
+	v, _ := r.Given(s)
+	return v
 }
 
 // Need returns a setting that comes from a Variable and has no fallback. also is put behind the message that it is
 // missing.
 func (r *Reader) Need(s Setting, also ...string) string {
-	v, source := Given(r.Context, s)
-	kind, how, why := failure.Kind(""), s.Names(), strings.Join(also, "")
-	if InTask() {
+	v, source := r.Given(s)
+	what, how := s.title, s.Names()
+	if Operator() != "" {
 		source = sourceOf(s.Env[0])
-		kind, how, why = BadVariable, variableOf(s.Env[0])+" "+s.example, ": "+source+" is missing"+why
+		what, how = source, variableOf(s.Env[0])+" "+s.example
 	}
 	if v == "" {
-		r.Fault(failure.Permanent(cmp.Or(kind, Missing), "%s is not set%s", s.title, why).About(how))
-	} else if s.check(v) != nil {
-		r.Fault(failure.Permanent(kind, "%s is %.40q, not %s", source, v, s.form).About(how))
+		r.Missing(what, how, also...)
+	} else if err := s.check(v); err != nil {
+		r.Fault(failure.Permanent(Missing, "%s: %w", source, err).About(how))
 	}
 	return v
 }
 
-// Missing reports what is not given. how names the flag and the variables; also is put behind the message.
+// Missing reports what is not given. how names the Variable, or the flag and the variables; also is put behind the
+// message.
 func (r *Reader) Missing(what, how string, also ...string) {
 	r.Fault(failure.Permanent(Missing, "%s is not set%s", what, strings.Join(also, "")).About(how))
 }
 
 // Duration returns a setting that is a positive time.
 func (r *Reader) Duration(s Setting) time.Duration {
-	v, source := Given(r.Context, s)
-	return r.Positive(source, cmp.Or(v, s.Fallback), s.Fallback)
+	v, source := r.Given(s)
+	return r.Positive(source, v, s.Fallback)
 }
 
 // Positive returns text, which source gave, as a positive time.
@@ -136,11 +147,9 @@ func (r *Reader) Positive(source, text, example string) time.Duration {
 
 // Choice returns a setting that is one of choices, in their case. It is for the log itself: its error is returned.
 func (r *Reader) Choice(s Setting, choices ...string) (string, error) {
-	v, source := Given(r.Context, s)
-	for _, choice := range choices {
-		if strings.EqualFold(choice, cmp.Or(v, s.Fallback)) {
-			return choice, nil
-		}
+	v, source := r.Given(s)
+	if choice := strings.ToLower(v); slices.Contains(choices, choice) {
+		return choice, nil
 	}
 	return "", failure.Permanent("", "%s is %.20q, not %s", source, v, strings.Join(choices, " or "))
 }
@@ -173,10 +182,11 @@ func Result[R any](r *Reader, parse func(text string) (R, error)) (result R) {
 }
 
 func (r *Reader) resultText() (string, error) {
-	path := r.String(r.Previous.Flag)
-	env, set := parts(names.ResultEnv)
+	path, text := r.String(r.Previous.Flag), parts(names.ResultEnv)
 	switch {
-	case path != "" && env != "":
+	case path == "":
+		return text, nil
+	case text != "":
 		const form, advice = "--%s and %s are both set", "give one of them"
 		return "", failure.Permanent(Conflict, form, r.Previous.Flag, names.ResultEnv).Want(advice)
 	case path == "-":
@@ -185,13 +195,9 @@ func (r *Reader) resultText() (string, error) {
 			err = fmt.Errorf("read stdin: %w", err)
 		}
 		return text, err
-	case path != "":
-		text, err := privatefile.Read(path, maxInput)
-		return string(text), err
-	case !set:
-		return "", failure.Permanent(Missing, "the result of the previous step is not set").About(r.Previous.Names())
 	}
-	return env, nil
+	file, err := privatefile.Read(path, maxInput)
+	return string(file), err
 }
 
 func readLimited(in io.Reader) (string, error) {

@@ -39,20 +39,17 @@ func reader(flags map[string]string) *Reader {
 
 func TestGivenReturnsTheFirstOfFlagAndVariables(t *testing.T) {
 	s := Setting{Flag: "thing", Env: []string{"TEST_THING_1", "TEST_THING_2"}, Fallback: "fallback"}
-	for _, row := range []struct{ flag, first, second, value, source, optional string }{
-		{"a", "b", "c", "a", "--thing", "a"},
-		{"", "b", "c", "b", "TEST_THING_1", "b"},
-		{"None", "NOTSET", " c ", "c", "TEST_THING_2", "c"},
-		{"", " ", "None", "", "", "fallback"},
+	for _, row := range []struct{ flag, first, second, value, source string }{
+		{"a", "b", "c", "a", "--thing"},
+		{"", "b", "c", "b", "TEST_THING_1"},
+		{"None", "NOTSET", " c ", "c", "TEST_THING_2"},
+		{"", " ", "None", "fallback", ""},
 	} {
 		t.Setenv("TEST_THING_1", row.first)
 		t.Setenv("TEST_THING_2", row.second)
 		r := reader(map[string]string{"thing": row.flag})
-		if value, source := Given(r.Context, s); value != row.value || source != row.source {
+		if value, source := r.Given(s); value != row.value || source != row.source {
 			t.Errorf("%+v: given %q by %q", row, value, source)
-		}
-		if got := r.Optional(s); got != row.optional {
-			t.Errorf("%+v: optional %q", row, got)
 		}
 	}
 }
