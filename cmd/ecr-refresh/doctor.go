@@ -63,7 +63,7 @@ func (c *call) doctor(roots input.Certificates) *doctor.Doctor {
 	config, _ := c.AirflowConfig()
 	d.Account = config.Account
 	d.Targets = func(hosts map[string]string) (targets []target.Target, err error) {
-		c.SetHosts(hosts)
+		c.Hosts = hosts
 		err = c.Collect(func() { targets = c.Targets() })
 		return targets, err
 	}

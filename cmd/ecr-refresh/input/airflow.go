@@ -79,7 +79,7 @@ func (r *Reader) AirflowConfig() (airflowclient.Config, error) {
 
 // AdminConfig returns what the environment has of the admin's account. On a terminal it asks for the rest.
 func (r *Reader) AdminConfig(base string) airflowclient.Config {
-	account := names.AdminPrefix + "LOGIN and " + names.AdminPrefix + "PASSWORD"
+	const account = names.AdminPrefix + "LOGIN and " + names.AdminPrefix + "PASSWORD"
 	config := r.config(base, connectionIn(names.AdminPrefix), names.AdminPrefix, account)
 	r.AskLogin("Airflow admin login", &config)
 	r.NeedLogin(config, names.AdminPrefix)

@@ -45,8 +45,8 @@ func (r *Reader) CAFile() []byte {
 	return []byte(pem)
 }
 
-// systemCertificates returns the system's certificates as Go reads them, but where one of Go's own bundle files exists
-// only that file is parsed: Go also parses the hundreds of files beside it, half of a step's time.
+// systemCertificates returns the system's certificates as Go reads them, but where one of the first two bundle files of
+// Go exists only that file is parsed: Go also parses the hundreds of files beside it, half of a step's time.
 func systemCertificates() (*x509.CertPool, error) {
 	if runtime.GOOS != "linux" || os.Getenv("SSL_CERT_FILE")+os.Getenv("SSL_CERT_DIR") != "" {
 		return x509.SystemCertPool()
@@ -54,10 +54,6 @@ func systemCertificates() (*x509.CertPool, error) {
 	for _, bundle := range []string{ // crypto/x509/root_linux.go, in its order
 		"/etc/ssl/certs/ca-certificates.crt",
 		"/etc/pki/tls/certs/ca-bundle.crt",
-		"/etc/ssl/ca-bundle.pem",
-		"/etc/pki/tls/cacert.pem",
-		"/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
-		"/etc/ssl/cert.pem",
 	} {
 		pool := x509.NewCertPool()
 		if pem, err := os.ReadFile(bundle); err == nil && pool.AppendCertsFromPEM(pem) {

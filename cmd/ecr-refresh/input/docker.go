@@ -52,13 +52,11 @@ func dockerFolder() string {
 // DockerConnections returns the connections of ids as tasks see them: from the DAG's list, or the fields of one, where
 // they can only be those of a single id, or AIRFLOW_CONN_<ID>. One that is missing is an error where all are needed.
 func (r *Reader) DockerConnections(ids []string, needed bool) map[string]steps.DockerConnection {
-	listed, seen := map[string]connection.Connection{}, map[string]steps.DockerConnection{}
-	for n := 1; lookup(part(names.LoginsEnv, n)) != ""; n++ {
-		env := part(names.LoginsEnv, n)
-		if err := connection.ParseList(lookup(env), listed); err != nil {
-			r.Fault(failure.Permanent(OldDAG, "read %s: %w", env, err))
-		}
+	listed, err := connection.ParseList(parts(names.LoginsEnv))
+	if err != nil {
+		r.Fault(failure.Permanent(OldDAG, "read %s: %w", names.LoginsEnv, err))
 	}
+	seen := map[string]steps.DockerConnection{}
 	none := connection.Connection{}
 	for _, id := range ids {
 		conn, err := listed[id], error(nil)

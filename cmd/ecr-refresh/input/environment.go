@@ -3,7 +3,6 @@ package input
 import (
 	"fmt"
 	"os"
-	"strconv"
 	"strings"
 
 	"ecr-refresh/cmd/ecr-refresh/connection"
@@ -26,47 +25,39 @@ func sourceOf(env string) string {
 // variableOf returns the name of the Airflow Variable that the DAG passes on as env.
 func variableOf(env string) string { return strings.ToLower(strings.TrimPrefix(env, "AIRFLOW_VAR_")) }
 
-// isEmpty reports whether text is what Jinja renders for nothing: None for null, NOTSET for a missing Variable, or
-// blank.
-func isEmpty(text string) bool {
-	text = strings.TrimSpace(text)
-	return text == "" || text == "None" || text == "NOTSET"
-}
-
-// lookup returns the variable without blanks around it, or "" where it is empty.
-func lookup(env string) string {
-	if v := os.Getenv(env); !isEmpty(v) {
-		return strings.TrimSpace(v)
-	}
-	return ""
-}
-
-// secretIn returns the variable as it is, or an empty secret. A secret has no flag: everybody can read argv.
-func secretIn(env string) secret.Secret {
-	if v := os.Getenv(env); !isEmpty(v) {
-		return secret.New(v)
-	}
-	return secret.Secret{}
-}
-
-// parts returns a long text: one variable holds no more than 128 KiB, so env is followed by env_2, env_3 and so on.
-func parts(env string) string {
-	text := os.Getenv(env)
-	if isEmpty(text) {
+// trim returns text without blanks around it, or "" for what Jinja renders for nothing: None for null, NOTSET for a
+// missing Variable.
+func trim(text string) string {
+	if text = strings.TrimSpace(text); text == "None" || text == "NOTSET" {
 		return ""
-	}
-	for n := 2; os.Getenv(part(env, n)) != ""; n++ {
-		text += os.Getenv(part(env, n))
 	}
 	return text
 }
 
-// part returns the name of part n, from 1 on.
-func part(env string, n int) string {
-	if n == 1 {
-		return env
+// lookup returns the variable without blanks around it, or "" where it is empty.
+func lookup(env string) string { return trim(os.Getenv(env)) }
+
+// secretIn returns the variable as it is, or an empty secret. A secret has no flag: everybody can read argv.
+func secretIn(env string) secret.Secret {
+	if lookup(env) == "" {
+		return secret.Secret{}
 	}
-	return env + "_" + strconv.Itoa(n)
+	return secret.New(os.Getenv(env))
+}
+
+// parts returns a long text: one variable holds no more than 128 KiB, so env is followed by env_2, env_3 and so on.
+func parts(env string) string {
+	if lookup(env) == "" {
+		return ""
+	}
+	text := os.Getenv(env)
+	for n := 2; ; n++ {
+		next := os.Getenv(fmt.Sprintf("%s_%d", env, n))
+		if next == "" {
+			return text
+		}
+		text += next
+	}
 }
 
 // connectionIn reads a connection whose fields are variables that start with prefix. It is empty where none is set.

@@ -58,12 +58,10 @@ func TestConnectionIn(t *testing.T) {
 }
 
 func TestConnectionOf(t *testing.T) {
-	for env, row := range map[string][2]string{ // the id, and the host or the error
-		"TEST_UNSET": {"no_such_connection", ""}, "AIRFLOW_CONN_MY_DOCKER": {"my-docker", "r.example.com"},
-	} {
-		t.Setenv(env, "\ndocker://AWS:p@r.example.com ")
-		if c, err := connectionOf(row[0]); c.Host != row[1] || err != nil {
-			t.Errorf("%+v, %v", c, err)
+	t.Setenv("AIRFLOW_CONN_MY_DOCKER", "\ndocker://AWS:p@r.example.com ")
+	for id, want := range map[string]string{"my-docker": "r.example.com", "no_such_connection": ""} {
+		if c, err := connectionOf(id); c.Host != want || err != nil {
+			t.Errorf("%s: %+v, %v", id, c, err)
 		}
 	}
 	if env := connectionEnv("my-docker"); env != "AIRFLOW_CONN_MY-DOCKER" { // Airflow: conn_id.upper()

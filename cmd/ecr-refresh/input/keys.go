@@ -20,14 +20,12 @@ func (r *Reader) PublicKey() string {
 		return key
 	}
 	id, own, err := r.identity()
-	if r.Fault(err); r.Faulty() {
-		return ""
+	if r.Fault(err); own != "" && !r.Faulty() {
+		id, err = secret.CreateIdentity(own)
+		r.Fault(err)
 	}
-	if own != "" {
-		if id, err = secret.CreateIdentity(own); err != nil {
-			r.Fault(err)
-			return ""
-		}
+	if r.Faulty() {
+		return ""
 	}
 	return id.Recipient()
 }
@@ -36,10 +34,10 @@ func (r *Reader) PublicKey() string {
 func (r *Reader) PrivateKey(recipient string) secret.Identity {
 	id, own, err := r.identity()
 	if own != "" {
-		id, err = secret.LoadIdentity(own)
-	}
-	if own != "" && errors.Is(err, fs.ErrNotExist) {
-		err = failure.Permanent(NoPrivateKey, "the private key of recipient %.70q is missing", recipient).About(own)
+		const missing = "the private key of recipient %.70q is missing"
+		if id, err = secret.LoadIdentity(own); errors.Is(err, fs.ErrNotExist) {
+			err = failure.Permanent(NoPrivateKey, missing, recipient).About(own)
+		}
 	}
 	r.Fault(err)
 	return id
@@ -57,19 +55,12 @@ func (r *Reader) identity() (id secret.Identity, own string, err error) {
 		id, err = secret.LoadIdentity(path)
 		return id, "", err
 	}
-	own, err = identityPath()
-	return id, own, err
-}
-
-// identityPath returns the file of this host's own private key.
-func identityPath() (string, error) {
 	state := os.Getenv("XDG_STATE_HOME")
-	if state == "" {
-		home, err := os.UserHomeDir()
-		if err != nil {
-			return "", failure.Permanent(NoHome, "find the private key: neither XDG_STATE_HOME nor HOME is set")
-		}
+	if home, err := os.UserHomeDir(); state == "" && err == nil {
 		state = filepath.Join(home, ".local", "state")
 	}
-	return filepath.Join(state, "ecr-refresh", "identity"), nil
+	if state == "" {
+		return id, "", failure.Permanent(NoHome, "find the private key: neither XDG_STATE_HOME nor HOME is set")
+	}
+	return id, filepath.Join(state, "ecr-refresh", "identity"), nil
 }

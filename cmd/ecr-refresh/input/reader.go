@@ -4,6 +4,7 @@
 package input
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -51,8 +52,9 @@ type Reader struct {
 	Stdin io.Reader
 	Log   *slog.Logger
 
+	Hosts map[string]string // of connections, by id, as far as Airflow reported them
+
 	faults []error
-	hosts  map[string]string // of connections, as Airflow reported them
 }
 
 // Fault collects err, unless it is nil.
@@ -90,7 +92,7 @@ func (r *Reader) Err() error {
 
 // Given returns the value of a setting and the name of the flag or variable that it comes from, or its fallback and "".
 func (r *Reader) Given(s Setting) (value, source string) {
-	if v := strings.TrimSpace(r.String(s.Flag)); !isEmpty(v) {
+	if v := trim(r.String(s.Flag)); v != "" {
 		return v, "--" + s.Flag
 	}
 	for _, name := range s.Env {
@@ -133,14 +135,9 @@ func (r *Reader) Missing(what, how string, also ...string) {
 // Duration returns a setting that is a positive time.
 func (r *Reader) Duration(s Setting) time.Duration {
 	v, source := r.Given(s)
-	return r.Positive(source, v, s.Fallback)
-}
-
-// Positive returns text, which source gave, as a positive time.
-func (r *Reader) Positive(source, text, example string) time.Duration {
-	d, err := time.ParseDuration(text)
+	d, err := time.ParseDuration(v)
 	if err != nil || d <= 0 {
-		r.Fault(fmt.Errorf("%s is %.20q, not a duration (such as %s)", source, text, example))
+		r.Fault(fmt.Errorf("%s is %.20q, not a duration (such as 60s or 3h)", cmp.Or(source, "--"+s.Flag), v))
 	}
 	return d
 }
@@ -173,31 +170,27 @@ func (r *Reader) yes(flag, env string) bool {
 // Result returns the result of the previous step, from exactly one of its sources. stdin is read only for "-": in an
 // Airflow task it is the supervisor's socket.
 func Result[R any](r *Reader, parse func(text string) (R, error)) (result R) {
-	text, err := r.resultText()
+	path, text := r.String(r.Previous.Flag), parts(names.ResultEnv)
+	var err error
+	switch {
+	case path == "":
+	case text != "":
+		const form, advice = "--%s and %s are both set", "give one of them"
+		err = failure.Permanent(Conflict, form, r.Previous.Flag, names.ResultEnv).Want(advice)
+	case path == "-":
+		if text, err = readLimited(r.Stdin); err != nil {
+			err = fmt.Errorf("read stdin: %w", err)
+		}
+	default:
+		var file []byte
+		file, err = privatefile.Read(path, maxInput)
+		text = string(file)
+	}
 	if err == nil {
 		result, err = parse(text)
 	}
 	r.Fault(err)
 	return result
-}
-
-func (r *Reader) resultText() (string, error) {
-	path, text := r.String(r.Previous.Flag), parts(names.ResultEnv)
-	switch {
-	case path == "":
-		return text, nil
-	case text != "":
-		const form, advice = "--%s and %s are both set", "give one of them"
-		return "", failure.Permanent(Conflict, form, r.Previous.Flag, names.ResultEnv).Want(advice)
-	case path == "-":
-		text, err := readLimited(r.Stdin)
-		if err != nil {
-			err = fmt.Errorf("read stdin: %w", err)
-		}
-		return text, err
-	}
-	file, err := privatefile.Read(path, maxInput)
-	return string(file), err
 }
 
 func readLimited(in io.Reader) (string, error) {

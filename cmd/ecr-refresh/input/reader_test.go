@@ -99,15 +99,9 @@ func TestFaults(t *testing.T) {
 
 func TestValues(t *testing.T) {
 	for text, want := range map[string]time.Duration{"90s": 90 * time.Second, "0": 0, "-1s": 0, "soon": 0, "1": 0} {
-		r := reader(nil)
-		if got := r.Positive("--timeout", text, "60s"); r.Faulty() != (want == 0) || want != 0 && got != want {
+		r := reader(map[string]string{"timeout": text})
+		if got := r.Duration(r.Timeout); r.Faulty() != (want == 0) || want != 0 && got != want {
 			t.Errorf("%q: %s, %v", text, got, r.Err())
-		}
-	}
-	for text, want := range map[string]string{"": "info", "WARN": "warn", "info": "info", "loud": ""} {
-		r := reader(map[string]string{"log-level": text})
-		if got, err := r.Choice(r.LogLevel, "info", "warn"); got != want || (err != nil) != (want == "") {
-			t.Errorf("%q: %q, %v", text, got, err)
 		}
 	}
 	for text, want := range map[string]bool{
@@ -139,24 +133,6 @@ func TestInputsAreLimited(t *testing.T) {
 		if !good && (fmt.Sprint(fileErr) != why || fmt.Sprint(r.Err()) != "read stdin: "+why) {
 			t.Errorf("%v, %v", fileErr, r.Err())
 		}
-	}
-}
-
-// A private key that is given is used, before a file that is named.
-func TestPrivateKeyWins(t *testing.T) {
-	id, err := secret.NewIdentity()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("ECR_REFRESH_PRIVATE_KEY", id.PrivateKey().Reveal())
-	t.Setenv("ECR_REFRESH_IDENTITY_FILE", "/nowhere")
-	r := reader(nil)
-	if key := r.PublicKey(); key != id.Recipient() || r.Faulty() {
-		t.Errorf("%s, %v", key, r.Err())
-	}
-	t.Setenv("ECR_REFRESH_PRIVATE_KEY", "None")
-	if r.PublicKey(); r.Err() == nil || !strings.Contains(r.Err().Error(), "/nowhere") {
-		t.Error(r.Err())
 	}
 }
 

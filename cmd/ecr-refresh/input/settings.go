@@ -100,7 +100,5 @@ func RequireHTTPSFlag() cli.Flag {
 	return Switch(requireHTTPS, "reject http to Airflow, Docker or ECR on another host [$"+names.RequireHTTPSEnv+"]")
 }
 
-const (
-	dryRun       = "dry-run"
-	requireHTTPS = "require-https"
-)
+// The names of flags that are given to Reader.yes.
+const dryRun, requireHTTPS = "dry-run", "require-https"

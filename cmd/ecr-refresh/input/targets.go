@@ -18,7 +18,10 @@ import (
 // names; without a list, that option's connections, all of one account and region.
 func (r *Reader) Targets() []target.Target {
 	entries, listed := r.entries()
-	if len(entries) == 0 || !listed && !r.setRegistry(entries) {
+	if !listed {
+		r.needRegistry(entries)
+	}
+	if len(entries) == 0 || !listed && r.Faulty() {
 		return nil // reported
 	}
 	targets, err := target.Resolve(entries, r.hostOf())
@@ -35,7 +38,7 @@ func (r *Reader) WantedIDs() (ids []string) {
 	return ids
 }
 
-// entries returns the entries of the targets list that are to be refreshed, or, where there is no list, bare ones.
+// entries returns the entries of the targets list that are to be refreshed or, where there is no list, of one registry.
 func (r *Reader) entries() (entries []target.Entry, listed bool) {
 	text := r.Optional(r.ConnectionIDs)
 	list, from := r.list()
@@ -54,7 +57,8 @@ func (r *Reader) entries() (entries []target.Entry, listed bool) {
 			entries = append(entries, list[at])
 		case from == "":
 			r.Fault(target.CheckConnectionID(id))
-			entries = append(entries, target.Entry{ConnectionID: id})
+			account, region := r.Optional(r.Account), r.Optional(r.Region)
+			entries = append(entries, target.Entry{ConnectionID: id, Account: account, Region: region})
 		case len(list) > 0:
 			r.Fault(failure.Permanent(NotATarget, "connection %q is not in %s", id, from))
 		}
@@ -91,9 +95,8 @@ func (r *Reader) list() (entries []target.Entry, from string) {
 	return entries, from
 }
 
-// setRegistry gives entries one account and region, and reports whether it could. What is missing of the two must be
-// part of each connection's host.
-func (r *Reader) setRegistry(entries []target.Entry) bool {
+// needRegistry reports what is missing of account and region: it must be part of the host of each connection.
+func (r *Reader) needRegistry(entries []target.Entry) {
 	hostOf, also := r.hostOf(), ""
 	unknown := slices.IndexFunc(entries, func(e target.Entry) bool {
 		host, err := ecr.ParseHost(hostOf(e.ConnectionID))
@@ -103,23 +106,14 @@ func (r *Reader) setRegistry(entries []target.Entry) bool {
 		const format = ", and connection %q has host %.100q, which is not an ECR registry"
 		also = fmt.Sprintf(format, entries[unknown].ConnectionID, hostOf(entries[unknown].ConnectionID))
 	}
-	account, region := r.Optional(r.Account), r.Optional(r.Region)
-	if account != "" || unknown >= 0 {
-		r.Need(r.Account, also)
+	for _, s := range []Setting{r.Account, r.Region} {
+		if unknown >= 0 || r.Optional(s) != "" {
+			r.Need(s, also)
+		}
 	}
-	if region != "" || unknown >= 0 {
-		r.Need(r.Region, also)
-	}
-	for i := range entries {
-		entries[i].Account, entries[i].Region = account, region
-	}
-	return !r.Faulty()
 }
 
-// SetHosts adds the hosts of connections, by id, as Airflow reported them.
-func (r *Reader) SetHosts(hosts map[string]string) { r.hosts = hosts }
-
-// hostOf returns the host of a connection as far as it is known here: from the DAG, from SetHosts, or from
+// hostOf returns the host of a connection as far as it is known here: from the DAG, from Airflow, or from
 // AIRFLOW_CONN_<ID>.
 func (r *Reader) hostOf() func(id string) string {
 	hosts := map[string]string{}
@@ -127,11 +121,7 @@ func (r *Reader) hostOf() func(id string) string {
 		r.Fault(failure.Permanent(OldDAG, "read %s: it is not a JSON object of hosts by connection id", names.HostsEnv))
 	}
 	return func(id string) string {
-		host := cmp.Or(hosts[id], r.hosts[id])
-		if host == "" {
-			conn, _ := connectionOf(id) // step 3 reports what is wrong with it
-			host = conn.Host
-		}
-		return registry.Host(host)
+		conn, _ := connectionOf(id) // step 3 reports what is wrong with it
+		return registry.Host(cmp.Or(hosts[id], r.Hosts[id], conn.Host))
 	}
 }
