@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/url"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -161,14 +160,10 @@ func CheckPort(port string) error {
 // the place for a base path; else the scheme is the connection's schema, or its type, or http. The port goes to the
 // host, where HttpHook would put it behind the path.
 func (c Connection) BaseURL() (string, error) {
-	scheme, text := strings.ToLower(c.Schema), c.Host
-	if isURL := strings.Contains(c.Host, "://"); !isURL && !slices.Contains([]string{"", "http", "https"}, scheme) {
-		return "", failure.Permanent(BadAddress, "its schema %.40q is neither http nor https", c.Schema)
-	} else if !isURL {
-		text = c.withScheme(scheme)
-	}
-	u, err := url.Parse(text)
+	u, err := url.Parse(c.address())
 	switch {
+	case !strings.Contains(c.Host, "://") && !regexp.MustCompile(`^(?i:https?)?$`).MatchString(c.Schema):
+		return "", failure.Permanent(BadAddress, "its schema %.40q is neither http nor https", c.Schema)
 	case err != nil || u.Hostname() == "" || u.User != nil: // it is not repeated: it may have a password
 		return "", failure.Permanent(BadAddress, "its host is neither a name nor a URL without a login")
 	case CheckPort(c.Port) != nil:
@@ -181,14 +176,17 @@ func (c Connection) BaseURL() (string, error) {
 	return u.String(), nil
 }
 
-// withScheme returns the host behind scheme, or behind its default.
-func (c Connection) withScheme(scheme string) string {
-	if scheme == "" && c.Type == "https" {
+// address returns the host behind its scheme.
+func (c Connection) address() string {
+	scheme := cmp.Or(strings.ToLower(c.Schema), "http")
+	if c.Schema == "" && c.Type == "https" {
 		scheme = "https"
 	}
-	host := c.Host
-	if net.ParseIP(host) != nil && strings.Contains(host, ":") {
-		host = "[" + host + "]"
+	switch {
+	case strings.Contains(c.Host, "://"):
+		return c.Host
+	case net.ParseIP(c.Host) != nil && strings.Contains(c.Host, ":"):
+		return scheme + "://[" + c.Host + "]"
 	}
-	return cmp.Or(scheme, "http") + "://" + host
+	return scheme + "://" + c.Host
 }

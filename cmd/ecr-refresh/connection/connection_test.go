@@ -56,7 +56,7 @@ func TestParseReadsWhatAirflowReads(t *testing.T) {
 func checkNothingRepeated(t *testing.T, err error) {
 	t.Helper()
 	if err != errJSON && err != errURI && err != errPort {
-		t.Errorf("error %q may repeat a password", err)
+		t.Errorf("error %v is none of Parse's own: it may repeat a password", err)
 	}
 }
 
@@ -66,11 +66,8 @@ func TestParseRejectsPorts(t *testing.T) {
 		`{"conn_type":"http","host":"h","port":70000}`, `{"host":"h","port":"8080x"}`, `{"host":"h","port":[1]}`,
 		"http://u:p@h:70000", "docker://AWS:ab/cd@h", "http://u:p@[::1]8080", "http://u:p@[h]:80",
 	} {
-		if c, err := Parse(text); err == nil {
-			t.Errorf("%s: accepted as %+v", text, c)
-		} else {
-			checkNothingRepeated(t, err)
-		}
+		_, err := Parse(text)
+		checkNothingRepeated(t, err)
 	}
 }
 

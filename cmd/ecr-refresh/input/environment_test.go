@@ -49,12 +49,6 @@ func TestConnectionIn(t *testing.T) {
 	if c != want || password != " p " {
 		t.Errorf("%+v, password %q", c, password)
 	}
-	for value, want := range map[string]bool{"p": true, "None": false} {
-		t.Setenv("Y_PASSWORD", value)
-		if found := connectionIn("Y_") != (connection.Connection{}); found != want {
-			t.Errorf("password %q alone: found %v", value, found)
-		}
-	}
 }
 
 func TestConnectionOf(t *testing.T) {
