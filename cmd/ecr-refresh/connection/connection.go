@@ -72,7 +72,7 @@ var (
 )
 
 // Parse reads a connection in JSON or as a URI (Airflow: airflow/sdk/definitions/connection.py, from_json and
-// from_uri). It rejects what Airflow rejects.
+// from_uri). It rejects what Airflow rejects, and returns nothing of that.
 func Parse(text string) (Connection, error) {
 	text = strings.TrimSpace(text)
 	parse := parseURI
@@ -81,7 +81,7 @@ func Parse(text string) (Connection, error) {
 	}
 	c, err := parse(text)
 	if err == nil && CheckPort(c.Port) != nil {
-		err = errPort
+		return Connection{}, errPort
 	}
 	return c, err
 }

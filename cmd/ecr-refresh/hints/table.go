@@ -64,9 +64,8 @@ func hints() map[any]string {
 		input.NoHome: "<|set HOME, or >" + newPair,
 		input.NotATarget: "<trigger the DAG with connection_ids of ecr_targets|name connections of the list>, or " +
 			"add this one to it",
-		input.CAFile: "<set ECR_REFRESH_CA_FILE{env} to|give> a PEM file that <its|this> user may read",
-		input.SystemCA: "set SSL_CERT_FILE{env} to a PEM file of the system's certificates that <its|this> user may " +
-			"read",
+		input.CAFile:       "<set ECR_REFRESH_CA_FILE{env} to|give> a PEM file that <its|this> user may read",
+		input.SystemCA:     "set SSL_CERT_FILE{env} to a readable PEM file of the system's certificates",
 		input.PlainAirflow: "<|give --airflow-url with https, or >set the schema of connection airflow-api to https",
 		input.PlainDocker:  "let Docker use TLS, and set DOCKER_TLS_VERIFY and DOCKER_CERT_PATH",
 		input.PlainECR:     "set {object} to a URL with https",
@@ -146,10 +145,9 @@ func hints() map[any]string {
 		registry.NotRegistry: "check that {object} is a Docker registry, and HTTPS_PROXY and NO_PROXY",
 
 		// Results, steps
-		xcom.NoResult: "<clear {object} with Downstream|run that step first, and pass its result with --in>",
-		xcom.OtherVersion: "install the same version of ecr-refresh on all workers, and clear {object} with " +
-			"Downstream",
-		xcom.BadResult: "<clear {object} with Downstream: it makes a new result|run that step again>",
+		xcom.NoResult:     "<clear {object} with Downstream|run that step first, and pass its result with --in>",
+		xcom.OtherVersion: "install one version of ecr-refresh on all workers, and clear {object} with Downstream",
+		xcom.BadResult:    "<clear {object} with Downstream: it makes a new result|run that step again>",
 		xcom.NotAResult: "<clear {object} with Downstream; with DockerOperator, update " +
 			"apache-airflow-providers-docker to 4.5.1 or newer: older ones cut a long result|pass the last line " +
 			"that this step printed, unchanged>",
@@ -217,8 +215,7 @@ func hints() map[any]string {
 		airflowclient.Forbidden: "the account needs {want} on {object}: airflow roles add-perms ROLE -r '{object}' " +
 			"-a {want} (FAB; can_read and can_edit on Connections are enough to refresh them), or the role Op " +
 			"(SimpleAuthManager; Viewer may read pools, DAGs and runs)",
-		airflowclient.Invalid: "use a version of ecr-refresh that supports this Airflow: docs/compatibility.md lists " +
-			"them",
+		airflowclient.Invalid:   "use a version of ecr-refresh that supports this Airflow (docs/compatibility.md)",
 		airflowclient.ProxyAuth: "check user name and password of the proxy in HTTPS_PROXY and HTTP_PROXY",
 		airflowclient.WrongScheme: "set the schema of connection airflow-api" + orURL + " to what its port speaks: " +
 			"http or https",

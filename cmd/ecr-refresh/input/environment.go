@@ -81,8 +81,7 @@ func OverriddenBy(id string) string {
 }
 
 // connectionOf reads AIRFLOW_CONN_<ID> as Airflow does, or the same with "_" for "-", which cannot be part of a shell
-// variable's name. Where it is not set, the connection is empty. Nothing of one that is malformed is returned: the text
-// before a raw "/" in a password looks like a port.
+// variable's name. Where it is not set or malformed, the connection is empty.
 func connectionOf(id string) (connection.Connection, error) {
 	env := connectionEnv(id)
 	if lookup(env) == "" {
@@ -93,7 +92,7 @@ func connectionOf(id string) (connection.Connection, error) {
 	}
 	c, err := connection.Parse(lookup(env))
 	if err != nil {
-		return connection.Connection{}, failure.Permanent(Malformed, "read %s: %w", env, err).About(env)
+		err = failure.Permanent(Malformed, "read %s: %w", env, err).About(env)
 	}
-	return c, nil
+	return c, err
 }

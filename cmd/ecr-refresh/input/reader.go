@@ -109,8 +109,7 @@ func (r *Reader) Optional(s Setting) string {
 	return v
 }
 
-// Need returns a setting that comes from a Variable and has no fallback. also is put behind the message that it is
-// missing.
+// Need returns a setting that comes from a Variable. also is put behind the message that it is missing.
 func (r *Reader) Need(s Setting, also ...string) string {
 	v, source := r.Given(s)
 	what, how := s.title, s.Names()
@@ -126,8 +125,7 @@ func (r *Reader) Need(s Setting, also ...string) string {
 	return v
 }
 
-// Missing reports what is not given. how names the Variable, or the flag and the variables; also is put behind the
-// message.
+// Missing reports what is not given. how is what to give; also is put behind the message.
 func (r *Reader) Missing(what, how string, also ...string) {
 	r.Fault(failure.Permanent(Missing, "%s is not set%s", what, strings.Join(also, "")).About(how))
 }
