@@ -55,9 +55,11 @@ func (c *call) doctor(roots input.Certificates) *doctor.Doctor {
 	}
 	d.Docker = unlessFaulty(c, d.Faults, "docker engine", c.Docker)
 	// Targets returns the errors of these.
-	_ = c.Collect(func() { d.ConnectionIDs, d.Account = c.WantedIDs(), c.AirflowConfig().Account })
+	_ = c.Collect(func() { d.ConnectionIDs = c.WantedIDs() })
+	config, _ := c.AirflowConfig()
+	d.Account = config.Account
 	d.Targets = func(hosts map[string]string) (targets []target.Target, err error) {
-		c.SetHosts(hosts)
+		c.Hosts = hosts
 		err = c.Collect(func() { targets = c.Targets() })
 		return targets, err
 	}

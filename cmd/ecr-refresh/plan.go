@@ -64,8 +64,8 @@ type plannedTarget struct {
 // plan returns the work that shows the plan. It sends nothing, but reads AWS's own settings, AWS_ENDPOINT_URL and the
 // like.
 func (c *call) plan(targets []target.Target, roots input.Certificates) work {
-	airflowURL, load := "", ecr.DefaultConfig(roots.All, roots.Extra, c.Log)
-	_ = c.Collect(func() { airflowURL = c.AirflowConfig().BaseURL }) // as far as it is known
+	load := ecr.DefaultConfig(roots.All, roots.Extra, c.Log)
+	airflow, _ := c.AirflowConfig() // as far as it is known
 	return func(ctx context.Context) ([]byte, error) {
 		var all plan
 		rows := [][]string{{"CONNECTION", "REGISTRY", "PARTITION", "TOKEN FROM", "AIRFLOW"}}
@@ -81,11 +81,11 @@ func (c *call) plan(targets []target.Target, roots input.Certificates) work {
 			all.Targets = append(all.Targets, plannedTarget{
 				ConnectionID: t.ConnectionID, Registry: t.Registry.Name, Account: t.Registry.Account,
 				Region: t.Registry.Region, Partition: t.Registry.Partition, Service: t.Registry.Service,
-				FIPS: t.Source.FIPS, DualStack: t.Source.DualStack, Endpoint: endpoint, AirflowURL: airflowURL,
+				FIPS: t.Source.FIPS, DualStack: t.Source.DualStack, Endpoint: endpoint, AirflowURL: airflow.BaseURL,
 			})
 			rows = append(rows, []string{
 				cmp.Or(t.ConnectionID, "-"), t.Registry.Name, cmp.Or(t.Registry.Partition, "-"), endpoint,
-				cmp.Or(airflowURL, "-"),
+				cmp.Or(airflow.BaseURL, "-"),
 			})
 		}
 		return c.text(all, console.Table(rows)), nil

@@ -63,12 +63,15 @@ func (c *call) setup() setup.Setup {
 		s.Variables = [][2]string{{names.AccountVariable, account}, {names.RegionVariable, region}}
 	}
 	c.Fault(err)
-	config := c.AirflowConfig()
+	config, err := c.AirflowConfig()
+	c.Fault(err)
 	config.Token, config.Account = secret.Secret{}, input.AirflowAccount // a token cannot be stored
 	s.Registry, s.BaseURL = registry.Name, strings.TrimRight(config.BaseURL, "/")
 	roots, admin := c.Certificates(), c.AdminConfig(s.BaseURL)
 	c.AskLogin("Airflow login to store in "+names.AirflowConnection, &config)
-	c.NeedLogin(config, names.AirflowPrefix)
+	if err == nil {
+		c.NeedLogin(config, names.AirflowPrefix)
+	}
 	s.Login, s.Password = config.Login, config.Password
 	s.Admin, s.Account = c.Client(admin, roots), c.Client(config, roots)
 	return s

@@ -34,7 +34,7 @@ Examples:
 		func(c *call) work {
 			airflow, dag, limit := c.AdminAirflow(c.Certificates()), c.String("dag-id"), time.Duration(0)
 			if c.IsSet(minLeft) {
-				limit = c.Positive("--"+minLeft, c.String(minLeft), "3h")
+				limit = c.Duration(input.Setting{Flag: minLeft})
 			}
 			return func(ctx context.Context) ([]byte, error) {
 				defer input.LogOut(ctx, airflow)

@@ -16,6 +16,6 @@ func (w *world) variablesMissing(t *testing.T) {
 	v := variant{edits: []string{`"ecr_aws_account"`, `"no_such_variable"`, `"ecr_aws_region_name"`, `"nor_this_one"`}}
 	w.copy(t, "no_variables", v).run(t).wantGreen(t)
 	v.host = "example.com"
-	w.copy(t, "no_host", v).run(t).wantRed(t, extract, 2, `Variable "ecr_aws_account" is missing`,
-		`Variable "ecr_aws_region_name" is missing`, "example.com", "is not an ECR registry")
+	w.copy(t, "no_host", v).run(t).wantRed(t, extract, 2, `Variable "ecr_aws_account" is not set`,
+		`Variable "ecr_aws_region_name" is not set`, "example.com", "is not an ECR registry")
 }

@@ -2,6 +2,7 @@
 package connection
 
 import (
+	"cmp"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -26,9 +27,9 @@ type Connection struct {
 	Password                        secret.Secret
 }
 
-// ParseList adds the connections of a JSON list of logins, each with the connections that have it, by id.
-func ParseList(text string, byID map[string]Connection) error {
-	var logins []struct {
+// ParseList reads JSON lists of logins, each with the connections that have it, and returns these by id.
+func ParseList(text string) (map[string]Connection, error) {
+	type login struct {
 		Login, Password string
 		Connections     []struct {
 			ID   string `json:"connection_id"`
@@ -36,16 +37,20 @@ func ParseList(text string, byID map[string]Connection) error {
 			Port any
 		}
 	}
-	if json.Unmarshal([]byte(text), &logins) != nil {
-		return errors.New("it is not a JSON list of logins with their connections")
-	}
-	for _, l := range logins {
-		password := secret.New(l.Password)
-		for _, c := range l.Connections {
-			byID[c.ID] = Connection{Host: c.Host, Port: jsonPort(c.Port), Login: l.Login, Password: password}
+	byID := map[string]Connection{}
+	for in := json.NewDecoder(strings.NewReader(text)); in.More(); {
+		var logins []login
+		if in.Decode(&logins) != nil {
+			return nil, errors.New("it is not a JSON list of logins with their connections")
+		}
+		for _, l := range logins {
+			password := secret.New(l.Password)
+			for _, c := range l.Connections {
+				byID[c.ID] = Connection{Host: c.Host, Port: jsonPort(c.Port), Login: l.Login, Password: password}
+			}
 		}
 	}
-	return nil
+	return byID, nil
 }
 
 // jsonPort reads a port as Airflow writes it: a number, a string or null. 0 is none, as for Airflow's hooks.
@@ -67,7 +72,7 @@ var (
 )
 
 // Parse reads a connection in JSON or as a URI (Airflow: airflow/sdk/definitions/connection.py, from_json and
-// from_uri). It rejects what Airflow rejects.
+// from_uri). It rejects what Airflow rejects, and returns nothing of that.
 func Parse(text string) (Connection, error) {
 	text = strings.TrimSpace(text)
 	parse := parseURI
@@ -76,7 +81,7 @@ func Parse(text string) (Connection, error) {
 	}
 	c, err := parse(text)
 	if err == nil && CheckPort(c.Port) != nil {
-		err = errPort
+		return Connection{}, errPort
 	}
 	return c, err
 }
@@ -89,10 +94,8 @@ func parseJSON(text string) (Connection, error) {
 	}
 	in := json.NewDecoder(strings.NewReader(text))
 	in.DisallowUnknownFields()
-	if in.Decode(&c) != nil {
-		return Connection{}, errJSON
-	}
-	if _, err := in.Token(); !errors.Is(err, io.EOF) {
+	err := in.Decode(&c)
+	if _, end := in.Token(); err != nil || end != io.EOF {
 		return Connection{}, errJSON
 	}
 	return Connection{typeOf(c.ConnType), c.Schema, c.Host, jsonPort(c.Port), c.Login, secret.New(c.Password)}, nil
@@ -157,42 +160,33 @@ func CheckPort(port string) error {
 // the place for a base path; else the scheme is the connection's schema, or its type, or http. The port goes to the
 // host, where HttpHook would put it behind the path.
 func (c Connection) BaseURL() (string, error) {
-	u, err := c.withoutPort()
-	if err == nil {
-		err = CheckPort(c.Port)
-	}
+	u, err := url.Parse(c.address())
 	switch {
-	case err != nil:
-		return "", failure.Permanent(BadAddress, "%w", err)
-	case c.Port == "" || u.Port() == c.Port:
-	case u.Port() != "":
+	case !strings.Contains(c.Host, "://") && !regexp.MustCompile(`^(?i:https?)?$`).MatchString(c.Schema):
+		return "", failure.Permanent(BadAddress, "its schema %.40q is neither http nor https", c.Schema)
+	case err != nil || u.Hostname() == "" || u.User != nil: // it is not repeated: it may have a password
+		return "", failure.Permanent(BadAddress, "its host is neither a name nor a URL without a login")
+	case CheckPort(c.Port) != nil:
+		return "", failure.Permanent(BadAddress, "%w", CheckPort(c.Port))
+	case c.Port != "" && u.Port() != "" && u.Port() != c.Port:
 		return "", failure.Permanent(BadAddress, "its port is %s, and its host has port %s", c.Port, u.Port())
-	default:
+	case c.Port != "":
 		u.Host = net.JoinHostPort(u.Hostname(), c.Port)
 	}
 	return u.String(), nil
 }
 
-func (c Connection) withoutPort() (*url.URL, error) {
-	text := c.Host
-	if !strings.Contains(text, "://") {
-		scheme := strings.ToLower(c.Schema)
-		switch {
-		case scheme == "" && c.Type == "https":
-			scheme = "https"
-		case scheme == "":
-			scheme = "http"
-		case scheme != "http" && scheme != "https":
-			return nil, fmt.Errorf("its schema %.40q is neither http nor https", c.Schema)
-		}
-		if net.ParseIP(text) != nil && strings.Contains(text, ":") {
-			text = "[" + text + "]"
-		}
-		text = scheme + "://" + text
+// address returns the host behind its scheme.
+func (c Connection) address() string {
+	scheme := cmp.Or(strings.ToLower(c.Schema), "http")
+	if c.Schema == "" && c.Type == "https" {
+		scheme = "https"
 	}
-	u, err := url.Parse(text)
-	if err != nil || u.Hostname() == "" || u.User != nil { // it is not repeated: it may have a password
-		return nil, errors.New("its host is neither a name nor a URL without a login")
+	switch {
+	case strings.Contains(c.Host, "://"):
+		return c.Host
+	case net.ParseIP(c.Host) != nil && strings.Contains(c.Host, ":"):
+		return scheme + "://[" + c.Host + "]"
 	}
-	return u, nil
+	return scheme + "://" + c.Host
 }

@@ -2,7 +2,6 @@ package connection
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -56,12 +55,9 @@ func TestParseReadsWhatAirflowReads(t *testing.T) {
 // checkNothingRepeated holds for every error of Parse: its text does not depend on the input.
 func checkNothingRepeated(t *testing.T, err error) {
 	t.Helper()
-	for _, fixed := range []error{errJSON, errURI, errPort} {
-		if errors.Is(err, fixed) && err.Error() == fixed.Error() {
-			return
-		}
+	if err != errJSON && err != errURI && err != errPort {
+		t.Errorf("error %v is none of Parse's own: it may repeat a password", err)
 	}
-	t.Errorf("error %q may repeat a password", err)
 }
 
 func TestParseRejectsPorts(t *testing.T) {
@@ -70,11 +66,8 @@ func TestParseRejectsPorts(t *testing.T) {
 		`{"conn_type":"http","host":"h","port":70000}`, `{"host":"h","port":"8080x"}`, `{"host":"h","port":[1]}`,
 		"http://u:p@h:70000", "docker://AWS:ab/cd@h", "http://u:p@[::1]8080", "http://u:p@[h]:80",
 	} {
-		if c, err := Parse(text); err == nil {
-			t.Errorf("%s: accepted as %+v", text, c)
-		} else {
-			checkNothingRepeated(t, err)
-		}
+		_, err := Parse(text)
+		checkNothingRepeated(t, err)
 	}
 }
 
@@ -139,10 +132,9 @@ const noHost = "its host is neither a name nor a URL without a login"
 
 func TestParseList(t *testing.T) {
 	t.Parallel()
-	byID := map[string]Connection{}
-	err := ParseList(`[{"login":"AWS","password":"p","connections":[
-			{"connection_id":"a","host":"h","port":null},{"connection_id":"b","host":"g","port":5000}]},
-		{"login":"me","password":"q","connections":[{"connection_id":"c","host":"f","port":"0"}]}]`, byID)
+	byID, err := ParseList(`[{"login":"AWS","password":"p","connections":[
+			{"connection_id":"a","host":"h","port":null},{"connection_id":"b","host":"g","port":5000}]}]
+		[{"login":"me","password":"q","connections":[{"connection_id":"c","host":"f","port":"0"}]}]`)
 	found := ""
 	for _, id := range []string{"a", "b", "c"} {
 		c := byID[id]
@@ -152,7 +144,7 @@ func TestParseList(t *testing.T) {
 		t.Errorf("%s, %v, want %s", found, err, want)
 	}
 	for _, text := range []string{"docker_default", "{}", `[{"login":1}]`} {
-		if err := ParseList(text, byID); err == nil {
+		if _, err := ParseList(text); err == nil {
 			t.Errorf("%s: accepted", text)
 		}
 	}

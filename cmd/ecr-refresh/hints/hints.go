@@ -18,7 +18,7 @@ func Of(err error) string {
 	kind, facts := failure.Describe(err)
 	text := hints()[kind]
 	if e := (*airflowclient.Error)(nil); kind == "" && errors.As(err, &e) {
-		text, facts.Object, facts.Want = airflowHints()[e.Kind], e.Object, e.Right
+		text, facts.Object, facts.Want = hints()[e.Kind], e.Object, e.Right
 	}
 	text = translate(text, input.Operator())
 	return strings.NewReplacer("{object}", facts.Object, "{want}", facts.Want).Replace(text)

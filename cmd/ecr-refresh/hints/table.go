@@ -21,46 +21,47 @@ import (
 // Parts of hints. In all of them, <a|b> is a in a task and b in a shell; {env} is " in the worker's environment" and
 // nothing; {host} is the worker and this machine; {object} and {want} are the failure's facts.
 const (
-	again      = "<clear this task|run it again>"
-	newToken   = "<clear extract_ecr_token with Downstream|run extract-ecr-token again>"
-	newKeys    = "run 'ecr-refresh keygen' and set "
-	keysInTask = "Variables ecr_refresh_recipient and ecr_refresh_private_key as it prints"
-	awsDown    = "<|run it again in a minute; >if <the retries fail, too|it fails again>, see " +
+	again    = "<clear this task|run it again>"
+	newToken = "<clear extract_ecr_token with Downstream|run extract-ecr-token again>"
+	newKeys  = "run 'ecr-refresh keygen' and set <Variables ecr_refresh_recipient and ecr_refresh_private_key as it " +
+		"prints|"
+	newPair = newKeys + "ECR_REFRESH_RECIPIENT for step 1 and ECR_REFRESH_PRIVATE_KEY for step 2>"
+	awsDown = "<|run it again in a minute; >if <the retries fail, too|it fails again>, see " +
 		"https://health.aws.amazon.com/health/status"
 	setHost = "set the host of connection {object} to its registry"
 	orURL   = "<| or --airflow-url (ECR_REFRESH_AIRFLOW_URL)>"
+
+	apiAddress   = "check schema, host, port and base path of connection airflow-api"
+	apiReachable = "check that Airflow's API server runs and can be reached from here: schema, host and port of " +
+		"connection airflow-api, HTTPS_PROXY, NO_PROXY"
 )
 
-// hints returns the table, in the order of a run. It is called where an error is reported, so that a good run does not
-// pay for it.
-func hints() map[failure.Kind]string {
-	return map[failure.Kind]string{
+// hints returns the table of failure.Kind and airflowclient.Kind, in the order of a run. It is called where an error is
+// reported, so that a good run does not pay for it.
+func hints() map[any]string {
+	return map[any]string{
 		// The command line, dag
 		console.Usage:        "{want}",
 		console.StdoutFailed: "check where stdout leads: its disk is full, or its reader has ended",
 
 		// Flags, the environment
-		input.Missing:     "give {object}",
-		input.Conflict:    "{want}",
-		input.BadVariable: "airflow variables set {object}",
-		input.OldDAG:      "deploy the DAG of this version: ecr-refresh dag install",
+		input.Missing:  "<airflow variables set|give> {object}",
+		input.Conflict: "{want}",
+		input.OldDAG:   "deploy the DAG of this version: ecr-refresh dag install",
 		input.NoAirflow: "<create it: ecr-refresh setup, or Admin > Connections (type HTTP; host, port, login and " +
-			"password of a user who may edit connections)|give --airflow-url and set ECR_REFRESH_AIRFLOW_" +
-			"{LOGIN,PASSWORD}, or set ECR_REFRESH_AIRFLOW_{HOST,PORT,LOGIN,PASSWORD} or AIRFLOW_CONN_AIRFLOW_API " +
-			"(a URI or JSON)>",
+			"password of a user who may edit connections)|set ECR_REFRESH_AIRFLOW_{HOST,PORT,LOGIN," +
+			"PASSWORD} or AIRFLOW_CONN_AIRFLOW_API (a URI or JSON)>",
 		input.NoField: "<set the {want} of connection airflow-api: Admin > Connections|give {object}>",
 		input.NoDocker: "<create it: Admin > Connections (type Docker, its host the registry's name)|set " +
 			"ECR_REFRESH_DOCKER_{HOST,PORT,LOGIN,PASSWORD}, ECR_REFRESH_DOCKER_SECRETS or {object} (a URI or JSON)>",
 		input.NoPrivateKey: "<run 'ecr-refresh keygen' once and set the two Airflow Variables that it prints: this " +
 			"worker is not the one that ran step 1|give --identity-file (ECR_REFRESH_IDENTITY_FILE) or set " +
 			"ECR_REFRESH_PRIVATE_KEY; step 1 was run by another host or user, whose key is not in {object}>",
-		input.NoHome: "<|set HOME, or >" + newKeys + "<" + keysInTask + "|ECR_REFRESH_RECIPIENT for step 1 and " +
-			"ECR_REFRESH_PRIVATE_KEY for step 2>",
+		input.NoHome: "<|set HOME, or >" + newPair,
 		input.NotATarget: "<trigger the DAG with connection_ids of ecr_targets|name connections of the list>, or " +
 			"add this one to it",
-		input.CAFile: "<set ECR_REFRESH_CA_FILE{env} to|give> a PEM file that <its|this> user may read",
-		input.SystemCA: "set SSL_CERT_FILE{env} to a PEM file of the system's certificates that <its|this> user may " +
-			"read",
+		input.CAFile:       "<set ECR_REFRESH_CA_FILE{env} to|give> a PEM file that <its|this> user may read",
+		input.SystemCA:     "set SSL_CERT_FILE{env} to a readable PEM file of the system's certificates",
 		input.PlainAirflow: "<|give --airflow-url with https, or >set the schema of connection airflow-api to https",
 		input.PlainDocker:  "let Docker use TLS, and set DOCKER_TLS_VERIFY and DOCKER_CERT_PATH",
 		input.PlainECR:     "set {object} to a URL with https",
@@ -72,15 +73,12 @@ func hints() map[failure.Kind]string {
 			"account and region (ecr_targets.schema.json)",
 
 		// Keys and encryption
-		secret.NotAPublicKey: newKeys + "<" + keysInTask + "|ECR_REFRESH_RECIPIENT (--recipient) to its public key " +
-			"(age1…)>",
-		secret.NotAPrivateKey: newKeys + "<" + keysInTask + "|ECR_REFRESH_PRIVATE_KEY to its private key, or name a " +
-			"file that holds it with --identity-file (ECR_REFRESH_IDENTITY_FILE)>",
-		secret.OtherKeyPair: "use one key pair for <all workers|steps 1 and 2>: " + newKeys + "<" + keysInTask +
-			"|ECR_REFRESH_RECIPIENT for step 1 and ECR_REFRESH_PRIVATE_KEY for step 2>",
-		secret.Damaged: newToken + ": it encrypts a new token",
-		secret.CannotStoreKey: "<let this worker's user create {object}|make {object} writable>, or " + newKeys + "<" +
-			keysInTask + "|ECR_REFRESH_RECIPIENT and ECR_REFRESH_PRIVATE_KEY>",
+		secret.NotAPublicKey: newKeys + "ECR_REFRESH_RECIPIENT (--recipient) to its public key (age1…)>",
+		secret.NotAPrivateKey: newKeys + "ECR_REFRESH_PRIVATE_KEY to its private key, or name a file that holds it " +
+			"with --identity-file (ECR_REFRESH_IDENTITY_FILE)>",
+		secret.OtherKeyPair:   "use one key pair for <all workers|steps 1 and 2>: " + newPair,
+		secret.Damaged:        newToken + ": it encrypts a new token",
+		secret.CannotStoreKey: "<let this worker's user create {object}|make {object} writable>, or " + newPair,
 
 		// Files
 		privatefile.SymbolicLink: "name the file itself, not a link to it",
@@ -143,10 +141,9 @@ func hints() map[failure.Kind]string {
 		registry.NotRegistry: "check that {object} is a Docker registry, and HTTPS_PROXY and NO_PROXY",
 
 		// Results, steps
-		xcom.NoResult: "<clear {object} with Downstream|run that step first, and pass its result with --in>",
-		xcom.OtherVersion: "install the same version of ecr-refresh on all workers, and clear {object} with " +
-			"Downstream",
-		xcom.BadResult: "<clear {object} with Downstream: it makes a new result|run that step again>",
+		xcom.NoResult:     "<clear {object} with Downstream|run that step first, and pass its result with --in>",
+		xcom.OtherVersion: "install one version of ecr-refresh on all workers, and clear {object} with Downstream",
+		xcom.BadResult:    "<clear {object} with Downstream: it makes a new result|run that step again>",
 		xcom.NotAResult: "<clear {object} with Downstream; with DockerOperator, update " +
 			"apache-airflow-providers-docker to 4.5.1 or newer: older ones cut a long result|pass the last line " +
 			"that this step printed, unchanged>",
@@ -193,18 +190,8 @@ func hints() map[failure.Kind]string {
 		setup.Differs:   "look at what differs, then let ecr-refresh setup --force change it",
 		status.NoToken:  "trigger the DAG, and look at its last run",
 		status.TooShort: "look at the last runs of the DAG: ecr-refresh doctor",
-	}
-}
 
-const (
-	apiAddress   = "check schema, host, port and base path of connection airflow-api"
-	apiReachable = "check that Airflow's API server runs and can be reached from here: schema, host and port of " +
-		"connection airflow-api, HTTPS_PROXY, NO_PROXY"
-)
-
-// airflowHints returns the table of airflowclient's errors.
-func airflowHints() map[airflowclient.Kind]string {
-	return map[airflowclient.Kind]string{
+		// Airflow
 		airflowclient.BadBaseURL: "set <host, port and schema (http or https) of connection airflow-api, without a " +
 			"user name or a password: these go to its login and password|--airflow-url (ECR_REFRESH_AIRFLOW_URL), or " +
 			"host, port and schema of connection airflow-api, to http[s]://HOST[:PORT][/BASE/PATH]>",
@@ -224,8 +211,7 @@ func airflowHints() map[airflowclient.Kind]string {
 		airflowclient.Forbidden: "the account needs {want} on {object}: airflow roles add-perms ROLE -r '{object}' " +
 			"-a {want} (FAB; can_read and can_edit on Connections are enough to refresh them), or the role Op " +
 			"(SimpleAuthManager; Viewer may read pools, DAGs and runs)",
-		airflowclient.Invalid: "use a version of ecr-refresh that supports this Airflow: docs/compatibility.md lists " +
-			"them",
+		airflowclient.Invalid:   "use a version of ecr-refresh that supports this Airflow (docs/compatibility.md)",
 		airflowclient.ProxyAuth: "check user name and password of the proxy in HTTPS_PROXY and HTTP_PROXY",
 		airflowclient.WrongScheme: "set the schema of connection airflow-api" + orURL + " to what its port speaks: " +
 			"http or https",

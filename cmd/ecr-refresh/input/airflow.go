@@ -29,15 +29,10 @@ that API, replaces login and password.`
 // AirflowAccount is what the hint of a rejected login calls the account of connection airflow-api.
 const AirflowAccount = "login and password of connection " + names.AirflowConnection
 
-// Airflow returns a client that logs in with connection airflow-api, or nil where too much of it is missing.
+// Airflow returns a client that logs in with connection airflow-api, or nil where its URL is missing.
 func (r *Reader) Airflow(roots Certificates) *airflowclient.Client {
-	config, err := r.airflowConfig()
-	switch {
-	case err != nil:
-		r.Fault(err)
-	case config.BaseURL == "":
-		r.NeedLogin(config, names.AirflowPrefix, "host")
-	default:
+	config, err := r.AirflowConfig()
+	if r.Fault(err); err == nil {
 		r.NeedLogin(config, names.AirflowPrefix)
 	}
 	return r.Client(config, roots)
@@ -48,32 +43,24 @@ func (r *Reader) AdminAirflow(roots Certificates) *airflowclient.Client {
 	if !AdminGiven() {
 		return r.Airflow(roots)
 	}
-	return r.Client(r.AdminConfig(r.AirflowConfig().BaseURL), roots)
+	config, err := r.AirflowConfig()
+	if r.Fault(err); err == nil && config.BaseURL == "" {
+		r.Missing("Airflow host", r.AirflowURL.Names())
+	}
+	return r.Client(r.AdminConfig(config.BaseURL), roots)
 }
 
 // AdminGiven reports whether the environment has the account of a person who may do more than airflow-api's.
 func AdminGiven() bool {
-	_, found := connectionIn(names.AdminPrefix)
-	return found || !secretIn(names.AdminPrefix+"TOKEN").Empty()
+	return connectionIn(names.AdminPrefix) != connection.Connection{} || !secretIn(names.AdminPrefix+"TOKEN").Empty()
 }
 
-// AirflowConfig returns what the environment has of connection airflow-api. Its URL must be there.
-func (r *Reader) AirflowConfig() airflowclient.Config {
-	config, err := r.airflowConfig()
-	r.Fault(err)
-	if err == nil && config.BaseURL == "" {
-		r.Missing("Airflow host", r.AirflowURL.Names())
-	}
-	return config
-}
-
-// airflowConfig returns what the environment has of connection airflow-api. --airflow-url replaces its URL. A URL that
+// AirflowConfig returns what the environment has of connection airflow-api. --airflow-url replaces its URL. A URL that
 // is not good is not returned: it may have a password.
-func (r *Reader) airflowConfig() (airflowclient.Config, error) {
-	conn, found := connectionIn(names.AirflowPrefix)
-	var err error
-	if !found {
-		conn, _, err = connectionOf(names.AirflowConnection)
+func (r *Reader) AirflowConfig() (airflowclient.Config, error) {
+	conn, err := connectionIn(names.AirflowPrefix), error(nil)
+	if conn == (connection.Connection{}) {
+		conn, err = connectionOf(names.AirflowConnection)
 	}
 	base := r.Optional(r.AirflowURL)
 	if err == nil && base == "" && conn.Host != "" {
@@ -92,9 +79,8 @@ func (r *Reader) airflowConfig() (airflowclient.Config, error) {
 
 // AdminConfig returns what the environment has of the admin's account. On a terminal it asks for the rest.
 func (r *Reader) AdminConfig(base string) airflowclient.Config {
-	conn, _ := connectionIn(names.AdminPrefix)
-	account := names.AdminPrefix + "LOGIN and " + names.AdminPrefix + "PASSWORD"
-	config := r.config(base, conn, names.AdminPrefix, account)
+	const account = names.AdminPrefix + "LOGIN and " + names.AdminPrefix + "PASSWORD"
+	config := r.config(base, connectionIn(names.AdminPrefix), names.AdminPrefix, account)
 	r.AskLogin("Airflow admin login", &config)
 	r.NeedLogin(config, names.AdminPrefix)
 	return config
@@ -130,28 +116,29 @@ func (r *Reader) AskLogin(who string, config *airflowclient.Config) {
 	}
 }
 
-// NeedLogin reports what is missing of connection airflow-api, or of the admin's account; prefix starts its variables.
-// missing begins with what the caller found missing.
-func (r *Reader) NeedLogin(config airflowclient.Config, prefix string, missing ...string) {
-	if config.Token.Empty() && config.Login == "" {
-		missing = append(missing, "login")
+// NeedLogin reports what is missing of connection airflow-api, or of the admin's login; prefix starts its variables.
+func (r *Reader) NeedLogin(config airflowclient.Config, prefix string) {
+	who := "Airflow's admin"
+	var fields, variables []string
+	need := func(field, variable string, given bool) {
+		if !given {
+			fields, variables = append(fields, field), append(variables, variable)
+		}
 	}
-	if config.Token.Empty() && config.Password.Empty() {
-		missing = append(missing, "password")
+	if prefix == names.AirflowPrefix {
+		who = fmt.Sprintf("Airflow connection %q", names.AirflowConnection)
+		need("host", r.AirflowURL.Names(), config.BaseURL != "")
 	}
-	_, set := connectionIn(prefix)
-	who := fmt.Sprintf("Airflow connection %q", names.AirflowConnection)
-	if prefix == names.AdminPrefix {
-		who, set = "Airflow's admin", true
-	}
-	switch fields := strings.Join(missing, ", "); {
-	case fields == "":
-	case !set && OverriddenBy(names.AirflowConnection) == "":
-		r.Fault(failure.Permanent(NoAirflow, "%s %s", who, absent()))
+	need("login", prefix+"LOGIN", config.Login != "" || !config.Token.Empty())
+	need("password", prefix+"PASSWORD", !config.Password.Empty() || !config.Token.Empty())
+	missing := strings.Join(fields, ", ")
+	switch len(fields) {
+	case 0:
+	case 3:
+		r.Fault(failure.Permanent(NoAirflow, "%s is missing", who))
 	default:
-		variables := strings.ToUpper(prefix + strings.Join(missing, ", "+prefix))
-		variables = strings.Replace(variables, prefix+"HOST", r.AirflowURL.Names(), 1)
-		r.Fault(failure.Permanent(NoField, "%s has no %s", who, fields).About(variables).Want(fields))
+		err := failure.Permanent(NoField, "%s has no %s", who, missing)
+		r.Fault(err.About(strings.Join(variables, ", ")).Want(missing))
 	}
 }
 
@@ -160,11 +147,8 @@ func (r *Reader) Client(config airflowclient.Config, roots Certificates) *airflo
 	if config.BaseURL == "" {
 		return nil
 	}
-	if u, err := url.Parse(config.BaseURL); err == nil && u.Scheme == "https" {
-		config.TLS = transport.TLS(roots.All)
-	} else if err == nil {
-		r.unencrypted(PlainAirflow, u, "Airflow's login and the token", "")
-	}
+	r.unencrypted(PlainAirflow, config.BaseURL, "")
+	config.TLS = transport.TLS(roots.All)
 	client, err := airflowclient.New(config)
 	r.Fault(err)
 	return client
@@ -183,29 +167,24 @@ func LogOut(ctx context.Context, client *airflowclient.Client) {
 // AWSEndpoints checks the addresses that AWS's SDK takes from the environment.
 func (r *Reader) AWSEndpoints() {
 	for _, name := range []string{"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_ECR", "AWS_ENDPOINT_URL_ECR_PUBLIC"} {
-		if u, err := url.Parse(os.Getenv(name)); err == nil && u.Scheme == "http" {
-			r.unencrypted(PlainECR, u, "the token", name)
-		}
+		r.unencrypted(PlainECR, os.Getenv(name), name)
 	}
 }
 
-// absent says that a connection is missing: in Airflow, or in a shell's environment.
-func absent() string {
-	if InTask() {
-		return "does not exist"
+// unencrypted warns that what is sent to another host over http, or to Docker over tcp, can be read on its way, or
+// rejects that. object becomes a fact.
+func (r *Reader) unencrypted(kind failure.Kind, address, object string) {
+	to, err := url.Parse(address)
+	if err != nil || to.Scheme != "http" && to.Scheme != "tcp" {
+		return
 	}
-	return "is not set"
-}
-
-// unencrypted warns that what is sent to another host can be read on its way, or rejects that. object becomes a fact.
-func (r *Reader) unencrypted(kind failure.Kind, to *url.URL, what, object string) {
 	if host := to.Hostname(); host == "localhost" || net.ParseIP(host).IsLoopback() {
 		return
 	}
-	err := failure.Permanent(kind, "http to %s sends %s unencrypted", to.Host, what).About(object)
+	fault := failure.Permanent(kind, "http to %s sends secrets unencrypted", to.Host).About(object)
 	if r.yes(requireHTTPS, names.RequireHTTPSEnv) {
-		r.Fault(fmt.Errorf("https is required: %w", err))
+		r.Fault(fmt.Errorf("https is required: %w", fault))
 		return
 	}
-	r.Log.Warn(err.Error(), steps.FailureKey, err) // #nosec G706 -- the log keeps each message on its line
+	r.Log.Warn(fault.Error(), steps.FailureKey, fault) // #nosec G706 -- the log keeps each message on its line
 }

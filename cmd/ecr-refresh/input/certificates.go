@@ -19,7 +19,7 @@ type Certificates struct {
 // Certificates reads the system's certificates and those of --ca-file.
 func (r *Reader) Certificates() (roots Certificates) {
 	var err error
-	if roots.All, err = systemCertificates(os.Getenv("SSL_CERT_FILE"), os.Getenv("SSL_CERT_DIR")); err != nil {
+	if roots.All, err = systemCertificates(); err != nil {
 		r.Fault(failure.Permanent(SystemCA, "read the system's certificates: %w", err))
 		return roots
 	}
@@ -30,7 +30,7 @@ func (r *Reader) Certificates() (roots Certificates) {
 
 // CAFile reads the certificates of --ca-file, or nil.
 func (r *Reader) CAFile() []byte {
-	path, source := Given(r.Context, r.CA)
+	path, source := r.Given(r.CA)
 	if path == "" {
 		return nil
 	}
@@ -45,19 +45,15 @@ func (r *Reader) CAFile() []byte {
 	return []byte(pem)
 }
 
-// systemCertificates returns the system's certificates as Go reads them, but where one of Go's own bundle files exists
-// only that file is parsed: Go also parses the hundreds of files beside it, half of a step's time.
-func systemCertificates(file, dir string) (*x509.CertPool, error) {
-	if runtime.GOOS != "linux" || file != "" || dir != "" {
+// systemCertificates returns the system's certificates as Go reads them, but where one of the first two bundle files of
+// Go exists only that file is parsed: Go also parses the hundreds of files beside it, half of a step's time.
+func systemCertificates() (*x509.CertPool, error) {
+	if runtime.GOOS != "linux" || os.Getenv("SSL_CERT_FILE")+os.Getenv("SSL_CERT_DIR") != "" {
 		return x509.SystemCertPool()
 	}
 	for _, bundle := range []string{ // crypto/x509/root_linux.go, in its order
 		"/etc/ssl/certs/ca-certificates.crt",
 		"/etc/pki/tls/certs/ca-bundle.crt",
-		"/etc/ssl/ca-bundle.pem",
-		"/etc/pki/tls/cacert.pem",
-		"/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
-		"/etc/ssl/cert.pem",
 	} {
 		pool := x509.NewCertPool()
 		if pem, err := os.ReadFile(bundle); err == nil && pool.AppendCertsFromPEM(pem) {

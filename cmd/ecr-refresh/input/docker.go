@@ -2,7 +2,6 @@ package input
 
 import (
 	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
 
@@ -19,11 +18,15 @@ func (r *Reader) Docker() *docker.Engine {
 	if host == "none" {
 		return nil
 	}
-	certificates := dockerCertPath()
-	engine, err := docker.NewEngine(host, certificates, os.Getenv("DOCKER_TLS_VERIFY") != "")
+	// As docker-py does it: docker/utils/utils.py, kwargs_from_env.
+	verify, certificates := os.Getenv("DOCKER_TLS_VERIFY") != "", os.Getenv("DOCKER_CERT_PATH")
+	if verify && certificates == "" {
+		certificates = dockerFolder()
+	}
+	engine, err := docker.NewEngine(host, certificates, verify)
 	r.Fault(err)
-	if u, err := url.Parse(host); err == nil && (u.Scheme == "tcp" || u.Scheme == "http") && certificates == "" {
-		r.unencrypted(PlainDocker, u, "the token", "")
+	if certificates == "" {
+		r.unencrypted(PlainDocker, host, "")
 	}
 	return engine
 }
@@ -39,45 +42,37 @@ func DockerConfig() (docker.Config, error) {
 
 // dockerFolder returns where Docker's tools keep their files, or "" when there is no home.
 func dockerFolder() string {
-	if folder := os.Getenv("DOCKER_CONFIG"); folder != "" {
-		return folder
+	folder := os.Getenv("DOCKER_CONFIG")
+	if home, err := os.UserHomeDir(); folder == "" && err == nil {
+		folder = filepath.Join(home, ".docker")
 	}
-	home, err := os.UserHomeDir()
-	if err != nil {
-		return ""
-	}
-	return filepath.Join(home, ".docker")
-}
-
-// dockerCertPath returns where docker-py looks for certificates (docker/utils/utils.py, kwargs_from_env).
-func dockerCertPath() string {
-	if path := os.Getenv("DOCKER_CERT_PATH"); path != "" || os.Getenv("DOCKER_TLS_VERIFY") == "" {
-		return path
-	}
-	return dockerFolder()
+	return folder
 }
 
 // DockerConnections returns the connections of ids as tasks see them: from the DAG's list, or the fields of one, where
 // they can only be those of a single id, or AIRFLOW_CONN_<ID>. One that is missing is an error where all are needed.
 func (r *Reader) DockerConnections(ids []string, needed bool) map[string]steps.DockerConnection {
-	listed, seen := r.listed(), map[string]steps.DockerConnection{}
+	listed, err := connection.ParseList(parts(names.LoginsEnv))
+	if err != nil {
+		r.Fault(failure.Permanent(OldDAG, "read %s: %w", names.LoginsEnv, err))
+	}
+	seen := map[string]steps.DockerConnection{}
+	none := connection.Connection{}
 	for _, id := range ids {
-		conn, found := listed[id]
-		if !found && len(ids) == 1 {
-			conn, found = connectionIn(names.DockerPrefix)
+		conn, err := listed[id], error(nil)
+		if conn == none && len(ids) == 1 {
+			conn = connectionIn(names.DockerPrefix)
 		}
-		var err error
-		if !found {
-			conn, found, err = connectionOf(id)
+		if conn == none {
+			conn, err = connectionOf(id)
 		}
-		if err == nil && connection.CheckPort(conn.Port) != nil {
-			err = fmt.Errorf("connection %q: %w", id, connection.CheckPort(conn.Port))
+		if wrong := connection.CheckPort(conn.Port); err == nil && wrong != nil {
+			err = fmt.Errorf("connection %q: %w", id, wrong)
 		}
-		if !found && needed {
-			err = failure.Permanent(NoDocker, "Airflow connection %q %s", id, absent()).About(connectionEnv(id))
+		if err == nil && conn == none && needed {
+			err = failure.Permanent(NoDocker, "Airflow connection %q is missing", id).About(connectionEnv(id))
 		}
-		r.Fault(err)
-		if found {
+		if r.Fault(err); conn != none {
 			seen[id] = steps.DockerConnection{
 				Host: conn.Host, Port: conn.Port, Login: conn.Login, Password: conn.Password,
 				OverriddenBy: OverriddenBy(id),
@@ -85,20 +80,4 @@ func (r *Reader) DockerConnections(ids []string, needed bool) map[string]steps.D
 		}
 	}
 	return seen
-}
-
-// listed reads the connections that the DAG lists, in as many variables as it takes.
-func (r *Reader) listed() map[string]connection.Connection {
-	listed := map[string]connection.Connection{}
-	for n := 1; ; n++ {
-		env := part(names.LoginsEnv, n)
-		text := lookup(env)
-		if text == "" {
-			return listed
-		}
-		if err := connection.ParseList(text, listed); err != nil {
-			r.Fault(failure.Permanent(OldDAG, "read %s: %w", env, err))
-			return listed
-		}
-	}
 }

@@ -3,7 +3,6 @@ package input
 import (
 	"fmt"
 	"os"
-	"strconv"
 	"strings"
 
 	"ecr-refresh/cmd/ecr-refresh/connection"
@@ -15,12 +14,9 @@ import (
 // Operator returns the operator of the DAG that runs this invocation, bash or docker, or "" in a shell.
 func Operator() string { return lookup(names.OperatorEnv) }
 
-// InTask reports whether the DAG runs this invocation.
-func InTask() bool { return Operator() != "" }
-
 // sourceOf returns what the reader of the log calls the variable env: the Airflow Variable of that name in a task.
 func sourceOf(env string) string {
-	if InTask() {
+	if Operator() != "" {
 		return fmt.Sprintf("Variable %q", variableOf(env))
 	}
 	return env
@@ -29,60 +25,47 @@ func sourceOf(env string) string {
 // variableOf returns the name of the Airflow Variable that the DAG passes on as env.
 func variableOf(env string) string { return strings.ToLower(strings.TrimPrefix(env, "AIRFLOW_VAR_")) }
 
-// isEmpty reports whether text is what Jinja renders for nothing: None for null, NOTSET for a missing Variable, or
-// blank.
-func isEmpty(text string) bool {
-	text = strings.TrimSpace(text)
-	return text == "" || text == "None" || text == "NOTSET"
+// trim returns text without blanks around it, or "" for what Jinja renders for nothing: None for null, NOTSET for a
+// missing Variable.
+func trim(text string) string {
+	if text = strings.TrimSpace(text); text == "None" || text == "NOTSET" {
+		return ""
+	}
+	return text
 }
 
 // lookup returns the variable without blanks around it, or "" where it is empty.
-func lookup(env string) string {
-	if v := os.Getenv(env); !isEmpty(v) {
-		return strings.TrimSpace(v)
-	}
-	return ""
-}
+func lookup(env string) string { return trim(os.Getenv(env)) }
 
 // secretIn returns the variable as it is, or an empty secret. A secret has no flag: everybody can read argv.
 func secretIn(env string) secret.Secret {
-	if v := os.Getenv(env); !isEmpty(v) {
-		return secret.New(v)
+	if lookup(env) == "" {
+		return secret.Secret{}
 	}
-	return secret.Secret{}
+	return secret.New(os.Getenv(env))
 }
 
-// parts returns a long text: one variable holds no more than 128 KiB, so env is followed by env_2, env_3 and so on. set
-// reports whether the first exists, even if it is empty.
-func parts(env string) (text string, set bool) {
-	text, set = os.LookupEnv(env)
-	if isEmpty(text) {
-		return "", set
+// parts returns a long text: one variable holds no more than 128 KiB, so env is followed by env_2, env_3 and so on.
+func parts(env string) string {
+	if lookup(env) == "" {
+		return ""
 	}
+	text := os.Getenv(env)
 	for n := 2; ; n++ {
-		next := os.Getenv(part(env, n))
+		next := os.Getenv(fmt.Sprintf("%s_%d", env, n))
 		if next == "" {
-			return text, true
+			return text
 		}
 		text += next
 	}
 }
 
-// part returns the name of part n, from 1 on.
-func part(env string, n int) string {
-	if n == 1 {
-		return env
-	}
-	return env + "_" + strconv.Itoa(n)
-}
-
-// connectionIn reads a connection whose fields are variables that start with prefix. found reports whether any is set.
-func connectionIn(prefix string) (c connection.Connection, found bool) {
-	c = connection.Connection{
+// connectionIn reads a connection whose fields are variables that start with prefix. It is empty where none is set.
+func connectionIn(prefix string) connection.Connection {
+	return connection.Connection{
 		Type: lookup(prefix + "CONN_TYPE"), Schema: lookup(prefix + "SCHEMA"), Host: lookup(prefix + "HOST"),
 		Port: lookup(prefix + "PORT"), Login: lookup(prefix + "LOGIN"), Password: secretIn(prefix + "PASSWORD"),
 	}
-	return c, c != connection.Connection{}
 }
 
 // connectionEnv returns the name of the variable in which Airflow looks for a connection before its database.
@@ -98,19 +81,18 @@ func OverriddenBy(id string) string {
 }
 
 // connectionOf reads AIRFLOW_CONN_<ID> as Airflow does, or the same with "_" for "-", which cannot be part of a shell
-// variable's name. found reports whether it is set. Nothing of one that is malformed is returned: the text before a raw
-// "/" in a password looks like a port.
-func connectionOf(id string) (c connection.Connection, found bool, err error) {
+// variable's name. Where it is not set or malformed, the connection is empty.
+func connectionOf(id string) (connection.Connection, error) {
 	env := connectionEnv(id)
 	if lookup(env) == "" {
 		env = strings.ReplaceAll(env, "-", "_")
 	}
-	text := lookup(env)
-	if text == "" {
-		return c, false, nil
+	if lookup(env) == "" {
+		return connection.Connection{}, nil
 	}
-	if c, err = connection.Parse(text); err != nil {
-		return connection.Connection{}, true, failure.Permanent(Malformed, "read %s: %w", env, err).About(env)
+	c, err := connection.Parse(lookup(env))
+	if err != nil {
+		err = failure.Permanent(Malformed, "read %s: %w", env, err).About(env)
 	}
-	return c, true, nil
+	return c, err
 }

@@ -19,13 +19,12 @@ func (r *Reader) PublicKey() string {
 		r.Fault(secret.CheckRecipient(key))
 		return key
 	}
-	id, err := r.identity(func(path string) (secret.Identity, error) {
-		if r.Faulty() {
-			return secret.Identity{}, nil
-		}
-		return secret.CreateIdentity(path)
-	})
-	if r.Fault(err); r.Faulty() {
+	id, own, err := r.identity()
+	if r.Fault(err); own != "" && !r.Faulty() {
+		id, err = secret.CreateIdentity(own)
+		r.Fault(err)
+	}
+	if r.Faulty() {
 		return ""
 	}
 	return id.Recipient()
@@ -33,45 +32,35 @@ func (r *Reader) PublicKey() string {
 
 // PrivateKey returns the private key of recipient: the one that is given, or this host's own.
 func (r *Reader) PrivateKey(recipient string) secret.Identity {
-	id, err := r.identity(func(path string) (secret.Identity, error) {
-		id, err := secret.LoadIdentity(path)
-		if errors.Is(err, fs.ErrNotExist) {
-			const format = "the private key of recipient %.70q is missing"
-			err = failure.Permanent(NoPrivateKey, format, recipient).About(path)
+	id, own, err := r.identity()
+	if own != "" {
+		const missing = "the private key of recipient %.70q is missing"
+		if id, err = secret.LoadIdentity(own); errors.Is(err, fs.ErrNotExist) {
+			err = failure.Permanent(NoPrivateKey, missing, recipient).About(own)
 		}
-		return id, err
-	})
+	}
 	r.Fault(err)
 	return id
 }
 
-// identity returns the private key of the environment, or of a file that is named, or this host's own, which own loads.
-func (r *Reader) identity(own func(path string) (secret.Identity, error)) (id secret.Identity, err error) {
+// identity returns the private key of the environment, or of a file that is named, or else the path of this host's own.
+func (r *Reader) identity() (id secret.Identity, own string, err error) {
 	if key := secretIn(names.PrivateKeyEnv); !key.Empty() {
 		if id, err = secret.ParseIdentity(key); err != nil {
 			err = fmt.Errorf("%s: %w", sourceOf(names.PrivateKeyEnv), err)
 		}
-		return id, err
+		return id, "", err
 	}
 	if path := r.Optional(r.IdentityFile); path != "" {
-		return secret.LoadIdentity(path)
+		id, err = secret.LoadIdentity(path)
+		return id, "", err
 	}
-	path, err := identityPath()
-	if err != nil {
-		return id, err
-	}
-	return own(path)
-}
-
-// identityPath returns the file of this host's own private key.
-func identityPath() (string, error) {
 	state := os.Getenv("XDG_STATE_HOME")
-	if state == "" {
-		home, err := os.UserHomeDir()
-		if err != nil {
-			return "", failure.Permanent(NoHome, "find the private key: neither XDG_STATE_HOME nor HOME is set")
-		}
+	if home, err := os.UserHomeDir(); state == "" && err == nil {
 		state = filepath.Join(home, ".local", "state")
 	}
-	return filepath.Join(state, "ecr-refresh", "identity"), nil
+	if state == "" {
+		return id, "", failure.Permanent(NoHome, "find the private key: neither XDG_STATE_HOME nor HOME is set")
+	}
+	return id, filepath.Join(state, "ecr-refresh", "identity"), nil
 }

@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -24,8 +25,7 @@ import (
 
 // Kinds of failure of inputs, and their facts.
 const (
-	Missing      failure.Kind = "input missing"           // Object: the flag and the variables
-	BadVariable  failure.Kind = "airflow variable"        // missing or malformed; Object: it, and an example
+	Missing      failure.Kind = "input missing"           // or malformed; Object: what to give
 	Malformed    failure.Kind = "malformed AIRFLOW_CONN"  // Object: the variable
 	Conflict     failure.Kind = "two inputs for one"      // Want: what to do
 	OldDAG       failure.Kind = "input of an old dag"     // it cannot be read
@@ -52,8 +52,9 @@ type Reader struct {
 	Stdin io.Reader
 	Log   *slog.Logger
 
+	Hosts map[string]string // of connections, by id, as far as Airflow reported them
+
 	faults []error
-	hosts  map[string]string // of connections, as Airflow reported them
 }
 
 // Fault collects err, unless it is nil.
@@ -89,58 +90,61 @@ func (r *Reader) Err() error {
 	return failure.Permanent("", "%w", r.faults[last])
 }
 
-// Optional returns a setting, or its fallback.
-func (r *Reader) Optional(s Setting) string {
-	if v, _ := Given(r.Context, s); v != "" {
-		return v
+// Given returns the value of a setting and the name of the flag or variable that it comes from, or its fallback and "".
+func (r *Reader) Given(s Setting) (value, source string) {
+	if v := trim(r.String(s.Flag)); v != "" {
+		return v, "--" + s.Flag
 	}
-	return s.Fallback
+	for _, name := range s.Env {
+		if v := lookup(name); v != "" {
+			return v, name
+		}
+	}
+	return s.Fallback, ""
 }
 
-// Need returns a setting that comes from a Variable and has no fallback. also is put behind the message that it is
-// missing.
+// Optional returns the value of a setting, or its fallback.
+func (r *Reader) Optional(s Setting) string {
+	v, _ := r.Given(s)
+	return v
+}
+
+// Need returns a setting that comes from a Variable. also is put behind the message that it is missing.
 func (r *Reader) Need(s Setting, also ...string) string {
-	v, source := Given(r.Context, s)
-	kind, how, why := failure.Kind(""), s.Names(), strings.Join(also, "")
-	if InTask() {
+	v, source := r.Given(s)
+	what, how := s.title, s.Names()
+	if Operator() != "" {
 		source = sourceOf(s.Env[0])
-		kind, how, why = BadVariable, variableOf(s.Env[0])+" "+s.example, ": "+source+" is missing"+why
+		what, how = source, variableOf(s.Env[0])+" "+s.example
 	}
 	if v == "" {
-		r.Fault(failure.Permanent(cmp.Or(kind, Missing), "%s is not set%s", s.title, why).About(how))
-	} else if s.check(v) != nil {
-		r.Fault(failure.Permanent(kind, "%s is %.40q, not %s", source, v, s.form).About(how))
+		r.Missing(what, how, also...)
+	} else if err := s.check(v); err != nil {
+		r.Fault(failure.Permanent(Missing, "%s: %w", source, err).About(how))
 	}
 	return v
 }
 
-// Missing reports what is not given. how names the flag and the variables; also is put behind the message.
+// Missing reports what is not given. how is what to give; also is put behind the message.
 func (r *Reader) Missing(what, how string, also ...string) {
 	r.Fault(failure.Permanent(Missing, "%s is not set%s", what, strings.Join(also, "")).About(how))
 }
 
 // Duration returns a setting that is a positive time.
 func (r *Reader) Duration(s Setting) time.Duration {
-	v, source := Given(r.Context, s)
-	return r.Positive(source, cmp.Or(v, s.Fallback), s.Fallback)
-}
-
-// Positive returns text, which source gave, as a positive time.
-func (r *Reader) Positive(source, text, example string) time.Duration {
-	d, err := time.ParseDuration(text)
+	v, source := r.Given(s)
+	d, err := time.ParseDuration(v)
 	if err != nil || d <= 0 {
-		r.Fault(fmt.Errorf("%s is %.20q, not a duration (such as %s)", source, text, example))
+		r.Fault(fmt.Errorf("%s is %.20q, not a duration (such as 60s or 3h)", cmp.Or(source, "--"+s.Flag), v))
 	}
 	return d
 }
 
 // Choice returns a setting that is one of choices, in their case. It is for the log itself: its error is returned.
 func (r *Reader) Choice(s Setting, choices ...string) (string, error) {
-	v, source := Given(r.Context, s)
-	for _, choice := range choices {
-		if strings.EqualFold(choice, cmp.Or(v, s.Fallback)) {
-			return choice, nil
-		}
+	v, source := r.Given(s)
+	if choice := strings.ToLower(v); slices.Contains(choices, choice) {
+		return choice, nil
 	}
 	return "", failure.Permanent("", "%s is %.20q, not %s", source, v, strings.Join(choices, " or "))
 }
@@ -164,34 +168,27 @@ func (r *Reader) yes(flag, env string) bool {
 // Result returns the result of the previous step, from exactly one of its sources. stdin is read only for "-": in an
 // Airflow task it is the supervisor's socket.
 func Result[R any](r *Reader, parse func(text string) (R, error)) (result R) {
-	text, err := r.resultText()
+	path, text := r.String(r.Previous.Flag), parts(names.ResultEnv)
+	var err error
+	switch {
+	case path == "":
+	case text != "":
+		const form, advice = "--%s and %s are both set", "give one of them"
+		err = failure.Permanent(Conflict, form, r.Previous.Flag, names.ResultEnv).Want(advice)
+	case path == "-":
+		if text, err = readLimited(r.Stdin); err != nil {
+			err = fmt.Errorf("read stdin: %w", err)
+		}
+	default:
+		var file []byte
+		file, err = privatefile.Read(path, maxInput)
+		text = string(file)
+	}
 	if err == nil {
 		result, err = parse(text)
 	}
 	r.Fault(err)
 	return result
-}
-
-func (r *Reader) resultText() (string, error) {
-	path := r.String(r.Previous.Flag)
-	env, set := parts(names.ResultEnv)
-	switch {
-	case path != "" && env != "":
-		const form, advice = "--%s and %s are both set", "give one of them"
-		return "", failure.Permanent(Conflict, form, r.Previous.Flag, names.ResultEnv).Want(advice)
-	case path == "-":
-		text, err := readLimited(r.Stdin)
-		if err != nil {
-			err = fmt.Errorf("read stdin: %w", err)
-		}
-		return text, err
-	case path != "":
-		text, err := privatefile.Read(path, maxInput)
-		return string(text), err
-	case !set:
-		return "", failure.Permanent(Missing, "the result of the previous step is not set").About(r.Previous.Names())
-	}
-	return env, nil
 }
 
 func readLimited(in io.Reader) (string, error) {

@@ -39,20 +39,17 @@ func reader(flags map[string]string) *Reader {
 
 func TestGivenReturnsTheFirstOfFlagAndVariables(t *testing.T) {
 	s := Setting{Flag: "thing", Env: []string{"TEST_THING_1", "TEST_THING_2"}, Fallback: "fallback"}
-	for _, row := range []struct{ flag, first, second, value, source, optional string }{
-		{"a", "b", "c", "a", "--thing", "a"},
-		{"", "b", "c", "b", "TEST_THING_1", "b"},
-		{"None", "NOTSET", " c ", "c", "TEST_THING_2", "c"},
-		{"", " ", "None", "", "", "fallback"},
+	for _, row := range []struct{ flag, first, second, value, source string }{
+		{"a", "b", "c", "a", "--thing"},
+		{"", "b", "c", "b", "TEST_THING_1"},
+		{"None", "NOTSET", " c ", "c", "TEST_THING_2"},
+		{"", " ", "None", "fallback", ""},
 	} {
 		t.Setenv("TEST_THING_1", row.first)
 		t.Setenv("TEST_THING_2", row.second)
 		r := reader(map[string]string{"thing": row.flag})
-		if value, source := Given(r.Context, s); value != row.value || source != row.source {
+		if value, source := r.Given(s); value != row.value || source != row.source {
 			t.Errorf("%+v: given %q by %q", row, value, source)
-		}
-		if got := r.Optional(s); got != row.optional {
-			t.Errorf("%+v: optional %q", row, got)
 		}
 	}
 }
@@ -102,15 +99,9 @@ func TestFaults(t *testing.T) {
 
 func TestValues(t *testing.T) {
 	for text, want := range map[string]time.Duration{"90s": 90 * time.Second, "0": 0, "-1s": 0, "soon": 0, "1": 0} {
-		r := reader(nil)
-		if got := r.Positive("--timeout", text, "60s"); r.Faulty() != (want == 0) || want != 0 && got != want {
+		r := reader(map[string]string{"timeout": text})
+		if got := r.Duration(r.Timeout); r.Faulty() != (want == 0) || want != 0 && got != want {
 			t.Errorf("%q: %s, %v", text, got, r.Err())
-		}
-	}
-	for text, want := range map[string]string{"": "info", "WARN": "warn", "info": "info", "loud": ""} {
-		r := reader(map[string]string{"log-level": text})
-		if got, err := r.Choice(r.LogLevel, "info", "warn"); got != want || (err != nil) != (want == "") {
-			t.Errorf("%q: %q, %v", text, got, err)
 		}
 	}
 	for text, want := range map[string]bool{
@@ -142,21 +133,6 @@ func TestInputsAreLimited(t *testing.T) {
 		if !good && (fmt.Sprint(fileErr) != why || fmt.Sprint(r.Err()) != "read stdin: "+why) {
 			t.Errorf("%v, %v", fileErr, r.Err())
 		}
-	}
-}
-
-// A private key that is given is used, before a file that is named.
-func TestPrivateKeyWins(t *testing.T) {
-	id := secret.NewIdentity()
-	t.Setenv("ECR_REFRESH_PRIVATE_KEY", id.PrivateKey().Reveal())
-	t.Setenv("ECR_REFRESH_IDENTITY_FILE", "/nowhere")
-	r := reader(nil)
-	if key := r.PublicKey(); key != id.Recipient() || r.Faulty() {
-		t.Errorf("%s, %v", key, r.Err())
-	}
-	t.Setenv("ECR_REFRESH_PRIVATE_KEY", "None")
-	if r.PublicKey(); r.Err() == nil || !strings.Contains(r.Err().Error(), "/nowhere") {
-		t.Error(r.Err())
 	}
 }
 

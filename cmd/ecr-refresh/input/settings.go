@@ -15,8 +15,8 @@ type Setting struct {
 	Fallback    string // its value where nothing is given
 	Env         []string
 
-	title, form, example string // of one that the DAG passes from an Airflow Variable: what it is, and has to be
-	check                func(string) error
+	title, example string // of one that the DAG passes from an Airflow Variable
+	check          func(string) error
 }
 
 // Settings are the inputs of all commands, so that a thing has one name everywhere.
@@ -36,11 +36,11 @@ func NewSettings() Settings {
 	return Settings{
 		Account: Setting{
 			Flag: "account", Usage: "AWS `ACCOUNT` of the registry, 12 digits", Env: []string{names.AccountEnv},
-			title: "AWS account", form: "an AWS account (12 digits)", example: "123456789012", check: ecr.CheckAccount,
+			title: "AWS account", example: "123456789012", check: ecr.CheckAccount,
 		},
 		Region: Setting{
-			Flag: "region", Usage: "AWS `REGION` of the registry", Env: []string{names.RegionEnv}, title: "AWS region",
-			form: "an AWS region (such as us-east-1)", example: "us-east-1", check: ecr.CheckRegion,
+			Flag: "region", Usage: "AWS `REGION` of the registry", Env: []string{names.RegionEnv},
+			title: "AWS region", example: "us-east-1", check: ecr.CheckRegion,
 		},
 		ConnectionIDs: set("connection-ids", "Airflow connection `IDS`, joined by commas (default: all targets, or "+
 			names.DockerConnection+")", "", names.ConnectionIDsEnv),
@@ -85,19 +85,6 @@ func (s Setting) CLI() cli.Flag {
 // Names returns the flag and the variables, for a person who has to set s.
 func (s Setting) Names() string { return "--" + s.Flag + " (" + strings.Join(s.Env, ", ") + ")" }
 
-// Given returns the value of s and the name of the flag or variable that it comes from; both are "" where none is set.
-func Given(c *cli.Context, s Setting) (value, source string) {
-	if v := strings.TrimSpace(c.String(s.Flag)); !isEmpty(v) {
-		return v, "--" + s.Flag
-	}
-	for _, name := range s.Env {
-		if v := lookup(name); v != "" {
-			return v, name
-		}
-	}
-	return "", ""
-}
-
 // Switch returns a flag without a value.
 func Switch(name, usage string) cli.Flag {
 	return &cli.BoolFlag{Name: name, Usage: usage, DisableDefaultText: true}
@@ -113,7 +100,5 @@ func RequireHTTPSFlag() cli.Flag {
 	return Switch(requireHTTPS, "reject http to Airflow, Docker or ECR on another host [$"+names.RequireHTTPSEnv+"]")
 }
 
-const (
-	dryRun       = "dry-run"
-	requireHTTPS = "require-https"
-)
+// The names of flags that are given to Reader.yes.
+const dryRun, requireHTTPS = "dry-run", "require-https"

@@ -18,7 +18,10 @@ import (
 // names; without a list, that option's connections, all of one account and region.
 func (r *Reader) Targets() []target.Target {
 	entries, listed := r.entries()
-	if len(entries) == 0 || !listed && !r.setRegistry(entries) {
+	if !listed {
+		r.needRegistry(entries)
+	}
+	if len(entries) == 0 || !listed && r.Faulty() {
 		return nil // reported
 	}
 	targets, err := target.Resolve(entries, r.hostOf())
@@ -35,64 +38,53 @@ func (r *Reader) WantedIDs() (ids []string) {
 	return ids
 }
 
-// entries returns the entries of the targets list that are to be refreshed, or, where there is no list, bare ones.
+// entries returns the entries of the targets list that are to be refreshed or, where there is no list, of one registry.
 func (r *Reader) entries() (entries []target.Entry, listed bool) {
-	ids := r.IDs()
+	text := r.Optional(r.ConnectionIDs)
 	list, from := r.list()
-	if len(ids) == 0 && from != "" {
+	if text == "" && from != "" {
 		return list, true
 	}
-	if len(ids) == 0 {
-		ids = []string{names.DockerConnection}
-	}
-	for _, id := range ids {
+	chosen := map[string]bool{}
+	for id := range strings.SplitSeq(cmp.Or(text, names.DockerConnection), ",") {
+		if id = strings.TrimSpace(id); id == "" || chosen[id] {
+			continue
+		}
+		chosen[id] = true
 		at := slices.IndexFunc(list, func(e target.Entry) bool { return e.ConnectionID == id })
 		switch {
 		case at >= 0:
 			entries = append(entries, list[at])
 		case from == "":
-			entries = append(entries, target.Entry{ConnectionID: id})
+			r.Fault(target.CheckConnectionID(id))
+			account, region := r.Optional(r.Account), r.Optional(r.Region)
+			entries = append(entries, target.Entry{ConnectionID: id, Account: account, Region: region})
 		case len(list) > 0:
 			r.Fault(failure.Permanent(NotATarget, "connection %q is not in %s", id, from))
 		}
 	}
-	return entries, from != ""
-}
-
-// IDs returns the connection ids that are given, each once.
-func (r *Reader) IDs() (ids []string) {
-	text := r.Optional(r.ConnectionIDs)
-	for id := range strings.SplitSeq(text, ",") {
-		if id = strings.TrimSpace(id); id != "" && !slices.Contains(ids, id) {
-			r.Fault(target.CheckConnectionID(id))
-			ids = append(ids, id)
-		}
-	}
-	if text != "" && len(ids) == 0 {
+	if len(chosen) == 0 {
 		r.Fault(fmt.Errorf("the list of connection ids is %q, which has none", text))
 	}
-	return ids
+	return entries, from != ""
 }
 
 // list reads the targets list, from --targets or the Variable; from is "" where there is none. Account or region on
 // the command line take the place of the Variable.
 func (r *Reader) list() (entries []target.Entry, from string) {
 	oneRegistry := r.IsSet(r.Account.Flag) || r.IsSet(r.Region.Flag)
-	path := strings.TrimSpace(r.String(r.TargetsFile.Flag))
-	text, _ := parts(names.TargetsEnv)
+	path := r.Optional(r.TargetsFile)
+	text, from := parts(names.TargetsEnv), sourceOf(names.TargetsEnv)
 	var err error
-	switch {
-	case path != "":
+	if path != "" {
 		from = "--" + r.TargetsFile.Flag
 		text, err = readFile(path)
 		if oneRegistry {
 			const form, advice = "%s and --%s or --%s are both set", "give the list, or account and region"
 			r.Fault(failure.Permanent(Conflict, form, from, r.Account.Flag, r.Region.Flag).Want(advice))
 		}
-	case text == "" || oneRegistry:
+	} else if text == "" || oneRegistry {
 		return nil, ""
-	default:
-		from = sourceOf(names.TargetsEnv)
 	}
 	if err == nil {
 		entries, err = target.Parse(text)
@@ -103,50 +95,33 @@ func (r *Reader) list() (entries []target.Entry, from string) {
 	return entries, from
 }
 
-// setRegistry gives entries one account and region, and reports whether it could. What is missing of the two must be
-// part of each connection's host.
-func (r *Reader) setRegistry(entries []target.Entry) bool {
-	hostOf, also, known := r.hostOf(), "", true
-	for _, e := range entries {
-		text := hostOf(e.ConnectionID)
-		if host, err := ecr.ParseHost(text); err == nil && host.Service == ecr.Private {
-			continue
+// needRegistry reports what is missing of account and region: it must be part of the host of each connection.
+func (r *Reader) needRegistry(entries []target.Entry) {
+	hostOf, also := r.hostOf(), ""
+	unknown := slices.IndexFunc(entries, func(e target.Entry) bool {
+		host, err := ecr.ParseHost(hostOf(e.ConnectionID))
+		return err != nil || host.Service != ecr.Private
+	})
+	if unknown >= 0 && hostOf(entries[unknown].ConnectionID) != "" {
+		const format = ", and connection %q has host %.100q, which is not an ECR registry"
+		also = fmt.Sprintf(format, entries[unknown].ConnectionID, hostOf(entries[unknown].ConnectionID))
+	}
+	for _, s := range []Setting{r.Account, r.Region} {
+		if unknown >= 0 || r.Optional(s) != "" {
+			r.Need(s, also)
 		}
-		if known = false; text != "" {
-			const format = ", and connection %q has host %.100q, which is not an ECR registry"
-			also = fmt.Sprintf(format, e.ConnectionID, text)
-		}
-		break
 	}
-	account, region := r.Optional(r.Account), r.Optional(r.Region)
-	if account != "" || !known {
-		r.Need(r.Account, also)
-	}
-	if region != "" || !known {
-		r.Need(r.Region, also)
-	}
-	for i := range entries {
-		entries[i].Account, entries[i].Region = account, region
-	}
-	return !r.Faulty()
 }
 
-// SetHosts adds the hosts of connections, by id, as Airflow reported them.
-func (r *Reader) SetHosts(hosts map[string]string) { r.hosts = hosts }
-
-// hostOf returns the host of a connection as far as it is known here: from the DAG, from SetHosts, or from
+// hostOf returns the host of a connection as far as it is known here: from the DAG, from Airflow, or from
 // AIRFLOW_CONN_<ID>.
 func (r *Reader) hostOf() func(id string) string {
 	hosts := map[string]string{}
-	if text, _ := parts(names.HostsEnv); text != "" && json.Unmarshal([]byte(text), &hosts) != nil {
+	if text := parts(names.HostsEnv); text != "" && json.Unmarshal([]byte(text), &hosts) != nil {
 		r.Fault(failure.Permanent(OldDAG, "read %s: it is not a JSON object of hosts by connection id", names.HostsEnv))
 	}
 	return func(id string) string {
-		host := cmp.Or(hosts[id], r.hosts[id])
-		if host == "" {
-			conn, _, _ := connectionOf(id) // step 3 reports what is wrong with it
-			host = conn.Host
-		}
-		return registry.Host(host)
+		conn, _ := connectionOf(id) // step 3 reports what is wrong with it
+		return registry.Host(cmp.Or(hosts[id], r.Hosts[id], conn.Host))
 	}
 }
