@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 )
 
 // authorized sends with a bearer token. When Airflow rejects the JWT of a login (it expired, was revoked, or the server
@@ -87,9 +88,15 @@ func (c *Client) SimpleRole(ctx context.Context) (string, error) {
 	return line(claims.Role), err
 }
 
-// Logout revokes the JWT, best effort, and forgets it. It does nothing when nobody is logged in: a token of Config is
+// Logout revokes the JWT and forgets it. It is best effort, takes two seconds at most, and works where ctx has ended:
+// the JWT expires in a day anyway. It does nothing when nobody is logged in, and for a nil client: a token of Config is
 // its owner's to revoke. Airflow answers with a redirect to its login page, which is not followed.
 func (c *Client) Logout(ctx context.Context) error {
+	if c == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second) // SIGKILL comes 5 s after SIGTERM
+	defer cancel()
 	c.mu.Lock()
 	jwt := c.jwt.Reveal()
 	c.jwt = hide("")

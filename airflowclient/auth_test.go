@@ -2,6 +2,7 @@ package airflowclient
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"log/slog"
 	"net/http"
@@ -163,6 +164,14 @@ func TestLogout(t *testing.T) {
 		logout: inTurn(answers(403, `{"detail":"Invalid JWT token"}`), answers(403, `{"detail":"Forbidden"}`))})
 	noError(t, readOne(t, c), c.Logout(t.Context()), readOne(t, c))
 	wantError(t, c.Logout(t.Context()), Forbidden, "airflow answered 403: Forbidden")
+
+	c = clientOf(t, routes{one: answers(200, dockerDB), logout: func(_ http.ResponseWriter, req *http.Request) {
+		<-req.Context().Done()
+	}})
+	ended, cancel := context.WithCancel(t.Context())
+	noError(t, readOne(t, c))
+	cancel()
+	wantError(t, c.Logout(ended), Timeout, "no answer in time") // within seconds, and not before it was sent
 }
 
 // The JWT of the SimpleAuthManager names a role; another, or what is no JWT, names none.

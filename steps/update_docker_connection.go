@@ -23,9 +23,6 @@ const (
 	HostMismatch  failure.Kind = "connection is to another registry"
 )
 
-// logoutTimeout leaves time to end within Airflow's 5 s between SIGTERM and SIGKILL.
-const logoutTimeout = 2 * time.Second
-
 // UpdateDockerConnection sets the password of Airflow's connections to the tokens of step 1, and changes nothing else.
 // It never replaces a password that works by one that its registry did not accept.
 type UpdateDockerConnection struct {
@@ -54,7 +51,7 @@ func (s UpdateDockerConnection) Run(ctx context.Context) (xcom.UpdateDockerConne
 	if err != nil {
 		return xcom.UpdateDockerConnection{}, err
 	}
-	defer s.logout(ctx)
+	defer s.Airflow.Logout(ctx)
 	var ids []string
 	for _, t := range tokens {
 		ids = append(ids, t.connections...)
@@ -157,13 +154,4 @@ func (s UpdateDockerConnection) updated(id string, t secret.Token) xcom.Updated 
 	done.Published, done.PublishedAt = true, &at
 	s.Log.Info(fmt.Sprintf("connection %q has the new token, valid until %s", id, until))
 	return done
-}
-
-// logout is best effort, also after SIGTERM: Airflow's token expires in a day.
-func (s UpdateDockerConnection) logout(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), logoutTimeout)
-	defer cancel()
-	if err := s.Airflow.Logout(ctx); err != nil {
-		s.Log.Debug("revoke Airflow's token: " + err.Error())
-	}
 }

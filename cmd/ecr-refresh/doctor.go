@@ -35,8 +35,8 @@ Example:
 		func(c *call) work {
 			d := c.doctor(c.Certificates())
 			return func(ctx context.Context) ([]byte, error) {
-				defer input.LogOut(ctx, d.Airflow)
-				defer input.LogOut(ctx, d.Reader)
+				defer d.Airflow.Logout(ctx)
+				defer d.Reader.Logout(ctx)
 				found := d.Examine(ctx)
 				return c.text(found, found.Table(c.stdout)), found.Err()
 			}

@@ -105,8 +105,6 @@ func in(category string, commands ...*cli.Command) []*cli.Command {
 
 // version returns what the Go command stamped: the module's version from git, and the Go release.
 func version() string {
-	if info, ok := debug.ReadBuildInfo(); ok {
-		return info.Main.Version + " " + info.GoVersion
-	}
-	return "unknown"
+	info, _ := debug.ReadBuildInfo()
+	return info.Main.Version + " " + info.GoVersion
 }

@@ -41,8 +41,8 @@ Example:
 		func(c *call) work {
 			s := c.setup()
 			return func(ctx context.Context) ([]byte, error) {
-				defer input.LogOut(ctx, s.Admin)
-				defer input.LogOut(ctx, s.Account)
+				defer s.Admin.Logout(ctx)
+				defer s.Account.Logout(ctx)
 				result, err := s.Run(ctx)
 				return c.text(result, result.Text()), err
 			}

@@ -37,7 +37,7 @@ Examples:
 				limit = c.Duration(input.Setting{Flag: minLeft})
 			}
 			return func(ctx context.Context) ([]byte, error) {
-				defer input.LogOut(ctx, airflow)
+				defer airflow.Logout(ctx)
 				found, err := status.Read(ctx, airflow, dag, time.Now())
 				if err != nil {
 					return nil, err

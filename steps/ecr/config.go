@@ -30,7 +30,6 @@ func DefaultConfig(roots *x509.CertPool, extra []byte, log *slog.Logger) Config 
 		cfg, err := config.LoadDefaultConfig(ctx, config.WithSharedConfigProfile(profile),
 			config.WithHTTPClient(client.WithTransportOptions(func(t *http.Transport) {
 				t.TLSClientConfig = transport.TLS(trusted)
-				t.ForceAttemptHTTP2 = false // one request for each connection
 			})),
 			config.WithLogger(logging.LoggerFunc(func(_ logging.Classification, format string, v ...any) {
 				log.Debug(fmt.Sprintf("AWS SDK: "+format, v...))

@@ -54,12 +54,6 @@ type call struct {
 	status             int // of its answer; 0: none
 }
 
-// classify returns an error of the AWS SDK as one of a kind, which reports whether a retry may help.
-func classify(err error) error {
-	c := innermost(err)
-	return failure.With(c.classify(err), failure.Facts{Service: c.service})
-}
-
 // innermost returns the call that failed. The SDK has no type for that of a container's endpoint, and its error for a
 // 401 of the metadata service hides the status.
 func innermost(err error) call {
@@ -84,8 +78,10 @@ func innermost(err error) call {
 	return last
 }
 
-// classify repeats only messages with an error code of AWS: something between here and AWS may have made another.
-func (c call) classify(err error) error {
+// classify returns an error of the AWS SDK as one of a kind, which reports whether a retry may help. It repeats only
+// messages with an error code of AWS: something between here and AWS may have made another.
+func classify(err error) error {
+	c := innermost(err)
 	api := smithy.APIError(new(smithy.GenericAPIError))
 	var answer *smithyhttp.ResponseError
 	answered := fmt.Sprintf("%s answered %d", c.service, c.status)
@@ -166,7 +162,7 @@ func (c call) coded(api smithy.APIError) error {
 		want = "ecr:GetAuthorizationToken"
 	}
 	return &failure.Error{
-		Kind: kind, Facts: failure.Facts{Service: c.service, Want: want}, Err: errors.New("AWS answered" + textOf(api)),
+		Kind: kind, Facts: failure.Facts{Want: want}, Err: errors.New("AWS answered" + textOf(api)),
 		Transient: kind == Throttled || kind == Unavailable,
 	}
 }

@@ -13,10 +13,8 @@ type Kind string
 
 // Facts are what a failure is about. Empty fields are not known.
 type Facts struct {
-	Object  string // the connection, Variable, host or file
-	Service string // the service that was called
-	Want    string // what Object should be, or have
-	Status  int    // HTTP status that Service answered; 0: none
+	Object string // the connection, Variable, host or file
+	Want   string // what Object should be, or have
 }
 
 // Error is a cause of one kind, with its facts.

@@ -18,15 +18,14 @@ import (
 
 // Why a file was not read or written. The fact Object is its path, and Want the user id that should own it or write it.
 const (
-	SymbolicLink   failure.Kind = "file is a symbolic link"
-	NotRegular     failure.Kind = "file to read is not a regular file"
-	OtherOwner     failure.Kind = "file belongs to another user"
-	OpenToOthers   failure.Kind = "file is open to other users"
-	TooLong        failure.Kind = "file is too long"
-	NotReplaceable failure.Kind = "file to write is not a regular file"
-	DiskFull       failure.Kind = "disk is full"
-	NotWritable    failure.Kind = "folder is not writable"
-	NoFolder       failure.Kind = "folder does not exist"
+	SymbolicLink failure.Kind = "file is a symbolic link"
+	NotRegular   failure.Kind = "file is not a regular file"
+	OtherOwner   failure.Kind = "file belongs to another user"
+	OpenToOthers failure.Kind = "file is open to other users"
+	TooLong      failure.Kind = "file is too long"
+	DiskFull     failure.Kind = "disk is full"
+	NotWritable  failure.Kind = "folder is not writable"
+	NoFolder     failure.Kind = "folder does not exist"
 )
 
 // Read returns the text of the regular file at path, at most max bytes. The file must belong to this user or root and
@@ -84,7 +83,7 @@ func CheckWrite(path string) error {
 	link, _ := os.Readlink(path)
 	special := regexp.MustCompile(`^/(proc/|dev/(fd/|std))`).MatchString(link)
 	if special || err == nil && !info.Mode().IsRegular() {
-		return fault(NotReplaceable, "write %q: it is not a regular file", path)
+		return fault(NotRegular, "write %q: it is not a regular file", path)
 	}
 	return write(path, nil, 0o600, func(string, string) error { return nil })
 }

@@ -164,7 +164,7 @@ func TestCheckWrite(t *testing.T) {
 	must(t, err, file("kept", 0o600)(in("plain")), os.Symlink("plain", in("to-plain")),
 		syscall.Mkfifo(in("pipe"), 0o600), os.Symlink(in("pipe"), in("to-pipe")),
 		os.Symlink("/proc/self/exe", in("to-proc")), os.Symlink(fmt.Sprintf("/dev/fd/%d", opened.Fd()), in("to-dev")))
-	const irregular = privatefile.NotReplaceable
+	const irregular = privatefile.NotRegular
 	for path, want := range map[string]failure.Kind{
 		folder: irregular, in("pipe"): irregular, in("to-pipe"): irregular, in("to-proc"): irregular,
 		in("to-dev"): irregular, "/dev/stdout": irregular,

@@ -69,7 +69,7 @@ func (c *Client) send(req *retryablehttp.Request) error {
 		return failure.Network(req.URL.Host, err)
 	}
 	defer resp.Body.Close()
-	return failure.With(statusError(resp), failure.Facts{Object: req.URL.Host, Status: resp.StatusCode})
+	return failure.With(statusError(resp), failure.Facts{Object: req.URL.Host})
 }
 
 // statusError reads the status alone: a registry's body may be HTML, plain text or JSON, and repeats its input.

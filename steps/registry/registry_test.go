@@ -54,7 +54,7 @@ func TestCheck(t *testing.T) {
 			if got != want || (err == nil) != (status == 200) || strings.Contains(fmt.Sprint(err), "S3CRET") {
 				t.Errorf("%+v: %v, want %+v", got, err, want)
 			}
-			about := failure.Facts{Object: server.Listener.Addr().String(), Status: status}
+			about := failure.Facts{Object: server.Listener.Addr().String()}
 			if err != nil && facts != about {
 				t.Errorf("%+v, want %+v", facts, about)
 			}

@@ -113,30 +113,24 @@ func Table(rows [][]string) []byte {
 	return text.Bytes()
 }
 
-// Prompt asks questions on a terminal.
-type Prompt struct {
-	In  *os.File
-	Out io.Writer
-}
-
-// Line returns the line that is typed.
-func (p Prompt) Line(question string) string {
-	fmt.Fprint(p.Out, "ecr-refresh: ", question)
+// Ask returns the line that is typed on terminal, after a question.
+func Ask(terminal *os.File, out io.Writer, question string) string {
+	fmt.Fprint(out, "ecr-refresh: ", question)
 	line := make([]byte, 1024) // a terminal gives one line at a time
-	n, _ := p.In.Read(line)
+	n, _ := terminal.Read(line)
 	return strings.TrimSpace(string(line[:n]))
 }
 
-// Password returns what is typed, without an echo. It restores the echo when ctx ends.
-func (p Prompt) Password(ctx context.Context, question string) (secret.Secret, error) {
-	fmt.Fprint(p.Out, "ecr-refresh: ", question)
-	fd := int(p.In.Fd())
+// AskPassword is Ask without an echo, which it restores when ctx ends.
+func AskPassword(ctx context.Context, terminal *os.File, out io.Writer, question string) (secret.Secret, error) {
+	fmt.Fprint(out, "ecr-refresh: ", question)
+	fd := int(terminal.Fd())
 	state, err := term.GetState(fd)
 	if err != nil {
 		return secret.Secret{}, err
 	}
 	defer context.AfterFunc(ctx, func() { _ = term.Restore(fd, state) })()
 	text, err := term.ReadPassword(fd)
-	fmt.Fprintln(p.Out)
+	fmt.Fprintln(out)
 	return secret.New(string(text)), err
 }

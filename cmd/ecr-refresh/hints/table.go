@@ -86,11 +86,10 @@ func hints() map[any]string {
 		privatefile.OtherOwner:   "run: chown {want} {object}",
 		privatefile.OpenToOthers: "run: chmod 600 {object}; a Kubernetes Secret needs defaultMode 0400, or 0440 with " +
 			"fsGroup",
-		privatefile.TooLong:        "name the file that ecr-refresh wrote: it is far smaller",
-		privatefile.NotReplaceable: "name a regular file",
-		privatefile.DiskFull:       "make room on its disk, or name a file on another disk",
-		privatefile.NotWritable:    "name a file in a folder that user {want} may write to",
-		privatefile.NoFolder:       "make its folder, or name a file in another folder",
+		privatefile.TooLong:     "name the file that ecr-refresh wrote: it is far smaller",
+		privatefile.DiskFull:    "make room on its disk, or name a file on another disk",
+		privatefile.NotWritable: "name a file in a folder that user {want} may write to",
+		privatefile.NoFolder:    "make its folder, or name a file in another folder",
 
 		// Calls without an answer
 		failure.Untrusted: "if a proxy or a private CA stands between, <set ECR_REFRESH_CA_FILE{env} to its " +

@@ -1,13 +1,11 @@
 package input
 
 import (
-	"context"
 	"fmt"
 	"net"
 	"net/url"
 	"os"
 	"strings"
-	"time"
 
 	"ecr-refresh/airflowclient"
 	"ecr-refresh/cmd/ecr-refresh/connection"
@@ -105,13 +103,13 @@ func (r *Reader) AskLogin(who string, config *airflowclient.Config) {
 	if !ok || !console.IsTerminal(file) || r.Faulty() || !config.Token.Empty() {
 		return
 	}
-	prompt := console.Prompt{In: file, Out: r.App.ErrWriter}
 	if config.Login == "" {
-		config.Login = prompt.Line(who + ": ")
+		config.Login = console.Ask(file, r.App.ErrWriter, who+": ")
 	}
 	if config.Login != "" && config.Password.Empty() {
 		var err error
-		config.Password, err = prompt.Password(r.Context.Context, fmt.Sprintf("password of %q: ", config.Login))
+		question := fmt.Sprintf("password of %q: ", config.Login)
+		config.Password, err = console.AskPassword(r.Context.Context, file, r.App.ErrWriter, question)
 		r.Fault(err)
 	}
 }
@@ -152,16 +150,6 @@ func (r *Reader) Client(config airflowclient.Config, roots Certificates) *airflo
 	client, err := airflowclient.New(config)
 	r.Fault(err)
 	return client
-}
-
-// LogOut revokes the login of client, which may be nil. It is best effort, and works where ctx has ended: the JWT
-// expires in a day anyway.
-func LogOut(ctx context.Context, client *airflowclient.Client) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
-	defer cancel()
-	if client != nil {
-		_ = client.Logout(ctx)
-	}
 }
 
 // AWSEndpoints checks the addresses that AWS's SDK takes from the environment.

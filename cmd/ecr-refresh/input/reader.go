@@ -69,12 +69,10 @@ func (r *Reader) Faulty() bool { return len(r.faults) > 0 }
 
 // Collect returns what is missing or malformed of the inputs that read reads, as one error, in place of collecting it.
 func (r *Reader) Collect(read func()) error {
-	before := r.faults
+	defer func(before []error) { r.faults = before }(r.faults)
 	r.faults = nil
 	read()
-	found := failure.Join(r.faults)
-	r.faults = before
-	return found
+	return failure.Join(r.faults)
 }
 
 // Err returns nil, or the error of the last input that is missing or malformed. The others are logged, each with its

@@ -5,10 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"log/slog"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -18,9 +15,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"ecr-refresh/airflowclient"
 	"ecr-refresh/steps/failure"
-	"ecr-refresh/steps/secret"
 )
 
 // reader returns a Reader of flags, with a log that nobody reads.
@@ -133,28 +128,5 @@ func TestInputsAreLimited(t *testing.T) {
 		if !good && (fmt.Sprint(fileErr) != why || fmt.Sprint(r.Err()) != "read stdin: "+why) {
 			t.Errorf("%v, %v", fileErr, r.Err())
 		}
-	}
-}
-
-// An Airflow that does not answer any more delays no command that has its result.
-func TestLogOutDoesNotWaitForLong(t *testing.T) {
-	t.Parallel()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/auth/token" {
-			<-r.Context().Done()
-		}
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(http.StatusCreated)
-		_, _ = io.WriteString(w, `{"access_token":"a.b.c"}`)
-	}))
-	defer server.Close()
-	client, err := airflowclient.New(airflowclient.Config{BaseURL: server.URL, Login: "u", Password: secret.New("p")})
-	if err == nil {
-		_, err = client.SimpleRole(t.Context())
-	}
-	began := time.Now()
-	LogOut(t.Context(), client)
-	if took := time.Since(began); err != nil || took > 8*time.Second {
-		t.Errorf("it took %s, %v", took, err)
 	}
 }

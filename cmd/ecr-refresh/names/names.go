@@ -3,12 +3,10 @@ package names
 
 // Names of Airflow's objects.
 const (
-	DAG       = "refresh_docker_token_v4"        // by BashOperator
-	DockerDAG = "refresh_docker_token_docker_v4" // by DockerOperator
+	DAG       = "refresh_docker_token_v4" // by BashOperator
 	Pool      = "systemqueue"
 	PoolSlots = 5
 	PoolUse   = "System maintenance tasks"
-	Queue     = "systemqueue"
 
 	AirflowConnection = "airflow-api"    // how to reach Airflow's REST API
 	DockerConnection  = "docker_default" // the connection to refresh unless others are named

@@ -24,11 +24,10 @@ const (
 	TooShort failure.Kind = "token expires too soon"
 )
 
-// How far back Read looks, since a token is valid for 12 hours, and when the table calls its time short.
+// How far back Read looks, since a token is valid for 12 hours.
 const (
 	maxRuns = 25
 	maxAge  = 24 * time.Hour
-	soon    = 2 * time.Hour
 )
 
 // Airflow reads the runs of a DAG, the newest first, and what their tasks returned.
@@ -140,7 +139,7 @@ func (s Status) Table(minLeft time.Duration, w io.Writer) []byte {
 		left, shown := c.left()
 		if left <= 0 {
 			colour = console.Bad
-		} else if left < max(minLeft, soon) {
+		} else if left < minLeft {
 			colour = console.Warn
 		}
 		rows = append(rows, []string{
