@@ -66,27 +66,6 @@ func TestLoginFails(t *testing.T) {
 	}
 }
 
-func TestLoginOnceMore(t *testing.T) {
-	t.Parallel()
-	for _, rejection := range []http.HandlerFunc{
-		answers(401, `{"detail":"Token Expired"}`), answers(403, `{"detail":"Invalid JWT token"}`),
-	} {
-		a := newAirflow(t, routes{bulk: inTurn(rejection, answers(200, updated))})
-		noError(t, updateOne(t, newClient(t, a.URL)))
-		got := a.received(bulk)
-		if len(got) != 2 || got[0].bearer != "token-1"+jwtEnd || got[1].bearer != "token-2"+jwtEnd ||
-			got[0].body != got[1].body || got[0].body == "" {
-			t.Errorf("received %v, want the same twice with two JWTs", got)
-		}
-		a = newAirflow(t, routes{one: rejection})
-		err := readOne(t, newClient(t, a.URL))
-		wantError(t, err, JWTRejected, "the JWT of a new login is rejected: airflow answered 40")
-		if calls, logins := len(a.received(one)), len(a.received(login)); calls != 2 || logins != 2 {
-			t.Errorf("%d calls and %d logins, want 2 and 2", calls, logins)
-		}
-	}
-}
-
 const givenToken = "given~" + jwtEnd
 
 func withToken(cfg *Config) { cfg.Token, cfg.Login, cfg.Password = hide(givenToken), "", nil }

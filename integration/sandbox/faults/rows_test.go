@@ -187,7 +187,8 @@ func sessions() (all []row) {
 		f := saying(j.status, fmt.Sprintf(`{"detail":%q}`, j.detail), jsonType)
 		f.Method, f.Path, f.Times = "PATCH", "/api/v2/connections", j.times
 		all = append(all, row{peer: "airflow", fault: j.fault, exit: j.exit,
-			error: "the JWT of a new login is rejected: ", inject: func(s *setting) { s.Airflow.Inject(f) },
+			error: "the JWT of a new login is rejected: ", advises: "jwt_secret",
+			inject: func(s *setting) { s.Airflow.Inject(f) },
 			also: func(s *setting) {
 				if n := s.Airflow.Logins(); n != 2 {
 					s.t.Errorf("%d logins, want 2", n)
