@@ -149,20 +149,3 @@ func TestTestLogsInOnceForEachLogin(t *testing.T) {
 		t.Errorf("Docker saw %+v", logins)
 	}
 }
-
-// Failures of the steps before are reported even where Docker does not answer.
-func TestTestReportsEarlierFailures(t *testing.T) {
-	t.Parallel()
-	f := newFixture(t)
-	two := f.updated(t, id)
-	two.Failures = []xcom.Failure{{ConnectionID: "x", Step: xcom.StepUpdateDockerConnection, Error: "no such"}}
-	three := fail(t, f.test(two).Run, `update_docker_connection: connection "x": no such`, steps.EarlierFailure,
-		failure.Facts{Object: xcom.StepUpdateDockerConnection}, 1)
-	if len(three.Failures) != 1 || len(three.Connections) != 1 {
-		t.Errorf("result %+v", three)
-	}
-	must(t, f.box.Engine.SetDown(true))
-	fail(t, f.test(two).Run, "2 targets failed", steps.ManyFailed, failure.Facts{}, 1)
-	wantLog(t, f, `update_docker_connection: connection \"x\": no such`)
-	wantLog(t, f, "reach Docker at ")
-}
