@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"ecr-refresh/airflowclient"
-	"ecr-refresh/cmd/ecr-refresh/hints"
-	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/secret"
 )
 
@@ -86,24 +84,5 @@ func TestLimit(t *testing.T) {
 	})
 	if len(f.Checks) != 1 || f.Checks[0].Message != "true true" {
 		t.Errorf("found %v", f.Checks)
-	}
-}
-
-func TestFindings(t *testing.T) {
-	t.Parallel()
-	var f Findings
-	f.add(warn, "long name", "do", "%s", "two\nlines")
-	if f.Err() != nil {
-		t.Errorf("without a failure: %v", f.Err())
-	}
-	fault := failure.Permanent(secret.NotAPublicKey, "it fails")
-	f.result("b", fault, "not this")
-	want := "warn  long name  two lines\n                 → do\n" +
-		"fail  b          it fails\n                 → " + hints.Of(fault) + "\n"
-	if got := string(f.Table(nil)); got != want {
-		t.Errorf("table\n%s, want\n%s", got, want)
-	}
-	if err := f.Err(); err == nil || err.Error() != "1 of 2 checks failed" {
-		t.Errorf("error %v", err)
 	}
 }
