@@ -110,7 +110,7 @@ func (c *Client) Logout(ctx context.Context) error {
 	}
 	err = c.exchange(ctx, jwt, new(any))(req, err)
 	var e *Error
-	if errors.As(err, &e) && (e.Kind == Redirect || e.Kind == JWTRejected) { // a rejected JWT is revoked enough
+	if errors.As(err, &e) && (e.Kind == Redirect || e.Kind == JWTRejected) { // a rejected JWT needs no revocation
 		return nil
 	}
 	return err

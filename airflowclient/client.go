@@ -87,7 +87,7 @@ func (c *Client) Version(ctx context.Context) (info VersionInfo, err error) {
 	err = c.exchange(ctx, "", &info)(NewGetVersionRequest(c.server))
 	info.Version = line(info.Version)
 	var e *Error
-	if errors.As(err, &e) && e.Kind == Forbidden { // it takes no right
+	if errors.As(err, &e) && (e.Kind == Forbidden || e.Kind == JWTRejected) { // it takes neither
 		e.Kind = NotAirflow
 	}
 	return info, err
@@ -114,7 +114,7 @@ func (c *Client) call(ctx context.Context, out any, resource string, names ...st
 		case e.Kind == Forbidden:
 			rights := map[string]string{"GET": "can_read", "POST": "can_create", "PATCH": "can_edit"}
 			e.Object, e.Right = resource, rights[req.Method]
-		case name != "" && e.Status == http.StatusNotFound && e.mentions(name):
+		case name != "" && e.Status == http.StatusNotFound && e.message != nil && mentions(e.message(), name):
 			kinds := map[string]Kind{"Connections": NoConnection, "Pools": NoPool, "Variables": NoVariable,
 				"DAGs": NoDAG, "DAG Runs": NoDAG, "XComs": NoXCom}
 			return notFound(kinds[resource], name)

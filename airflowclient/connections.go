@@ -61,6 +61,9 @@ func (c *Client) ConnectionsByID(ctx context.Context, ids []string) (map[string]
 		missing = slices.DeleteFunc(missing, func(id string) bool { return found[id].ID == id })
 		size := len(page.Connections) // an Airflow may be set to shorter pages than were asked for
 		offset += size
+		if err == nil && offset == 0 { // a list that shows nothing may hide what is there
+			break
+		}
 		if err != nil || size == 0 || offset >= page.TotalEntries {
 			for _, id := range missing {
 				failed[id] = cmp.Or(err, error(notFound(NoConnection, id)))
@@ -184,16 +187,23 @@ func (c *Client) update(ctx context.Context, updates []Update) map[string]error 
 	}
 	err := c.call(ctx, &result, "Connections")(NewBulkConnectionsRequest(c.server, body))
 	done, errs := result.Update.Success, result.Update.Errors
-	if len(errs) > 0 && len(done) == len(updates) {
-		done = nil // one of the two is wrong
-	}
+	errs = errs[:min(len(errs), len(updates))]
+	// An error that names no connection is of all that did not succeed, or of all.
+	ofNone := slices.IndexFunc(errs, func(e bulkError) bool { return !slices.ContainsFunc(updates, e.names) })
 	failed := map[string]error{}
 	for _, u := range updates {
+		succeeded := slices.Contains(done, u.ID)
+		at := slices.IndexFunc(errs, func(e bulkError) bool { return e.names(u) })
+		if at < 0 && (!succeeded || len(done) == len(updates)) {
+			at = ofNone
+		}
 		switch {
 		case err != nil:
 			failed[u.ID] = err
-		case !slices.Contains(done, u.ID):
-			failed[u.ID] = c.skipped(u.ID, errs)
+		case at >= 0:
+			failed[u.ID] = c.skipped(u.ID, errs[at])
+		case !succeeded:
+			failed[u.ID] = notFound(NoConnection, u.ID)
 		}
 	}
 	return failed
@@ -206,17 +216,21 @@ type bulkError struct {
 	Status int `json:"status_code"`
 }
 
+func (e bulkError) names(u Update) bool {
+	text, _ := e.Error.(string)
+	return mentions(text, u.ID)
+}
+
 // skipped returns the error of a connection that a bulk update has not updated.
-func (c *Client) skipped(id string, errs []bulkError) *Error {
-	if len(errs) == 0 || errs[0].Status == http.StatusNotFound {
+func (c *Client) skipped(id string, of bulkError) *Error {
+	switch of.Status {
+	case 0:
+		return failf(Invalid, 0, id, "airflow did not update it: %s", invalid)
+	case http.StatusNotFound:
 		return notFound(NoConnection, id)
 	}
-	status := errs[0].Status
-	text, _ := errs[0].Error.(string)
-	if status == 0 {
-		status, text = http.StatusUnprocessableEntity, invalid
-	}
-	e := failf(kindOf(status), status, id, "%s", c.answered(status, text))
+	text, _ := of.Error.(string)
+	e := failf(kindOf(of.Status), of.Status, id, "%s", c.answered(of.Status, text))
 	if e.Kind == Forbidden {
 		e.Object, e.Right = "Connections", "can_edit"
 	}

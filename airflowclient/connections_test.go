@@ -45,11 +45,11 @@ func TestConnectionsByID(t *testing.T) {
 		ids             string
 		calls           int
 	}{
-		{250, 100, "c0 c1 absent", 3}, // one by one
-		{99, 100, "c0 c1 c2 c98", 1},  // all of one page
-		{0, 100, "absent absent absent absent", 1},
-		{100, 100, "c0 c1 c2 absent", 1}, // a full page
-		{101, 100, "c0 c1 c2 c100", 2},   // the second page has one
+		{250, 100, "c0 c1 absent", 3},              // one by one
+		{99, 100, "c0 c1 c2 c98", 1},               // all of one page
+		{0, 100, "absent absent absent absent", 5}, // one by one, too: a list may hide what is there
+		{100, 100, "c0 c1 c2 absent", 1},           // a full page
+		{101, 100, "c0 c1 c2 c100", 2},             // the second page has one
 		{250, 100, "c0 c1 c2 c100 c249 absent", 3},
 		{350, 100, "c0 c1 c2 c300 absent", 3}, // one page, and the rest one by one
 		{50, 20, "c0 c20 c40 c49", 3},         // a setting makes pages shorter
@@ -136,13 +136,17 @@ func TestBulkFailures(t *testing.T) {
 		`{"success":["a"],"errors":[]}`:       {"b.c": "b.c" + absent},
 		`null`:                                {"a": "a" + absent, "b.c": "b.c" + absent},
 		`{"success":["a"],"errors":[{"error":"{'b.c'} were not found.","status_code":404}]}`: {"b.c": "b.c" + absent},
+		`{"success":["a","b.c"],"errors":[{"error":"b.c is locked","status_code":409}]}`: {
+			"b.c": "b.c conflict: airflow answered 409: b.c is locked"},
+		`{"success":[],"errors":[{"error":"no 'b.c'","status_code":404},{"error":"a: down","status_code":500}]}`: {
+			"a": "a unavailable: airflow answered 500: a: down", "b.c": "b.c" + absent},
 		`{"success":["a"],"errors":[{"error":"cannot write ` + newPassword + `","status_code":409}]}`: {
 			"b.c": "b.c conflict: airflow answered 409: cannot write [redacted]"},
 		`{"success":["a","b.c"],"errors":[{"error":"locked","status_code":500}]}`: {
 			"a":   "a unavailable: airflow answered 500: locked",
 			"b.c": "b.c unavailable: airflow answered 500: locked"},
 		`{"success":["a"],"errors":[{"error":"[{'input': '` + newPassword + `'}]"}]}`: {
-			"b.c": "b.c invalid: airflow answered 422: the request did not pass validation"},
+			"b.c": "b.c invalid: airflow did not update it: the request did not pass validation"},
 		`{"success":["a"],"errors":[{"error":{"x":1},"status_code":400}, {"error":"y","status_code":409}]}`: {
 			"b.c": "b.c invalid: airflow answered 400 Bad Request"},
 		`{"success":["a"],"errors":[{"error":"Forbidden","status_code":403}]}`: {

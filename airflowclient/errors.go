@@ -61,7 +61,7 @@ type Error struct {
 	Right  string // Forbidden: can_read, can_edit or can_create, on what FAB calls Object: Connections, DAG Runs …
 	Err    error
 
-	said hidden // Airflow's message, which may hold secrets
+	message hidden // Airflow's, which may hold secrets
 }
 
 // Error returns what went wrong, on one line.
@@ -75,10 +75,10 @@ func (e *Error) Permanent() bool {
 	return !slices.Contains([]Kind{Conflict, Unavailable, Timeout, Unreachable}, e.Kind)
 }
 
-// mentions reports whether Airflow's message has name.
-func (e *Error) mentions(name string) bool {
-	whole := regexp.MustCompile(`(^|[^\w.-])` + regexp.QuoteMeta(name) + `($|[^\w.-])`)
-	return e.said != nil && whole.MatchString(e.said())
+// mentions reports whether a message of Airflow has name, as a whole word.
+func mentions(message, name string) bool {
+	whole := `(^|[^\w.-])` + regexp.QuoteMeta(name) + `($|[^\w.-])`
+	return strings.Contains(message, name) && regexp.MustCompile(whole).MatchString(message)
 }
 
 // Is reports whether e is ErrNotFound.
@@ -101,7 +101,7 @@ func notFound(kind Kind, name string) *Error {
 func (c *Client) failed(a answer) *Error {
 	status, message := a.StatusCode, a.message()
 	err := failf(kindOf(status), status, "", "%s", c.answered(status, message))
-	err.said = hide(message)
+	err.message = hide(message)
 	switch {
 	case err.Kind == Redirect:
 		to := "nowhere"

@@ -52,6 +52,7 @@ func TestAnswers(t *testing.T) {
 			"409: Unique constraint violation: look for ID x", Conflict},
 		{409, 1, `<html>`, "409 Conflict", Conflict},
 		{422, 1, `{"detail":[` + input + "," + input + `]}`, "422: [body actions 0 conn_type]: Field", Invalid},
+		{422, 1, `{"detail":[{"msg":{"input":"hunter22"}},{"type":"x"}]}`, "422 Unprocessable Entity", Invalid},
 		{422, 1, `{"detail":[]}`, "422 Unprocessable Entity", Invalid},
 		{422, 1, `{"detail":"got ` + newPassword + `"}`, "422: the request did not pass validation", Invalid},
 		{422, 1, `{"detail":[{"loc":["body"],"msg":` + quoted("got "+newPassword+", "+apiPassword+", token-1"+jwtEnd) +

@@ -160,8 +160,8 @@ func (a answer) message() string {
 		return strings.Trim(text(detail["reason"])+": "+text(detail["message"]), ": ")
 	case []any: // that of a bulk request has each error twice
 		for _, e := range detail {
-			if e, ok := e.(map[string]any); ok {
-				return fmt.Sprintf("%v: %v", e["loc"], e["msg"])
+			if e, _ := e.(map[string]any); text(e["msg"]) != "" {
+				return fmt.Sprintf("%v: %s", e["loc"], text(e["msg"]))
 			}
 		}
 	}

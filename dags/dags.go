@@ -112,7 +112,6 @@ func set(text, constant, value string) string {
 
 // Sign returns a DAG's text below a line with the version that wrote it and a checksum, by which Signed detects edits.
 func Sign(text, version string) string {
-	version = strings.ReplaceAll(version, "\n", " ")
 	return fmt.Sprintf("# Written by ecr-refresh %s. %s\n%s", version, checksum(text), text)
 }
 

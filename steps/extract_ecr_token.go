@@ -26,7 +26,7 @@ type ExtractECRToken struct {
 	Recipient string // public key that the tokens are encrypted to, age1…
 
 	ECR      ecr.GetToken
-	Registry *registry.Client // nil: leave the check to step 2
+	Registry *registry.Client
 	Now      func() time.Time
 	Log      *slog.Logger
 }
@@ -35,9 +35,7 @@ type ExtractECRToken struct {
 // failures of the others.
 func (s ExtractECRToken) Run(ctx context.Context) (xcom.ExtractECRToken, error) {
 	all := s.tokens(ctx)
-	if s.Registry != nil {
-		checkAll(ctx, s.Registry, s.Log, all)
-	}
+	checkAll(ctx, s.Registry, s.Log, all)
 	return s.result(all)
 }
 

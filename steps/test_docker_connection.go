@@ -30,8 +30,7 @@ const (
 // another run may have refreshed the connection.
 const overrideWindow = 15 * time.Minute
 
-// TestDockerConnection logs in with the connections as Airflow gives them to tasks, and compares them with what step 2
-// updated.
+// TestDockerConnection logs in with the connections as tasks read them, and compares them with what step 2 updated.
 type TestDockerConnection struct {
 	Input       xcom.UpdateDockerConnection
 	Connections map[string]DockerConnection // by connection id
@@ -43,8 +42,7 @@ type TestDockerConnection struct {
 	Log      *slog.Logger
 }
 
-// DockerConnection is a connection as Airflow gives it to tasks: from a secrets backend, the environment or the
-// database.
+// DockerConnection is a connection as tasks read it: from a secrets backend, the environment or the database.
 type DockerConnection struct {
 	Host         string
 	Port         string

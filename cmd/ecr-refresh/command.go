@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -33,8 +32,7 @@ type program struct {
 // call is one invocation of a command.
 type call struct {
 	*input.Reader
-	stdout  io.Writer
-	watched bool // by a person, on a terminal
+	stdout io.Writer
 }
 
 // work is what a command does when it has its inputs. It returns what is printed, even if there is an error.
@@ -44,8 +42,8 @@ const exitCodes = `
 
 Exit codes:
   0    done
-  1    a service failed: in a task, Airflow retries
-  2    input, configuration or permission: not retried
+  1    a service failed: a retry may help
+  2    input, configuration or permission is wrong: a retry fails again until it is changed
   130, 143  ended by SIGINT, SIGTERM`
 
 // command returns command with flags for settings. read reads the inputs and returns the work, which runs under
@@ -83,7 +81,6 @@ func (p *program) openLog(c *call) error {
 	if output == "stdout" {
 		stream = p.stdout
 	}
-	c.watched = console.IsTerminal(stream)
 	c.Log = console.NewLog(stream, lowest, format == "json", hints.Of)
 	slog.SetDefault(c.Log)
 	return nil
@@ -100,10 +97,6 @@ func (c *call) do(read func(*call) work) error {
 	}
 	ctx, cancel := context.WithTimeout(c.Context.Context, timeout)
 	defer cancel()
-	if c.watched {
-		line := fmt.Sprintf("%s is still running; --timeout ends it after %s", c.Command.Name, timeout)
-		defer time.AfterFunc(time.Second, func() { c.Log.Info(line) }).Stop()
-	}
 	result, err := work(ctx)
 	if result == nil {
 		return err

@@ -17,7 +17,7 @@ func (p *program) doctor() *cli.Command {
 	in := p.Settings
 	return p.command(cli.Command{
 		Name:  "doctor",
-		Usage: "check all that a run needs, and say what to do about the rest",
+		Usage: "check what a run needs, and print a hint for each problem",
 		Flags: []cli.Flag{
 			jsonFlag(), input.RequireHTTPSFlag(), dagIDFlag(),
 			&cli.StringFlag{Name: "pool", Usage: "`NAME` of the DAG's pool", Value: names.Pool},

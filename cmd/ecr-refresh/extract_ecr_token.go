@@ -16,10 +16,7 @@ func (p *program) extractECRToken() *cli.Command {
 	return p.command(cli.Command{
 		Name:  "extract-ecr-token",
 		Usage: "step 1: get a token from ECR, check it at its registry, encrypt it",
-		Flags: []cli.Flag{
-			input.RequireHTTPSFlag(),
-			input.Switch("skip-registry-check", "leave the check to step 2, which always does it"),
-		},
+		Flags: []cli.Flag{input.RequireHTTPSFlag()},
 		Description: `Gets one authorization token, which the registries of all accounts in the
 region accept that this AWS identity may use. AWS credentials come from AWS's default chain (AWS_PROFILE,
 AWS_ACCESS_KEY_ID, a role, …). The result has the token encrypted (age) to a public key: --recipient, or that of
@@ -32,9 +29,6 @@ Example:
 	},
 		func(c *call) work {
 			s := c.extract(c.Certificates())
-			if c.Bool("skip-registry-check") {
-				s.Registry = nil
-			}
 			s.Recipient = c.PublicKey()
 			return result(c, s.Run)
 		})

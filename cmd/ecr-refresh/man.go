@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -17,28 +18,30 @@ func (p *program) man() *cli.Command {
 		HideHelpCommand: true,
 		OnUsageError:    usageError,
 		Action: func(c *cli.Context) error {
+			var page strings.Builder
 			version, _, _ := strings.Cut(c.App.Version, " ")
-			fmt.Fprintf(p.stdout, ".TH ECR-REFRESH 1 \"\" \"ecr-refresh %s\"\n", escaped(version))
-			fmt.Fprintf(p.stdout, ".SH NAME\n%s \\- %s\n", escaped(c.App.Name), escaped(c.App.Usage))
-			p.manSection(".SH DESCRIPTION", cli.AppHelpTemplate, c.App)
-			fmt.Fprintln(p.stdout, ".SH COMMANDS")
+			fmt.Fprintf(&page, ".TH ECR-REFRESH 1 \"\" \"ecr-refresh %s\"\n", escaped(version))
+			fmt.Fprintf(&page, ".SH NAME\n%s \\- %s\n", escaped(c.App.Name), escaped(c.App.Usage))
+			manSection(&page, ".SH DESCRIPTION", cli.AppHelpTemplate, c.App)
+			fmt.Fprintln(&page, ".SH COMMANDS")
 			for _, command := range c.App.VisibleCommands() {
-				p.manSection(".SS "+escaped(command.HelpName), cli.CommandHelpTemplate, command)
+				manSection(&page, ".SS "+escaped(command.HelpName), cli.CommandHelpTemplate, command)
 				for _, sub := range command.Subcommands {
 					sub.HelpName = command.HelpName + " " + sub.Name // as the library does before it runs one
-					p.manSection(".SS "+escaped(sub.HelpName), cli.CommandHelpTemplate, sub)
+					manSection(&page, ".SS "+escaped(sub.HelpName), cli.CommandHelpTemplate, sub)
 				}
 			}
-			return nil
+			_, err := io.WriteString(p.stdout, page.String())
+			return err
 		},
 	}
 }
 
 // manSection prints what --help prints, unfilled.
-func (p *program) manSection(title, template string, data any) {
+func manSection(page io.Writer, title, template string, data any) {
 	var text strings.Builder
 	cli.HelpPrinter(&text, template, data)
-	fmt.Fprintf(p.stdout, "%s\n.nf\n%s\n.fi\n", title, escaped(strings.TrimSpace(text.String())))
+	fmt.Fprintf(page, "%s\n.nf\n%s\n.fi\n", title, escaped(strings.TrimSpace(text.String())))
 }
 
 // escaped keeps roff from reading text as a command, and from making its signs typographic.

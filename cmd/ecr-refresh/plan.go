@@ -61,8 +61,7 @@ type plannedTarget struct {
 	AirflowURL   string `json:"airflow_url"`
 }
 
-// plan returns the work that shows the plan. It sends nothing, but reads AWS's own settings, AWS_ENDPOINT_URL and the
-// like.
+// plan returns the work that shows the plan. It sends nothing, but reads AWS's own settings.
 func (c *call) plan(targets []target.Target, roots input.Certificates) work {
 	load := ecr.DefaultConfig(roots.All, roots.Extra, c.Log)
 	airflow, _ := c.AirflowConfig() // as far as it is known

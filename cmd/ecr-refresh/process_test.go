@@ -74,24 +74,6 @@ func TestSetupAsks(t *testing.T) {
 	}
 }
 
-// A registry that takes its time makes a person wait, who is told so; a log is not.
-func TestWaiting(t *testing.T) {
-	t.Parallel()
-	env, box := sandboxEnv(t)
-	box.Registry.Inject(sandbox.Fault{Delay: 1200 * time.Millisecond})
-	shown, line := make(chan string, 1), "ecr-refresh: extract-ecr-token is still running; --timeout ends it after 1m0s"
-	go func() { shown <- onTerminal(t, env, "", "extract-ecr-token") }()
-	cmd := exec.CommandContext(t.Context(), "ecr-refresh", "extract-ecr-token")
-	cmd.Env = append(env, "TERM=xterm")
-	log, err := cmd.CombinedOutput()
-	if err != nil || strings.Contains(string(log), line) || bytes.Contains(log, []byte("\x1b")) {
-		t.Errorf("%v: %q", err, log)
-	}
-	if shown := <-shown; strings.Count(shown, line) != 1 {
-		t.Errorf("shown %q", shown)
-	}
-}
-
 // Airflow sends SIGTERM when a task is killed or times out, and SIGKILL 5 s later: a step ends before that, whatever it
 // waits for, and nothing half done is left. As long as it runs, the kernel makes no core dump, which would have the
 // token.

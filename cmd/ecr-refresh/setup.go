@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -12,7 +11,6 @@ import (
 	"ecr-refresh/cmd/ecr-refresh/setup"
 	"ecr-refresh/steps/ecr"
 	"ecr-refresh/steps/secret"
-	"ecr-refresh/steps/target"
 )
 
 func (p *program) setup() *cli.Command {
@@ -21,16 +19,14 @@ func (p *program) setup() *cli.Command {
 		Name:  "setup",
 		Usage: "create in Airflow what the DAG needs: pool, Variables, connections, encryption key pair",
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "registry", Usage: "`HOST` of the registry, instead of account and region"},
 			input.Switch("force", "change what exists and differs"),
 			input.Switch("no-identity", "no encryption key pair: one host runs all steps"),
 			input.DryRunFlag(), jsonFlag(), input.RequireHTTPSFlag(),
 		},
 		Description: `Creates what is missing, through Airflow's REST API: pool systemqueue,
-Variables ecr_aws_account and ecr_aws_region_name (with --registry ecr_targets), connections airflow-api and
-docker_default, and the encryption key pair. Shows what exists and what differs, but for passwords and private
-keys, which Airflow does not show; changes nothing that exists without --force. Safe to run again. Then it logs in
-as the account of airflow-api, and checks that it may do what it must, and not read Variables.
+Variables ecr_aws_account and ecr_aws_region_name, connections airflow-api and docker_default, and the encryption
+key pair. Shows what exists and what differs, but for passwords and private keys, which Airflow does not show;
+changes nothing that exists without --force. Then it logs in as the account of airflow-api, and checks its rights.
 
 The admin comes from ECR_REFRESH_ADMIN_{LOGIN,PASSWORD} or ECR_REFRESH_ADMIN_TOKEN, the account that is stored in
 airflow-api from ECR_REFRESH_AIRFLOW_{LOGIN,PASSWORD}; on a terminal, setup asks for what is missing.
@@ -52,24 +48,21 @@ Example:
 // setup reads the inputs, and then the accounts, or asks for them.
 func (c *call) setup() setup.Setup {
 	s := setup.Setup{KeyPair: !c.Bool("no-identity"), Force: c.Bool("force"), DryRun: c.DryRun()}
-	var registry ecr.Host
-	var err error
-	if host := c.String("registry"); host != "" {
-		registry, err = ecr.ParseHost(host)
-		list, _ := json.Marshal([]target.Entry{{ConnectionID: names.DockerConnection, Registry: registry.Name}})
-		s.Variables = [][2]string{{names.TargetsVariable, string(list)}}
-	} else if account, region := c.Need(c.Account), c.Need(c.Region); !c.Faulty() {
-		registry, err = ecr.NewHost(account, region, "", false, false)
-		s.Variables = [][2]string{{names.AccountVariable, account}, {names.RegionVariable, region}}
+	account, region := c.Need(c.Account), c.Need(c.Region)
+	registry, err := ecr.NewHost(account, region, "", false, false)
+	if !c.Faulty() {
+		c.Fault(err)
 	}
-	c.Fault(err)
+	s.Variables = [][2]string{{names.AccountVariable, account}, {names.RegionVariable, region}}
 	config, err := c.AirflowConfig()
-	c.Fault(err)
+	if c.Fault(err); err == nil && config.BaseURL == "" {
+		c.Missing("Airflow host", c.AirflowURL.Names())
+	}
 	config.Token, config.Account = secret.Secret{}, input.AirflowAccount // a token cannot be stored
 	s.Registry, s.BaseURL = registry.Name, strings.TrimRight(config.BaseURL, "/")
 	roots, admin := c.Certificates(), c.AdminConfig(s.BaseURL)
 	c.AskLogin("Airflow login to store in "+names.AirflowConnection, &config)
-	if err == nil {
+	if s.BaseURL != "" {
 		c.NeedLogin(config, names.AirflowPrefix)
 	}
 	s.Login, s.Password = config.Login, config.Password

@@ -9,10 +9,10 @@ import (
 
 // helperRatio compares step 1 with docker-credential-ecr-login, which gets the same token from the same ECR.
 type helperRatio struct {
-	helper, unchecked, checked []usage
+	helper, ours []usage
 }
 
-// againstHelper runs the three in turn: the helper, step 1 without the registry check, and with it. Each trusts the
+// againstHelper runs the helper and step 1, which also checks the token at the registry, in turn. Both trust the
 // system's certificates.
 func (b bench) againstHelper() (r helperRatio, err error) {
 	home := filepath.Join(b.dir, "helper")
@@ -28,35 +28,26 @@ func (b bench) againstHelper() (r helperRatio, err error) {
 	if err != nil {
 		return r, err
 	}
-	step := func(args ...string) (usage, error) {
-		return b.measure(b.peers.Environ(), append([]string{
-			shell, "-c", `out="$1"; shift; exec "$@" >"$out"`, "sh", out, b.refresh, "extract-ecr-token",
-		}, args...)...)
-	}
 	env := append(b.trusting(), "HOME="+home, "AWS_ECR_DISABLE_CACHE=true")
 	for i := range b.pairs + 1 {
 		theirs, err1 := b.measure(env, shell, "-c", `exec "$1" get <"$2" >"$3"`, "sh", b.helper, host, out)
-		without, err2 := step("--skip-registry-check")
-		with, err3 := step()
-		if err := errors.Join(err1, err2, err3); err != nil {
+		ours, err2 := b.measure(b.peers.Environ(), shell, "-c", `exec "$1" extract-ecr-token >"$2"`, "sh",
+			b.refresh, out)
+		if err := errors.Join(err1, err2); err != nil {
 			return r, err
 		}
 		if i > 0 {
-			r.helper = append(r.helper, theirs)
-			r.unchecked, r.checked = append(r.unchecked, without), append(r.checked, with)
+			r.helper, r.ours = append(r.helper, theirs), append(r.ours, ours)
 		}
 	}
 	return r, nil
 }
 
-// ratios returns ours over the helper's wall time, without and with the check.
-func (r helperRatio) ratios() (unchecked, checked float64) {
-	of := func(ours []usage) float64 {
-		all := make([]float64, len(ours))
-		for i := range ours {
-			all[i] = float64(ours[i].Wall) / float64(r.helper[i].Wall)
-		}
-		return median(all)
+// ratio returns ours over the helper's wall time.
+func (r helperRatio) ratio() float64 {
+	all := make([]float64, len(r.ours))
+	for i := range r.ours {
+		all[i] = float64(r.ours[i].Wall) / float64(r.helper[i].Wall)
 	}
-	return of(r.unchecked), of(r.checked)
+	return median(all)
 }

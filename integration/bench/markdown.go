@@ -35,9 +35,8 @@ func (r report) others() (lines [][2]string) {
 	if len(r.helper.helper) == 0 {
 		return nil
 	}
-	unchecked, checked := r.helper.ratios()
-	add("extract beside docker-credential-ecr-login get", "%.2f× of its %s ms, %.2f× without the registry check",
-		checked, milli(middle(r.helper.helper).Wall), unchecked)
+	add("extract beside docker-credential-ecr-login get", "%.2f× of its %s ms", r.helper.ratio(),
+		milli(middle(r.helper.helper).Wall))
 	m := r.airflow
 	if m.release == "" {
 		return lines

@@ -165,7 +165,7 @@ func (r report) check() error {
 			row.name, mebi(row.ours.Memory), mebi(limitMemory))
 	}
 	if len(r.helper.helper) > 0 {
-		_, checked := r.helper.ratios()
+		checked := r.helper.ratio()
 		within(checked <= limitHelper, "extract takes %.2f× of docker-credential-ecr-login, over %.2f×",
 			checked, limitHelper)
 	}

@@ -19,7 +19,7 @@ import (
 )
 
 // Why docker-py does not use a fresh login. The fact Object is the path of config.json; of HelperFails it is the
-// helper's program, and Want the registry that it is asked for.
+// helper's program. Want, of EntryWins and HelperFails, is the registry.
 const (
 	BadEntry      failure.Kind = "docker config entry is not valid"
 	EntryWins     failure.Kind = "docker config entry wins over the login"
@@ -169,7 +169,7 @@ func askHelper(ctx context.Context, name, server string) (found bool, err error)
 }
 
 func (c Config) wins(registry, entry, why string) error {
-	const form = "docker-py asks %s before the fresh login: entry %s wins over the connection, %s"
+	const form = "docker-py asks %s before the fresh login: entry %s overrides the connection, %s"
 	return failure.Permanent(EntryWins, form, c.path, entry, why).About(c.path).Want(registry)
 }
 

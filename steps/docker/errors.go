@@ -42,7 +42,7 @@ func unreached(err error) error {
 func notDocker(resp *http.Response, form string) error {
 	answer := fmt.Sprintf("it answered %d", resp.StatusCode)
 	switch code := resp.StatusCode; {
-	case transport.MayPass(code):
+	case transport.IsTransient(code):
 		return failure.Transient(Unavailable, "%s %s", answer, http.StatusText(code))
 	case code/100 == 3:
 		return failure.Permanent(NotDocker, "%s, a redirect to %.80q", answer, transport.RedirectHost(resp))

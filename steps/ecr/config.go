@@ -21,8 +21,8 @@ import (
 // Config returns AWS's settings for a profile; "" is the default one.
 type Config func(ctx context.Context, profile string) (aws.Config, error)
 
-// DefaultConfig returns a Config that reads AWS's own environment, files and credential chain. It trusts roots; where
-// AWS_CA_BUNDLE or a profile's ca_bundle names certificates, it trusts those and extra (PEM) instead.
+// DefaultConfig returns a Config that reads AWS's own environment, files and credential chain. It trusts roots, which
+// must not be nil; where AWS_CA_BUNDLE or a profile's ca_bundle names certificates, those and extra (PEM) instead.
 func DefaultConfig(roots *x509.CertPool, extra []byte, log *slog.Logger) Config {
 	return func(ctx context.Context, profile string) (aws.Config, error) {
 		trusted := x509.NewCertPool() // the SDK adds those of a bundle
@@ -39,7 +39,7 @@ func DefaultConfig(roots *x509.CertPool, extra []byte, log *slog.Logger) Config 
 		}
 		if !trusted.Equal(x509.NewCertPool()) {
 			trusted.AppendCertsFromPEM(extra)
-		} else if roots != nil {
+		} else {
 			*trusted = *roots
 		}
 		cfg.HTTPClient = limited(cfg.HTTPClient)

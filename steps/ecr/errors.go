@@ -19,7 +19,7 @@ import (
 	"ecr-refresh/steps/transport"
 )
 
-// Kinds of failure of a call to AWS. Facts: Service was called, and Want is the permission that the identity lacks.
+// Kinds of failure of a call to AWS. The fact Want is the permission that the identity lacks.
 const (
 	AccessDenied         failure.Kind = "aws access denied"
 	RoleDenied           failure.Kind = "aws role denied"         // sts:AssumeRole
@@ -91,7 +91,7 @@ func classify(err error) error {
 		return failure.Transient(NotAWS, "%s's answer is longer than %d MiB", c.service, transport.MaxResponse>>20)
 	case hasCode && c.service != containerEndpoint:
 		return c.coded(api)
-	case transport.MayPass(c.status):
+	case transport.IsTransient(c.status):
 		return failure.Transient(Unavailable, "%s %s", answered, http.StatusText(c.status))
 	case c.service == containerEndpoint && c.status != 0:
 		return failure.Permanent(ContainerEndpoint, "%s%s", answered, textOf(api))

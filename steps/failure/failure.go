@@ -31,7 +31,7 @@ func (e *Error) Error() string { return e.Err.Error() }
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Permanent is what IsPermanent asks an error for.
+// Permanent reports whether a retry cannot help. IsPermanent calls it.
 func (e *Error) Permanent() bool { return !e.Transient }
 
 // Permanent returns an error that a retry cannot help. The format is fmt.Errorf's, %w included.

@@ -77,7 +77,7 @@ func read(path string, max int64, flag int, forbidden fs.FileMode) ([]byte, erro
 }
 
 // CheckWrite reports beforehand whether Write could write: the folder accepts a file, and no device or pipe, nor a link
-// to one, is in its place. /dev/stdout may lead to a file, but nobody wants it, or a link to it, to be replaced.
+// to one, is in its place. /dev/stdout may link to a file: neither it nor a link to it is replaced.
 func CheckWrite(path string) error {
 	info, err := os.Stat(path)
 	link, _ := os.Readlink(path)

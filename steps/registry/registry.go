@@ -17,7 +17,7 @@ import (
 	"ecr-refresh/steps/transport"
 )
 
-// Kinds of failure at a registry. Facts: Object is its host, Status what it answered.
+// Kinds of failure at a registry. The fact Object is its host.
 const (
 	WrongRegion failure.Kind = "registry of another region" // or an altered token
 	Rejected    failure.Kind = "login rejected by registry"
@@ -31,7 +31,7 @@ var ErrRejected = errors.New("login rejected")
 // Client asks Docker registries whether they accept a login.
 type Client struct{ http *retryablehttp.Client }
 
-// New returns a Client on transport. What may pass is tried once more: a failed connection, 429 and 5xx.
+// New returns a Client on transport. It retries once: after a failed connection, 429 and 5xx.
 func New(rt http.RoundTripper) *Client {
 	return &Client{&retryablehttp.Client{
 		HTTPClient: &http.Client{
@@ -40,7 +40,12 @@ func New(rt http.RoundTripper) *Client {
 		RetryMax:     1,
 		RetryWaitMin: 500 * time.Millisecond,
 		Backoff:      func(wait, _ time.Duration, _ int, _ *http.Response) time.Duration { return wait },
-		CheckRetry:   retryablehttp.DefaultRetryPolicy,
+		CheckRetry: func(ctx context.Context, resp *http.Response, err error) (bool, error) {
+			if err != nil {
+				return ctx.Err() == nil && !failure.IsPermanent(failure.Network("", err)), nil
+			}
+			return transport.IsTransient(resp.StatusCode), nil
+		},
 		ErrorHandler: retryablehttp.PassthroughErrorHandler,
 	}}
 }
@@ -83,7 +88,7 @@ func statusError(resp *http.Response) error {
 		return failure.Transient(Rejected, "it answered %d: %w", code, ErrRejected)
 	case code >= 300 && code < 400:
 		return failure.Permanent(NotRegistry, "it answered %d, a redirect to %.80q", code, transport.RedirectHost(resp))
-	case transport.MayPass(code):
+	case transport.IsTransient(code):
 		return failure.Transient(Unavailable, "it answered %d", code)
 	default:
 		return failure.Permanent(NotRegistry, "it answered %d", code)

@@ -36,7 +36,7 @@ type clearToken struct {
 func Encrypt(recipient string, tokens []Token) (string, error) {
 	to, err := age.ParseX25519Recipient(recipient)
 	if err != nil {
-		// Cut: who swaps the two keys passes the private one here, and its first 15 characters are enough to see that.
+		// Only 15 characters are shown: a user who confused the two keys passes the private key here.
 		return "", failure.Permanent(NotAPublicKey, "read public key %.15q: not an age X25519 key (age1…)", recipient)
 	}
 	list := make([]clearToken, len(tokens))
@@ -62,7 +62,7 @@ func CheckRecipient(recipient string) error {
 }
 
 // Decrypt decrypts what Encrypt returned. recipient is the public key that the result names: age's format does not, and
-// without it another key pair could not be told from damage.
+// without it another key pair could not be distinguished from damage.
 func Decrypt(identity Identity, recipient, sealed string) ([]Token, error) {
 	if own := identity.Recipient(); recipient != own {
 		const form = "decrypt tokens: they are encrypted to public key %.70q, and this one is %s"

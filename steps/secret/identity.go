@@ -33,11 +33,14 @@ func NewIdentity() Identity {
 
 // ParseIdentity reads a private key, AGE-SECRET-KEY-1…, alone or as age-keygen writes it, with comment lines around it.
 func ParseIdentity(text Secret) (Identity, error) {
-	keys, err := age.ParseIdentities(strings.NewReader(strings.TrimSpace(text.Reveal())))
-	if err == nil {
-		if key, ok := keys[0].(*age.X25519Identity); ok {
+	for line := range strings.Lines(text.Reveal()) {
+		if line = strings.TrimSpace(line); line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		if key, err := age.ParseX25519Identity(line); err == nil {
 			return Identity{key}, nil
 		}
+		break
 	}
 	return Identity{}, failure.Permanent(NotAPrivateKey, "read private key: not an age X25519 key (AGE-SECRET-KEY-1…)")
 }

@@ -19,6 +19,7 @@ func TestParseIdentity(t *testing.T) {
 	for text, ok := range map[string]bool{
 		"  " + identity + "\t\n": true,
 		"# created: 2026\r\n\r\n# public key: " + want + "\r\n" + identity + "\r\n# end\n": true,
+		"# a key in a YAML block\n  " + identity + "  \n  \n":                              true,
 		"# a\n#b\n":                            false,
 		want:                                   false,
 		strings.Replace(identity, "Y", "Z", 1): false,

@@ -54,7 +54,7 @@ type Token struct {
 	Password Secret // about 2,400 characters
 }
 
-// Fingerprint returns the first 12 hex digits of the SHA-256 of a token: enough to tell two tokens apart, and of no use
+// Fingerprint returns the first 12 hex digits of the SHA-256 of a token: enough to distinguish tokens, and of no use
 // for guessing one, since a token is random and long. Never show that of a password that a human may have chosen.
 func Fingerprint(password Secret) string {
 	sum := sha256.Sum256([]byte(password.Reveal()))

@@ -25,8 +25,8 @@ func TLS(roots *x509.CertPool) *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}
 }
 
-// MayPass reports whether another attempt may get another answer than one of this status.
-func MayPass(status int) bool { return status == http.StatusTooManyRequests || status >= 500 }
+// IsTransient reports whether another attempt may succeed after an answer of this status.
+func IsTransient(status int) bool { return status == http.StatusTooManyRequests || status >= 500 }
 
 // NoRedirect, as an http.Client's CheckRedirect, follows no redirect: it would send a password to another host.
 func NoRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }

@@ -1,5 +1,5 @@
-// Package xcom is the XCom-style result that one step leaves for the next: one compact JSON object. Airflow stores it
-// where every Viewer can read it, so nothing in it is secret but the encrypted tokens.
+// Package xcom reads and writes the result that one step passes to the next as an XCom: one compact JSON object. Every
+// Viewer of Airflow can read it, so nothing in it is secret but the encrypted tokens.
 //
 // Airflow passes it on through Jinja's tojson, which sorts keys and adds spaces: results are equal as JSON, not as
 // bytes.
@@ -92,7 +92,7 @@ type Tested struct {
 	Login        string    `json:"login"`   // what Docker (or, without it, the registry) answered
 }
 
-// Failure carries what went wrong for one target past the tasks behind it: a red Airflow task leaves no XCom.
+// Failure carries what went wrong for one target to the later tasks: a failed Airflow task has no XCom.
 type Failure struct {
 	ConnectionID string `json:"connection_id"`
 	RegistryURL  string `json:"registry_url"`

@@ -116,7 +116,7 @@ func Table(rows [][]string) []byte {
 // Ask returns the line that is typed on terminal, after a question.
 func Ask(terminal *os.File, out io.Writer, question string) string {
 	fmt.Fprint(out, "ecr-refresh: ", question)
-	line := make([]byte, 1024) // a terminal gives one line at a time
+	line := make([]byte, 1024) // a terminal returns one line at a time
 	n, _ := terminal.Read(line)
 	return strings.TrimSpace(string(line[:n]))
 }

@@ -23,8 +23,10 @@ func (d *Doctor) checkConnections(ctx context.Context, f *Findings) {
 		d.Airflow, d.Reader = nil, nil
 		return
 	}
-	err = setup.MayUpdate(ctx, d.Airflow)
-	role, _ := d.Airflow.SimpleRole(ctx) // the login's error is err
+	role, err := d.Airflow.SimpleRole(ctx)
+	if err == nil {
+		err = setup.MayUpdate(ctx, d.Airflow)
+	}
 	if role != "" {
 		role = ", role " + failure.Excerpt(role) + ","
 	}

@@ -90,7 +90,7 @@ func (d *Doctor) checkLastRun(ctx context.Context, f *Findings) {
 	}
 	switch age := time.Since(runs[at].End).Round(time.Minute); {
 	case runs[at].State == "failed":
-		f.add(fail, name, "look at the log of its red task", "run %s failed %s ago", runs[at].ID, age)
+		f.add(fail, name, "see the log of its failed task", "run %s failed %s ago", runs[at].ID, age)
 	case age > tokenLife:
 		f.add(fail, name, hintLate, "it ended %s ago, and a token is valid for 12h", age)
 	case age > runDue:

@@ -18,8 +18,9 @@ import (
 	"ecr-refresh/steps/xcom"
 )
 
-// Parts of hints. In all of them, <a|b> is a in a task and b in a shell; {env} is " in the worker's environment" and
-// nothing; {host} is the worker and this machine; {object} and {want} are the failure's facts.
+// Parts of hints. In all of them, <a|b> is a in a task and b in a shell. {env} is " in the worker's environment" in a
+// task, " in ENVIRONMENT of the DAG's file" with DockerOperator, and "" in a shell; {host} is the worker, or this
+// machine. {object} and {want} are the failure's facts.
 const (
 	again    = "<clear this task|run it again>"
 	newToken = "<clear extract_ecr_token with Downstream|run extract-ecr-token again>"
@@ -61,7 +62,6 @@ func hints() map[any]string {
 		input.NotATarget: "<trigger the DAG with connection_ids of ecr_targets|name connections of the list>, or " +
 			"add this one to it",
 		input.CAFile:       "<set ECR_REFRESH_CA_FILE{env} to|give> a PEM file that <its|this> user may read",
-		input.SystemCA:     "set SSL_CERT_FILE{env} to a readable PEM file of the system's certificates",
 		input.PlainAirflow: "<|give --airflow-url with https, or >set the schema of connection airflow-api to https",
 		input.PlainDocker:  "let Docker use TLS, and set DOCKER_TLS_VERIFY and DOCKER_CERT_PATH",
 		input.PlainECR:     "set {object} to a URL with https",
@@ -112,11 +112,11 @@ func hints() map[any]string {
 		ecr.SessionExpired: "<give the worker a role, or put a new AWS_SESSION_TOKEN with its keys into its " +
 			"environment|get a new AWS session (aws sso login, a role, or AWS_SESSION_TOKEN with its keys)>, and " +
 			"check {host}'s clock",
-		ecr.ClockSkew: "set {host}'s clock (NTP): AWS accepts signatures of the last 15 minutes",
+		ecr.ClockSkew: "set {host}'s clock (NTP): AWS rejects a signature whose time is some minutes off",
 		ecr.WrongAccountOrRegion: "check <Variables ecr_aws_account and ecr_aws_region_name (or ecr_targets)" +
 			"|--account and --region (or --targets)>, and that the region is enabled in the account",
-		ecr.Throttled: "<spread the runs of DAGs that call ECR: its|run it again in a minute; ECR's> limit is 20 " +
-			"calls a second in an account and region",
+		ecr.Throttled: "<spread the runs of DAGs that call ECR|run it again in a minute>: AWS limits the rate " +
+			"of calls in an account and region",
 		ecr.Unavailable:   awsDown,
 		ecr.NotAWS:        "check AWS_ENDPOINT_URL and HTTPS_PROXY{env}: something answers in the place of AWS",
 		ecr.BadConfig:     "check AWS_PROFILE, AWS_CONFIG_FILE and AWS_CA_BUNDLE{env}",
@@ -224,7 +224,7 @@ func hints() map[any]string {
 		airflowclient.NoPool:      "create it: airflow pools set {object} SLOTS DESCRIPTION",
 		airflowclient.NoVariable:  "create it: airflow variables set {object} VALUE",
 		airflowclient.NoDAG:       "deploy it: ecr-refresh dag install",
-		airflowclient.NoXCom:      "check the log of that task: it has left no result",
+		airflowclient.NoXCom:      "check the log of that task: it returned no result",
 		airflowclient.Conflict:    "try again: it exists already, or somebody else changes it at the same time",
 		airflowclient.Unavailable: "look into the log of Airflow's API server, then try again",
 		airflowclient.Timeout:     apiReachable,

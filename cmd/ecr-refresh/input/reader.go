@@ -39,7 +39,6 @@ const (
 	PlainDocker  failure.Kind = "http to docker"          //
 	PlainECR     failure.Kind = "http to ecr"             // Object: the variable of its URL
 	CAFile       failure.Kind = "ca file"                 //
-	SystemCA     failure.Kind = "system's certificates"   //
 )
 
 // maxInput bounds an input file or stdin, in bytes: 50 tokens take 121 kB.

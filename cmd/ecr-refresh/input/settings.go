@@ -50,20 +50,20 @@ func NewSettings() Settings {
 		Previous: set("in", "`FILE` with the result of the previous step, or - for stdin", "", names.ResultEnv),
 		Out:      set("out", "also write the result to `FILE` (0600)", ""),
 		Metrics: set("metrics-file", "also write metrics to `FILE` for Prometheus's textfile collector; "+
-			"each step and DAG needs its own, such as ecr_refresh_{step}_{dag}.prom", "", names.MetricsEnv),
+			"each step and DAG needs its own, such as ecr_refresh_{step}_{dag}.prom", "", "ECR_REFRESH_METRICS_FILE"),
 		IdentityFile: set("identity-file", "`FILE` with the age private key, instead of this host's own", "",
-			names.IdentityFileEnv),
+			"ECR_REFRESH_IDENTITY_FILE"),
 		MaxAge: set("max-age", "reject a token older than this `DURATION`", "1h", "ECR_REFRESH_MAX_AGE"),
 		AirflowURL: set("airflow-url", "base `URL` of Airflow's API, instead of the connection's schema, host "+
 			"and port", "", "ECR_REFRESH_AIRFLOW_URL"),
 		Engine: set("engine", "Docker's `HOST` (unix://… or tcp://…), or none", "unix:///var/run/docker.sock",
-			names.EngineEnv, "DOCKER_HOST"),
+			"ECR_REFRESH_ENGINE", "DOCKER_HOST"),
 		LogFormat: set("log-format", "`FORMAT` of the log: text or json", "text", "ECR_REFRESH_LOG_FORMAT"),
 		LogLevel: set("log-level", "lowest `LEVEL` to log: debug, info, warn or error", "info",
 			"ECR_REFRESH_LOG_LEVEL"),
 		LogOutput: set("log-output", "`STREAM` of the log: stderr or stdout", "stderr", "ECR_REFRESH_LOG_OUTPUT"),
-		Timeout:   set("timeout", "end the step after this `DURATION`", "60s", "ECR_REFRESH_TIMEOUT"),
-		CA:        set("ca-file", "PEM `FILE` of certificates to trust beside the system's", "", names.CAFileEnv),
+		Timeout:   set("timeout", "end the command after this `DURATION`", "60s", "ECR_REFRESH_TIMEOUT"),
+		CA:        set("ca-file", "PEM `FILE` of certificates to trust beside the system's", "", "ECR_REFRESH_CA_FILE"),
 	}
 }
 

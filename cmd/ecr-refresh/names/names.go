@@ -3,10 +3,8 @@ package names
 
 // Names of Airflow's objects.
 const (
-	DAG       = "refresh_docker_token_v4" // by BashOperator
-	Pool      = "systemqueue"
-	PoolSlots = 5
-	PoolUse   = "System maintenance tasks"
+	DAG  = "refresh_docker_token_v4" // by BashOperator
+	Pool = "systemqueue"
 
 	AirflowConnection = "airflow-api"    // how to reach Airflow's REST API
 	DockerConnection  = "docker_default" // the connection to refresh unless others are named
@@ -37,10 +35,6 @@ const (
 
 	RecipientEnv    = "ECR_REFRESH_RECIPIENT"
 	PrivateKeyEnv   = "ECR_REFRESH_PRIVATE_KEY"
-	IdentityFileEnv = "ECR_REFRESH_IDENTITY_FILE"
 	DryRunEnv       = "ECR_REFRESH_DRY_RUN"
 	RequireHTTPSEnv = "ECR_REFRESH_REQUIRE_HTTPS"
-	MetricsEnv      = "ECR_REFRESH_METRICS_FILE"
-	EngineEnv       = "ECR_REFRESH_ENGINE"
-	CAFileEnv       = "ECR_REFRESH_CA_FILE"
 )

@@ -28,7 +28,7 @@ func (s Setup) objects() []object {
 			return nil, err
 		},
 		write: func(ctx context.Context) error {
-			pool := airflowclient.Pool{Name: names.Pool, Slots: names.PoolSlots, Description: names.PoolUse}
+			pool := airflowclient.Pool{Name: names.Pool, Slots: 5, Description: "System maintenance tasks"}
 			return s.Admin.CreatePool(ctx, pool)
 		},
 	}
@@ -119,7 +119,11 @@ func (s Setup) keyPair() object {
 		look: func(ctx context.Context) (differs []string, err error) {
 			_, err1 := s.Admin.Variable(ctx, public)
 			_, err2 := s.Admin.Variable(ctx, private)
-			if errors.Is(err1, airflowclient.ErrNotFound) != errors.Is(err2, airflowclient.ErrNotFound) {
+			no1, no2 := errors.Is(err1, airflowclient.ErrNotFound), errors.Is(err2, airflowclient.ErrNotFound)
+			switch {
+			case err1 != nil && !no1:
+				return nil, err1
+			case err2 == nil && no1 || err1 == nil && no2:
 				return []string{"one of them is missing: a new pair is needed"}, nil
 			}
 			return nil, err2

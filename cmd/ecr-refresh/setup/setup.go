@@ -87,7 +87,7 @@ func (s Setup) settle(ctx context.Context, o object) (Outcome, error) {
 	done := Outcome{o.kind, o.id, "there", append([]string{}, differs...)}
 	switch {
 	case err != nil:
-		verb = "read"
+		verb, done.Differs = "read", []string{}
 	case !missing && len(differs) == 0:
 		return done, nil
 	case !missing && !s.Force:
@@ -110,11 +110,14 @@ func (s Setup) settle(ctx context.Context, o object) (Outcome, error) {
 // checkAccount logs in and tries what the DAG does: read a connection, and update one that does not exist. Then it
 // tries to read a Variable, as those may who have one of FAB's own roles with these two rights.
 func (s Setup) checkAccount(ctx context.Context) (Account, error) {
-	_, err := s.Account.Connection(ctx, names.DockerConnection)
+	role, err := s.Account.SimpleRole(ctx)
+	if err != nil {
+		return Account{}, err // the calls below would log in again
+	}
+	_, err = s.Account.Connection(ctx, names.DockerConnection)
 	if err == nil || errors.Is(err, airflowclient.ErrNotFound) {
 		err = MayUpdate(ctx, s.Account)
 	}
-	role, _ := s.Account.SimpleRole(ctx) // the login's error is err
 	_, no := s.Account.Variable(ctx, names.AccountVariable)
 	return Account{s.Login, role, no == nil || errors.Is(no, airflowclient.ErrNotFound)}, err
 }

@@ -58,15 +58,16 @@ func Read(ctx context.Context, airflow Airflow, dag string, now time.Time) (Stat
 	if err != nil {
 		return Status{}, fmt.Errorf("read runs of DAG %q: %w", dag, err)
 	}
+	updated := false // any connection
 	for _, run := range runs {
-		if len(known) > 0 && !run.Start.IsZero() && now.Sub(run.Start) > maxAge {
+		if updated && !run.Start.IsZero() && now.Sub(run.Start) > maxAge {
 			break
 		}
 		text, err := airflow.XCom(ctx, dag, run.ID, xcom.StepUpdateDockerConnection, -1)
 		if err != nil && !errors.Is(err, airflowclient.ErrNotFound) { // not: the task has failed, or has not run yet
 			return Status{}, fmt.Errorf("read XCom of run %q: %w", run.ID, err)
 		}
-		addResult(known, run.ID, text, now)
+		updated = addResult(known, run.ID, text, now) || updated
 	}
 	s := Status{Connections: []Connection{}}
 	for _, id := range slices.Sorted(maps.Keys(known)) {
@@ -75,11 +76,12 @@ func Read(ctx context.Context, airflow Airflow, dag string, now time.Time) (Stat
 	return s, nil
 }
 
-// addResult adds to known what a run returned, unless it is of another program or version.
-func addResult(known map[string]Connection, run, text string, now time.Time) {
+// addResult adds to known what a run returned, unless it is of another program or version. It reports whether the run
+// updated a connection.
+func addResult(known map[string]Connection, run, text string, now time.Time) (updated bool) {
 	result, err := xcom.Parse[xcom.UpdateDockerConnection](text)
 	if err != nil {
-		return
+		return false
 	}
 	for _, p := range result.Connections {
 		left := int64(p.ExpiresAt.Sub(now).Seconds())
@@ -87,7 +89,7 @@ func addResult(known map[string]Connection, run, text string, now time.Time) {
 		if p.IssuedAt.IsZero() {
 			c.IssuedAt = nil
 		}
-		if known[c.ID].RunID == nil && p.Published {
+		if updated = updated || p.Published; known[c.ID].RunID == nil && p.Published {
 			known[c.ID] = c
 		}
 	}
@@ -96,20 +98,19 @@ func addResult(known map[string]Connection, run, text string, now time.Time) {
 			known[f.ConnectionID] = Connection{ID: f.ConnectionID}
 		}
 	}
+	return updated
 }
 
 // Check returns an error if no token is known, or if minLeft is not 0 and a token expires sooner or is unknown.
 func (s Status) Check(dag string, minLeft time.Duration) error {
 	var short []string
-	known := false
 	for _, c := range s.Connections {
-		known = known || c.RunID != nil
 		if left, text := c.left(); left < minLeft {
 			short = append(short, fmt.Sprintf("%s (%s)", c.ID, text))
 		}
 	}
 	switch {
-	case !known:
+	case !slices.ContainsFunc(s.Connections, func(c Connection) bool { return c.RunID != nil }):
 		return failure.Transient(NoToken, "check tokens: no run of DAG %q has updated a connection", dag)
 	case minLeft > 0 && len(short) > 0:
 		return failure.Transient(TooShort, "check tokens: less than %s left for %s", minLeft, strings.Join(short, ", "))
