@@ -60,9 +60,9 @@ func TestDockerConfigNamesTheEntry(t *testing.T) {
 		kind           failure.Kind
 		want           string
 	}{
-		{`{"auths":{"r.example.com":{},"other":{}}}`, https, docker.EntryWins, `["r.example.com"] overrides the connection`},
-		{`{"credsStore":"works"}`, host, docker.EntryWins, `entry credsStore = "works" overrides the connection`},
-		{`{"credHelpers":{"r.example.com":"works"}}`, host, docker.EntryWins, `["r.example.com"] = "works" overrides the connection`},
+		{`{"auths":{"r.example.com":{},"other":{}}}`, https, docker.EntryWins, `["r.example.com"] overrides`},
+		{`{"credsStore":"works"}`, host, docker.EntryWins, `entry credsStore = "works" overrides`},
+		{`{"credHelpers":{"r.example.com":"works"}}`, host, docker.EntryWins, `["r.example.com"] = "works" overrides`},
 		{`{"credsStore":"missing"}`, host, docker.HelperFails, `docker-credential-missing is not on PATH`},
 		{`{"credHelpers":{"r.example.com":"broken"}}`, host, docker.HelperFails, `docker-credential-broken fails`},
 		{`{"auths":{"other":{"auth":"S3CRET"}}}`, host, docker.BadEntry, `Docker task fails: entry auths["other"]`},
