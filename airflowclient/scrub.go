@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -44,7 +45,8 @@ type scrubber struct {
 func (s *scrubber) add(secret Secret) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !secret.Empty() {
+	known := func(other Secret) bool { return other.Reveal() == secret.Reveal() }
+	if !secret.Empty() && !slices.ContainsFunc(s.secrets, known) {
 		s.secrets = append(s.secrets, secret)
 	}
 }

@@ -72,3 +72,15 @@ func FuzzScrub(f *testing.F) {
 		}
 	})
 }
+
+// A thousand connections may have one token: it is looked for once.
+func TestScrubberKeepsASecretOnce(t *testing.T) {
+	t.Parallel()
+	var s scrubber
+	for range 1000 {
+		s.add(hide(newPassword))
+	}
+	if len(s.secrets) != 1 {
+		t.Errorf("%d secrets", len(s.secrets))
+	}
+}

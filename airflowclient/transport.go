@@ -89,9 +89,9 @@ func (c *Client) retrying() *retryablehttp.Client {
 }
 
 // shouldRetry reports whether to send again: after 429 and most of 5xx. A login that is answered 500 has more attempts:
-// FAB 3.5, the auth manager of Airflow 3.1.8, builds all of itself anew for each login, answers
-// 500 to everybody until that is done, and two logins at once can undo one another. It is an error when Airflow asks
-// to wait for longer than the caller has time for, by the header Retry-After of a 429 or 503.
+// FAB 3.5, the auth manager of Airflow 3.1.8, builds all of itself anew for each login, answers 500 to everybody until
+// that is done, and two logins at once can undo one another. It is an error when Airflow asks, by Retry-After, to wait
+// for longer than the caller has time for.
 func shouldRetry(ctx context.Context, resp *http.Response, attempt int) (bool, error) {
 	most := attempts
 	if resp.StatusCode == http.StatusInternalServerError && strings.HasSuffix(resp.Request.URL.Path, "/auth/token") {

@@ -9,6 +9,7 @@ import (
 	"ecr-refresh/airflowclient"
 	"ecr-refresh/cmd/ecr-refresh/input"
 	"ecr-refresh/steps"
+	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/secret"
 	"ecr-refresh/steps/xcom"
 )
@@ -40,8 +41,11 @@ Example:
 			all.test.Connections = c.DockerConnections(ids, false) // before anything is changed
 			all.extract.Registry, all.test.Registry = all.update.Registry, all.update.Registry
 			run := result(c, all.run)
-			if !all.update.DryRun || !c.Bool("json") {
+			if !c.Bool("json") {
 				return run
+			}
+			if !all.update.DryRun {
+				c.Fault(failure.Permanent("", "--json needs --dry-run: the result is JSON anyway"))
 			}
 			plan := c.plan(all.extract.Targets, roots)
 			return func(ctx context.Context) ([]byte, error) {
@@ -61,7 +65,6 @@ type allSteps struct {
 	test    steps.TestDockerConnection
 }
 
-// run runs the steps and returns the result of the last one.
 func (a allSteps) run(ctx context.Context) (result xcom.TestDockerConnection, err error) {
 	a.update.Identity = secret.NewIdentity()
 	a.extract.Recipient = a.update.Identity.Recipient()

@@ -66,12 +66,13 @@ func read(path string, max int64, flag int, forbidden fs.FileMode) ([]byte, erro
 		return nil, fault(OtherOwner, "read %q: it belongs to user %d", path, owner)
 	case mode.Perm()&forbidden != 0:
 		return nil, fault(OpenToOthers, "read %q: mode %04o opens it to other users", path, mode.Perm())
-	case info.Size() > max:
-		return nil, fault(TooLong, "read %q: it is longer than %d bytes", path, max)
 	}
-	text, err := io.ReadAll(io.LimitReader(f, max))
+	text, err := io.ReadAll(io.LimitReader(f, max+1))
 	if err != nil {
 		return nil, fault("", "read %q: %w", path, cause(err))
+	}
+	if int64(len(text)) > max {
+		return nil, fault(TooLong, "read %q: it is longer than %d bytes", path, max)
 	}
 	return text, nil
 }

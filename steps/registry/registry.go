@@ -40,12 +40,7 @@ func New(rt http.RoundTripper) *Client {
 		RetryMax:     1,
 		RetryWaitMin: 500 * time.Millisecond,
 		Backoff:      func(wait, _ time.Duration, _ int, _ *http.Response) time.Duration { return wait },
-		CheckRetry: func(ctx context.Context, resp *http.Response, err error) (bool, error) {
-			if err != nil {
-				return ctx.Err() == nil && !failure.IsPermanent(failure.Network("", err)), nil
-			}
-			return transport.IsTransient(resp.StatusCode), nil
-		},
+		CheckRetry:   retryablehttp.DefaultRetryPolicy,
 		ErrorHandler: retryablehttp.PassthroughErrorHandler,
 	}}
 }

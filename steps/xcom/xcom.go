@@ -66,7 +66,7 @@ type UpdateDockerConnection struct {
 	Failures    []Failure `json:"failures"`
 }
 
-// Updated is one connection as step 2 left it, and the token that it got. Results of earlier versions have no IssuedAt.
+// Updated is one connection as step 2 left it, and the token that it got.
 // After a dry run Published is false, and PublishedAt is absent.
 type Updated struct {
 	ConnectionID string `json:"connection_id"`
@@ -196,6 +196,8 @@ func (r UpdateDockerConnection) check() (f faults) {
 	f.add(len(r.Connections)+len(r.Failures) == 0, `field "connections" is empty`)
 	for i, c := range r.Connections {
 		f.add(!IsConnectionID(c.ConnectionID), "connections[%d]: %.40q is not a connection id", i, c.ConnectionID)
+		f.add(len(c.RegistryURL) <= len("https://") || c.Username == "" || c.ExpiresAt.IsZero() || c.Fingerprint == "",
+			"connections[%d]: registry_url, username, expires_at or fingerprint is missing", i)
 		f.add(c.Published && c.PublishedAt == nil, "connections[%d].published_at is missing", i)
 	}
 	return f

@@ -119,7 +119,9 @@ func TestParseRejects(t *testing.T) {
 		{head1 + `"tokens":[{}]}`, "", "",
 			`field "recipient" is missing; field "sealed" is missing; tokens[0].connections is empty`, bad},
 		{head2 + `"connections":[{},{"published":true}]}`, "", "", `connections[0]: "" is not a connection id; ` +
-			`connections[1]: "" is not a connection id; connections[1].published_at is missing`, bad},
+			`connections[0]: registry_url, username, expires_at or fingerprint is missing; connections[1]: "" is not ` +
+			`a connection id; connections[1]: registry_url, username, expires_at or fingerprint is missing; ` +
+			`connections[1].published_at is missing`, bad},
 	} {
 		text := strings.Replace(row.text, row.old, row.new, 1)
 		_, err := parsed(text)

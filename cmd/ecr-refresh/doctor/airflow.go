@@ -72,7 +72,7 @@ func (f *Findings) connection(name string, conn airflowclient.Connection, host s
 		state = fail
 	}
 	for _, what := range differs {
-		f.add(state, name, "edit this field of the connection in Airflow", "%s", what)
+		f.add(state, name, "edit this field of the connection in Airflow (a run sets the login)", "%s", what)
 	}
 	if len(differs) == 0 {
 		f.add(ok, name, "", "type docker, host %s, login AWS", host)

@@ -109,8 +109,8 @@ func hints() map[any]string {
 		ecr.SSOLogin: "<use an AWS profile without IAM Identity Center on the workers, or log in there|log in> (aws " +
 			"sso login), and check sso_account_id and sso_role_name of the profile",
 		ecr.BadKeys: "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY{env}, the region, and {host}'s clock",
-		ecr.SessionExpired: "<give the worker a role, or put a new AWS_SESSION_TOKEN with its keys into its " +
-			"environment|get a new AWS session (aws sso login, a role, or AWS_SESSION_TOKEN with its keys)>, and " +
+		ecr.SessionExpired: "<give the worker a role, or set a new AWS_SESSION_TOKEN with its keys{env}" +
+			"|get a new AWS session (aws sso login, a role, or AWS_SESSION_TOKEN with its keys)>, and " +
 			"check {host}'s clock",
 		ecr.ClockSkew: "set {host}'s clock (NTP): AWS rejects a signature whose time is some minutes off",
 		ecr.WrongAccountOrRegion: "check <Variables ecr_aws_account and ecr_aws_region_name (or ecr_targets)" +

@@ -40,7 +40,7 @@ type Airflow interface {
 type Connection struct {
 	ID          string     `json:"connection_id"`
 	RegistryURL *string    `json:"registry_url"`
-	IssuedAt    *time.Time `json:"issued_at"` // null also in results of earlier versions
+	IssuedAt    *time.Time `json:"issued_at"`
 	ExpiresAt   *time.Time `json:"expires_at"`
 	LeftSeconds *int64     `json:"left_seconds"`
 	RunID       *string    `json:"run_id"`
@@ -86,9 +86,6 @@ func addResult(known map[string]Connection, run, text string, now time.Time) (up
 	for _, p := range result.Connections {
 		left := int64(p.ExpiresAt.Sub(now).Seconds())
 		c := Connection{p.ConnectionID, &p.RegistryURL, &p.IssuedAt, &p.ExpiresAt, &left, &run}
-		if p.IssuedAt.IsZero() {
-			c.IssuedAt = nil
-		}
 		if updated = updated || p.Published; known[c.ID].RunID == nil && p.Published {
 			known[c.ID] = c
 		}
@@ -151,7 +148,7 @@ func (s Status) Table(minLeft time.Duration, w io.Writer) []byte {
 }
 
 func moment(t *time.Time) string {
-	if t == nil {
+	if t == nil || t.IsZero() {
 		return "-"
 	}
 	return t.UTC().Format(time.RFC3339)
