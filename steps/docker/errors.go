@@ -62,14 +62,14 @@ func answered(status int, message string) error {
 		}
 		return failure.Transient(Unavailable, "the registry answered Docker %s", m[1])
 	}
-	err := fmt.Errorf("Docker answered %d: %s", status, cmp.Or(failure.Excerpt(message), http.StatusText(status)))
+	words := fmt.Sprintf("Docker answered %d: %s", status, cmp.Or(failure.Excerpt(message), http.StatusText(status)))
 	switch {
 	case strings.Contains(message, "x509: "):
-		return failure.Permanent(UntrustedRegistry, "%w", err)
+		return failure.Permanent(UntrustedRegistry, "%s", words)
 	case status == http.StatusTooManyRequests:
-		return failure.Transient(Unavailable, "%w", err)
+		return failure.Transient(Unavailable, "%s", words)
 	case status == http.StatusForbidden, status == http.StatusNotFound, status == http.StatusMethodNotAllowed:
-		return failure.Permanent(NotDocker, "%w", err)
+		return failure.Permanent(NotDocker, "%s", words)
 	}
-	return failure.Transient(Failed, "%w", err)
+	return failure.Transient(Failed, "%s", words)
 }

@@ -160,8 +160,9 @@ func TestCheckWrite(t *testing.T) {
 	folder := t.TempDir()
 	in := func(name string) string { return filepath.Join(folder, name) }
 	opened, err := os.Create(in("opened"))
+	must(t, err)
 	defer opened.Close()
-	must(t, err, file("kept", 0o600)(in("plain")), os.Symlink("plain", in("to-plain")),
+	must(t, file("kept", 0o600)(in("plain")), os.Symlink("plain", in("to-plain")),
 		syscall.Mkfifo(in("pipe"), 0o600), os.Symlink(in("pipe"), in("to-pipe")),
 		os.Symlink("/proc/self/exe", in("to-proc")), os.Symlink(fmt.Sprintf("/dev/fd/%d", opened.Fd()), in("to-dev")))
 	const irregular = privatefile.NotRegular
