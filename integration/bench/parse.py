@@ -43,9 +43,12 @@ def in_turn(runs, files):
 
 
 runs, files = int(sys.argv[1]), sys.argv[2:]
+# Both executors and the manager freeze before they fork: a full collection in the child then passes over what Airflow has
+# loaded (airflow/executors/local_executor.py, airflow/providers/celery/executors/celery_executor_utils.py).
+gc.freeze()
 task = in_turn(runs, files)
 for path in files:
     for module in iter_airflow_imports(path):
         importlib.import_module(module)
-gc.freeze()  # as the manager does (airflow/dag_processing/manager.py)
+gc.freeze()  # as the manager does again (airflow/dag_processing/manager.py)
 print(json.dumps({"task": task, "processor": in_turn(runs, files)}))
