@@ -38,20 +38,26 @@ KEEP = {
         *["get_version", "logout", "get_import_errors"],
         *["get_connections", "bulk_connections", "get_connection", "post_connection", "patch_connection"],
         *["get_pool", "post_pool", "patch_pool", "get_variable", "post_variable", "patch_variable"],
-        *["get_dag_details", "get_dag_runs", "get_task_instances", "get_xcom_entry"],
+        *["get_dag_details", "get_dag_source", "get_dag_runs", "get_dag_run", "trigger_dag_run"],
+        *["get_task_instances", "get_log", "get_xcom_entry", "get_event_logs"],
     ],
     LOGIN: ["create_token"],
 }
 PARAMETERS = {"limit", "offset", "map_index"}
 NOT_SENT = {"get_task_instances": {"map_index"}}  # it came with 3.1
 FIELDS = {
-    "DAGDetailsResponse": {"dag_id", "is_paused", "is_stale", "has_import_errors", "fileloc", "last_parsed_time"},
+    "DAGDetailsResponse": {"dag_id", "is_paused", "is_stale", "has_import_errors", "last_parsed_time"},
     "DAGRunCollectionResponse": {"dag_runs"},
     "DAGRunResponse": {"dag_run_id", "state", "start_date", "end_date", "conf"},
+    "DAGSourceResponse": {"content"},
+    "EventLogCollectionResponse": {"event_logs"},
+    "EventLogResponse": {"when", "event", "owner", "extra"},
     "ImportErrorResponse": {"filename", "stack_trace"},
     "PoolResponse": {"name", "slots", "description", "include_deferred"},
     "TaskInstanceCollectionResponse": {"task_instances"},
-    "TaskInstanceResponse": {"task_id", "map_index", "state"},
+    "TaskInstanceResponse": {"task_id", "map_index", "state", "try_number", "pool", "queue", "start_date", "end_date"},
+    "TaskInstancesLogResponse": {"content"},
+    "TriggerDAGRunPostBody": {"conf", "logical_date"},
     "VariableResponse": {"key", "value", "description"},
     "VersionInfo": {"version"},
     "XComResponseNative": {"value"},
@@ -125,6 +131,9 @@ def operation(body):
     body["responses"] = {
         code: {"description": "", **answer} for code, answer in body["responses"].items() if code[0] in "23"
     }
+    for answer in body["responses"].values():
+        if "content" in answer:
+            answer["content"] = {"application/json": answer["content"]["application/json"]}
     if "requestBody" in body:
         content = body["requestBody"]["content"]
         body["requestBody"]["content"] = {"application/json": content["application/json"]}

@@ -21,8 +21,8 @@ The last lines of a failed task's log say what failed and what to do.
 
 import json
 from datetime import datetime, timedelta, timezone
-from importlib.metadata import version
 
+import airflow
 from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk import DAG, Param
 
@@ -117,7 +117,7 @@ def environment(params, secrets, rest):
     """Returns the environment of a task. Secrets come first, and before Airflow 3.2 after a cover: its Rendered
     Template page cuts a long environment before it masks it, and would show the first part of a secret."""
     cover = {}
-    if tuple(map(int, version("apache-airflow-core").split(".")[:2])) < (3, 2):
+    if tuple(map(int, airflow.__version__.split(".")[:2])) < (3, 2):
         from airflow.configuration import conf
 
         cover = {"ECR_REFRESH_COVER": " " * conf.getint("core", "max_templated_field_length")}

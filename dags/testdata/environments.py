@@ -13,14 +13,12 @@ may import Docker's modules, another may not; one with "settings" in it gets no 
 """
 
 import hashlib
-import importlib.metadata
 import itertools
 import json
 import sys
 from types import ModuleType, SimpleNamespace
 
 ABSENT = object()
-release = "3.3.2"  # what importlib.metadata reports
 
 
 class Recorder:
@@ -81,7 +79,6 @@ def load(path, docker):
     for name, content in modules.items():
         sys.modules[name] = ModuleType(name)
         vars(sys.modules[name]).update(content)
-    importlib.metadata.version = lambda distribution: {"apache-airflow-core": release}[distribution]
     exec(compile(text, path, "exec"), {"__name__": "stub", "__doc__": None})
     (dag,) = dags
     return dag.arguments, {name: task.arguments for name, task in tasks.items()}
@@ -242,13 +239,13 @@ for argument in sys.argv[1:]:
         return env
 
     def in_all_runs(task, choice):
-        global release
         for case in given(ids=IDS, dry_run=(False, True), release=("3.1.8", "3.3.2")):
-            release = case["release"]
+            sys.modules["airflow"].__version__ = case["release"]
             yield rendered(task, choice, {"connection_ids": IDS[case["ids"]], "dry_run": case["dry_run"]})
 
     for choice in SHOWN:
         release = "3.1.8" if {"long", "many"} & set(choice.values()) else "3.3.2"
+        sys.modules["airflow"].__version__ = release
         for task_id, task in tasks.items():
             if set(choice) <= set(inputs(task_id, texts)):
                 env = rendered(task, choice, {"connection_ids": None, "dry_run": False})
