@@ -190,7 +190,6 @@ type ConnectionResponse struct {
 // DAGDetailsResponse defines model for DAGDetailsResponse.
 type DAGDetailsResponse struct {
 	DagId           string     `json:"dag_id"`
-	Fileloc         string     `json:"fileloc"`
 	HasImportErrors bool       `json:"has_import_errors"`
 	IsPaused        bool       `json:"is_paused"`
 	IsStale         bool       `json:"is_stale"`
@@ -211,8 +210,26 @@ type DAGRunResponse struct {
 	State     DagRunState             `json:"state"`
 }
 
+// DAGSourceResponse defines model for DAGSourceResponse.
+type DAGSourceResponse struct {
+	Content *string `json:"content"`
+}
+
 // DagRunState defines model for DagRunState.
 type DagRunState string
+
+// EventLogCollectionResponse defines model for EventLogCollectionResponse.
+type EventLogCollectionResponse struct {
+	EventLogs []EventLogResponse `json:"event_logs"`
+}
+
+// EventLogResponse defines model for EventLogResponse.
+type EventLogResponse struct {
+	Event string    `json:"event"`
+	Extra *string   `json:"extra"`
+	Owner *string   `json:"owner"`
+	When  time.Time `json:"when"`
+}
 
 // ImportErrorCollectionResponse defines model for ImportErrorCollectionResponse.
 type ImportErrorCollectionResponse struct {
@@ -264,6 +281,13 @@ type PoolResponse struct {
 	Slots           int     `json:"slots"`
 }
 
+// StructuredLogMessage defines model for StructuredLogMessage.
+type StructuredLogMessage struct {
+	Event                string                 `json:"event"`
+	Timestamp            *time.Time             `json:"timestamp,omitempty"`
+	AdditionalProperties map[string]interface{} `json:"-"`
+}
+
 // TaskInstanceCollectionResponse defines model for TaskInstanceCollectionResponse.
 type TaskInstanceCollectionResponse struct {
 	TaskInstances []TaskInstanceResponse `json:"task_instances"`
@@ -271,13 +295,40 @@ type TaskInstanceCollectionResponse struct {
 
 // TaskInstanceResponse defines model for TaskInstanceResponse.
 type TaskInstanceResponse struct {
-	MapIndex int                `json:"map_index"`
-	State    *TaskInstanceState `json:"state"`
-	TaskId   string             `json:"task_id"`
+	EndDate   *time.Time         `json:"end_date"`
+	MapIndex  int                `json:"map_index"`
+	Pool      string             `json:"pool"`
+	Queue     *string            `json:"queue"`
+	StartDate *time.Time         `json:"start_date"`
+	State     *TaskInstanceState `json:"state"`
+	TaskId    string             `json:"task_id"`
+	TryNumber int                `json:"try_number"`
 }
 
 // TaskInstanceState defines model for TaskInstanceState.
 type TaskInstanceState string
+
+// TaskInstancesLogResponse defines model for TaskInstancesLogResponse.
+type TaskInstancesLogResponse struct {
+	Content TaskInstancesLogResponse_Content `json:"content"`
+}
+
+// TaskInstancesLogResponseContent0 defines model for TaskInstancesLogResponse.Content.0.
+type TaskInstancesLogResponseContent0 = []StructuredLogMessage
+
+// TaskInstancesLogResponseContent1 defines model for TaskInstancesLogResponse.Content.1.
+type TaskInstancesLogResponseContent1 = []string
+
+// TaskInstancesLogResponse_Content defines model for TaskInstancesLogResponse.Content.
+type TaskInstancesLogResponse_Content struct {
+	union json.RawMessage
+}
+
+// TriggerDAGRunPostBody defines model for TriggerDAGRunPostBody.
+type TriggerDAGRunPostBody struct {
+	Conf        *map[string]interface{} `json:"conf,omitempty"`
+	LogicalDate *time.Time              `json:"logical_date"`
+}
 
 // VariableBody defines model for VariableBody.
 type VariableBody struct {
@@ -321,8 +372,20 @@ type GetTaskInstancesParams struct {
 	Offset *int `form:"offset,omitempty" json:"offset,omitempty"`
 }
 
+// GetLogParams defines parameters for GetLog.
+type GetLogParams struct {
+	MapIndex *int `form:"map_index,omitempty" json:"map_index,omitempty"`
+}
+
 // GetXcomEntryParams defines parameters for GetXcomEntry.
 type GetXcomEntryParams struct {
+	MapIndex *int `form:"map_index,omitempty" json:"map_index,omitempty"`
+}
+
+// GetEventLogsParams defines parameters for GetEventLogs.
+type GetEventLogsParams struct {
+	Limit    *int `form:"limit,omitempty" json:"limit,omitempty"`
+	Offset   *int `form:"offset,omitempty" json:"offset,omitempty"`
 	MapIndex *int `form:"map_index,omitempty" json:"map_index,omitempty"`
 }
 
@@ -341,6 +404,9 @@ type PostConnectionJSONRequestBody = ConnectionBody
 // PatchConnectionJSONRequestBody defines body for PatchConnection for application/json ContentType.
 type PatchConnectionJSONRequestBody = ConnectionBody
 
+// TriggerDagRunJSONRequestBody defines body for TriggerDagRun for application/json ContentType.
+type TriggerDagRunJSONRequestBody = TriggerDAGRunPostBody
+
 // PostPoolJSONRequestBody defines body for PostPool for application/json ContentType.
 type PostPoolJSONRequestBody = PoolBody
 
@@ -355,6 +421,149 @@ type PatchVariableJSONRequestBody = VariableBody
 
 // CreateTokenJSONRequestBody defines body for CreateToken for application/json ContentType.
 type CreateTokenJSONRequestBody = LoginBody
+
+// Getter for additional properties for StructuredLogMessage. Returns the specified
+// element and whether it was found
+func (a StructuredLogMessage) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for StructuredLogMessage
+func (a *StructuredLogMessage) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for StructuredLogMessage to handle AdditionalProperties
+func (a *StructuredLogMessage) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["event"]; found {
+		err = json.Unmarshal(raw, &a.Event)
+		if err != nil {
+			return fmt.Errorf("error reading 'event': %w", err)
+		}
+		delete(object, "event")
+	}
+
+	if raw, found := object["timestamp"]; found {
+		err = json.Unmarshal(raw, &a.Timestamp)
+		if err != nil {
+			return fmt.Errorf("error reading 'timestamp': %w", err)
+		}
+		delete(object, "timestamp")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for StructuredLogMessage to handle AdditionalProperties
+func (a StructuredLogMessage) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	object["event"], err = json.Marshal(a.Event)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'event': %w", err)
+	}
+
+	if a.Timestamp != nil {
+		object["timestamp"], err = json.Marshal(a.Timestamp)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'timestamp': %w", err)
+		}
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
+
+// AsTaskInstancesLogResponseContent0 returns the union data inside the TaskInstancesLogResponse_Content as a TaskInstancesLogResponseContent0
+func (t TaskInstancesLogResponse_Content) AsTaskInstancesLogResponseContent0() (TaskInstancesLogResponseContent0, error) {
+	var body TaskInstancesLogResponseContent0
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromTaskInstancesLogResponseContent0 overwrites any union data inside the TaskInstancesLogResponse_Content as the provided TaskInstancesLogResponseContent0
+func (t *TaskInstancesLogResponse_Content) FromTaskInstancesLogResponseContent0(v TaskInstancesLogResponseContent0) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeTaskInstancesLogResponseContent0 performs a merge with any union data inside the TaskInstancesLogResponse_Content, using the provided TaskInstancesLogResponseContent0
+func (t *TaskInstancesLogResponse_Content) MergeTaskInstancesLogResponseContent0(v TaskInstancesLogResponseContent0) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsTaskInstancesLogResponseContent1 returns the union data inside the TaskInstancesLogResponse_Content as a TaskInstancesLogResponseContent1
+func (t TaskInstancesLogResponse_Content) AsTaskInstancesLogResponseContent1() (TaskInstancesLogResponseContent1, error) {
+	var body TaskInstancesLogResponseContent1
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromTaskInstancesLogResponseContent1 overwrites any union data inside the TaskInstancesLogResponse_Content as the provided TaskInstancesLogResponseContent1
+func (t *TaskInstancesLogResponse_Content) FromTaskInstancesLogResponseContent1(v TaskInstancesLogResponseContent1) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeTaskInstancesLogResponseContent1 performs a merge with any union data inside the TaskInstancesLogResponse_Content, using the provided TaskInstancesLogResponseContent1
+func (t *TaskInstancesLogResponse_Content) MergeTaskInstancesLogResponseContent1(v TaskInstancesLogResponseContent1) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t TaskInstancesLogResponse_Content) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *TaskInstancesLogResponse_Content) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
 
 // RequestEditorFn is the function signature for the RequestEditor callback function
 type RequestEditorFn func(ctx context.Context, req *http.Request) error
@@ -463,17 +672,37 @@ type ClientInterface interface {
 	// Takes a body of the `application/json` content type.
 	PatchConnection(ctx context.Context, connectionId string, body PatchConnectionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetDagSource performs a GET /api/v2/dagSources/{dag_id} (the `GetDagSource` operationId) request.
+	GetDagSource(ctx context.Context, dagId string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetDagRuns performs a GET /api/v2/dags/{dag_id}/dagRuns (the `GetDagRuns` operationId) request.
 	GetDagRuns(ctx context.Context, dagId string, params *GetDagRunsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// TriggerDagRunWithBody performs a POST /api/v2/dags/{dag_id}/dagRuns (the `TriggerDagRun` operationId) request,
+	// with any type of body and a specified content type.
+	TriggerDagRunWithBody(ctx context.Context, dagId interface{}, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// TriggerDagRun performs a POST /api/v2/dags/{dag_id}/dagRuns (the `TriggerDagRun` operationId) request.
+	// Takes a body of the `application/json` content type.
+	TriggerDagRun(ctx context.Context, dagId interface{}, body TriggerDagRunJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetDagRun performs a GET /api/v2/dags/{dag_id}/dagRuns/{dag_run_id} (the `GetDagRun` operationId) request.
+	GetDagRun(ctx context.Context, dagId string, dagRunId string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetTaskInstances performs a GET /api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances (the `GetTaskInstances` operationId) request.
 	GetTaskInstances(ctx context.Context, dagId string, dagRunId string, params *GetTaskInstancesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetLog performs a GET /api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}/logs/{try_number} (the `GetLog` operationId) request.
+	GetLog(ctx context.Context, dagId string, dagRunId string, taskId string, tryNumber int, params *GetLogParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetXcomEntry performs a GET /api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}/xcomEntries/{xcom_key} (the `GetXcomEntry` operationId) request.
 	GetXcomEntry(ctx context.Context, dagId string, dagRunId string, taskId string, xcomKey string, params *GetXcomEntryParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetDagDetails performs a GET /api/v2/dags/{dag_id}/details (the `GetDagDetails` operationId) request.
 	GetDagDetails(ctx context.Context, dagId string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetEventLogs performs a GET /api/v2/eventLogs (the `GetEventLogs` operationId) request.
+	GetEventLogs(ctx context.Context, params *GetEventLogsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetImportErrors performs a GET /api/v2/importErrors (the `GetImportErrors` operationId) request.
 	GetImportErrors(ctx context.Context, params *GetImportErrorsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -651,6 +880,19 @@ func (c *API) PatchConnection(ctx context.Context, connectionId string, body Pat
 	return c.Client.Do(req)
 }
 
+// GetDagSource performs a GET /api/v2/dagSources/{dag_id} (the `GetDagSource` operationId) request.
+func (c *API) GetDagSource(ctx context.Context, dagId string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetDagSourceRequest(c.Server, dagId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetDagRuns performs a GET /api/v2/dags/{dag_id}/dagRuns (the `GetDagRuns` operationId) request.
 func (c *API) GetDagRuns(ctx context.Context, dagId string, params *GetDagRunsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetDagRunsRequest(c.Server, dagId, params)
@@ -664,9 +906,63 @@ func (c *API) GetDagRuns(ctx context.Context, dagId string, params *GetDagRunsPa
 	return c.Client.Do(req)
 }
 
+// TriggerDagRunWithBody performs a POST /api/v2/dags/{dag_id}/dagRuns (the `TriggerDagRun` operationId) request,
+// with any type of body and a specified content type.
+func (c *API) TriggerDagRunWithBody(ctx context.Context, dagId interface{}, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewTriggerDagRunRequestWithBody(c.Server, dagId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// TriggerDagRun performs a POST /api/v2/dags/{dag_id}/dagRuns (the `TriggerDagRun` operationId) request.
+// Takes a body of the `application/json` content type.
+func (c *API) TriggerDagRun(ctx context.Context, dagId interface{}, body TriggerDagRunJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewTriggerDagRunRequest(c.Server, dagId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetDagRun performs a GET /api/v2/dags/{dag_id}/dagRuns/{dag_run_id} (the `GetDagRun` operationId) request.
+func (c *API) GetDagRun(ctx context.Context, dagId string, dagRunId string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetDagRunRequest(c.Server, dagId, dagRunId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetTaskInstances performs a GET /api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances (the `GetTaskInstances` operationId) request.
 func (c *API) GetTaskInstances(ctx context.Context, dagId string, dagRunId string, params *GetTaskInstancesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetTaskInstancesRequest(c.Server, dagId, dagRunId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetLog performs a GET /api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}/logs/{try_number} (the `GetLog` operationId) request.
+func (c *API) GetLog(ctx context.Context, dagId string, dagRunId string, taskId string, tryNumber int, params *GetLogParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetLogRequest(c.Server, dagId, dagRunId, taskId, tryNumber, params)
 	if err != nil {
 		return nil, err
 	}
@@ -693,6 +989,19 @@ func (c *API) GetXcomEntry(ctx context.Context, dagId string, dagRunId string, t
 // GetDagDetails performs a GET /api/v2/dags/{dag_id}/details (the `GetDagDetails` operationId) request.
 func (c *API) GetDagDetails(ctx context.Context, dagId string, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetDagDetailsRequest(c.Server, dagId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetEventLogs performs a GET /api/v2/eventLogs (the `GetEventLogs` operationId) request.
+func (c *API) GetEventLogs(ctx context.Context, params *GetEventLogsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetEventLogsRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -1149,6 +1458,40 @@ func NewPatchConnectionRequestWithBody(server string, connectionId string, conte
 	return req, nil
 }
 
+// NewGetDagSourceRequest constructs an http.Request for the GetDagSource method
+func NewGetDagSourceRequest(server string, dagId string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "dag_id", dagId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/dagSources/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewGetDagRunsRequest constructs an http.Request for the GetDagRuns method
 func NewGetDagRunsRequest(server string, dagId string, params *GetDagRunsParams) (*http.Request, error) {
 	var err error
@@ -1222,6 +1565,94 @@ func NewGetDagRunsRequest(server string, dagId string, params *GetDagRunsParams)
 	return req, nil
 }
 
+// NewTriggerDagRunRequest calls the generic TriggerDagRun builder with application/json body
+func NewTriggerDagRunRequest(server string, dagId interface{}, body TriggerDagRunJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewTriggerDagRunRequestWithBody(server, dagId, "application/json", bodyReader)
+}
+
+// NewTriggerDagRunRequestWithBody constructs an http.Request for the TriggerDagRun method, with any body, and a specified content type
+func NewTriggerDagRunRequestWithBody(server string, dagId interface{}, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "dag_id", dagId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/dags/%s/dagRuns", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewGetDagRunRequest constructs an http.Request for the GetDagRun method
+func NewGetDagRunRequest(server string, dagId string, dagRunId string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "dag_id", dagId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "dag_run_id", dagRunId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/dags/%s/dagRuns/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewGetTaskInstancesRequest constructs an http.Request for the GetTaskInstances method
 func NewGetTaskInstancesRequest(server string, dagId string, dagRunId string, params *GetTaskInstancesParams) (*http.Request, error) {
 	var err error
@@ -1279,6 +1710,88 @@ func NewGetTaskInstancesRequest(server string, dagId string, dagRunId string, pa
 		if params.Offset != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "offset", *params.Offset, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetLogRequest constructs an http.Request for the GetLog method
+func NewGetLogRequest(server string, dagId string, dagRunId string, taskId string, tryNumber int, params *GetLogParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "dag_id", dagId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "dag_run_id", dagRunId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam2 string
+
+	pathParam2, err = runtime.StyleParamWithOptions("simple", false, "task_id", taskId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam3 string
+
+	pathParam3, err = runtime.StyleParamWithOptions("simple", false, "try_number", tryNumber, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/dags/%s/dagRuns/%s/taskInstances/%s/logs/%s", pathParam0, pathParam1, pathParam2, pathParam3)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.MapIndex != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "map_index", *params.MapIndex, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -1408,6 +1921,84 @@ func NewGetDagDetailsRequest(server string, dagId string) (*http.Request, error)
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetEventLogsRequest constructs an http.Request for the GetEventLogs method
+func NewGetEventLogsRequest(server string, params *GetEventLogsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/eventLogs")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Offset != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "offset", *params.Offset, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.MapIndex != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "map_index", *params.MapIndex, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
