@@ -14,7 +14,7 @@ import (
 const (
 	limitHelper = 0.85 // ours, registry check included, over docker-credential-ecr-login's
 	// What Airflow takes for any DAG of three tasks is most of ours, in both places.
-	limitParse          = 10.0
+	limitParse          = 8.0 // the two packages of the operator are imported, too
 	limitParseProcessor = 10.0
 	limitRun            = 0.2 // seconds over three tasks that do nothing
 	// Airflow's own work on the calls may leave no room for limitBulk: then the step must be close to its calls alone.
