@@ -14,8 +14,11 @@ import (
 	"ecr-refresh/steps/secret"
 )
 
-// Differs is the kind of failure when an object differs from what is wanted, and Setup may not change it.
-const Differs failure.Kind = "object differs"
+// Why Setup fails.
+const (
+	Differs     failure.Kind = "object differs" // from what is wanted, and Setup may not change it
+	CannotLogIn failure.Kind = "account cannot log in"
+)
 
 // Setup is what Airflow shall have.
 type Setup struct {
@@ -54,11 +57,17 @@ type Account struct {
 }
 
 // Run creates and changes one object after the other, then checks the account. It goes on after one that fails, but not
-// without the admin's login.
+// without the admin's login, and stores no login that Airflow rejects.
 func (s Setup) Run(ctx context.Context) (Result, error) {
 	result := Result{Objects: []Outcome{}}
 	if _, err := s.Admin.SimpleRole(ctx); err != nil { // logs in
 		return result, err
+	}
+	var rejected *airflowclient.Error
+	_, err := s.Account.SimpleRole(ctx)
+	if errors.As(err, &rejected) && rejected.Kind == airflowclient.LoginRejected {
+		const form = "account %q of connection %s cannot log in: %w"
+		return result, failure.Permanent(CannotLogIn, form, s.Login, names.AirflowConnection, rejected)
 	}
 	var failures []error
 	for _, o := range s.objects() {
@@ -70,7 +79,7 @@ func (s Setup) Run(ctx context.Context) (Result, error) {
 	}
 	if account, err := s.checkAccount(ctx); err != nil {
 		err = fmt.Errorf("check account %q of connection %s: %w", s.Login, names.AirflowConnection, err)
-		failures = append(failures, err)
+		failures = append([]error{err}, failures...) // whose hint comes first
 	} else {
 		result.Account = &account
 	}
