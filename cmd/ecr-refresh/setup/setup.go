@@ -6,10 +6,12 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 
 	"ecr-refresh/airflowclient"
 	"ecr-refresh/cmd/ecr-refresh/names"
+	"ecr-refresh/steps"
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/secret"
 )
@@ -79,11 +81,23 @@ func (s Setup) Run(ctx context.Context) (Result, error) {
 	}
 	if account, err := s.checkAccount(ctx); err != nil {
 		err = fmt.Errorf("check account %q of connection %s: %w", s.Login, names.AirflowConnection, err)
-		failures = append([]error{err}, failures...) // whose hint comes first
+		failures = append(failures, err)
 	} else {
 		result.Account = &account
 	}
-	return result, failure.Join(failures)
+	return result, last(failures)
+}
+
+// last logs all failures but the last, each with its hint, and returns that one: permanent only if each is.
+func last(failures []error) error {
+	if len(failures) == 0 {
+		return nil
+	}
+	end := len(failures) - 1
+	for _, err := range failures[:end] {
+		slog.Error(err.Error(), steps.FailureKey, err)
+	}
+	return &failure.Error{Err: failures[end], Transient: !failure.IsPermanent(failure.Join(failures))}
 }
 
 // settle looks at an object, and creates or updates it where it may.
