@@ -66,8 +66,10 @@ func (s script) printed(where, result string, args []string) (exit int, lines st
 	}
 	out := s.ReadFile("stderr")
 	for _, same := range [][2]string{
-		{regexp.QuoteMeta(s.Getenv("WORK")), "$$WORK"}, {`127\.0\.0\.1:\d+`, "127.0.0.1:PORT"},
-		{`unix:///\S+/`, "unix:///"}, {`[\dhm.]+s (ago|old)`, "0s $1"}, {`age1\w{20,}`, "age1…"},
+		{regexp.QuoteMeta(s.Getenv("WORK")), "$$WORK"},
+		{`127\.0\.0\.1:\d+`, "127.0.0.1:PORT"},
+		{`unix:///\S+/docker.sock:`, "unix:///docker.sock:"},
+		{`[\dhm.]+s (ago|old)`, "0s $1"}, {`age1\w{20,}`, "age1…"},
 		{`(lookup \S+) on \S+:53`, "$1"}, {`(\.com|\.invalid):\d{5}\b`, "$1:PORT"},
 		{`\d{4}-\d\d-\d\dT[0-9:.]+Z`, "2026-11-24T05:55:03Z"},
 	} {

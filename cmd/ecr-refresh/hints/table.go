@@ -105,8 +105,8 @@ func hints() map[any]string {
 		privatefile.OtherOwner:   "run: chown {want} {object}",
 		privatefile.OpenToOthers: "run: chmod 600 {object}; a Kubernetes Secret needs defaultMode 0400, or 0440 with " +
 			"fsGroup",
-		privatefile.NotReadable: "check this path, and that user {want} may read it<, or run 'ecr-refresh keygen' and " +
-			"set the two Variables that it prints|>",
+		privatefile.NotReadable: "check this path, and that user {want} may read it<, or run 'ecr-refresh keygen' " +
+			"and set the two Variables that it prints|>",
 		privatefile.TooLong:     "name the file that ecr-refresh wrote: it is far smaller",
 		privatefile.DiskFull:    "make room on its disk, or name a file on another disk",
 		privatefile.NotWritable: "name a file in a folder that user {want} may write to",
