@@ -105,6 +105,23 @@ func TestTroubleshootingQuotesTheProgram(t *testing.T) {
 	}
 }
 
+// Only FAB has Airflow's commands for rights.
+func TestAuthManagers(t *testing.T) {
+	t.Parallel()
+	for manager, want := range map[string]string{
+		airflowclient.FAB:    "airflow roles add-perms ROLE -r 'Connections' -a can_edit",
+		airflowclient.Simple: "the role op",
+		"":                   "grant it where this Airflow's auth manager keeps rights",
+	} {
+		got := Of(&airflowclient.Error{
+			Kind: airflowclient.Forbidden, Object: "Connections", Right: "can_edit", AuthManager: manager,
+		})
+		if !strings.Contains(got, want) || strings.Contains(got, "airflow roles") != (manager == airflowclient.FAB) {
+			t.Errorf("%q: %s", manager, got)
+		}
+	}
+}
+
 // A hint in a task names no flag of ours, each name in a hint is one that is read, and nothing is left of the two
 // dialects.
 func TestHints(t *testing.T) {

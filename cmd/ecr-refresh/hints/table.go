@@ -82,8 +82,8 @@ func hints() map[any]string {
 			"add this one to it",
 		input.CAFile:       "<set ECR_REFRESH_CA_FILE{env} to|give> a PEM file that <its|this> user may read",
 		input.PlainAirflow: "<|give --airflow-url with https, or >set the schema of connection airflow-api to https",
-		input.PlainDocker:  "let Docker use TLS, and set DOCKER_TLS_VERIFY and DOCKER_CERT_PATH",
-		input.PlainECR:     "set {object} to a URL with https",
+		input.PlainDocker:  "let Docker use TLS, and set DOCKER_TLS_VERIFY and DOCKER_CERT_PATH{env}",
+		input.PlainECR:     "set {object}{env} to a URL with https",
 		input.Malformed: "<unset {object}{env}, or write it|write {object}> as Airflow's manual describes in " +
 			`"Storing connections in environment variables"`,
 		connection.BadAddress: "correct schema (http or https), host and port of connection airflow-api; a base path " +
@@ -158,7 +158,7 @@ func hints() map[any]string {
 			"(extract-ecr-token)>; if {object} rejects that, too, allow its identity to use this registry " +
 			"(repository policy, VPC endpoint policy)",
 		registry.Unavailable: awsDown,
-		registry.NotRegistry: "check that {object} is a Docker registry, and HTTPS_PROXY and NO_PROXY",
+		registry.NotRegistry: "check that {object} is a Docker registry, and HTTPS_PROXY and NO_PROXY{env}",
 
 		// Results, steps
 		xcom.NoResult:     "<clear {object} with Downstream|run that step first, and pass its result with --in>",
@@ -233,7 +233,7 @@ func hints() map[any]string {
 		airflowclient.Redirect:   "give the final address as host of connection airflow-api" + orURL,
 		airflowclient.Forbidden:  "the account needs {want} on {object}: {grant}",
 		airflowclient.Invalid:    "use a version of ecr-refresh that supports this Airflow (docs/compatibility.md)",
-		airflowclient.ProxyAuth:  "check user name and password of the proxy in HTTPS_PROXY and HTTP_PROXY",
+		airflowclient.ProxyAuth:  "check user name and password of the proxy in HTTPS_PROXY and HTTP_PROXY{env}",
 		airflowclient.WrongScheme: "set the schema of connection airflow-api" + orURL + " to what its port speaks: " +
 			"http or https",
 		airflowclient.TLSAlert: "let Airflow's API server, or the proxy before it, speak TLS 1.2 or newer and ask " +

@@ -128,7 +128,7 @@ func otherRegistry(t *testing.T, h Shell) {
 
 func viewerMayNot(t *testing.T, h Shell) {
 	h.Extract(t).Want(t, 0)
-	h.Update(t, h.As("viewer")...).Want(t, 2, "airflow answered 403", "hint: the account needs can_read on Connections: ")
+	h.Update(t, h.As("viewer")...).Want(t, 2, "airflow answered 403", "hint: the account needs can_read on ")
 	h.WantOld(t)
 }
 
