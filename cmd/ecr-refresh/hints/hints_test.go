@@ -79,13 +79,42 @@ func entries(t *testing.T) [][]string {
 	return entry.FindAllStringSubmatch(read(t, troubleshooting), -1)
 }
 
+// printed returns what the program prints in each of many failures, as a task and in a shell.
+func printed(t *testing.T) (all string) {
+	t.Helper()
+	for _, step := range []string{"extract", "update", "test", "shell"} {
+		all += read(t, "../testdata/failures_"+step+".txtar")
+	}
+	return all
+}
+
+// In a task nobody can give a flag of ours, ask for help, or look at the repository's files. Each failure has a hint.
+func TestFailuresOfTasks(t *testing.T) {
+	t.Parallel()
+	shell := regexp.MustCompile(`(^|[ (])--[a-z]|schema\.json|AIRFLOW_VAR_`)
+	failed, lines := 0, strings.Split(printed(t), "\n")
+	for i, line := range lines {
+		if !strings.HasPrefix(line, "task ") {
+			continue
+		}
+		if shell.MatchString(line) && !strings.Contains(line, "create it: airflow connections add") {
+			t.Errorf("not for a task: %s", line)
+		}
+		if strings.HasPrefix(line, "task  error: ") {
+			if failed++; !strings.HasPrefix(lines[i+1], "task  hint: ") {
+				t.Errorf("no hint: %s", line)
+			}
+		}
+	}
+	if failed < 60 {
+		t.Errorf("%d failures", failed)
+	}
+}
+
 // What docs/troubleshooting.md quotes, the program printed in a script, and with a hint of one of the entry's kinds.
 func TestTroubleshootingQuotesTheProgram(t *testing.T) {
 	t.Parallel()
-	seen, all := "", kinds(t)
-	for _, step := range []string{"extract", "update", "test", "shell"} {
-		seen += read(t, "../testdata/failures_"+step+".txtar")
-	}
+	seen, all := printed(t), kinds(t)
 	fact := regexp.MustCompile(`\\\{\w+\\\}`)
 	for _, e := range entries(t) {
 		var hint []string // patterns
@@ -96,9 +125,9 @@ func TestTroubleshootingQuotesTheProgram(t *testing.T) {
 			}
 		}
 		for _, quote := range regexp.MustCompile("`(.+)`").FindAllStringSubmatch(e[2], -1) {
-			printed := `(?m)(?:error|warning): .*` + regexp.QuoteMeta(quote[1]) + `.*\n\w+ +hint: (?:` +
+			line := `(?m)(?:error|warning): .*` + regexp.QuoteMeta(quote[1]) + `.*\n\w+ +hint: (?:` +
 				strings.Join(hint, "|") + `)$`
-			if !regexp.MustCompile(printed).MatchString(seen) {
+			if !regexp.MustCompile(line).MatchString(seen) {
 				t.Errorf("no script saw %q with a hint of %s", quote[1], e[1])
 			}
 		}
