@@ -10,7 +10,7 @@ import (
 func (w *world) viewer(t *testing.T) {
 	w.setAPI(t, "airflow-viewer", w.Airflow.Users["viewer"], w.Airflow.URL)
 	w.copy(t, "viewer", variant{api: "airflow-viewer"}).run(t).
-		wantRed(t, update, 2, "403", "hint: the account needs can_read on Connections: "+
+		wantRed(t, update, 2, "403", "hint: the account of connection airflow-api needs can_read on Connections: "+
 			map[bool]string{true: "airflow roles add-perms", false: "give it the role op"}[isFAB()])
 }
 
