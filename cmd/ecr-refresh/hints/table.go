@@ -231,7 +231,7 @@ func hints() map[any]string {
 			"not)",
 		airflowclient.NotAirflow: apiAddress + ": below it, /api/v2/version must answer JSON (Airflow 3)",
 		airflowclient.Redirect:   "give the final address as host of connection airflow-api" + orURL,
-		airflowclient.Forbidden:  "the account needs {want} on {object}: {grant}",
+		airflowclient.Forbidden:  "the account< of connection airflow-api|> needs {want} on {object}: {grant}",
 		airflowclient.Invalid:    "use a version of ecr-refresh that supports this Airflow (docs/compatibility.md)",
 		airflowclient.ProxyAuth:  "check user name and password of the proxy in HTTPS_PROXY and HTTP_PROXY{env}",
 		airflowclient.WrongScheme: "set the schema of connection airflow-api" + orURL + " to what its port speaks: " +
