@@ -75,7 +75,7 @@ const troubleshooting = "../../../docs/troubleshooting.md"
 // [2] lines of the program, each in a code span.
 func entries(t *testing.T) [][]string {
 	t.Helper()
-	entry := regexp.MustCompile("(?m)^<!-- ([A-Za-z. ]+) -->\n((?:[- ] `.+`\n)+)\n")
+	entry := regexp.MustCompile("(?m)^<!-- ([A-Za-z. ]+) -->\n((?:[- ] `.+`\\\\?\n)+)\n")
 	return entry.FindAllStringSubmatch(read(t, troubleshooting), -1)
 }
 
