@@ -65,7 +65,7 @@ func hints() map[any]string {
 		input.BadIDs: "<trigger the DAG with other connection_ids, or correct CONNECTION_IDS in its file" +
 			"|correct --connection-ids (ECR_REFRESH_CONNECTION_IDS)>: ids of Airflow's connections, joined by commas",
 		input.BadPort:  "correct the port of connection {object}<: Admin > Connections|>",
-		input.NoFile:   "name a file that exists, and that this user may read",
+		input.NoFile:   "name a file that exists, and that <the worker's|this> user may read",
 		input.Conflict: "{want}",
 		input.OldDAG:   "deploy the DAG of this version: ecr-refresh dag install",
 		input.NoAirflow: "<create it: ecr-refresh setup, or Admin > Connections (type HTTP; host, port, login and " +
