@@ -1,6 +1,7 @@
 package airflowclient
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -76,16 +77,45 @@ func (c *Client) createToken(ctx context.Context) (string, error) {
 	return created.AccessToken, err
 }
 
+// The auth managers that Error.AuthManager names.
+const (
+	FAB    = "FAB"
+	Simple = "SimpleAuthManager"
+)
+
+// forbidden adds to e which right is missing, and which auth manager grants it. The JWTs of FAB have only sub beside
+// what Airflow adds to each; the SimpleAuthManager adds role, Keycloak user_id and more (serialize_user in each one).
+func (c *Client) forbidden(e *Error, object, right string) {
+	e.Object, e.Right = object, right
+	c.mu.Lock()
+	of := claims(cmp.Or(c.config.Token.Reveal(), c.jwt.Reveal()))
+	c.mu.Unlock()
+	for _, common := range []string{"sub", "iss", "aud", "nbf", "exp", "iat", "jti"} {
+		delete(of, common)
+	}
+	switch {
+	case of["role"] != nil:
+		e.AuthManager = Simple
+	case of != nil && len(of) == 0:
+		e.AuthManager = FAB
+	}
+}
+
+// claims returns what a JWT says of its owner; nil for a token of another kind.
+func claims(jwt string) (all map[string]any) {
+	_, rest, _ := strings.Cut(jwt, ".")
+	encoded, _, _ := strings.Cut(rest, ".")
+	payload, _ := base64.RawURLEncoding.DecodeString(encoded)
+	_ = json.Unmarshal(payload, &all)
+	return all
+}
+
 // SimpleRole logs in and returns the role that the SimpleAuthManager wrote into the JWT: viewer, user, op or admin. The
 // JWTs of other auth managers name no role: it returns "".
 func (c *Client) SimpleRole(ctx context.Context) (string, error) {
 	jwt, err := c.login(ctx, "")
-	var claims struct{ Role string }
-	_, rest, _ := strings.Cut(jwt, ".")
-	encoded, _, _ := strings.Cut(rest, ".")
-	payload, _ := base64.RawURLEncoding.DecodeString(encoded)
-	_ = json.Unmarshal(payload, &claims) // what is no JWT names no role
-	return line(claims.Role), err
+	role, _ := claims(jwt)["role"].(string)
+	return line(role), err
 }
 
 // Logout revokes the JWT and forgets it. It is best effort, takes two seconds at most, and works where ctx has ended:

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"errors"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -153,10 +154,33 @@ func TestLogout(t *testing.T) {
 	wantError(t, c.Logout(ended), Timeout, "no answer in time") // within seconds, and not before it was sent
 }
 
+func encoded(claims string) string {
+	return "h." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + ".s"
+}
+
+// What a JWT has beside the claims of all tells auth managers apart: those that serialize_user of each one adds.
+func TestForbiddenNamesTheAuthManager(t *testing.T) {
+	t.Parallel()
+	const common = `"aud":"apache-airflow","exp":2,"iat":1,"nbf":1,"jti":"x"`
+	for jwt, want := range map[string]string{
+		encoded(`{"sub":"a","role":"viewer","teams":[],` + common + `}`):                            Simple,
+		encoded(`{"sub":"1",` + common + `}`):                                                       FAB,
+		encoded(`{"user_id":"1","name":"a","access_token":"b","refresh_token":"c",` + common + `}`): "",
+		"opaque": "",
+	} {
+		forbids := answers(403, `{"detail":"Forbidden"}`)
+		c := clientOf(t, routes{login: answers(201, `{"access_token":"`+jwt+`"}`), one: forbids})
+		_, err := c.Connection(t.Context(), "docker_default")
+		var e *Error
+		if !errors.As(err, &e) || e.Kind != Forbidden || e.AuthManager != want || e.Right != "can_read" {
+			t.Errorf("%s: %+v, want %q", jwt, e, want)
+		}
+	}
+}
+
 // The JWT of the SimpleAuthManager names a role; another, or what is no JWT, names none.
 func TestSimpleRole(t *testing.T) {
 	t.Parallel()
-	encoded := func(claims string) string { return "h." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + ".s" }
 	for jwt, want := range map[string]string{
 		encoded(`{"sub":"a","role":"op"}`): "op", encoded(`{"sub":"1"}`): "", encoded(`nonsense`): "", "x": "",
 	} {

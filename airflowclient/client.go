@@ -113,7 +113,7 @@ func (c *Client) call(ctx context.Context, out any, resource string, names ...st
 		case e == nil:
 		case e.Kind == Forbidden:
 			rights := map[string]string{"GET": "can_read", "POST": "can_create", "PATCH": "can_edit"}
-			e.Object, e.Right = resource, rights[req.Method]
+			c.forbidden(e, resource, rights[req.Method])
 		case name != "" && e.Status == http.StatusNotFound && e.message != nil && mentions(e.message(), name):
 			kinds := map[string]Kind{"Connections": NoConnection, "Pools": NoPool, "Variables": NoVariable,
 				"DAGs": NoDAG, "DAG Runs": NoDAG, "XComs": NoXCom}

@@ -232,7 +232,7 @@ func (c *Client) skipped(id string, of bulkError) *Error {
 	text, _ := of.Error.(string)
 	e := failf(kindOf(of.Status), of.Status, id, "%s", c.answered(of.Status, text))
 	if e.Kind == Forbidden {
-		e.Object, e.Right = "Connections", "can_edit"
+		c.forbidden(e, "Connections", "can_edit")
 	}
 	return e
 }

@@ -61,6 +61,8 @@ type Error struct {
 	Right  string // Forbidden: can_read, can_edit or can_create, on what FAB calls Object: Connections, DAG Runs …
 	Err    error
 
+	AuthManager string // Forbidden: FAB, Simple, or "" for another one
+
 	message hidden // Airflow's, which may hold secrets
 }
 

@@ -57,6 +57,7 @@ func TestScripts(t *testing.T) {
 			"exits":      with(1, script.exits),      // CODE ARG...: run ecr-refresh, which exits with CODE
 			"peer":       with(1, script.peer),       // FAULT: make a service fail (see faults); "!": no longer
 			"fails":      with(3, script.fails),      // CODE FAULT ARG...: as exits, while a service fails
+			"failure":    with(2, script.failure),    // NAME [VARIABLE=VALUE | peer:FAULT | <RESULT]... ARG...
 			"connection": with(2, script.connection), // ID FIELD=VALUE...: change one; ID gone: delete it
 			"hand-over":  with(1, script.handOver),   // ID: set ECR_REFRESH_DOCKER_{HOST,LOGIN,…} for step 3
 			"dag-run":    with(2, script.dagRun),     // ID AGE [FILE [dry]]: of FILE, step 2's result, or failed

@@ -70,6 +70,7 @@ func TestReal(t *testing.T) {
 		"variables missing":     w.variablesMissing,
 		"viewer":                w.viewer,
 		"airflow-api is absent": w.noAPIConnection,
+		"another host":          w.anotherHost,
 		"overridden":            w.overridden,
 	})
 	t.Run("image", w.loadImage)

@@ -16,7 +16,7 @@ func (w *world) engineStopped(t *testing.T) {
 	d := w.copy(t, "engine", variant{})
 	w.Docker.Stop()
 	r := d.run(t)
-	r.wantRed(t, test, 1, "reach Docker at", w.Docker.Host)
+	r.wantRed(t, test, 1, "reach Docker at", w.Docker.Host, "ECR_REFRESH_ENGINE=none")
 	must(t, w.Docker.Start(t.Context()))
 	r.again(t, test).wantGreen(t)
 }

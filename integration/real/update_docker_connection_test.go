@@ -1,16 +1,29 @@
 package real
 
-import "testing"
+import (
+	"testing"
 
-// viewer: the API user may log in, but not read connections.
+	"ecr-refresh/integration/real/peers"
+)
+
+// viewer: the API user may log in, but not read connections. The hint is of the auth manager that it has.
 func (w *world) viewer(t *testing.T) {
 	w.setAPI(t, "airflow-viewer", w.Airflow.Users["viewer"], w.Airflow.URL)
 	w.copy(t, "viewer", variant{api: "airflow-viewer"}).run(t).
-		wantRed(t, update, 2, "403", "can_read and can_edit on Connections")
+		wantRed(t, update, 2, "403", "hint: the account of connection airflow-api needs can_read on Connections: "+
+			map[bool]string{true: "airflow roles add-perms", false: "give it the role op"}[isFAB()])
 }
 
 // noAPIConnection: without airflow-api, the log says so, and how to create it.
 func (w *world) noAPIConnection(t *testing.T) {
 	w.copy(t, "no_api", variant{api: "no-such-connection"}).run(t).
-		wantRed(t, update, 2, `Airflow connection "airflow-api" is missing`, "ecr-refresh setup")
+		wantRed(t, update, 2, `error: Airflow connection "airflow-api" does not exist`, "ecr-refresh setup")
+}
+
+// anotherHost: Variables and the connection's host name two registries.
+func (w *world) anotherHost(t *testing.T) {
+	w.copy(t, "another_host", variant{host: "docker.io"}).run(t).
+		wantRed(t, update, 2, `its host is "docker.io", and the token is for "`+peers.SandboxHost+`"`,
+			"hint: correct Variables ecr_aws_account and ecr_aws_region_name (or ecr_targets), or set the host of "+
+				"connection docker_another_host to "+peers.SandboxHost)
 }

@@ -273,14 +273,14 @@ func (a *Airflow) login(w http.ResponseWriter, username, password string) {
 
 // claims are those of Airflow's tokens.
 type claims struct {
-	Subject   string   `json:"sub"`
-	Role      string   `json:"role,omitempty"`
-	Teams     []string `json:"teams"`
-	ID        string   `json:"jti"`
-	Audience  string   `json:"aud"`
-	NotBefore int64    `json:"nbf"`
-	Expires   int64    `json:"exp"`
-	Issued    int64    `json:"iat"`
+	Subject   string `json:"sub"`
+	Role      string `json:"role,omitempty"`
+	Teams     any    `json:"teams,omitempty"` // of the SimpleAuthManager, as Role
+	ID        string `json:"jti"`
+	Audience  string `json:"aud"`
+	NotBefore int64  `json:"nbf"`
+	Expires   int64  `json:"exp"`
+	Issued    int64  `json:"iat"`
 
 	permissions []string // of a user without a role
 }
@@ -289,8 +289,12 @@ func (a *Airflow) issue(username, role string) string {
 	a.state.Lock()
 	defer a.state.Unlock()
 	now := a.now()
+	var teams any
+	if role != "" {
+		teams = []string{}
+	}
 	payload, _ := json.Marshal(claims{ // cannot fail: strings and numbers
-		Subject: username, Role: role, Teams: []string{}, ID: rand.Text(), Audience: "apache-airflow",
+		Subject: username, Role: role, Teams: teams, ID: rand.Text(), Audience: "apache-airflow",
 		NotBefore: now.Unix(), Expires: now.Add(24 * time.Hour).Unix(), Issued: now.Unix(),
 	})
 	signed := encodeSegment([]byte(`{"alg":"HS512","kid":"not-used","typ":"JWT"}`)) + "." + encodeSegment(payload)

@@ -64,7 +64,7 @@ func innermost(err error) call {
 	} else if strings.Contains(err.Error(), "StatusCode: 401, request to EC2 IMDS failed") {
 		last.status = http.StatusUnauthorized
 	}
-	if strings.Contains(err.Error(), ": failed to load credentials, ") {
+	if strings.Contains(err.Error(), " failed to load credentials, ") {
 		last.service = containerEndpoint
 		return last
 	}

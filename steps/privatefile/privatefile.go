@@ -22,6 +22,7 @@ const (
 	NotRegular   failure.Kind = "file is not a regular file"
 	OtherOwner   failure.Kind = "file belongs to another user"
 	OpenToOthers failure.Kind = "file is open to other users"
+	NotReadable  failure.Kind = "file is not readable"
 	TooLong      failure.Kind = "file is too long"
 	DiskFull     failure.Kind = "disk is full"
 	NotWritable  failure.Kind = "folder is not writable"
@@ -48,12 +49,12 @@ func read(path string, max int64, flag int, forbidden fs.FileMode) ([]byte, erro
 		return nil, fault(SymbolicLink, "read %q: it is a symbolic link", path)
 	}
 	if err != nil {
-		return nil, fault("", "read %q: %w", path, cause(err))
+		return nil, fault(NotReadable, "read %q: %w", path, cause(err))
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return nil, fault("", "read %q: %w", path, cause(err))
+		return nil, fault(NotReadable, "read %q: %w", path, cause(err))
 	}
 	mode, owner := info.Mode(), int(info.Sys().(*syscall.Stat_t).Uid)
 	if owner != 0 {
@@ -69,7 +70,7 @@ func read(path string, max int64, flag int, forbidden fs.FileMode) ([]byte, erro
 	}
 	text, err := io.ReadAll(io.LimitReader(f, max+1))
 	if err != nil {
-		return nil, fault("", "read %q: %w", path, cause(err))
+		return nil, fault(NotReadable, "read %q: %w", path, cause(err))
 	}
 	if int64(len(text)) > max {
 		return nil, fault(TooLong, "read %q: it is longer than %d bytes", path, max)

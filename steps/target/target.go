@@ -182,9 +182,11 @@ func (e Entry) host(hostOf func(string) string) (ecr.Host, error) {
 		var err error
 		name := hostOf(e.ConnectionID)
 		if known, err = ecr.ParseHost(name); err != nil || known.Service != ecr.Private {
-			const form = "registry, or account and region, is missing, and the host of connection %q is %.100q, " +
-				"not a private ECR registry"
-			return ecr.Host{}, fmt.Errorf(form, e.ConnectionID, name)
+			host := fmt.Sprintf("the host of connection %q is %.100q, not a private ECR registry", e.ConnectionID, name)
+			if name == "" {
+				host = fmt.Sprintf("connection %q does not exist or has no host", e.ConnectionID)
+			}
+			return ecr.Host{}, fmt.Errorf("registry, or account and region, is missing, and %s", host)
 		}
 	}
 	return ecr.NewHost(cmp.Or(e.Account, known.Account), cmp.Or(e.Region, known.Region), e.PartitionSuffix,

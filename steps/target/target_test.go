@@ -125,8 +125,8 @@ func TestTargetsBeyondTheSchema(t *testing.T) {
 			`targets[2]: connection_id "a" is in targets[0] too: a connection holds one token`},
 		{`REGISTRY,"account":"210987654321"`, `targets[0]: account "210987654321" is not that of registry`},
 		{`REGISTRY,"region":"eu-west-1"`, `targets[0]: region "eu-west-1" is not that of registry`},
-		{`"region":"us-east-1"`, `targets[0]: registry, or account and region, is missing, and the host of ` +
-			`connection "a" is "", not a private ECR registry`},
+		{`"region":"us-east-1"`, `targets[0]: registry, or account and region, is missing, and ` +
+			`connection "a" does not exist or has no host`},
 		{`ACCOUNT,"region":"us-iso-east-1","dual_stack":true`,
 			"targets[0]: partition aws-iso has no dual-stack registries"},
 		{`"registry":"123456789012.dkr.ecr.xx-new-1.other.example",SUFFIX`, `targets[0]: registry host ` +

@@ -19,6 +19,7 @@ func Of(err error) string {
 	text := hints()[kind]
 	if e := (*airflowclient.Error)(nil); kind == "" && errors.As(err, &e) {
 		text, facts.Object, facts.Want = hints()[e.Kind], e.Object, e.Right
+		text = strings.ReplaceAll(text, "{grant}", grants()[e.AuthManager])
 	}
 	text = translate(text, input.Operator())
 	return strings.NewReplacer("{object}", facts.Object, "{want}", facts.Want).Replace(text)

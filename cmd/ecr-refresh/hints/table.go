@@ -33,20 +33,39 @@ const (
 	orURL   = "<| or --airflow-url (ECR_REFRESH_AIRFLOW_URL)>"
 
 	apiAddress   = "check schema, host, port and base path of connection airflow-api"
-	apiReachable = "check that Airflow's API server runs and can be reached from here: schema, host and port of " +
-		"connection airflow-api, HTTPS_PROXY, NO_PROXY"
+	apiReachable = "check that Airflow's API server runs and can be reached from {host}: schema, host and port of " +
+		"connection airflow-api, HTTPS_PROXY and NO_PROXY{env}"
 )
+
+// grants returns what {grant} stands for, by airflowclient.Error's AuthManager.
+func grants() map[string]string {
+	return map[string]string{
+		airflowclient.FAB: "airflow roles add-perms ROLE -r '{object}' -a {want} (can_read and can_edit on " +
+			"Connections are enough to refresh them)",
+		airflowclient.Simple: "give it the role op in [core] simple_auth_manager_users (the role viewer may read " +
+			"pools, DAGs and runs)",
+		"": "grant it where this Airflow's auth manager keeps rights (can_read and can_edit on Connections are " +
+			"enough to refresh them)",
+	}
+}
 
 // hints returns the table of failure.Kind and airflowclient.Kind, in the order of a run. It is called where an error is
 // reported, so that a good run does not pay for it.
 func hints() map[any]string {
 	return map[any]string{
 		// The command line, dag
-		console.Usage:        "{want}",
+		console.Usage:        "<deploy the DAG of this version: ecr-refresh dag install|{want}>",
 		console.StdoutFailed: "check where stdout leads: its disk is full, or its reader has ended",
 
 		// Flags, the environment
-		input.Missing:  "<airflow variables set|give> {object}",
+		input.Missing: "<airflow variables set|give> {object}",
+		input.BadRegistry: "<airflow variables set {object}|correct {object}: the registry's host is " +
+			"ACCOUNT.dkr.ecr.REGION.amazonaws.com>",
+		input.BadValue: "correct {object}{env}",
+		input.BadIDs: "<trigger the DAG with other connection_ids, or correct CONNECTION_IDS in its file" +
+			"|correct --connection-ids (ECR_REFRESH_CONNECTION_IDS)>: ids of Airflow's connections, joined by commas",
+		input.BadPort:  "correct the port of connection {object}<: Admin > Connections|>",
+		input.NoFile:   "name a file that exists, and that <the worker's|this> user may read",
 		input.Conflict: "{want}",
 		input.OldDAG:   "deploy the DAG of this version: ecr-refresh dag install",
 		input.NoAirflow: "<create it: ecr-refresh setup, or Admin > Connections (type HTTP; host, port, login and " +
@@ -63,14 +82,14 @@ func hints() map[any]string {
 			"add this one to it",
 		input.CAFile:       "<set ECR_REFRESH_CA_FILE{env} to|give> a PEM file that <its|this> user may read",
 		input.PlainAirflow: "<|give --airflow-url with https, or >set the schema of connection airflow-api to https",
-		input.PlainDocker:  "let Docker use TLS, and set DOCKER_TLS_VERIFY and DOCKER_CERT_PATH",
-		input.PlainECR:     "set {object} to a URL with https",
+		input.PlainDocker:  "let Docker use TLS, and set DOCKER_TLS_VERIFY and DOCKER_CERT_PATH{env}",
+		input.PlainECR:     "set {object}{env} to a URL with https",
 		input.Malformed: "<unset {object}{env}, or write it|write {object}> as Airflow's manual describes in " +
 			`"Storing connections in environment variables"`,
 		connection.BadAddress: "correct schema (http or https), host and port of connection airflow-api; a base path " +
 			"belongs into its host, as https://host/path",
 		target.BadList: "correct <Variable ecr_targets|the targets>: each entry has connection_id, and registry or " +
-			"account and region (ecr_targets.schema.json)",
+			"account and region",
 
 		// Keys and encryption
 		secret.NotAPublicKey: newKeys + "ECR_REFRESH_RECIPIENT (--recipient) to its public key (age1…)>",
@@ -86,6 +105,8 @@ func hints() map[any]string {
 		privatefile.OtherOwner:   "run: chown {want} {object}",
 		privatefile.OpenToOthers: "run: chmod 600 {object}; a Kubernetes Secret needs defaultMode 0400, or 0440 with " +
 			"fsGroup",
+		privatefile.NotReadable: "check this path, and that user {want} may read it<, or run 'ecr-refresh keygen' " +
+			"and set the two Variables that it prints|>",
 		privatefile.TooLong:     "name the file that ecr-refresh wrote: it is far smaller",
 		privatefile.DiskFull:    "make room on its disk, or name a file on another disk",
 		privatefile.NotWritable: "name a file in a folder that user {want} may write to",
@@ -98,7 +119,7 @@ func hints() map[any]string {
 		failure.TLSAlert: "let {object}, or the proxy before it, speak TLS 1.2 or newer and require no client " +
 			"certificate",
 		failure.Timeout:     "check the network between {host} and {object}, HTTPS_PROXY and NO_PROXY{env}",
-		failure.Unreachable: "check the name and port of {object}, HTTPS_PROXY and NO_PROXY{env}",
+		failure.Unreachable: "check DNS and the network between {host} and {object}, HTTPS_PROXY and NO_PROXY{env}",
 
 		// AWS
 		ecr.AccessDenied: "allow {want} on resource * to this AWS identity",
@@ -137,7 +158,7 @@ func hints() map[any]string {
 			"(extract-ecr-token)>; if {object} rejects that, too, allow its identity to use this registry " +
 			"(repository policy, VPC endpoint policy)",
 		registry.Unavailable: awsDown,
-		registry.NotRegistry: "check that {object} is a Docker registry, and HTTPS_PROXY and NO_PROXY",
+		registry.NotRegistry: "check that {object} is a Docker registry, and HTTPS_PROXY and NO_PROXY{env}",
 
 		// Results, steps
 		xcom.NoResult:     "<clear {object} with Downstream|run that step first, and pass its result with --in>",
@@ -148,8 +169,9 @@ func hints() map[any]string {
 			"that this step printed, unchanged>",
 		steps.OldResult:     newToken + "<: it gets a new token|, or raise --max-age (ECR_REFRESH_MAX_AGE)>",
 		steps.AlteredResult: newToken + ": it makes a new result",
-		steps.HostMismatch: "set the host of connection {object} to {want}, or name another connection <in Variable " +
-			"ecr_targets|with --connection-ids (ECR_REFRESH_CONNECTION_IDS)>",
+		steps.HostMismatch: "correct <Variables ecr_aws_account and ecr_aws_region_name (or ecr_targets)" +
+			"|--account and --region (or --targets) of extract-ecr-token>, or set the host of connection {object} to " +
+			"{want}",
 		steps.EarlierFailure: "see the log of {object}",
 		steps.NotGiven: "<install the DAG file of this version: it passes each connection on|set AIRFLOW_CONN_… of " +
 			"connection {object}, or ECR_REFRESH_DOCKER_SECRETS>",
@@ -169,8 +191,8 @@ func hints() map[any]string {
 			"ECR_REFRESH_ENGINE=none there| (--engine); without Docker give --engine none>",
 		docker.NotDocker: "check that DOCKER_HOST<| (--engine)> and DOCKER_TLS_VERIFY{env} lead to Docker; a proxy " +
 			"before it must pass GET /version and POST /auth",
-		docker.SocketPermission: "add this user to the group of the socket (docker), or mount the socket into the " +
-			"container",
+		docker.SocketPermission: "add this user to the group of the socket (docker)<; with DockerOperator, set " +
+			"SOCKET_USER in the DAG's file|, or mount the socket into the container>",
 		docker.Unavailable: "wait, and " + again,
 		docker.Failed: "see the log of Docker< on this worker|>, and check how it reaches the registry (its own " +
 			"proxy settings)",
@@ -186,6 +208,8 @@ func hints() map[any]string {
 			"fails: echo {want} | {object} get",
 
 		// setup, status
+		setup.CannotLogIn: "create this account in Airflow, or give its login and password: " +
+			"ECR_REFRESH_AIRFLOW_{LOGIN,PASSWORD}",
 		setup.Differs:   "look at what differs, then let ecr-refresh setup --force change it",
 		status.NoToken:  "trigger the DAG, and look at its last run",
 		status.TooShort: "look at the last runs of the DAG: ecr-refresh doctor",
@@ -197,7 +221,7 @@ func hints() map[any]string {
 		airflowclient.BadName: "use a name without \"/\" and control characters",
 		airflowclient.BadPassword: newToken + "<: it gets a new token and goes on from there|, or choose another " +
 			"password where you chose it yourself>",
-		airflowclient.LoginRejected: "check {object}",
+		airflowclient.LoginRejected: "check {object}<: Admin > Connections|>",
 		airflowclient.TokenRejected: "put a new token into <Variable ecr_refresh_airflow_token|{object}> (this one " +
 			"may have expired, or be of another Airflow), or <delete the Variable|unset it> to log in with login and " +
 			"password",
@@ -207,11 +231,9 @@ func hints() map[any]string {
 			"not)",
 		airflowclient.NotAirflow: apiAddress + ": below it, /api/v2/version must answer JSON (Airflow 3)",
 		airflowclient.Redirect:   "give the final address as host of connection airflow-api" + orURL,
-		airflowclient.Forbidden: "the account needs {want} on {object}: airflow roles add-perms ROLE -r '{object}' " +
-			"-a {want} (FAB; can_read and can_edit on Connections are enough to refresh them), or the role Op " +
-			"(SimpleAuthManager; Viewer may read pools, DAGs and runs)",
-		airflowclient.Invalid:   "use a version of ecr-refresh that supports this Airflow (docs/compatibility.md)",
-		airflowclient.ProxyAuth: "check user name and password of the proxy in HTTPS_PROXY and HTTP_PROXY",
+		airflowclient.Forbidden:  "the account< of connection airflow-api|> needs {want} on {object}: {grant}",
+		airflowclient.Invalid:    "use a version of ecr-refresh that supports this Airflow (docs/compatibility.md)",
+		airflowclient.ProxyAuth:  "check user name and password of the proxy in HTTPS_PROXY and HTTP_PROXY{env}",
 		airflowclient.WrongScheme: "set the schema of connection airflow-api" + orURL + " to what its port speaks: " +
 			"http or https",
 		airflowclient.TLSAlert: "let Airflow's API server, or the proxy before it, speak TLS 1.2 or newer and ask " +
@@ -226,7 +248,7 @@ func hints() map[any]string {
 		airflowclient.NoDAG:       "deploy it: ecr-refresh dag install",
 		airflowclient.NoXCom:      "check the log of that task: it returned no result",
 		airflowclient.Conflict:    "try again: it exists already, or somebody else changes it at the same time",
-		airflowclient.Unavailable: "look into the log of Airflow's API server, then try again",
+		airflowclient.Unavailable: "look into the log of Airflow's API server, then " + again,
 		airflowclient.Timeout:     apiReachable,
 		airflowclient.Unreachable: apiReachable,
 	}

@@ -129,14 +129,14 @@ func (r *Reader) NeedLogin(config airflowclient.Config, prefix string) {
 	}
 	need("login", prefix+"LOGIN", config.Login != "" || !config.Token.Empty())
 	need("password", prefix+"PASSWORD", !config.Password.Empty() || !config.Token.Empty())
-	missing := strings.Join(fields, ", ")
-	switch len(fields) {
-	case 0:
-	case 3:
-		r.Fault(failure.Permanent(NoAirflow, "%s is missing", who))
+	switch {
+	case len(fields) == 0:
+	case len(fields) == 3 && connectionIn(prefix).Type == "": // the DAG passes on the type of each one that exists
+		r.Fault(failure.Permanent(NoAirflow, "%s %s", who, missing()))
 	default:
-		err := failure.Permanent(NoField, "%s has no %s", who, missing)
-		r.Fault(err.About(strings.Join(variables, ", ")).Want(missing))
+		lacking := strings.Join(fields, ", ")
+		err := failure.Permanent(NoField, "%s has no %s", who, lacking)
+		r.Fault(err.About(strings.Join(variables, ", ")).Want(lacking))
 	}
 }
 

@@ -20,7 +20,7 @@ type Certificates struct {
 func (r *Reader) Certificates() (roots Certificates) {
 	var err error
 	if roots.All, err = systemCertificates(); err != nil {
-		r.Fault(failure.Permanent("", "read the system's certificates (SSL_CERT_FILE): %w", err))
+		r.Fault(failure.Permanent(NoFile, "read the system's certificates (SSL_CERT_FILE): %w", err))
 		return roots
 	}
 	roots.Extra = r.CAFile()

@@ -1,7 +1,6 @@
 package input
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 
@@ -67,10 +66,10 @@ func (r *Reader) DockerConnections(ids []string, needed bool) map[string]steps.D
 			conn, err = connectionOf(id)
 		}
 		if wrong := connection.CheckPort(conn.Port); err == nil && wrong != nil {
-			err = fmt.Errorf("connection %q: %w", id, wrong)
+			err = failure.Permanent(BadPort, "connection %q: %w", id, wrong).About(id)
 		}
 		if err == nil && conn == none && needed {
-			err = failure.Permanent(NoDocker, "Airflow connection %q is missing", id).About(connectionEnv(id))
+			err = failure.Permanent(NoDocker, "Airflow connection %q %s", id, missing()).About(connectionEnv(id))
 		}
 		if r.Fault(err); conn != none {
 			seen[id] = steps.DockerConnection{

@@ -22,6 +22,14 @@ func sourceOf(env string) string {
 	return env
 }
 
+// missing says of a connection that nothing is known of it.
+func missing() string {
+	if Operator() != "" {
+		return "does not exist"
+	}
+	return "is missing"
+}
+
 // variableOf returns the name of the Airflow Variable that the DAG passes on as env.
 func variableOf(env string) string { return strings.ToLower(strings.TrimPrefix(env, "AIRFLOW_VAR_")) }
 

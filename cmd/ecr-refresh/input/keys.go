@@ -15,8 +15,13 @@ import (
 // PublicKey returns the public key to encrypt to: the one that is given, or that of a private key that is given, or
 // that of this host's own, which is created if need be, and no other input is at fault.
 func (r *Reader) PublicKey() string {
-	if key := r.Optional(r.Recipient); key != "" {
-		r.Fault(secret.CheckRecipient(key))
+	if key, source := r.Given(r.Recipient); key != "" {
+		if Operator() != "" {
+			source = sourceOf(names.RecipientEnv)
+		}
+		if err := secret.CheckRecipient(key); err != nil {
+			r.Fault(fmt.Errorf("%s: %w", source, err))
+		}
 		return key
 	}
 	id, own, err := r.identity()

@@ -25,7 +25,12 @@ import (
 
 // Kinds of failure of inputs, and their facts.
 const (
-	Missing      failure.Kind = "input missing"           // or malformed; Object: what to give
+	Missing      failure.Kind = "input missing"           // Object: what to give
+	BadRegistry  failure.Kind = "account or region"       // is malformed; Object: what to set or correct
+	BadValue     failure.Kind = "malformed value"         // Object: the flag or variable
+	BadIDs       failure.Kind = "malformed ids"           // of connections
+	BadPort      failure.Kind = "malformed port"          // Object: the connection
+	NoFile       failure.Kind = "file not read"           //
 	Malformed    failure.Kind = "malformed AIRFLOW_CONN"  // Object: the variable
 	Conflict     failure.Kind = "two inputs for one"      // Want: what to do
 	OldDAG       failure.Kind = "input of an old dag"     // it cannot be read
@@ -109,15 +114,17 @@ func (r *Reader) Optional(s Setting) string {
 // Need returns a setting that comes from a Variable. also is put behind the message that it is missing.
 func (r *Reader) Need(s Setting, also ...string) string {
 	v, source := r.Given(s)
-	what, how := s.title, s.Names()
+	how, correct := s.Names(), source
 	if Operator() != "" {
 		source = sourceOf(s.Env[0])
-		what, how = source, variableOf(s.Env[0])+" "+s.example
+		how = variableOf(s.Env[0]) + " " + s.example
+		correct, also = how, append([]string{": " + source + " is missing"}, also...)
 	}
 	if v == "" {
-		r.Missing(what, how, also...)
-	} else if err := s.check(v); err != nil {
-		r.Fault(failure.Permanent(Missing, "%s: %w", source, err).About(how))
+		r.Missing(s.title, how, also...)
+	} else if s.check(v) != nil {
+		const form = "%s is %.40q, not an %s (such as %s)"
+		r.Fault(failure.Permanent(BadRegistry, form, source, v, s.title, s.example).About(correct))
 	}
 	return v
 }
@@ -132,7 +139,7 @@ func (r *Reader) Duration(s Setting) time.Duration {
 	v, source := r.Given(s)
 	d, err := time.ParseDuration(v)
 	if err != nil || d <= 0 {
-		r.Fault(fmt.Errorf("%s is %.20q, not a duration (such as 60s or 3h)", cmp.Or(source, "--"+s.Flag), v))
+		r.Fault(badValue(cmp.Or(source, "--"+s.Flag), v, "a duration (such as 60s or 3h)"))
 	}
 	return d
 }
@@ -143,7 +150,11 @@ func (r *Reader) Choice(s Setting, choices ...string) (string, error) {
 	if choice := strings.ToLower(v); slices.Contains(choices, choice) {
 		return choice, nil
 	}
-	return "", failure.Permanent("", "%s is %.20q, not %s", source, v, strings.Join(choices, " or "))
+	return "", badValue(source, v, strings.Join(choices, " or "))
+}
+
+func badValue(source, value, want string) error {
+	return failure.Permanent(BadValue, "%s is %.20q, not %s", source, value, want).About(source)
 }
 
 // DryRun reports whether nothing may be changed.
@@ -157,7 +168,7 @@ func (r *Reader) yes(flag, env string) bool {
 	v := lookup(env)
 	yes, err := strconv.ParseBool(strings.ToLower(v))
 	if v != "" && err != nil {
-		r.Fault(fmt.Errorf("%s is %.20q, not true or false", env, v))
+		r.Fault(badValue(env, v, "true or false"))
 	}
 	return yes
 }
@@ -200,7 +211,7 @@ func readLimited(in io.Reader) (string, error) {
 func readFile(path string) (string, error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return "", errors.Unwrap(err)
+		return "", failure.Permanent(NoFile, "%w", errors.Unwrap(err))
 	}
 	defer file.Close()
 	return readLimited(file)

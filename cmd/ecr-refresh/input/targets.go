@@ -17,14 +17,17 @@ import (
 // Targets returns what is to be refreshed: all entries of the targets list, or those of them that --connection-ids
 // names; without a list, that option's connections, all of one account and region.
 func (r *Reader) Targets() []target.Target {
-	entries, listed := r.entries()
-	if !listed {
+	entries, from := r.entries()
+	if from == "" {
 		r.needRegistry(entries)
 	}
-	if len(entries) == 0 || !listed && r.Faulty() {
+	if len(entries) == 0 || from == "" && r.Faulty() {
 		return nil // reported
 	}
 	targets, err := target.Resolve(entries, r.hostOf())
+	if err != nil && from != "" {
+		err = fmt.Errorf("read %s: %w", from, err)
+	}
 	r.Fault(err)
 	return targets
 }
@@ -38,12 +41,13 @@ func (r *Reader) WantedIDs() (ids []string) {
 	return ids
 }
 
-// entries returns the entries of the targets list that are to be refreshed or, where there is no list, of one registry.
-func (r *Reader) entries() (entries []target.Entry, listed bool) {
+// entries returns the entries of the targets list that are to be refreshed, and where it comes from, or those of one
+// registry and "".
+func (r *Reader) entries() (entries []target.Entry, from string) {
 	text := r.Optional(r.ConnectionIDs)
 	list, from := r.list()
 	if text == "" && from != "" {
-		return list, true
+		return list, from
 	}
 	chosen := map[string]bool{}
 	for id := range strings.SplitSeq(cmp.Or(text, names.DockerConnection), ",") {
@@ -56,7 +60,9 @@ func (r *Reader) entries() (entries []target.Entry, listed bool) {
 		case at >= 0:
 			entries = append(entries, list[at])
 		case from == "":
-			r.Fault(target.CheckConnectionID(id))
+			if err := target.CheckConnectionID(id); err != nil {
+				r.Fault(failure.Permanent(BadIDs, "%w", err))
+			}
 			account, region := r.Optional(r.Account), r.Optional(r.Region)
 			entries = append(entries, target.Entry{ConnectionID: id, Account: account, Region: region})
 		case len(list) > 0:
@@ -64,9 +70,9 @@ func (r *Reader) entries() (entries []target.Entry, listed bool) {
 		}
 	}
 	if len(chosen) == 0 {
-		r.Fault(fmt.Errorf("the list of connection ids is %q, which has none", text))
+		r.Fault(failure.Permanent(BadIDs, "the list of connection ids is %.40q, which has none", text))
 	}
-	return entries, from != ""
+	return entries, from
 }
 
 // list reads the targets list, from --targets or the Variable; from is "" where there is none. Account or region on
@@ -77,7 +83,7 @@ func (r *Reader) list() (entries []target.Entry, from string) {
 	text, from := parts(names.TargetsEnv), sourceOf(names.TargetsEnv)
 	var err error
 	if path != "" {
-		from = "--" + r.TargetsFile.Flag
+		from = fmt.Sprintf("--%s %q", r.TargetsFile.Flag, path)
 		text, err = readFile(path)
 		if oneRegistry {
 			const form, advice = "%s and --%s or --%s are both set", "give the list, or account and region"

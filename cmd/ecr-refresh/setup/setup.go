@@ -6,16 +6,21 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 
 	"ecr-refresh/airflowclient"
 	"ecr-refresh/cmd/ecr-refresh/names"
+	"ecr-refresh/steps"
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/secret"
 )
 
-// Differs is the kind of failure when an object differs from what is wanted, and Setup may not change it.
-const Differs failure.Kind = "object differs"
+// Why Setup fails.
+const (
+	Differs     failure.Kind = "object differs" // from what is wanted, and Setup may not change it
+	CannotLogIn failure.Kind = "account cannot log in"
+)
 
 // Setup is what Airflow shall have.
 type Setup struct {
@@ -54,11 +59,17 @@ type Account struct {
 }
 
 // Run creates and changes one object after the other, then checks the account. It goes on after one that fails, but not
-// without the admin's login.
+// without the admin's login, and stores no login that Airflow rejects.
 func (s Setup) Run(ctx context.Context) (Result, error) {
 	result := Result{Objects: []Outcome{}}
 	if _, err := s.Admin.SimpleRole(ctx); err != nil { // logs in
 		return result, err
+	}
+	var rejected *airflowclient.Error
+	_, err := s.Account.SimpleRole(ctx)
+	if errors.As(err, &rejected) && rejected.Kind == airflowclient.LoginRejected {
+		const form = "account %q of connection %s cannot log in: %w"
+		return result, failure.Permanent(CannotLogIn, form, s.Login, names.AirflowConnection, rejected)
 	}
 	var failures []error
 	for _, o := range s.objects() {
@@ -74,7 +85,19 @@ func (s Setup) Run(ctx context.Context) (Result, error) {
 	} else {
 		result.Account = &account
 	}
-	return result, failure.Join(failures)
+	return result, last(failures)
+}
+
+// last logs all failures but the last, each with its hint, and returns that one: permanent only if each is.
+func last(failures []error) error {
+	if len(failures) == 0 {
+		return nil
+	}
+	end := len(failures) - 1
+	for _, err := range failures[:end] {
+		slog.Error(err.Error(), steps.FailureKey, err)
+	}
+	return &failure.Error{Err: failures[end], Transient: !failure.IsPermanent(failure.Join(failures))}
 }
 
 // settle looks at an object, and creates or updates it where it may.

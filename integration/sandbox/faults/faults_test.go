@@ -135,7 +135,11 @@ func (r row) run(t *testing.T) *process {
 	if r.because == inVain {
 		end = limit
 	}
-	p := s.start(end, cmp.Or(r.args, peers[r.peer].step))
+	args := cmp.Or(r.args, peers[r.peer].step)
+	if r.others != nil && r.because != inVain { // which a busy machine makes of other rows
+		defer s.startTask(end, args).wantTask(r.exit)
+	}
+	p := s.start(end, args)
 	if s.waits != nil {
 		s.await(s.waits)
 		must(t, p.cmd.Process.Signal(syscall.SIGTERM))
@@ -195,6 +199,24 @@ func (s *setting) start(limit time.Duration, args string) *process {
 	return p
 }
 
+// startTask is start in the environment of a task, where hints are others.
+func (s *setting) startTask(limit time.Duration, args string) *process {
+	s.t.Helper()
+	shell := s.env
+	defer func() { s.env = shell }()
+	s.env = append(slices.Clip(shell), "ECR_REFRESH_OPERATOR=bash")
+	return s.start(limit, args)
+}
+
+// wantTask wants of a task the exit code of a shell, and a hint without a flag.
+func (p *process) wantTask(exit int) {
+	p.t.Helper()
+	p.wait()
+	if p.exit != exit || (p.hint == "") != (exit == 0) || strings.Contains(p.hint, "--") {
+		p.t.Errorf("in a task: exit code %d, want %d, hint %q", p.exit, exit, p.hint)
+	}
+}
+
 func (p *process) killAfter(limit time.Duration) {
 	timer := time.AfterFunc(limit, func() { _ = p.cmd.Process.Kill() })
 	p.t.Cleanup(func() { timer.Stop() })
@@ -208,7 +230,10 @@ func (p *process) wait() {
 	}
 	stderr := p.stderr.String()
 	p.texts = append(p.texts, p.stdout.String(), stderr)
-	p.exit, p.error, p.hint = p.cmd.ProcessState.ExitCode(), line(stderr, "error: "), line(stderr, "hint: ")
+	p.exit = p.cmd.ProcessState.ExitCode()
+	if m := reported.FindStringSubmatch(stderr); m != nil {
+		p.error, p.hint = m[1], m[2]
+	}
 }
 
 // wantEnd wants of a command what each one promises, however it ends.
@@ -219,12 +244,8 @@ func (p *process) wantEnd() {
 	}
 }
 
-// line returns what follows a word in the first line that has it.
-func line(text, word string) string {
-	_, after, _ := strings.Cut("\n"+text, "\necr-refresh: "+word)
-	found, _, _ := strings.Cut(after, "\n")
-	return strings.TrimSpace(found)
-}
+// reported matches the first error, and its hint on the next line: a warning before it may have one, too.
+var reported = regexp.MustCompile(`(?m)^ecr-refresh: error: (.*)(?:\necr-refresh: hint: (.*))?$`)
 
 func must(t *testing.T, err error) {
 	t.Helper()

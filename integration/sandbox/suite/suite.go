@@ -122,13 +122,13 @@ func otherRegistry(t *testing.T, h Shell) {
 	other := "other-" + h.Host()
 	h.Connect(t, h.ConnectionID, other, OldPassword(h.ConnectionID))
 	h.Extract(t).Want(t, 0)
-	h.Update(t).Want(t, 2, other, h.Host(), "ecr-refresh: hint: set the host of connection "+h.ConnectionID)
+	h.Update(t).Want(t, 2, other, h.Host(), "or set the host of connection "+h.ConnectionID)
 	h.WantOld(t)
 }
 
 func viewerMayNot(t *testing.T, h Shell) {
 	h.Extract(t).Want(t, 0)
-	h.Update(t, h.As("viewer")...).Want(t, 2, "airflow answered 403", "can_read and can_edit on Connections")
+	h.Update(t, h.As("viewer")...).Want(t, 2, "airflow answered 403", "hint: the account needs can_read on ")
 	h.WantOld(t)
 }
 
