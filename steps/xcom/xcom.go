@@ -106,15 +106,16 @@ func Print(result any) ([]byte, error) {
 	return append(line, '\n'), err
 }
 
-// result is what Parse can read: no step reads the result of the last one.
+// result is what Parse can read.
 type result interface {
-	ExtractECRToken | UpdateDockerConnection
+	ExtractECRToken | UpdateDockerConnection | TestDockerConnection
 	check() faults
 	step() string
 }
 
 func (ExtractECRToken) step() string        { return StepExtractECRToken }
 func (UpdateDockerConnection) step() string { return StepUpdateDockerConnection }
+func (TestDockerConnection) step() string   { return StepTestDockerConnection }
 
 // Parse reads a result from the last non-empty line of text: older Docker providers put lines of the log before it.
 // It ignores unknown fields. The error, which is permanent, names every fault of the result.
@@ -188,6 +189,13 @@ func (r ExtractECRToken) check() (f faults) {
 			f.add(seen[id], "tokens[%d].connections: %.40q is there twice", i, id)
 			seen[id] = true
 		}
+	}
+	return f
+}
+
+func (r TestDockerConnection) check() (f faults) {
+	for i, c := range r.Connections {
+		f.add(!IsConnectionID(c.ConnectionID), "connections[%d]: %.40q is not a connection id", i, c.ConnectionID)
 	}
 	return f
 }
