@@ -14,13 +14,12 @@ type watched struct{ *dag }
 // statusChanged changes a connection after a green run in each way that there is. Only a run makes status --min-left
 // succeed again.
 func (w *world) statusChanged(t *testing.T) {
-	d := watched{w.copy(t, "watched", variant{host: w.Registry.Host, env: w.Moto.Environ(),
-		edits: []string{`"ecr_aws_account"`, `"moto_account"`}})}
+	d := watched{w.copy(t, "watched", variant{})}
 	older := d.run(t)
 	older.wantGreen(t)
 	d.want(t, 0, `"stored":"as updated","changed":null`, `"result":"ok"`, `"run_id":"`+older.id+`"`)
 
-	w.setDocker(t, d.connection, w.Registry.Host)
+	w.setDocker(t, d.connection, peers.SandboxHost)
 	d.want(t, 1, `"by":"admin","event":"bulk_connections"`, "by admin (bulk_connections), and not tested since")
 	d.rights(t)
 	newer := d.run(t)
@@ -28,26 +27,28 @@ func (w *world) statusChanged(t *testing.T) {
 	d.want(t, 0, `"stored":"as updated","changed":null`, `"run_id":"`+newer.id+`"`)
 
 	d.again(t, older) // clears step 2
-	d.want(t, 0, `"run_id":"`+older.id+`"`, `"changed":null`, older.result(t, extract).Tokens[0].ExpiresAt.Format("15:04:05"))
+	d.want(t, 0, `"run_id":"`+older.id+`"`, `"changed":null`,
+		older.result(t, extract).Tokens[0].ExpiresAt.Format("15:04:05"))
 
 	call := w.Airflow.As("admin")
 	path := "/api/v2/connections/" + d.connection
 	must(t, call(t.Context(), "DELETE", path, nil, nil))
 	d.want(t, 1, `"stored":"deleted"`, `"by":"admin","event":"delete_connection"`, "as its update left it: deleted")
 	must(t, call(t.Context(), "POST", "/api/v2/connections", peers.Connection{ID: d.connection, Type: "docker",
-		Host: &w.Registry.Host, Login: new("AWS")}, nil))
+		Host: new(peers.SandboxHost), Login: new("AWS")}, nil))
 	d.want(t, 1, `"stored":"no password"`, `"by":"admin","event":"post_connection"`)
 	d.run(t).wantGreen(t)
 	d.want(t, 0, `"changed":null`)
 
-	h := w.shell(t, "")
-	h.Do(t, []string{"ECR_REFRESH_CONNECTION_IDS=" + d.connection}, "run").Want(t, 0, "has the new token")
+	env := append(w.Airflow.Environ(), "AWS_ENDPOINT_URL=", "ECR_REFRESH_CONNECTION_IDS="+d.connection,
+		"AIRFLOW_VAR_ECR_AWS_ACCOUNT="+peers.SandboxAccount, "AIRFLOW_VAR_ECR_AWS_REGION_NAME="+peers.Region)
+	w.shell(t, "").Do(t, env, "run").Want(t, 0, "has the new token")
 	d.want(t, 1, `"by":"refresher","event":"bulk_connections"`, "by refresher (bulk_connections), and not tested since")
 	d.dryRun(t)
 	d.want(t, 0, `"by":"refresher","event":"bulk_connections"`, `"result":"ok"`)
 
 	for _, args := range [][]string{{"delete", d.connection}, {"add", d.connection, "--conn-uri",
-		"docker://AWS:garbage-4711@" + w.Registry.Host}} {
+		"docker://AWS:garbage-4711@" + peers.SandboxHost}} {
 		_, err := w.Airflow.CLI(t.Context(), append([]string{"connections"}, args...)...)
 		must(t, err)
 	}

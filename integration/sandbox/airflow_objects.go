@@ -21,6 +21,7 @@ type objects struct {
 	pools     map[string]Pool
 	variables map[string]Variable
 	dags      map[string]*DAG
+	events    []Event // the oldest first
 }
 
 func newObjects() objects {
@@ -208,6 +209,7 @@ func (a *Airflow) postConnection(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
+	a.logged(r, "post_connection", map[string]any(e))
 	if _, found := a.Connection(e.id()); found {
 		alreadyThere(w)
 		return
@@ -222,6 +224,7 @@ func (a *Airflow) patchConnection(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
+	a.logged(r, "patch_connection", map[string]any(e))
 	c, found := a.Connection(r.PathValue("name"))
 	switch {
 	case e.id() != r.PathValue("name"):

@@ -126,12 +126,12 @@ func (c Connection) change(now time.Time) (text, colour string) {
 
 func (c Connection) test(now time.Time) (text, colour string) {
 	switch {
-	case c.Tested == nil:
+	case c.PublishedAt == nil:
 		return "-", console.Dim
+	case !c.tested():
+		return "not since", console.Warn
 	case !c.passed():
 		colour = console.Bad
-	case !c.tested():
-		colour = console.Warn
 	default:
 		colour = console.Good
 	}

@@ -34,11 +34,19 @@ func (a airflow) DAGRuns(context.Context, string, int) (runs []airflowclient.DAG
 	return runs, err
 }
 
-func (a airflow) XCom(_ context.Context, _, run, _ string, _ int) (string, error) {
-	if text := a.results[run[0]-'0']; text != "" {
-		return text, a.err
+func (a airflow) XComAt(_ context.Context, _, run, task string, _ int) (string, time.Time, error) {
+	if text := a.results[run[0]-'0']; text != "" && task == "update_docker_connection" {
+		return text, now(), a.err
 	}
-	return "", airflowclient.ErrNotFound
+	return "", time.Time{}, airflowclient.ErrNotFound
+}
+
+func (a airflow) ConnectionEvents(context.Context, time.Time) ([]airflowclient.ConnectionEvent, error) {
+	return nil, nil
+}
+
+func (a airflow) ConnectionsByID(context.Context, []string) (map[string]airflowclient.Connection, map[string]error) {
+	return nil, nil
 }
 
 // result returns what a run returned that updated connections, each given as ID=HOURS that its token is still valid.
@@ -112,7 +120,7 @@ func TestCheck(t *testing.T) {
 		a := Connection{ID: "a", LeftSeconds: &seconds, RunID: &run}
 		b := a
 		b.ID = "b"
-		if got := fmt.Sprint(Status{[]Connection{a, b}}.Check("d", row.limit)); got != row.want {
+		if got := fmt.Sprint(Status{Connections: []Connection{a, b}}.Check("d", row.limit)); got != row.want {
 			t.Errorf("%s: %s, want %s", row.left, got, row.want)
 		}
 	}
