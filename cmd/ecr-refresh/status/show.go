@@ -74,7 +74,7 @@ func (c Connection) broken() bool { return c.Stored != AsUpdated && c.Stored != 
 
 // tested reports whether there was a test after the update, and after the last change.
 func (c Connection) tested() bool {
-	return c.Tested != nil && c.Tested.At.After(c.updated) && (c.Changed == nil || c.Tested.At.After(c.Changed.At))
+	return c.Tested != nil && !c.Tested.At.Before(c.updated) && (c.Changed == nil || c.Tested.At.After(c.Changed.At))
 }
 
 func (c Connection) passed() bool { return c.Tested.Result == testOK || c.Tested.Result == testOther }
