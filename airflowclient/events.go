@@ -2,31 +2,28 @@ package airflowclient
 
 import (
 	"context"
-	"encoding/json"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
 )
 
-// ConnectionEvent is an entry of Airflow's event log (Browse > Audit Log): somebody changed connections. Airflow logs
-// the call before it does it, so it may have failed: up to 3.0 only by its validation.
+// ConnectionEvent is an entry of Airflow's event log (Browse > Audit Log): somebody changed connections. Airflow logs a
+// call before it does it, so one that failed then is there, too.
 type ConnectionEvent struct {
 	When  time.Time // by the clock of the API server; of Airflow's command line, by that of its host
 	Event string    // patch_connection, bulk_connections, cli_connections_add …
 	Owner string    // user name; of Airflow's command line, the OS user
-	Extra *string   // not for anybody's eyes: Airflow has masked the passwords that it recognized
+	Extra string    // as Python's json.dumps writes it; never shown: only passwords that Airflow knows are masked
 }
 
-// connectionEvents are the entries about connections, which are the same in Airflow 3.0 to 3.3. The UI makes the calls
-// of the REST API.
+// connectionEvents are the entries about connections in Airflow 3.0 to 3.3. The UI makes the calls of the REST API.
 var connectionEvents = []string{
 	"post_connection", "patch_connection", "delete_connection", "bulk_connections", "enqueue_connection_test",
 	"cli_connections_add", "cli_connections_delete", "cli_connections_import",
 }
 
-// ConnectionEvents returns the entries after a time, the newest first. FAB's right is can_read on Audit Logs, which only
-// its Admin has by default; every role of the SimpleAuthManager has it.
+// ConnectionEvents returns the entries after a time, the newest first.
 func (c *Client) ConnectionEvents(ctx context.Context, after time.Time) (all []ConnectionEvent, err error) {
 	query := url.Values{"order_by": {"-event_log_id"}, "included_events": connectionEvents,
 		"after": {after.UTC().Format(time.RFC3339Nano)}}.Encode()
@@ -50,30 +47,12 @@ func (c *Client) ConnectionEvents(ctx context.Context, after time.Time) (all []C
 	}
 }
 
-// Concerns reports whether the entry is about a connection. Extra is the call's body, or its path for DELETE; of the
-// command line it is argv in Python's notation. That of import names a file: any connection may be in it, and without
-// --overwrite it changes none.
+// Concerns reports whether the entry is about a connection: named in the call's path or body, in a list of ids to
+// delete, or in the command line, which is in Python's notation. An import names a file: with --overwrite it may change
+// any connection, without it none that exists.
 func (e ConnectionEvent) Concerns(id string) bool {
-	type named struct {
-		ID      string `json:"connection_id"`
-		Command string `json:"full_command"`
-		Actions []struct{ Entities []json.RawMessage }
-	}
-	var extra named
-	if e.Extra == nil || json.Unmarshal([]byte(*e.Extra), &extra) != nil {
-		return false
-	}
-	if e.Event == "cli_connections_import" {
-		return strings.Contains(extra.Command, "'--overwrite'")
-	}
-	for _, action := range extra.Actions {
-		if slices.ContainsFunc(action.Entities, func(text json.RawMessage) bool { // an object, or the id to delete
-			var entity named
-			return json.Unmarshal(text, &entity.ID) == nil && entity.ID == id ||
-				json.Unmarshal(text, &entity) == nil && entity.ID == id
-		}) {
-			return true
-		}
-	}
-	return extra.ID == id || strings.Contains(extra.Command, "'"+id+"'")
+	id = `"` + id + `"`
+	command := strings.ReplaceAll(id, `"`, `'`)
+	return slices.ContainsFunc([]string{`"connection_id": ` + id, `[` + id, `, ` + id + `,`, `, ` + id + `]`,
+		command, `'--overwrite'`}, func(part string) bool { return strings.Contains(e.Extra, part) })
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -22,7 +23,7 @@ func (a *Airflow) AddEvent(e Event) {
 }
 
 // logged adds what Airflow 3.3 logs of a call that is authorized, before it validates it: the body, with passwords
-// masked.
+// masked, as Python's json.dumps writes it.
 func (a *Airflow) logged(r *http.Request, event string, body any) {
 	token, _ := bearer(r)
 	user, _ := a.open(token)
@@ -31,8 +32,9 @@ func (a *Airflow) logged(r *http.Request, event string, body any) {
 		extra = map[string]any{}
 	}
 	extra["method"] = r.Method
-	text, _ := json.Marshal(extra) // was just decoded
-	a.AddEvent(Event{Event: event, Owner: user.Subject, Extra: string(text)})
+	text, _ := json.MarshalIndent(extra, "", "") // was just decoded
+	dumped := strings.NewReplacer(",\n", ", ", "\n", "").Replace(string(text))
+	a.AddEvent(Event{Event: event, Owner: user.Subject, Extra: dumped})
 }
 
 // masked returns a copy of decoded JSON without passwords.

@@ -1,16 +1,15 @@
 // Package status finds out which token each connection has, until when, and whether that is still so, from what Airflow
-// can tell: what the runs of the DAG returned, its event log, and the connections without their passwords.
+// can tell: what the DAG's runs returned, its event log, and its connections, whose passwords it shows to nobody.
 //
-// The update that counts is the one with the latest published_at, in whichever run: clearing step 2 of an older run puts
-// an older token over a newer one. A connection has been changed since if its newest entry in the event log is later
-// than the result of that update. Airflow stores the result after the update's own entry, and has one clock for both; so
-// nothing depends on who updated it, under which name, or on the worker's clock. What is changed between the two is
-// seen by step 3, which compares. Where not even the update's own entry is there (the log was purged, or the account may
-// not see it), it is not known whether there was a change. Nor is what Airflow does not log: SQL, and the lookup of a
-// connection in a worker's environment or a secrets backend.
+// The update with the latest published_at counts, in whichever run it is: who clears step 2 of an older run puts an
+// older token over a newer one. A connection was changed since if its newest entry in the event log is later than the stored
+// result of that update. The update's own entry is earlier, by the same clock, the API server's. So the rule needs
+// neither the worker's clock nor the name of airflow-api's user; and what is changed between the two, step 3 finds when
+// it compares. Where even the update's own entry is missing, the log was purged, or the account may not see it: whether
+// there was a change is not known. Changes by SQL, and overrides on the workers, are not logged at all.
 //
-// A test counts if it is later than update and change. Step 3 returns no result when it fails, so a run that failed
-// after step 2 is a failed test of all its connections.
+// A test counts if it is later than update and change. A step 3 that fails returns nothing; so a run that failed after
+// its step 2 is a failed test.
 package status
 
 import (
@@ -22,13 +21,15 @@ import (
 	"time"
 
 	"ecr-refresh/airflowclient"
+	"ecr-refresh/steps/registry"
 	"ecr-refresh/steps/xcom"
 )
 
-// How far back Read looks, since a token is valid for 12 hours.
+// How far back Read looks, since a token is valid for 12 hours; and for the entry of an update, before its result.
 const (
-	maxRuns = 25
-	maxAge  = 24 * time.Hour
+	maxRuns   = 25
+	maxAge    = 24 * time.Hour
+	maxUpdate = time.Hour
 )
 
 // Airflow is the part of Airflow's REST API that is read; *airflowclient.Client implements it.
@@ -39,7 +40,7 @@ type Airflow interface {
 	ConnectionsByID(ctx context.Context, ids []string) (map[string]airflowclient.Connection, map[string]error)
 }
 
-// Connection is a connection after the last update. Where runs only failed to update it, these fields are null.
+// Connection is a connection after its last update. Where runs only failed to update it, what that left is null.
 type Connection struct {
 	ID          string     `json:"connection_id"`
 	RegistryURL *string    `json:"registry_url"`
@@ -48,26 +49,18 @@ type Connection struct {
 	LeftSeconds *int64     `json:"left_seconds"`
 	RunID       *string    `json:"run_id"`
 	PublishedAt *time.Time `json:"published_at"`
-	Stored      State      `json:"stored"`
+	Stored      string     `json:"stored"`  // asUpdated, unknown, or what differs in Airflow
 	Changed     *Change    `json:"changed"` // the newest change after the update; null: none, or see Status.Unknown
 	Tested      *Test      `json:"tested"`  // the newest test, whenever it was
 
 	login    string
-	updated  time.Time // when Airflow stored the result of the update
-	unlogged bool      // the event log is not known
+	returned time.Time // when Airflow stored the result of the update
+	unlogged bool      // whether there was a change is not known
 }
 
-// State is how Airflow's connection differs from what the update left.
-type State string
-
-// The states.
 const (
-	AsUpdated  State = "as updated" // but for the password, which Airflow shows to nobody
-	Deleted    State = "deleted"
-	NoPassword State = "no password"
-	OtherHost  State = "other host"
-	OtherLogin State = "other login"
-	NotKnown   State = "unknown"
+	asUpdated = "as updated"
+	unknown   = "unknown"
 )
 
 // Change is an entry of Airflow's event log.
@@ -77,20 +70,13 @@ type Change struct {
 	Event string    `json:"event"`
 }
 
-// Test is how a test ended.
+// Test is a test by a run, and how it ended.
 type Test struct {
 	At     time.Time `json:"at"`
 	RunID  string    `json:"run_id"`
+	Passed bool      `json:"passed"` // the password was accepted
 	Result string    `json:"result"`
 }
-
-// Results of a test. The registry accepted the password in the first two.
-const (
-	testOK       = "ok"
-	testOther    = "ok, another password"
-	testRejected = "rejected"
-	testFailed   = "failed"
-)
 
 // Status is what is known of all connections, sorted by id.
 type Status struct {
@@ -102,59 +88,45 @@ type Status struct {
 
 // Read reads the latest runs of a DAG, and what became of the connections that they updated.
 func Read(ctx context.Context, airflow Airflow, dag string, now time.Time) (Status, error) {
-	r := runs{airflow, dag, map[string]Connection{}, map[string]Test{}, false}
-	if err := r.read(ctx, now); err != nil {
-		return Status{}, err
+	runs, err := airflow.DAGRuns(ctx, dag, maxRuns)
+	if err != nil {
+		return Status{}, fmt.Errorf("read runs of DAG %q: %w", dag, err)
+	}
+	r := reader{airflow, dag, map[string]Connection{}, map[string]*Test{}, false}
+	for _, run := range runs { // one that is cleared starts anew
+		if r.updated && !run.Start.IsZero() && now.Sub(run.Start) > maxAge {
+			continue
+		}
+		if err := r.read(ctx, run); err != nil {
+			return Status{}, fmt.Errorf("read XCom of run %q: %w", run.ID, err)
+		}
 	}
 	s := Status{Connections: []Connection{}, Unknown: []string{}, now: now}
 	for _, id := range slices.Sorted(maps.Keys(r.known)) {
 		c := r.known[id]
-		if c.ExpiresAt != nil {
-			left := int64(c.ExpiresAt.Sub(now).Seconds())
-			c.LeftSeconds = &left
-		}
-		if t, tested := r.tests[id]; tested {
-			c.Tested = &t
+		if c.Tested = r.tests[id]; c.ExpiresAt != nil {
+			c.LeftSeconds = new(int64(c.ExpiresAt.Sub(now).Seconds()))
 		}
 		s.Connections = append(s.Connections, c)
 	}
-	if !r.updated {
-		return s, nil
+	if r.updated {
+		err = errors.Join(s.readEvents(ctx, airflow), s.readConnections(ctx, airflow))
 	}
-	if err := s.readEvents(ctx, airflow); err != nil {
-		return s, fmt.Errorf("read event log: %w", err)
-	}
-	return s, s.readConnections(ctx, airflow)
+	return s, err
 }
 
-// runs are what the runs of a DAG returned.
-type runs struct {
-	airflow Airflow
+// reader reads what the runs of a DAG returned.
+type reader struct {
+	Airflow
 	dag     string
 	known   map[string]Connection
-	tests   map[string]Test
-	updated bool // any connection
+	tests   map[string]*Test // the newest of each connection
+	updated bool             // any connection
 }
 
-func (r *runs) read(ctx context.Context, now time.Time) error {
-	all, err := r.airflow.DAGRuns(ctx, r.dag, maxRuns)
-	if err != nil {
-		return fmt.Errorf("read runs of DAG %q: %w", r.dag, err)
-	}
-	for _, run := range all { // a run that was cleared starts anew
-		if r.updated && !run.Start.IsZero() && now.Sub(run.Start) > maxAge {
-			continue
-		}
-		if err := r.readRun(ctx, run); err != nil {
-			return fmt.Errorf("read XCom of run %q: %w", run.ID, err)
-		}
-	}
-	return nil
-}
-
-// readRun adds what a run returned, unless it is of another program or version.
-func (r *runs) readRun(ctx context.Context, run airflowclient.DAGRun) error {
-	text, at, err := r.result(ctx, run.ID, xcom.StepUpdateDockerConnection)
+// read adds what a run returned, unless it is of another program or version.
+func (r *reader) read(ctx context.Context, run airflowclient.DAGRun) error {
+	text, returned, err := r.result(ctx, run.ID, xcom.StepUpdateDockerConnection)
 	result, invalid := xcom.Parse[xcom.UpdateDockerConnection](text)
 	if err != nil || invalid != nil {
 		return err
@@ -162,59 +134,121 @@ func (r *runs) readRun(ctx context.Context, run airflowclient.DAGRun) error {
 	for _, u := range result.Connections {
 		if last := r.known[u.ConnectionID].PublishedAt; u.Published && (last == nil || u.PublishedAt.After(*last)) {
 			r.updated = true
-			r.known[u.ConnectionID] = Connection{ID: u.ConnectionID, RegistryURL: &u.RegistryURL, IssuedAt: &u.IssuedAt,
-				ExpiresAt: &u.ExpiresAt, RunID: &run.ID, PublishedAt: u.PublishedAt, Stored: NotKnown,
-				login: u.Username, updated: at}
+			r.known[u.ConnectionID] = Connection{u.ConnectionID, &u.RegistryURL, &u.IssuedAt, &u.ExpiresAt, nil, &run.ID,
+				u.PublishedAt, unknown, nil, nil, u.Username, returned, false}
 		}
 	}
 	for _, f := range result.Failures {
 		if _, found := r.known[f.ConnectionID]; !found && xcom.IsConnectionID(f.ConnectionID) {
-			r.known[f.ConnectionID] = Connection{ID: f.ConnectionID, Stored: NotKnown}
+			r.known[f.ConnectionID] = Connection{ID: f.ConnectionID, Stored: unknown}
 		}
 	}
-	return r.readTest(ctx, run, result.Connections)
+	text, at, err := r.result(ctx, run.ID, xcom.StepTestDockerConnection)
+	tested, invalid := xcom.Parse[xcom.TestDockerConnection](text)
+	switch {
+	case invalid == nil:
+		for _, t := range tested.Connections {
+			r.add(t.ConnectionID, testOf(t, at, run.ID))
+		}
+	case err == nil && run.State == "failed":
+		for _, u := range result.Connections {
+			r.add(u.ConnectionID, Test{run.End, run.ID, false, "failed"})
+		}
+	}
+	return err
 }
 
-// readTest adds what step 3 of a run returned about the connections of step 2.
-func (r *runs) readTest(ctx context.Context, run airflowclient.DAGRun, updated []xcom.Updated) error {
-	text, at, err := r.result(ctx, run.ID, xcom.StepTestDockerConnection)
-	result, invalid := xcom.Parse[xcom.TestDockerConnection](text)
+// result returns what a task returned and when, or "" for one that has failed, or has not run yet.
+func (r *reader) result(ctx context.Context, run, task string) (string, time.Time, error) {
+	text, at, err := r.XComAt(ctx, r.dag, run, task, -1)
+	if errors.Is(err, airflowclient.ErrNotFound) {
+		return "", at, nil
+	}
+	return text, at, err
+}
+
+func testOf(t xcom.Tested, at time.Time, run string) Test {
 	switch {
-	case err != nil:
-		return err
-	case invalid == nil:
-		for _, t := range result.Connections {
-			r.addTest(t.ConnectionID, Test{at, run.ID, outcome(t)})
+	case t.Login == "refused": // by a dry run
+		return Test{at, run, false, "rejected"}
+	case t.Matches != nil && !*t.Matches:
+		return Test{at, run, true, "ok, another password"}
+	}
+	return Test{at, run, true, "ok"}
+}
+
+func (r *reader) add(id string, t Test) {
+	if r.tests[id] == nil || t.At.After(r.tests[id].At) {
+		r.tests[id] = &t
+	}
+}
+
+// readEvents adds the newest change of each connection.
+func (s *Status) readEvents(ctx context.Context, airflow Airflow) error {
+	first := s.now
+	for _, c := range s.Connections {
+		if c.RunID != nil && c.returned.Before(first) {
+			first = c.returned
 		}
-	case run.State == "failed":
-		for _, u := range updated {
-			r.addTest(u.ConnectionID, Test{run.End, run.ID, testFailed})
+	}
+	events, err := airflow.ConnectionEvents(ctx, first.Add(-maxUpdate))
+	lacks := s.lacks(err, "whether a connection was changed after its update", "which only Admin of FAB's roles has")
+	if err != nil && !lacks {
+		return fmt.Errorf("read event log: %w", err)
+	}
+	for i := range s.Connections {
+		c := &s.Connections[i]
+		at := slices.IndexFunc(events, func(e airflowclient.ConnectionEvent) bool { return e.Concerns(c.ID) })
+		switch c.unlogged = at < 0 && c.RunID != nil; {
+		case c.unlogged && !lacks:
+			s.Unknown = append(s.Unknown, fmt.Sprintf("whether connection %q was changed after its update is not known: "+
+				"Airflow's event log has no entry of the update itself", c.ID))
+		case at >= 0 && c.RunID != nil && events[at].When.After(c.returned):
+			c.Changed = &Change{events[at].When, events[at].Owner, events[at].Event}
 		}
 	}
 	return nil
 }
 
-func outcome(t xcom.Tested) string {
-	switch {
-	case t.Login == "refused": // after a dry run alone
-		return testRejected
-	case t.Matches != nil && !*t.Matches:
-		return testOther
+// readConnections compares the connections with what their updates left.
+func (s *Status) readConnections(ctx context.Context, airflow Airflow) error {
+	var ids []string
+	for _, c := range s.Connections {
+		ids = append(ids, c.ID)
 	}
-	return testOK
+	found, failed := airflow.ConnectionsByID(ctx, ids)
+	for i := range s.Connections {
+		c := &s.Connections[i]
+		stored, err := found[c.ID], failed[c.ID]
+		switch {
+		case errors.Is(err, airflowclient.ErrNotFound):
+			c.Stored = "deleted"
+		case s.lacks(err, "whether a connection was deleted, or has no password or another host or login",
+			"which Op of the SimpleAuthManager has, and Op of FAB's roles"):
+			return nil
+		case err != nil:
+			return fmt.Errorf("read connection %q: %w", c.ID, err)
+		case c.RunID == nil:
+		case stored.Password == nil:
+			c.Stored = "no password"
+		case registry.Host(stored.Host) != registry.Host(*c.RegistryURL):
+			c.Stored = "other host"
+		case stored.Login != c.login:
+			c.Stored = "other login"
+		default:
+			c.Stored = asUpdated
+		}
+	}
+	return nil
 }
 
-func (r *runs) addTest(id string, t Test) {
-	if t.At.After(r.tests[id].At) {
-		r.tests[id] = t
+// lacks reports whether the account lacks the right for a call, and adds what is not known then.
+func (s *Status) lacks(err error, what, who string) bool {
+	var e *airflowclient.Error
+	if !errors.As(err, &e) || e.Kind != airflowclient.Forbidden {
+		return false
 	}
-}
-
-// result returns "" for a task that has failed, or has not run yet.
-func (r *runs) result(ctx context.Context, run, task string) (string, time.Time, error) {
-	text, at, err := r.airflow.XComAt(ctx, r.dag, run, task, -1)
-	if errors.Is(err, airflowclient.ErrNotFound) {
-		return "", at, nil
-	}
-	return text, at, err
+	const form = "%s is not known: the account lacks %s on %s, %s"
+	s.Unknown = append(s.Unknown, fmt.Sprintf(form, what, e.Right, e.Object, who))
+	return true
 }

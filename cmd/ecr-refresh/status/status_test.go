@@ -117,7 +117,7 @@ func TestCheck(t *testing.T) {
 		{3 * hour, 3*hour + 1, "check tokens: less than 3h0m0.000000001s left for a (3h0m0s), b (3h0m0s)"},
 	} {
 		seconds, run := int64(row.left.Seconds()), "r"
-		a := Connection{ID: "a", LeftSeconds: &seconds, RunID: &run, Stored: AsUpdated}
+		a := Connection{ID: "a", LeftSeconds: &seconds, RunID: &run, Stored: asUpdated}
 		b := a
 		b.ID = "b"
 		if got := fmt.Sprint(Status{Connections: []Connection{a, b}}.Check("d", row.limit)); got != row.want {
