@@ -209,7 +209,6 @@ func (a *Airflow) postConnection(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	a.logged(r, "post_connection", map[string]any(e))
 	if _, found := a.Connection(e.id()); found {
 		alreadyThere(w)
 		return
@@ -224,7 +223,6 @@ func (a *Airflow) patchConnection(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	a.logged(r, "patch_connection", map[string]any(e))
 	c, found := a.Connection(r.PathValue("name"))
 	switch {
 	case e.id() != r.PathValue("name"):
@@ -243,6 +241,7 @@ func (a *Airflow) entity(w http.ResponseWriter, r *http.Request, right string) (
 	if refused || !a.authorize(w, r, right, "Connections") {
 		return nil, false
 	}
+	a.logged(r, map[string]string{"can_create": "post_connection", "can_edit": "patch_connection"}[right], body)
 	fields, ok := body.(map[string]any)
 	problems := notAnObject(body, "body")
 	if ok {

@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"ecr-refresh/airflowclient"
@@ -192,20 +193,25 @@ func (s *Status) readEvents(ctx context.Context, airflow Airflow) error {
 		}
 	}
 	events, err := airflow.ConnectionEvents(ctx, first.Add(-maxUpdate))
-	lacks := s.lacks(err, "whether a connection was changed after its update", "which only Admin of FAB's roles has")
+	lacks := s.lacks(err, "whether a connection was changed after its update", " (of FAB's roles, only Admin has it)")
 	if err != nil && !lacks {
 		return fmt.Errorf("read event log: %w", err)
 	}
+	var unlogged []string
 	for i := range s.Connections {
 		c := &s.Connections[i]
 		at := slices.IndexFunc(events, func(e airflowclient.ConnectionEvent) bool { return e.Concerns(c.ID) })
-		switch c.unlogged = at < 0 && c.RunID != nil; {
-		case c.unlogged && !lacks:
-			s.Unknown = append(s.Unknown, fmt.Sprintf("whether connection %q was changed after its update is not known: "+
-				"Airflow's event log has no entry of the update itself", c.ID))
-		case at >= 0 && c.RunID != nil && events[at].When.After(c.returned):
+		switch {
+		case c.RunID == nil:
+		case at < 0:
+			c.unlogged, unlogged = true, append(unlogged, c.ID)
+		case events[at].When.After(c.returned):
 			c.Changed = &Change{events[at].When, events[at].Owner, events[at].Event}
 		}
+	}
+	if unlogged != nil && !lacks {
+		s.Unknown = append(s.Unknown, "whether "+strings.Join(unlogged, ", ")+" was changed after its update, is not "+
+			"known: Airflow's event log has no entry of the update itself")
 	}
 	return nil
 }
@@ -223,8 +229,8 @@ func (s *Status) readConnections(ctx context.Context, airflow Airflow) error {
 		switch {
 		case errors.Is(err, airflowclient.ErrNotFound):
 			c.Stored = "deleted"
-		case s.lacks(err, "whether a connection was deleted, or has no password or another host or login",
-			"which Op of the SimpleAuthManager has, and Op of FAB's roles"):
+		case s.lacks(err, "whether a connection was deleted, or has no password, another host or another login",
+			" (FAB), or the role Op (SimpleAuthManager)"):
 			return nil
 		case err != nil:
 			return fmt.Errorf("read connection %q: %w", c.ID, err)
@@ -248,7 +254,7 @@ func (s *Status) lacks(err error, what, who string) bool {
 	if !errors.As(err, &e) || e.Kind != airflowclient.Forbidden {
 		return false
 	}
-	const form = "%s is not known: the account lacks %s on %s, %s"
+	const form = "%s, is not known: the account lacks %s on %s%s"
 	s.Unknown = append(s.Unknown, fmt.Sprintf(form, what, e.Right, e.Object, who))
 	return true
 }
