@@ -17,16 +17,13 @@ type ConnectionEvent struct {
 	Extra string    // as Python's json.dumps writes it; never shown: only passwords that Airflow knows are masked
 }
 
-// connectionEvents are the entries about connections in Airflow 3.0 to 3.3. The UI makes the calls of the REST API.
-var connectionEvents = []string{
-	"post_connection", "patch_connection", "delete_connection", "bulk_connections", "enqueue_connection_test",
-	"cli_connections_add", "cli_connections_delete", "cli_connections_import",
-}
-
-// ConnectionEvents returns the entries after a time, the newest first.
+// ConnectionEvents returns the entries after a time, the newest first: those of Airflow 3.0 to 3.3. The UI makes the
+// calls of the REST API.
 func (c *Client) ConnectionEvents(ctx context.Context, after time.Time) (all []ConnectionEvent, err error) {
-	query := url.Values{"order_by": {"-event_log_id"}, "included_events": connectionEvents,
-		"after": {after.UTC().Format(time.RFC3339Nano)}}.Encode()
+	query := url.Values{"order_by": {"-event_log_id"}, "after": {after.UTC().Format(time.RFC3339Nano)},
+		"included_events": {"post_connection", "patch_connection", "delete_connection", "bulk_connections",
+			"enqueue_connection_test", "cli_connections_add", "cli_connections_delete", "cli_connections_import"},
+	}.Encode()
 	for {
 		req, err := NewGetEventLogsRequest(c.server, &GetEventLogsParams{Limit: new(pageSize), Offset: new(len(all))})
 		if err == nil {
@@ -48,8 +45,8 @@ func (c *Client) ConnectionEvents(ctx context.Context, after time.Time) (all []C
 }
 
 // Concerns reports whether the entry is about a connection: named in the call's path or body, in a list of ids to
-// delete, or in the command line, which is in Python's notation. An import names a file: with --overwrite it may change
-// any connection, without it none that exists.
+// delete, or in the command line, which is in Python's notation. An import names a file: one that overwrites may change
+// any connection, another one none that exists.
 func (e ConnectionEvent) Concerns(id string) bool {
 	id = `"` + id + `"`
 	command := strings.ReplaceAll(id, `"`, `'`)

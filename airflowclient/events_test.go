@@ -1,7 +1,6 @@
 package airflowclient
 
 import (
-	"net/url"
 	"testing"
 	"time"
 )
@@ -15,11 +14,11 @@ func TestConnectionEventConcerns(t *testing.T) {
 		event, extra string
 		want         bool
 	}{
-		{"patch_connection", `{"connection_id": "c", "conn_type": "docker", "password": "***", "method": "PATCH"}`, true},
+		{"patch_connection", `{"connection_id": "c", "conn_type": "docker", "password": "***"}`, true},
 		{"delete_connection", `{"connection_id": "c", "method": "DELETE"}`, true},
 		{"delete_connection", `{"connection_id": "c1", "method": "DELETE"}`, false},
-		{"bulk_connections", bulk + `"update", "action_on_non_existence": "skip", "entities": [{"connection_id": "b"}, ` +
-			`{"connection_id": "c", "password": "***"}]}], "method": "PATCH"}`, true},
+		{"bulk_connections", bulk + `"update", "action_on_non_existence": "skip", "entities": [` +
+			`{"connection_id": "b"}, {"connection_id": "c", "password": "***"}]}], "method": "PATCH"}`, true},
 		{"bulk_connections", bulk + `"delete", "entities": ["b", "c"]}], "method": "PATCH"}`, true},
 		{"bulk_connections", bulk + `"delete", "entities": ["b", "c", "d"]}], "method": "PATCH"}`, true},
 		{"bulk_connections", bulk + `"delete", "entities": ["c", "d"]}], "method": "PATCH"}`, true},
@@ -44,9 +43,11 @@ func TestConnectionEventConcerns(t *testing.T) {
 func TestConnectionEvents(t *testing.T) {
 	t.Parallel()
 	after := time.Date(2026, 11, 24, 6, 41, 40, 5e8, time.UTC)
-	path := "GET /api/v2/eventLogs?limit=100&offset="
-	query := "&" + url.Values{"order_by": {"-event_log_id"}, "included_events": connectionEvents,
-		"after": {"2026-11-24T06:41:40.5Z"}}.Encode()
+	const path = "GET /api/v2/eventLogs?limit=100&offset="
+	const query = "&after=2026-11-24T06%3A41%3A40.5Z&included_events=post_connection&included_events=patch_connection" +
+		"&included_events=delete_connection&included_events=bulk_connections" +
+		"&included_events=enqueue_connection_test&included_events=cli_connections_add" +
+		"&included_events=cli_connections_delete&included_events=cli_connections_import&order_by=-event_log_id"
 	a := newAirflow(t, routes{
 		path + "0" + query: answers(200, `{"event_logs":[{"when":"`+day+`","event":"patch_connection",`+
 			`"owner":"a\u001b[31mb","extra":null}],"total_entries":2}`),

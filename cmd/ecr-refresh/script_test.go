@@ -59,7 +59,7 @@ func TestScripts(t *testing.T) {
 			"fails":      with(3, script.fails),      // CODE FAULT ARG...: as exits, while a service fails
 			"connection": with(2, script.connection), // ID FIELD=VALUE...: change one; ID gone: delete it
 			"hand-over":  with(1, script.handOver),   // ID: set ECR_REFRESH_DOCKER_{HOST,LOGIN,…} for step 3
-			"dag-run":    with(2, script.dagRun),     // ID AGE [FILE[,FILE] [dry|failed]]: results of steps 2 and 3, or failed
+			"dag-run":    with(2, script.dagRun),     // ID AGE [FILE[,FILE] [dry|failed]]: of steps 2, 3, or failed
 			"event":      with(3, script.event),      // EVENT OWNER EXTRA: an entry of Airflow's event log
 			"pool":       with(1, script.pool),       // NAME [SLOTS]: add a pool of 5 slots, or SLOTS; 0: none
 			"admin":      with(0, script.admin),      // set ECR_REFRESH_ADMIN_{LOGIN,PASSWORD}

@@ -11,17 +11,7 @@ import (
 	"ecr-refresh/cmd/ecr-refresh/status"
 )
 
-func (p *program) status() *cli.Command {
-	const minLeft = "min-left"
-	return p.command(cli.Command{
-		Name:  "status",
-		Usage: "show when each connection's token expires, and what became of the connection since",
-		Flags: []cli.Flag{
-			jsonFlag(), input.RequireHTTPSFlag(), dagIDFlag(),
-			&cli.StringFlag{Name: minLeft, Usage: "fail if a token has less than this `DURATION` left or is unknown, " +
-				"or its connection was changed and not tested since"},
-		},
-		Description: `Reads from Airflow's REST API what the DAG's latest runs returned, who changed the connections after
+const statusHelp = `Reads from Airflow's REST API what the DAG's latest runs returned, who changed the connections after
 that (Airflow's event log), and the connections. An update or change by hand counts as a change.
 
   UPDATED, EXPIRES, LEFT   the token of the last update by a run
@@ -38,7 +28,19 @@ Op). What is not known without them is a warning, and fails nothing.
 
 Examples:
   ecr-refresh status
-  ecr-refresh status --min-left 3h --json`,
+  ecr-refresh status --min-left 3h --json`
+
+func (p *program) status() *cli.Command {
+	const minLeft = "min-left"
+	return p.command(cli.Command{
+		Name:  "status",
+		Usage: "show when each connection's token expires, and who changed the connection since",
+		Flags: []cli.Flag{
+			jsonFlag(), input.RequireHTTPSFlag(), dagIDFlag(),
+			&cli.StringFlag{Name: minLeft, Usage: "fail if a token has less than this `DURATION` left or " +
+				"is unknown, or its connection was changed and not tested since"},
+		},
+		Description: statusHelp,
 	}, []input.Setting{p.Settings.AirflowURL},
 		func(c *call) work {
 			airflow, dag, limit := c.AdminAirflow(c.Certificates()), c.String("dag-id"), time.Duration(0)

@@ -61,7 +61,7 @@ func (c Connection) doubt(now time.Time) string {
 	case c.differs():
 		return "it is not as its update left it: " + c.Stored
 	case c.tested() && !c.Tested.Passed:
-		return fmt.Sprintf("its test %s, in run %s, ended with: %s", ago(now, c.Tested.At), c.Tested.RunID, c.Tested.Result)
+		return fmt.Sprintf("run %s tested it %s: %s", c.Tested.RunID, ago(now, c.Tested.At), c.Tested.Result)
 	case c.Changed != nil && !c.tested():
 		return fmt.Sprintf("changed %s (%s), and not tested since", c.change(now), c.Changed.Event)
 	}

@@ -1,12 +1,14 @@
-// Package status finds out which token each connection has, until when, and whether that is still so, from what Airflow
-// can tell: what the DAG's runs returned, its event log, and its connections, whose passwords it shows to nobody.
+// Package status finds out which token each connection has, until when, and whether that is still so, from what
+// Airflow can tell: what the DAG's runs returned, its event log, and its connections, whose passwords it shows to
+// nobody.
 //
 // The update with the latest published_at counts, in whichever run it is: who clears step 2 of an older run puts an
-// older token over a newer one. A connection was changed since if its newest entry in the event log is later than the stored
-// result of that update. The update's own entry is earlier, by the same clock, the API server's. So the rule needs
-// neither the worker's clock nor the name of airflow-api's user; and what is changed between the two, step 3 finds when
-// it compares. Where even the update's own entry is missing, the log was purged, or the account may not see it: whether
-// there was a change is not known. Changes by SQL, and overrides on the workers, are not logged at all.
+// older token over a newer one. A connection was changed since if its newest entry in the event log is later than the
+// stored result of that update. The update's own entry is earlier, by the same clock, the API server's. So the rule
+// needs neither the worker's clock nor the name of airflow-api's user; and what is changed between the two, step 3
+// finds when it compares. (Between the two, an update under way looks like a change.) Where even the update's own
+// entry is missing, the log was purged, or the account may not see it: whether there was a change is not known.
+// Changes by SQL, and overrides on the workers, are not logged at all.
 //
 // A test counts if it is later than update and change. A step 3 that fails returns nothing; so a run that failed after
 // its step 2 is a failed test.
@@ -135,8 +137,9 @@ func (r *reader) read(ctx context.Context, run airflowclient.DAGRun) error {
 	for _, u := range result.Connections {
 		if last := r.known[u.ConnectionID].PublishedAt; u.Published && (last == nil || u.PublishedAt.After(*last)) {
 			r.updated = true
-			r.known[u.ConnectionID] = Connection{u.ConnectionID, &u.RegistryURL, &u.IssuedAt, &u.ExpiresAt, nil, &run.ID,
-				u.PublishedAt, unknown, nil, nil, u.Username, returned, false}
+			r.known[u.ConnectionID] = Connection{ID: u.ConnectionID, RegistryURL: &u.RegistryURL, IssuedAt: &u.IssuedAt,
+				ExpiresAt: &u.ExpiresAt, RunID: &run.ID, PublishedAt: u.PublishedAt, Stored: unknown,
+				login: u.Username, returned: returned}
 		}
 	}
 	for _, f := range result.Failures {
@@ -144,6 +147,11 @@ func (r *reader) read(ctx context.Context, run airflowclient.DAGRun) error {
 			r.known[f.ConnectionID] = Connection{ID: f.ConnectionID, Stored: unknown}
 		}
 	}
+	return r.readTest(ctx, run, result.Connections)
+}
+
+// readTest adds what step 3 of a run returned about the connections of step 2.
+func (r *reader) readTest(ctx context.Context, run airflowclient.DAGRun, updated []xcom.Updated) error {
 	text, at, err := r.result(ctx, run.ID, xcom.StepTestDockerConnection)
 	tested, invalid := xcom.Parse[xcom.TestDockerConnection](text)
 	switch {
@@ -152,7 +160,7 @@ func (r *reader) read(ctx context.Context, run airflowclient.DAGRun) error {
 			r.add(t.ConnectionID, testOf(t, at, run.ID))
 		}
 	case err == nil && run.State == "failed":
-		for _, u := range result.Connections {
+		for _, u := range updated {
 			r.add(u.ConnectionID, Test{run.End, run.ID, false, "failed"})
 		}
 	}
