@@ -31,17 +31,16 @@ func (s Status) Check(dag string, minLeft time.Duration) error {
 			errs = append(errs, failure.Transient(Doubtful, "check connection %q: %s", c.ID, why))
 		}
 	}
-	if len(short) > 0 {
-		const form = "check tokens: less than %s left for %s"
-		errs = append([]error{failure.Transient(TooShort, form, minLeft, strings.Join(short, ", "))}, errs...)
-	}
 	switch {
 	case !slices.ContainsFunc(s.Connections, func(c Connection) bool { return c.RunID != nil }):
 		return failure.Transient(NoToken, "check tokens: no run of DAG %q has updated a connection", dag)
-	case minLeft > 0:
-		return failure.Join(errs)
+	case minLeft == 0:
+		return nil
+	case len(short) > 0:
+		const form = "check tokens: less than %s left for %s"
+		errs = append([]error{failure.Transient(TooShort, form, minLeft, strings.Join(short, ", "))}, errs...)
 	}
-	return nil
+	return failure.Join(errs)
 }
 
 // left returns for how long the token is valid, which is less than 0 where it is not known.
@@ -77,49 +76,36 @@ func (c Connection) tested() bool {
 
 // change returns how the connection differs from what its update left, and who changed it when.
 func (c Connection) change(now time.Time) string {
-	var parts []string
-	if c.differs() {
-		parts = append(parts, c.Stored)
-	}
-	if c.Changed != nil {
-		parts = append(parts, ago(now, c.Changed.At)+" by "+cmp.Or(c.Changed.By, "somebody"))
-	}
+	text := map[bool]string{true: c.Stored}[c.differs()]
 	switch {
-	case parts != nil:
-		return strings.Join(parts, ", ")
+	case c.Changed != nil:
+		by := ago(now, c.Changed.At) + " by " + cmp.Or(c.Changed.By, "somebody")
+		return strings.TrimPrefix(text+", "+by, ", ")
 	case c.unlogged:
-		return unknown
+		return cmp.Or(text, unknown)
 	}
-	return "no"
+	return cmp.Or(text, "no")
 }
 
 // Table returns the status for a person, to be written to w. Colours mark what Check would reject.
 func (s Status) Table(minLeft time.Duration, w io.Writer) []byte {
-	good := func(text string) string { return console.Paint(w, console.Good, text) }
-	bad := func(text string) string { return console.Paint(w, console.Bad, text) }
-	head := func(text string) string { return console.Paint(w, console.Dim, text) }
-	rows := [][]string{{"CONNECTION", "UPDATED", "EXPIRES", head("LEFT"), head("CHANGED"), head("TESTED")}}
+	rows := [][]string{{console.Paint(w, console.Dim, "CONNECTION"), "UPDATED", "EXPIRES", "LEFT", "CHANGED", "TESTED"}}
 	for _, c := range s.Connections {
 		left, shown := c.left()
-		switch {
-		case left <= 0:
-			shown = bad(shown)
-		case left < minLeft:
-			shown = console.Paint(w, console.Warn, shown)
-		default:
-			shown = good(shown)
-		}
-		updated, expires, test, mark := "-", "-", "-", good
+		colour, updated, expires, test := console.Good, "-", "-", "-"
 		if c.RunID != nil {
 			updated, expires, test = ago(s.now, *c.PublishedAt), c.ExpiresAt.UTC().Format(time.RFC3339), "not since"
 		}
 		if c.tested() {
 			test = ago(s.now, c.Tested.At) + ": " + c.Tested.Result
 		}
-		if c.doubt(s.now) != "" {
-			mark = bad
+		switch {
+		case left <= 0 || c.doubt(s.now) != "":
+			colour = console.Bad
+		case left < minLeft:
+			colour = console.Warn
 		}
-		rows = append(rows, []string{c.ID, updated, expires, shown, mark(c.change(s.now)), mark(test)})
+		rows = append(rows, []string{console.Paint(w, colour, c.ID), updated, expires, shown, c.change(s.now), test})
 	}
 	return console.Table(rows)
 }

@@ -11,7 +11,7 @@
 // Changes by SQL, and overrides on the workers, are not logged at all.
 //
 // A test counts if it is later than update and change. A step 3 that fails returns nothing; so a run that failed after
-// its step 2 is a failed test.
+// its step 2 is a failed test of all its connections, unless step 2 passed on a failure, which fails step 3 by itself.
 package status
 
 import (
@@ -147,20 +147,26 @@ func (r *reader) read(ctx context.Context, run airflowclient.DAGRun) error {
 			r.known[f.ConnectionID] = Connection{ID: f.ConnectionID, Stored: unknown}
 		}
 	}
-	return r.readTest(ctx, run, result.Connections)
+	return r.readTest(ctx, run, result)
 }
 
-// readTest adds what step 3 of a run returned about the connections of step 2.
-func (r *reader) readTest(ctx context.Context, run airflowclient.DAGRun, updated []xcom.Updated) error {
+// readTest adds how step 3 of a run ended, which had the result of step 2.
+func (r *reader) readTest(ctx context.Context, run airflowclient.DAGRun, input xcom.UpdateDockerConnection) error {
 	text, at, err := r.result(ctx, run.ID, xcom.StepTestDockerConnection)
 	tested, invalid := xcom.Parse[xcom.TestDockerConnection](text)
 	switch {
 	case invalid == nil:
 		for _, t := range tested.Connections {
-			r.add(t.ConnectionID, testOf(t, at, run.ID))
+			test := Test{at, run.ID, t.Login != "refused", "ok"}
+			if !test.Passed { // by a dry run
+				test.Result = "rejected"
+			} else if t.Matches != nil && !*t.Matches {
+				test.Result = "ok, another password"
+			}
+			r.add(t.ConnectionID, test)
 		}
-	case err == nil && run.State == "failed":
-		for _, u := range updated {
+	case err == nil && run.State == "failed" && len(input.Failures) == 0:
+		for _, u := range input.Connections {
 			r.add(u.ConnectionID, Test{run.End, run.ID, false, "failed"})
 		}
 	}
@@ -174,16 +180,6 @@ func (r *reader) result(ctx context.Context, run, task string) (string, time.Tim
 		return "", at, nil
 	}
 	return text, at, err
-}
-
-func testOf(t xcom.Tested, at time.Time, run string) Test {
-	switch {
-	case t.Login == "refused": // by a dry run
-		return Test{at, run, false, "rejected"}
-	case t.Matches != nil && !*t.Matches:
-		return Test{at, run, true, "ok, another password"}
-	}
-	return Test{at, run, true, "ok"}
 }
 
 func (r *reader) add(id string, t Test) {
