@@ -16,6 +16,8 @@ type airflow struct {
 	ages    []time.Duration
 	results []string
 	err     error // of the runs, or of XCom where there are runs
+
+	log, connection error // of the event log, and of each connection
 }
 
 func now() time.Time { return time.Date(2026, 11, 23, 18, 0, 0, 0, time.UTC) }
@@ -42,11 +44,11 @@ func (a airflow) XComAt(_ context.Context, _, run, task string, _ int) (string, 
 }
 
 func (a airflow) ConnectionEvents(context.Context, time.Time) ([]airflowclient.ConnectionEvent, error) {
-	return nil, nil
+	return nil, a.log
 }
 
 func (a airflow) ConnectionsByID(context.Context, []string) (map[string]airflowclient.Connection, map[string]error) {
-	return nil, nil
+	return nil, map[string]error{"a": a.connection}
 }
 
 // result returns what a run returned that updated connections, each given as ID=HOURS that its token is still valid.
@@ -100,6 +102,28 @@ func TestRead(t *testing.T) {
 		a := airflow{ages: ages, results: []string{"a result"}, err: errors.New("airflow is down")}
 		if _, err := Read(t.Context(), a, "d", now()); err == nil || err.Error() != want {
 			t.Errorf("%v, want %s", err, want)
+		}
+	}
+}
+
+// A right that is missing leaves something unknown; Airflow that is down is an error.
+func TestReadWithoutRights(t *testing.T) {
+	t.Parallel()
+	down, forbidden := errors.New("down"), &airflowclient.Error{Kind: airflowclient.Forbidden, Err: errors.New("403")}
+	for _, row := range []struct {
+		log, connection error
+		unknown         int
+		want            string
+	}{
+		{forbidden, forbidden, 2, "<nil>"},
+		{nil, nil, 1, "<nil>"}, // the log is empty
+		{down, nil, 0, "read event log: down"},
+		{forbidden, down, 1, `read connection "a": down`},
+	} {
+		a := airflow{ages: []time.Duration{1}, results: []string{result("a=3h")}, log: row.log, connection: row.connection}
+		s, err := Read(t.Context(), a, "d", now())
+		if fmt.Sprint(err) != row.want || len(s.Unknown) != row.unknown {
+			t.Errorf("%v, %q, want %s, %d unknown", err, s.Unknown, row.want, row.unknown)
 		}
 	}
 }
