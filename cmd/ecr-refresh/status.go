@@ -17,7 +17,7 @@ that (Airflow's event log), and the connections. An update or change by hand cou
   UPDATED, EXPIRES, LEFT   the token of the last update by a run
   CHANGED                  after that: who changed the connection; "deleted", "no password", "other host",
                            "other login": how it differs from what the update left
-  TESTED                   the last test by a run: "ok", "rejected", "failed"; "not since" the update or the change
+  TESTED                   the last test by a run: "ok", "refused", "failed"; "not since" the update or the change
 
 ` + input.AirflowHelp + `
 ` + input.AdminHelp + `

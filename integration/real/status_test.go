@@ -54,7 +54,7 @@ func (w *world) statusChanged(t *testing.T) {
 	}
 	d.want(t, 1, `"stored":"as updated"`, `"event":"cli_connections_add"`, "and not tested since")
 	r := d.dryRun(t)
-	d.want(t, 1, `"run_id":"`+r.id+`","passed":false,"result":"rejected"`)
+	d.want(t, 1, `"run_id":"`+r.id+`","passed":false,"result":"refused"`)
 }
 
 // want runs status --min-left 3h as an administrator. All words must be in what it writes, and no secret.

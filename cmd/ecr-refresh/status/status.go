@@ -157,9 +157,9 @@ func (r *reader) readTest(ctx context.Context, run airflowclient.DAGRun, input x
 	switch {
 	case invalid == nil:
 		for _, t := range tested.Connections {
-			test := Test{at, run.ID, t.Login != "refused", "ok"}
-			if !test.Passed { // by a dry run
-				test.Result = "rejected"
+			test := Test{at, run.ID, t.Login != xcom.LoginRefused && t.Login != xcom.NoPassword, "ok"}
+			if !test.Passed {
+				test.Result = t.Login
 			} else if t.Matches != nil && !*t.Matches {
 				test.Result = "ok, another password"
 			}

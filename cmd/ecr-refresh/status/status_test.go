@@ -120,7 +120,8 @@ func TestReadWithoutRights(t *testing.T) {
 		{down, nil, 0, "read event log: down"},
 		{forbidden, down, 1, `read connection "a": down`},
 	} {
-		a := airflow{ages: []time.Duration{1}, results: []string{result("a=3h")}, log: row.log, connection: row.connection}
+		a := airflow{ages: []time.Duration{1}, results: []string{result("a=3h")}}
+		a.log, a.connection = row.log, row.connection
 		s, err := Read(t.Context(), a, "d", now())
 		if fmt.Sprint(err) != row.want || len(s.Unknown) != row.unknown {
 			t.Errorf("%v, %q, want %s, %d unknown", err, s.Unknown, row.want, row.unknown)
