@@ -109,12 +109,23 @@ func (c *Client) ImportErrors(ctx context.Context) ([]ImportError, error) {
 // is returned as it is: Airflow stores JSON in one way or the other, by release and operator, and an old DockerOperator
 // leaves lines of its log before it. ErrNotFound says that the task returned nothing, or that there is no such task.
 func (c *Client) XCom(ctx context.Context, dagID, runID, taskID string, mapIndex int) (string, error) {
+	text, _, err := c.XComAt(ctx, dagID, runID, taskID, mapIndex)
+	return text, err
+}
+
+// XComAt is XCom, and when the task returned it, by the clock of the API server.
+func (c *Client) XComAt(
+	ctx context.Context, dagID, runID, taskID string, mapIndex int,
+) (text string, at time.Time, err error) {
 	const key = "return_value"
-	var row struct{ Value json.RawMessage }
+	var row struct {
+		Value     json.RawMessage
+		Timestamp time.Time
+	}
 	params := GetXcomEntryParams{MapIndex: &mapIndex}
-	err := c.call(ctx, &row, "XComs", dagID, runID, taskID, key)(
+	err = c.call(ctx, &row, "XComs", dagID, runID, taskID, key)(
 		NewGetXcomEntryRequest(c.server, dagID, runID, taskID, key, &params))
-	return unquoted(string(row.Value)), err
+	return unquoted(string(row.Value)), row.Timestamp, err
 }
 
 // unquoted takes text out of the JSON strings that it was put into.

@@ -60,7 +60,8 @@ func TestScripts(t *testing.T) {
 			"failure":    with(2, script.failure),    // NAME [VARIABLE=VALUE | peer:FAULT | <RESULT]... ARG...
 			"connection": with(2, script.connection), // ID FIELD=VALUE...: change one; ID gone: delete it
 			"hand-over":  with(1, script.handOver),   // ID: set ECR_REFRESH_DOCKER_{HOST,LOGIN,…} for step 3
-			"dag-run":    with(2, script.dagRun),     // ID AGE [FILE [dry]]: of FILE, step 2's result, or failed
+			"dag-run":    with(2, script.dagRun),     // ID AGE [FILE[,FILE] [dry|failed]]: of steps 2, 3, or failed
+			"event":      with(3, script.event),      // EVENT OWNER EXTRA: an entry of Airflow's event log
 			"pool":       with(1, script.pool),       // NAME [SLOTS]: add a pool of 5 slots, or SLOTS; 0: none
 			"admin":      with(0, script.admin),      // set ECR_REFRESH_ADMIN_{LOGIN,PASSWORD}
 			"account":    with(1, script.account),    // NAME PERMISSION... (FAB's), or simple ROLE: airflow-api's
@@ -214,17 +215,27 @@ func (s script) handOver() {
 func (s script) dagRun() {
 	age, err := time.ParseDuration(s.args[1])
 	s.Check(err)
-	run := sandbox.DAGRun{ID: s.args[0], State: "failed", Start: time.Now().Add(-age), End: time.Now().Add(-age)}
-	if len(s.args) > 3 {
+	run := sandbox.DAGRun{ID: s.args[0], State: "failed", Start: time.Now().Add(-age), End: time.Now().Add(-age),
+		XComs: map[string]any{}, Returned: time.Now()}
+	if len(s.args) > 3 && s.args[3] == "dry" {
 		run.Conf = map[string]any{"dry_run": true}
 	}
 	if len(s.args) > 2 {
-		run.State = "success"
-		run.XComs = map[string]any{"update_docker_connection": json.RawMessage(s.ReadFile(s.args[2]))}
+		for i, file := range strings.Split(s.args[2], ",") {
+			task := []string{"update_docker_connection", "test_docker_connection"}[i]
+			run.XComs[task] = json.RawMessage(s.ReadFile(file))
+		}
+		if run.State = "success"; s.args[len(s.args)-1] == "failed" {
+			run.State, run.End = "failed", time.Now()
+		}
 	}
 	dag, _ := s.Airflow.DAG("refresh_docker_token_v4")
 	dag.ID, dag.Runs = "refresh_docker_token_v4", append(dag.Runs, run)
 	s.Airflow.SetDAG(dag)
+}
+
+func (s script) event() {
+	s.Airflow.AddEvent(sandbox.Event{Event: s.args[0], Owner: s.args[1], Extra: s.args[2]})
 }
 
 func (s script) pool() {

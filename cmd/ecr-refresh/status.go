@@ -11,25 +11,36 @@ import (
 	"ecr-refresh/cmd/ecr-refresh/status"
 )
 
+const statusHelp = `Reads from Airflow's REST API what the DAG's latest runs returned, who changed the connections after
+that (Airflow's event log), and the connections. An update or change by hand counts as a change.
+
+  UPDATED, EXPIRES, LEFT   the token of the last update by a run
+  CHANGED                  after that: who changed the connection; "deleted", "no password", "other host",
+                           "other login": how it differs from what the update left
+  TESTED                   the last test by a run: "ok", "refused", "failed"; "not since" the update or the change
+
+` + input.AirflowHelp + `
+` + input.AdminHelp + `
+The account must be allowed to read runs and XComs: any role of the SimpleAuthManager; FAB's Viewer, or can_read on
+DAGs, DAG Runs, Task Instances and XComs. More is known with can_read on Audit Logs (who changed a connection; every
+role of the SimpleAuthManager, FAB's Admin) and can_read on Connections (deleted, no password, other host or login;
+Op). What is not known without them is a warning, and fails nothing.
+
+Examples:
+  ecr-refresh status
+  ecr-refresh status --min-left 3h --json`
+
 func (p *program) status() *cli.Command {
 	const minLeft = "min-left"
 	return p.command(cli.Command{
 		Name:  "status",
-		Usage: "show when each connection's token was issued and expires",
+		Usage: "show when each connection's token expires, and who changed the connection since",
 		Flags: []cli.Flag{
 			jsonFlag(), input.RequireHTTPSFlag(), dagIDFlag(),
-			&cli.StringFlag{Name: minLeft, Usage: "fail if a token has less than this `DURATION` left, or is unknown"},
+			&cli.StringFlag{Name: minLeft, Usage: "fail if a token has less than this `DURATION` left or " +
+				"is unknown, or its connection was changed and not tested since"},
 		},
-		Description: `Reads the results of the DAG's latest runs through Airflow's REST API.
-
-` + input.AirflowHelp + `
-` + input.AdminHelp + `
-The account must be allowed to read them: any role of the SimpleAuthManager; FAB's Viewer, or can_read on DAGs,
-DAG Runs, Task Instances and XComs.
-
-Examples:
-  ecr-refresh status
-  ecr-refresh status --min-left 3h --json`,
+		Description: statusHelp,
 	}, []input.Setting{p.Settings.AirflowURL},
 		func(c *call) work {
 			airflow, dag, limit := c.AdminAirflow(c.Certificates()), c.String("dag-id"), time.Duration(0)
@@ -41,6 +52,9 @@ Examples:
 				found, err := status.Read(ctx, airflow, dag, time.Now())
 				if err != nil {
 					return nil, err
+				}
+				for _, what := range found.Unknown {
+					c.Log.Warn(what)
 				}
 				return c.text(found, found.Table(limit, c.stdout)), found.Check(dag, limit)
 			}

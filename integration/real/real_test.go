@@ -61,6 +61,7 @@ func TestReal(t *testing.T) {
 	w := startWorld(t)
 	t.Run("deployed", w.deployed)
 	t.Run("status", w.status)
+	t.Run("status of a changed connection", w.statusChanged)
 	t.Run("doctor", w.doctor)
 	t.Run("dag install", w.dagInstall)
 	sideBySide(t, "copies", map[string]func(*testing.T){

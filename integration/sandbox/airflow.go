@@ -492,6 +492,7 @@ func (a *Airflow) patchConnections(w http.ResponseWriter, r *http.Request) {
 	case len(slices.Concat(actions...)) > 0 && !got.may("can_edit", "Connections"):
 		reject(w, http.StatusForbidden, "Forbidden")
 	default:
+		a.logged(r, "bulk_connections", body)
 		writeJSON(w, http.StatusOK, a.update(body, actions))
 	}
 }

@@ -25,6 +25,7 @@ type DAGRun struct {
 	Conf       map[string]any    // its params, where they differ from the DAG's
 	Tasks      map[string]string // states, by the same names
 	XComs      map[string]any
+	Returned   time.Time // when its tasks returned these; zero: at its end
 }
 
 // SetDAG adds or replaces a DAG.
@@ -45,6 +46,7 @@ func (a *Airflow) routeDAGs(mux *http.ServeMux) {
 	mux.HandleFunc("GET /api/v2/dags/{dag}/dagRuns/{run}/taskInstances", a.getTaskInstances)
 	mux.HandleFunc("GET /api/v2/dags/{dag}/dagRuns/{run}/taskInstances/{task}/xcomEntries/{key}", a.getXCom)
 	mux.HandleFunc("GET /api/v2/importErrors", a.getImportErrors)
+	mux.HandleFunc("GET /api/v2/eventLogs", a.getEventLogs)
 }
 
 // dag authorizes a call about the DAG in its path, and returns a copy.
@@ -147,13 +149,17 @@ func (a *Airflow) getXCom(w http.ResponseWriter, r *http.Request) {
 		name += "[" + index + "]"
 	}
 	run, _ := d.find(r)
+	returned := run.Returned
+	if returned.IsZero() {
+		returned = run.End
+	}
 	value, found := run.XComs[name]
 	if !found || key != "return_value" {
 		reject(w, http.StatusNotFound, "XCom entry with key: `"+key+"` not found")
 		return
 	}
 	writeJSON(w, http.StatusOK, map[string]any{"key": key, "dag_id": d.ID, "run_id": run.ID,
-		"task_id": r.PathValue("task"), "value": value})
+		"task_id": r.PathValue("task"), "timestamp": moment(returned), "value": value})
 }
 
 // getImportErrors: all files can be read.

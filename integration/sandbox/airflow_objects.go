@@ -21,6 +21,7 @@ type objects struct {
 	pools     map[string]Pool
 	variables map[string]Variable
 	dags      map[string]*DAG
+	events    []Event // the oldest first
 }
 
 func newObjects() objects {
@@ -240,6 +241,7 @@ func (a *Airflow) entity(w http.ResponseWriter, r *http.Request, right string) (
 	if refused || !a.authorize(w, r, right, "Connections") {
 		return nil, false
 	}
+	a.logged(r, map[string]string{"can_create": "post_connection", "can_edit": "patch_connection"}[right], body)
 	fields, ok := body.(map[string]any)
 	problems := notAnObject(body, "body")
 	if ok {

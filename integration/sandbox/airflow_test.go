@@ -150,7 +150,7 @@ func TestAirflowObjects(t *testing.T) {
 	redacted, _ := json.Marshal(`{"n":[1,{"password":"***"}],"plain":"x ***","reauth":true,"registry_token":"***"}`)
 	s.Airflow.SetUser("custom", sandbox.User{Password: "p", Permissions: []string{"can_read on Connections"}})
 	const pool, variable, connection = "/api/v2/pools", "/api/v2/variables", "/api/v2/connections"
-	const runs = "GET /api/v2/dags/d/dagRuns"
+	const runs, events = "GET /api/v2/dags/d/dagRuns", "GET /api/v2/eventLogs?included_events=post_connection"
 	const xcom = runs + "/second+00:00/taskInstances/a/xcomEntries/return_value"
 	s.exchange([]exchange{
 		{"admin", "GET " + pool + "/p", "", "404 The Pool with name: `p` was not found"},
@@ -179,6 +179,10 @@ func TestAirflowObjects(t *testing.T) {
 		{"viewer", xcom + "?map_index=-1", "", `200 "value":{"n":1}`},
 		{"viewer", xcom + "?map_index=2", "", `200 "value":"text"`},
 		{"viewer", xcom + "?map_index=3", "", "404 XCom entry with key: `return_value` not found"},
+		{"custom", events, "", "403 Forbidden"},
+		{"viewer", events + "&limit=1&order_by=-event_log_id", "", `200 "event":"post_connection","event_log_id":3,` +
+			`"extra":"{\"connection_id\": \"c\", \"method\": \"POST\"}"`}, // one that was rejected with 422
+		{"viewer", events + "&after=2100-01-01T00:00:00Z", "", `200 {"event_logs":[],"total_entries":0}`},
 		{"refresher", "GET " + connection + "/secretive", "", `200 "extra":` + string(redacted) +
 			`,"host":null,"login":null,"password":"***"`},
 	}...)

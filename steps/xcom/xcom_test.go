@@ -1,7 +1,6 @@
 package xcom_test
 
 import (
-	"encoding/json"
 	"strings"
 	"testing"
 
@@ -28,14 +27,13 @@ const (
 		`"failures":[]}`
 )
 
-// parsed reads any of the three results; that of the last step is read by nobody else.
+// parsed reads any of the three results.
 func parsed(text string) (any, error) {
 	switch {
 	case strings.Contains(text, head2):
 		return xcom.Parse[xcom.UpdateDockerConnection](text)
 	case strings.Contains(text, head3):
-		var result xcom.TestDockerConnection
-		return result, json.Unmarshal([]byte(text), &result)
+		return xcom.Parse[xcom.TestDockerConnection](text)
 	}
 	return xcom.Parse[xcom.ExtractECRToken](text)
 }

@@ -213,6 +213,7 @@ func hints() map[any]string {
 		setup.Differs:   "look at what differs, then let ecr-refresh setup --force change it",
 		status.NoToken:  "trigger the DAG, and look at its last run",
 		status.TooShort: "look at the last runs of the DAG: ecr-refresh doctor",
+		status.Doubtful: "trigger the DAG: it updates and tests the connection; changes are in Airflow's Audit Log",
 
 		// Airflow
 		airflowclient.BadBaseURL: "set <host, port and schema (http or https) of connection airflow-api, without a " +

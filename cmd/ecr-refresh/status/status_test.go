@@ -16,6 +16,8 @@ type airflow struct {
 	ages    []time.Duration
 	results []string
 	err     error // of the runs, or of XCom where there are runs
+
+	log, connection error // of the event log, and of each connection
 }
 
 func now() time.Time { return time.Date(2026, 11, 23, 18, 0, 0, 0, time.UTC) }
@@ -34,11 +36,19 @@ func (a airflow) DAGRuns(context.Context, string, int) (runs []airflowclient.DAG
 	return runs, err
 }
 
-func (a airflow) XCom(_ context.Context, _, run, _ string, _ int) (string, error) {
-	if text := a.results[run[0]-'0']; text != "" {
-		return text, a.err
+func (a airflow) XComAt(_ context.Context, _, run, task string, _ int) (string, time.Time, error) {
+	if text := a.results[run[0]-'0']; text != "" && task == "update_docker_connection" {
+		return text, now(), a.err
 	}
-	return "", airflowclient.ErrNotFound
+	return "", time.Time{}, airflowclient.ErrNotFound
+}
+
+func (a airflow) ConnectionEvents(context.Context, time.Time) ([]airflowclient.ConnectionEvent, error) {
+	return nil, a.log
+}
+
+func (a airflow) ConnectionsByID(context.Context, []string) (map[string]airflowclient.Connection, map[string]error) {
+	return nil, map[string]error{"a": a.connection}
 }
 
 // result returns what a run returned that updated connections, each given as ID=HOURS that its token is still valid.
@@ -96,6 +106,29 @@ func TestRead(t *testing.T) {
 	}
 }
 
+// A right that is missing leaves something unknown; Airflow that is down is an error.
+func TestReadWithoutRights(t *testing.T) {
+	t.Parallel()
+	down, forbidden := errors.New("down"), &airflowclient.Error{Kind: airflowclient.Forbidden, Err: errors.New("403")}
+	for _, row := range []struct {
+		log, connection error
+		unknown         int
+		want            string
+	}{
+		{forbidden, forbidden, 2, "<nil>"},
+		{nil, nil, 1, "<nil>"}, // the log is empty
+		{down, nil, 0, "read event log: down"},
+		{forbidden, down, 1, `read connection "a": down`},
+	} {
+		a := airflow{ages: []time.Duration{1}, results: []string{result("a=3h")}}
+		a.log, a.connection = row.log, row.connection
+		s, err := Read(t.Context(), a, "d", now())
+		if fmt.Sprint(err) != row.want || len(s.Unknown) != row.unknown {
+			t.Errorf("%v, %q, want %s, %d unknown", err, s.Unknown, row.want, row.unknown)
+		}
+	}
+}
+
 func TestCheck(t *testing.T) {
 	t.Parallel()
 	const hour = time.Hour
@@ -109,10 +142,10 @@ func TestCheck(t *testing.T) {
 		{3 * hour, 3*hour + 1, "check tokens: less than 3h0m0.000000001s left for a (3h0m0s), b (3h0m0s)"},
 	} {
 		seconds, run := int64(row.left.Seconds()), "r"
-		a := Connection{ID: "a", LeftSeconds: &seconds, RunID: &run}
+		a := Connection{ID: "a", LeftSeconds: &seconds, RunID: &run, Stored: asUpdated}
 		b := a
 		b.ID = "b"
-		if got := fmt.Sprint(Status{[]Connection{a, b}}.Check("d", row.limit)); got != row.want {
+		if got := fmt.Sprint(Status{Connections: []Connection{a, b}}.Check("d", row.limit)); got != row.want {
 			t.Errorf("%s: %s, want %s", row.left, got, row.want)
 		}
 	}

@@ -1,0 +1,55 @@
+package airflowclient
+
+import (
+	"context"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// ConnectionEvent is an entry of Airflow's event log (Browse > Audit Log): somebody changed connections. Airflow logs a
+// call before it does it, so one that failed then is there, too.
+type ConnectionEvent struct {
+	When  time.Time // by the clock of the API server; of Airflow's command line, by that of its host
+	Event string    // patch_connection, bulk_connections, cli_connections_add …
+	Owner string    // user name; of Airflow's command line, the OS user
+	Extra string    // as Python's json.dumps writes it; never shown: only passwords that Airflow knows are masked
+}
+
+// ConnectionEvents returns the entries after a time, the newest first: those of Airflow 3.0 to 3.3. The UI makes the
+// calls of the REST API.
+func (c *Client) ConnectionEvents(ctx context.Context, after time.Time) (all []ConnectionEvent, err error) {
+	query := url.Values{"order_by": {"-event_log_id"}, "after": {after.UTC().Format(time.RFC3339Nano)},
+		"included_events": {"post_connection", "patch_connection", "delete_connection", "bulk_connections",
+			"enqueue_connection_test", "cli_connections_add", "cli_connections_delete", "cli_connections_import"},
+	}.Encode()
+	for {
+		req, err := NewGetEventLogsRequest(c.server, &GetEventLogsParams{Limit: new(pageSize), Offset: new(len(all))})
+		if err == nil {
+			req.URL.RawQuery += "&" + query
+		}
+		var page struct {
+			Events []ConnectionEvent `json:"event_logs"`
+			Total  int               `json:"total_entries"`
+		}
+		err = c.call(ctx, &page, "Audit Logs")(req, err)
+		for _, e := range page.Events {
+			e.Event, e.Owner = c.scrubber.scrub(e.Event), c.scrubber.scrub(e.Owner)
+			all = append(all, e)
+		}
+		if err != nil || len(page.Events) == 0 || len(all) >= page.Total {
+			return all, err
+		}
+	}
+}
+
+// Concerns reports whether the entry is about a connection: named in the call's path or body, in a list of ids to
+// delete, or in the command line, which is in Python's notation. An import names a file: one that overwrites may change
+// any connection, another one none that exists.
+func (e ConnectionEvent) Concerns(id string) bool {
+	id = `"` + id + `"`
+	command := strings.ReplaceAll(id, `"`, `'`)
+	return slices.ContainsFunc([]string{`"connection_id": ` + id, `[` + id, `, ` + id + `,`, `, ` + id + `]`,
+		command, `'--overwrite'`}, func(part string) bool { return strings.Contains(e.Extra, part) })
+}
