@@ -17,6 +17,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"ecr-refresh/dags"
 	"ecr-refresh/integration/sandbox"
 	"ecr-refresh/integration/sandbox/leaks"
 )
@@ -60,6 +61,8 @@ func TestScripts(t *testing.T) {
 			"connection": with(2, script.connection), // ID FIELD=VALUE...: change one; ID gone: delete it
 			"hand-over":  with(1, script.handOver),   // ID: set ECR_REFRESH_DOCKER_{HOST,LOGIN,…} for step 3
 			"dag-run":    with(2, script.dagRun),     // ID AGE [FILE [dry]]: of FILE, step 2's result, or failed
+			"dag":        with(1, script.dag),        // FILE, a JSON object: change fields of the DAG
+			"found":      with(3, script.found),      // STATE NAME WORDS [HINT] [URL]: in stdout of doctor --json
 			"pool":       with(1, script.pool),       // NAME [SLOTS]: add a pool of 5 slots, or SLOTS; 0: none
 			"admin":      with(0, script.admin),      // set ECR_REFRESH_ADMIN_{LOGIN,PASSWORD}
 			"account":    with(1, script.account),    // NAME PERMISSION... (FAB's), or simple ROLE: airflow-api's
@@ -222,8 +225,39 @@ func (s script) dagRun() {
 		run.XComs = map[string]any{"update_docker_connection": json.RawMessage(s.ReadFile(s.args[2]))}
 	}
 	dag, _ := s.Airflow.DAG("refresh_docker_token_v4")
-	dag.ID, dag.Runs = "refresh_docker_token_v4", append(dag.Runs, run)
+	dag.ID, dag.Source, dag.Runs = "refresh_docker_token_v4", dags.RefreshDockerToken, append(dag.Runs, run)
 	s.Airflow.SetDAG(dag)
+}
+
+// dag changes the DAG; the JSON of a state or a time is that of package sandbox, and {ago:5m} a time.
+func (s script) dag() {
+	dag, _ := s.Airflow.DAG("refresh_docker_token_v4")
+	dag.ID, dag.Runs, dag.Next = "refresh_docker_token_v4", nil, sandbox.DAGRun{}
+	ago := regexp.MustCompile(`\{ago:(\w+)\}`)
+	text := ago.ReplaceAllStringFunc(s.ReadFile(s.args[0]), func(found string) string {
+		age, err := time.ParseDuration(ago.FindStringSubmatch(found)[1])
+		s.Check(err)
+		return time.Now().Add(-age).Format(time.RFC3339)
+	})
+	s.Check(json.Unmarshal([]byte(text), &dag))
+	s.Airflow.SetDAG(dag)
+}
+
+// found looks for a finding: the words, hint and URL are regular expressions.
+func (s script) found() {
+	var all struct {
+		Checks []struct{ State, Name, Message, Hint, URL string }
+	}
+	s.Check(json.Unmarshal([]byte(s.ReadFile("stdout")), &all))
+	want, found := append(s.args, "", ""), false
+	for _, c := range all.Checks {
+		matches := func(i int, text string) bool { return regexp.MustCompile(want[i]).MatchString(text) }
+		found = found || c.State == want[0] && c.Name == want[1] && matches(2, c.Message) && matches(3, c.Hint) &&
+			matches(4, c.URL)
+	}
+	if found == s.not {
+		s.Fatalf("found %+v", all.Checks)
+	}
 }
 
 func (s script) pool() {

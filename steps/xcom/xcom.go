@@ -89,8 +89,14 @@ type Tested struct {
 	ExpiresAt    time.Time `json:"expires_at"`
 	Matches      *bool     `json:"matches"` // null: not compared
 	Engine       string    `json:"engine"`  // Docker's version, or "none"
-	Login        string    `json:"login"`   // what Docker (or, without it, the registry) answered
+	Login        string    `json:"login"`   // what Docker (or, without it, the registry) answered, or:
 }
+
+// What Login is after a dry run whose connection has no password that works.
+const (
+	LoginRefused = "refused"
+	NoPassword   = "no password" // or no login
+)
 
 // Failure carries what went wrong for one target to the later tasks: a failed Airflow task has no XCom.
 type Failure struct {
@@ -106,15 +112,16 @@ func Print(result any) ([]byte, error) {
 	return append(line, '\n'), err
 }
 
-// result is what Parse can read: no step reads the result of the last one.
+// result is what Parse can read.
 type result interface {
-	ExtractECRToken | UpdateDockerConnection
+	ExtractECRToken | UpdateDockerConnection | TestDockerConnection
 	check() faults
 	step() string
 }
 
 func (ExtractECRToken) step() string        { return StepExtractECRToken }
 func (UpdateDockerConnection) step() string { return StepUpdateDockerConnection }
+func (TestDockerConnection) step() string   { return StepTestDockerConnection }
 
 // Parse reads a result from the last non-empty line of text: older Docker providers put lines of the log before it.
 // It ignores unknown fields. The error, which is permanent, names every fault of the result.
@@ -202,3 +209,6 @@ func (r UpdateDockerConnection) check() (f faults) {
 	}
 	return f
 }
+
+// check is of no need: no step reads this result.
+func (TestDockerConnection) check() faults { return nil }

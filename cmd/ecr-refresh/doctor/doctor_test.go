@@ -31,7 +31,7 @@ func found(t *testing.T, answers map[string]string) string {
 		t.Fatal(err)
 	}
 	var f Findings
-	d := &Doctor{Airflow: client, Pool: "p", DAG: "d"}
+	d := &Doctor{Reader: client, Pool: "p", DAG: "d"}
 	f.concurrently(t.Context(), d.dagChecks()...)
 	var all []string
 	for _, one := range f.Checks {
@@ -47,19 +47,20 @@ func TestDAG(t *testing.T) {
 			`{"dag_run_id":"r1","state":%q,"end_date":%q}]}`, state, time.Now().Add(-age).Format(time.RFC3339))
 	}
 	const dag, running = `{"dag_id":"d"}`, `{"dag_runs":[{"dag_run_id":"r2","state":"running"}]}`
+	const file, going = ", skip DAG file", ", ok run in progress, skip tasks"
 	for name, row := range map[string]struct{ dag, runs, want string }{
-		"good":        {dag, runs("success", 7*time.Hour), "ok DAG d, ok last run"},
-		"late":        {dag, runs("success", 7*time.Hour+time.Minute), "ok DAG d, warn last run"},
-		"still valid": {dag, runs("success", 12*time.Hour), "ok DAG d, warn last run"},
-		"expired":     {dag, runs("success", 12*time.Hour+time.Minute), "ok DAG d, fail last run"},
-		"failed":      {dag, runs("failed", time.Minute), "ok DAG d, fail last run"},
-		"never":       {dag, running, "ok DAG d, warn last run"},
-		"no right":    {dag, "", "ok DAG d, skip last run"},
-		"paused":      {`{"dag_id":"d","is_paused":true}`, running, "fail DAG d, warn last run"},
-		"gone":        {`{"dag_id":"d","is_stale":true}`, running, "fail DAG d, warn last run"},
+		"good":        {dag, runs("success", 7*time.Hour), "ok DAG d" + file + going + ", ok last run"},
+		"late":        {dag, runs("success", 7*time.Hour+time.Minute), "ok DAG d" + file + going + ", warn last run"},
+		"still valid": {dag, runs("success", 12*time.Hour), "ok DAG d" + file + going + ", warn last run"},
+		"expired":     {dag, runs("success", 12*time.Hour+time.Minute), "ok DAG d" + file + going + ", fail last run"},
+		"failed":      {dag, runs("failed", time.Minute), "ok DAG d" + file + going + ", fail last run, skip tasks"},
+		"never":       {dag, running, "ok DAG d" + file + going + ", warn last run"},
+		"no right":    {dag, "", "ok DAG d" + file + ", skip last run"},
+		"paused":      {`{"dag_id":"d","is_paused":true}`, running, "fail DAG d" + file + going + ", warn last run"},
+		"gone":        {`{"dag_id":"d","is_stale":true}`, running, "fail DAG d" + file + going + ", warn last run"},
 		"broken": {`{"dag_id":"d","has_import_errors":true}`, running,
-			"fail DAG d, fail import of f.py, warn last run"},
-		"may not read": {"", "", "skip DAG d, fail import of f.py"},
+			"fail DAG d, fail DAG import error" + file + going + ", warn last run"},
+		"may not read": {"", "", "skip DAG d, fail DAG import error"},
 	} {
 		got := found(t, map[string]string{
 			"pools/p": `{"name":"p","slots":5}`, "dags/d/details": row.dag, "dags/d/dagRuns": row.runs,
