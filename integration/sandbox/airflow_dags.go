@@ -120,7 +120,8 @@ func (a *Airflow) postDAGRun(w http.ResponseWriter, r *http.Request) {
 	}
 	id := r.PathValue("dag")
 	conf, _ := body["conf"].(map[string]any)
-	run := DAGRun{ID: "manual__" + a.now().UTC().Format("2006-01-02T15:04:05.000000+00:00"), State: "queued", Conf: conf}
+	at := a.now().UTC().Format("2006-01-02T15:04:05.000000+00:00")
+	run := DAGRun{ID: "manual__" + at, State: "queued", Conf: conf}
 	switch d, found := a.DAG(id); {
 	case !has(body, "logical_date"):
 		reject(w, http.StatusUnprocessableEntity,
