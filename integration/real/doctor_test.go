@@ -202,7 +202,8 @@ func (w *world) doctorWaits(t *testing.T) {
 		return all
 	}()
 	wantCheck(t, waiting, "run in progress", "ok", r.id)
-	wantCheck(t, waiting, "task "+extract, "fail", `pool "no_such_pool" does not exist`, "airflow pools set no_such_pool")
+	wantCheck(t, waiting, "task "+extract, "fail", `pool "no_such_pool" does not exist`,
+		"airflow pools set no_such_pool")
 	wantCheck(t, w.diagnose(t, 1, "admin", d.of("--run", "--timeout", "5s")...), "dry run", "fail",
 		"is still queued, and goes on in Airflow")
 	r.wait(t)

@@ -35,6 +35,7 @@ type Doctor struct {
 	Targets   func(hosts map[string]string) ([]target.Target, error)
 	Pool, DAG string
 	Version   string // of this program
+	KeyFile   bool   // a file here has the private key
 
 	AWS      ecr.Config
 	Registry *registry.Client

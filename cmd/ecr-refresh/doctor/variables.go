@@ -34,7 +34,7 @@ func (d *Doctor) checkVariables(ctx context.Context, f *Findings) {
 	}
 	d.variables = stored
 	d.checkForms(f)
-	checkKeyPair(f, stored[names.RecipientVariable], stored[names.PrivateKeyVariable])
+	d.checkKeyPair(f, stored[names.RecipientVariable], stored[names.PrivateKeyVariable])
 }
 
 // checkForms drops from the variables those that a run would reject.
@@ -69,10 +69,11 @@ func (d *Doctor) checkForms(f *Findings) {
 const masked = "***"
 
 // checkKeyPair checks the Variables of the encryption key pair. Without it, each worker has a pair of its own.
-func checkKeyPair(f *Findings, public, private string) {
+func (d *Doctor) checkKeyPair(f *Findings, public, private string) {
 	const (
-		name = "encryption key pair"
-		hint = "run 'ecr-refresh keygen', and set both Variables as it prints"
+		name  = "encryption key pair"
+		hint  = "run 'ecr-refresh keygen', and set both Variables as it prints"
+		alone = "Variable %s is missing, and %s is set"
 	)
 	id, unread := secret.ParseIdentity(secret.New(private))
 	wrong := secret.CheckRecipient(public)
@@ -80,16 +81,14 @@ func checkKeyPair(f *Findings, public, private string) {
 	case public+private == "":
 		f.add(ok, name, "", "no Variables: steps 1 and 2 have to run on one worker, as one user")
 	case public == "":
-		f.add(fail, name, hint, "Variable %s is missing, and %s is set", names.RecipientVariable,
-			names.PrivateKeyVariable)
-	case private == "":
-		f.add(fail, name, hint, "Variable %s is missing, and %s is set", names.PrivateKeyVariable,
-			names.RecipientVariable)
+		f.add(fail, name, hint, alone, names.RecipientVariable, names.PrivateKeyVariable)
 	case wrong != nil:
 		f.add(fail, name, hint, "Variable %s: %s", names.RecipientVariable, wrong)
-	case private == masked:
-		f.add(ok, name, "", "both Variables are set; whether they belong together is not known, since Airflow does "+
-			"not show the private key: doctor --run tests it")
+	case private == "" && !d.KeyFile:
+		f.add(fail, name, hint, alone, names.PrivateKeyVariable, names.RecipientVariable)
+	case private == "" || private == masked:
+		f.add(ok, name, "", "there are both; whether they belong together is not known, since Airflow does not show "+
+			"the private key: doctor --run tests it")
 	case unread != nil:
 		f.add(fail, name, hint, "Variable %s: %s", names.PrivateKeyVariable, unread)
 	case id.Recipient() != public:
