@@ -23,6 +23,8 @@ const (
 // tooLong is for how long a task may wait before that is a failure.
 const tooLong = 2 * time.Minute
 
+type instance = airflowclient.TaskInstance
+
 // checkRuns looks at the run that is going on, and at the last one that has ended.
 func (d *Doctor) checkRuns(ctx context.Context, f *Findings) {
 	const name, hintLate = "last run", "check that the scheduler runs"
@@ -58,10 +60,10 @@ func ended(run airflowclient.DAGRun) bool { return run.State == "success" || run
 func since(t time.Time) time.Duration { return time.Since(t).Round(time.Second) }
 
 // taskInstances returns the tasks of a run in their order.
-func (d *Doctor) taskInstances(ctx context.Context, runID string) ([]airflowclient.TaskInstance, error) {
+func (d *Doctor) taskInstances(ctx context.Context, runID string) ([]instance, error) {
 	tasks, err := d.Reader.TaskInstances(ctx, d.DAG, runID)
 	order := []string{xcom.StepExtractECRToken, xcom.StepUpdateDockerConnection, xcom.StepTestDockerConnection}
-	slices.SortFunc(tasks, func(a, b airflowclient.TaskInstance) int {
+	slices.SortFunc(tasks, func(a, b instance) int {
 		return slices.Index(order, a.ID) - slices.Index(order, b.ID)
 	})
 	return tasks, err
@@ -87,9 +89,7 @@ func (d *Doctor) tasks(ctx context.Context, f *Findings, run airflowclient.DAGRu
 
 // task adds what became of a task, before which nothing happened since from. It reports whether it is in the way of
 // those behind it.
-func (d *Doctor) task(
-	ctx context.Context, f *Findings, run airflowclient.DAGRun, task airflowclient.TaskInstance, from time.Time,
-) (blocked bool) {
+func (d *Doctor) task(ctx context.Context, f *Findings, run airflowclient.DAGRun, task instance, from time.Time) bool {
 	name := "task " + task.ID
 	switch {
 	case task.State == "success":
@@ -111,9 +111,7 @@ func (d *Doctor) task(
 }
 
 // failed adds the errors in the log of a task's last try.
-func (d *Doctor) failed(
-	ctx context.Context, f *Findings, run airflowclient.DAGRun, task airflowclient.TaskInstance,
-) {
+func (d *Doctor) failed(ctx context.Context, f *Findings, run airflowclient.DAGRun, task instance) {
 	log, err := d.Reader.Log(ctx, d.DAG, run.ID, task.ID, task.Try)
 	name, errs := "task "+task.ID, errorsIn(log)
 	switch {
@@ -154,7 +152,7 @@ func errorsIn(log []airflowclient.LogEvent) (errs [][2]string) {
 }
 
 // waits adds what a task waits for that no worker has begun: scheduled, it needs a slot of its pool; queued, a worker.
-func (d *Doctor) waits(ctx context.Context, f *Findings, task airflowclient.TaskInstance, from time.Time) {
+func (d *Doctor) waits(ctx context.Context, f *Findings, task instance, from time.Time) {
 	state, name, waited := ok, "task "+task.ID, since(from)
 	if waited > tooLong {
 		state = fail
@@ -171,7 +169,7 @@ func (d *Doctor) waits(ctx context.Context, f *Findings, task airflowclient.Task
 	}
 }
 
-func hintWorker(task airflowclient.TaskInstance) string {
+func hintWorker(task instance) string {
 	return "let a worker serve queue " + task.Queue + " (airflow celery worker -q default," + task.Queue +
 		"), and check that pool " + task.Pool + " has free slots"
 }

@@ -100,27 +100,24 @@ func (d *Doctor) progress(ctx context.Context, run airflowclient.DAGRun, runs []
 	return failure.Clean(strings.Join(states, ", "))
 }
 
-// report adds how the run ended, or why nobody waits for it any more.
+// report adds how the run ended, or why nobody waits for it any more, and what became of its tasks.
 func (d *Doctor) report(ctx context.Context, f *Findings, run airflowclient.DAGRun, err error) {
 	const name, hintLonger = "dry run", "see what it waits for in Airflow's UI, or give a longer --timeout"
 	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), checkLimit)
 	defer cancel()
 	switch {
+	case run.State == "success":
+		f.add(ok, name, "", "%s succeeded", run.ID)
+		defer d.checkPasswords(after, f, run.ID)
+	case err == nil:
+		f.add(fail, name, "", "%s failed", run.ID)
 	case errors.Is(err, context.Canceled): // the program is about to end
 		f.add(fail, name, "", "%s is %s, and goes on in Airflow: doctor has stopped waiting", run.ID, run.State)
 		return
 	case errors.Is(err, context.DeadlineExceeded):
 		f.add(fail, name, hintLonger, "%s is still %s, and goes on in Airflow", run.ID, run.State)
-	case err != nil:
-		f.add(fail, name, hints.Of(err), "%s goes on in Airflow, which no longer says how it is: %s", run.ID, err)
-		return
-	case run.State == "success":
-		f.add(ok, name, "", "%s succeeded", run.ID)
-		d.tasks(after, f, run)
-		d.checkPasswords(after, f, run.ID)
-		return
 	default:
-		f.add(fail, name, "", "%s failed", run.ID)
+		f.add(fail, name, hints.Of(err), "%s goes on in Airflow, which does not say how it is: %s", run.ID, err)
 	}
 	if run.State != "queued" {
 		d.tasks(after, f, run)
@@ -130,14 +127,13 @@ func (d *Doctor) report(ctx context.Context, f *Findings, run airflowclient.DAGR
 // checkPasswords adds what step 3 says of the present password of each connection, which a dry run leaves as it is.
 func (d *Doctor) checkPasswords(ctx context.Context, f *Findings, runID string) {
 	const step = xcom.StepTestDockerConnection
+	var result xcom.TestDockerConnection
 	text, err := d.Reader.XCom(ctx, d.DAG, runID, step, -1)
+	if err == nil {
+		result, err = xcom.Parse[xcom.TestDockerConnection](text)
+	}
 	if err != nil {
 		f.object("result of "+step, err, "")
-		return
-	}
-	result, err := xcom.Parse[xcom.TestDockerConnection](text)
-	if err != nil {
-		f.result("result of "+step, err, "")
 	}
 	for _, c := range result.Connections {
 		name, hint := "connection "+c.ConnectionID, "trigger the DAG without dry_run: it sets a new password"
