@@ -79,7 +79,7 @@ func (d *Doctor) tasks(ctx context.Context, f *Findings, run airflowclient.DAGRu
 	from, blocked := run.Start, false
 	for _, task := range tasks {
 		if blocked { // Airflow sets what is behind a task that failed to one of several states
-			f.add(skip, "task "+task.ID, "", "not run")
+			f.add(skip, "task "+task.ID, "", map[bool]string{true: "not run", false: "not run yet"}[ended(run)])
 			continue
 		}
 		blocked = d.task(ctx, f, run, task, from)
@@ -153,23 +153,23 @@ func errorsIn(log []airflowclient.LogEvent) (errs [][2]string) {
 
 // waits adds what a task waits for that no worker has begun: scheduled, it needs a slot of its pool; queued, a worker.
 func (d *Doctor) waits(ctx context.Context, f *Findings, task instance, from time.Time) {
-	state, name, waited := ok, "task "+task.ID, since(from)
+	state, name, waited, hint := ok, "task "+task.ID, since(from), ""
 	if waited > tooLong {
-		state = fail
+		state, hint = fail, hintWorker(task)
 	}
 	_, err := d.Reader.Pool(ctx, task.Pool)
 	switch {
 	case errors.Is(err, airflowclient.ErrNotFound):
 		f.add(fail, name, hints.Of(err), "%s for %s: pool %q does not exist", task.State, waited, task.Pool)
 	case task.State == "queued":
-		f.add(state, name, hintWorker(task), "queued for %s: no worker of queue %q has begun it", waited, task.Queue)
+		f.add(state, name, hint, "queued for %s: no worker of queue %q has begun it", waited, task.Queue)
 	default:
-		f.add(state, name, "see its slots in Admin > Pools, and that the scheduler runs",
-			"%s for %s: no slot of pool %q is free", cmp.Or(task.State, "waiting"), waited, task.Pool)
+		f.add(state, name, hint, "%s for %s: it waits for a slot of pool %q, or for the scheduler",
+			cmp.Or(task.State, "not scheduled"), waited, task.Pool)
 	}
 }
 
 func hintWorker(task instance) string {
 	return "let a worker serve queue " + task.Queue + " (airflow celery worker -q default," + task.Queue +
-		"), and check that pool " + task.Pool + " has free slots"
+		"), and check that pool " + task.Pool + " has free slots and that the scheduler runs"
 }
