@@ -18,7 +18,8 @@ type check struct{ Name, State, Message, Hint, URL string }
 // diagnose runs doctor as the admin and returns its checks by name; the last of one name counts.
 func (w *world) diagnose(t *testing.T, code int, user string, options ...string) map[string]check {
 	t.Helper()
-	env := slices.Concat(w.Airflow.Environ(), w.admin(user), []string{"AWS_ENDPOINT_URL="})
+	env := slices.Concat(w.Airflow.Environ(), w.admin(user), []string{"AWS_ENDPOINT_URL=",
+		"AIRFLOW_VAR_ECR_AWS_ACCOUNT=", "AIRFLOW_VAR_ECR_AWS_REGION_NAME="})
 	o := w.shell(t, "").Do(t, env, append([]string{"doctor", "--json"}, options...)...)
 	var all struct{ Checks []check }
 	must(t, json.Unmarshal([]byte(o.Stdout), &all))
