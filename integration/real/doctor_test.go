@@ -197,14 +197,7 @@ func (w *world) doctorWaits(t *testing.T) {
 	d := w.copy(t, "doctor_waits", variant{edits: []string{`POOL = "systemqueue"`, `POOL = "no_such_pool"`,
 		`dagrun_timeout=timedelta(minutes=30)`, `dagrun_timeout=timedelta(seconds=40)`}})
 	r := d.start(t)
-	waiting := func() (all map[string]check) {
-		for began := time.Now(); time.Since(began) < time.Minute; {
-			if all = w.diagnose(t, 1, "admin", d.of()...); all["task "+extract].Name != "" {
-				break
-			}
-		}
-		return all
-	}()
+	waiting := w.diagnoseTask(t, 1, d, "does not exist")
 	wantCheck(t, waiting, "run in progress", "ok", r.id)
 	wantCheck(t, waiting, "task "+extract, "fail", `pool "no_such_pool" does not exist`,
 		"airflow pools set no_such_pool")
@@ -214,4 +207,16 @@ func (w *world) doctorWaits(t *testing.T) {
 	wantCheck(t, w.diagnose(t, 1, "admin", d.of()...), "last run", "fail", r.id)
 	must(t, w.Airflow.WaitIdle(t.Context(), d.id, runLimit)) // the dry run, too
 	wantCheck(t, w.diagnose(t, 1, "admin", d.of()...), "task "+extract, "fail", "not begun when dagrun_timeout ended")
+}
+
+// diagnoseTask runs doctor until it finds words about step 1 of a DAG.
+func (w *world) diagnoseTask(t *testing.T, code int, d *dag, words string) (all map[string]check) {
+	t.Helper()
+	for began := time.Now(); time.Since(began) < time.Minute; {
+		all = w.diagnose(t, code, "admin", d.of()...)
+		if strings.Contains(all["task "+extract].Message, words) {
+			break
+		}
+	}
+	return all
 }

@@ -42,6 +42,7 @@ type Doctor struct {
 	Docker   *docker.Engine
 	Log      *slog.Logger
 
+	patience    time.Duration // with a task that waits
 	variables   map[string]string
 	connections map[string]airflowclient.Connection
 	targets     []target.Target
@@ -52,6 +53,7 @@ type check func(context.Context, *Findings)
 // Examine runs all checks: first those of Airflow's Variables and connections, since these may name the registries,
 // then all others at once.
 func (d *Doctor) Examine(ctx context.Context) (found Findings) {
+	d.patience = patience
 	d.checkFaults(&found)
 	found.concurrently(ctx, d.checkAirflow)
 	found.concurrently(ctx, d.checkVariables)

@@ -20,8 +20,8 @@ const (
 	tokenLife  = 12 * time.Hour
 )
 
-// tooLong is for how long a task may wait before that is a failure.
-const tooLong = 2 * time.Minute
+// patience is for how long a task may wait before that is a failure.
+const patience = 2 * time.Minute
 
 type instance = airflowclient.TaskInstance
 
@@ -154,7 +154,7 @@ func errorsIn(log []airflowclient.LogEvent) (errs [][2]string) {
 // waits adds what a task waits for that no worker has begun: scheduled, it needs a slot of its pool; queued, a worker.
 func (d *Doctor) waits(ctx context.Context, f *Findings, task instance, from time.Time) {
 	state, name, waited, hint := ok, "task "+task.ID, since(from), ""
-	if waited > tooLong {
+	if waited > d.patience {
 		state, hint = fail, hintWorker(task)
 	}
 	_, err := d.Reader.Pool(ctx, task.Pool)

@@ -93,8 +93,9 @@ func (d *Doctor) progress(ctx context.Context, run airflowclient.DAGRun, runs []
 	var states []string
 	tasks, _ := d.taskInstances(ctx, run.ID) // is asked again
 	for _, task := range tasks {
+		where := map[string]string{"queued": " in queue " + task.Queue, "scheduled": " for pool " + task.Pool}
 		if task.State != "" {
-			states = append(states, task.ID+": "+task.State)
+			states = append(states, task.ID+": "+task.State+where[task.State])
 		}
 	}
 	return failure.Clean(strings.Join(states, ", "))
