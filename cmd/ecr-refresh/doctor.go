@@ -64,9 +64,9 @@ func (c *call) doctor(roots input.Certificates) *doctor.Doctor {
 	d := &doctor.Doctor{
 		Faults: map[string]error{}, Pool: c.String("pool"), DAG: c.String("dag-id"), Version: version(), Log: c.Log,
 		KeyFile: c.Optional(c.IdentityFile) != "",
-		Flags:   map[string]string{names.AccountVariable: c.String("account"), names.RegionVariable: c.String("region")},
 		AWS:     ecr.DefaultConfig(roots.All, roots.Extra, c.Log), Registry: checker(roots),
 	}
+	d.Flags = map[string]string{names.AccountVariable: c.String("account"), names.RegionVariable: c.String("region")}
 	c.accounts(d, roots)
 	if !c.Bool("run") {
 		d.Docker = unlessFaulty(c, d.Faults, "docker engine", c.Docker)

@@ -17,17 +17,32 @@ import (
 	"ecr-refresh/steps/registry"
 )
 
-// checkAirflow gets Airflow's version and tries the account. Where Airflow does not answer, or nobody can log in, no
+// checkAirflow gets Airflow's version and tries both logins. Where Airflow does not answer, or nobody can log in, no
 // other check asks it.
 func (d *Doctor) checkAirflow(ctx context.Context, f *Findings) {
-	if d.Airflow == nil {
+	client := cmp.Or(d.Airflow, d.Reader)
+	if client == nil {
 		return
 	}
-	version, err := d.Airflow.Version(ctx)
-	if !f.result("airflow", err, "Airflow %s answers at %s", version.Version, d.Airflow.BaseURL()) {
+	version, err := client.Version(ctx)
+	if !f.result("airflow", err, "Airflow %s answers at %s", version.Version, client.BaseURL()) {
 		d.Airflow, d.Reader = nil, nil
 		return
 	}
+	if d.Reader != nil {
+		if _, err := d.Reader.SimpleRole(ctx); err != nil {
+			f.result("admin", err, "")
+			d.Reader = nil
+		}
+	}
+	if d.Airflow != nil && !d.mayUpdate(ctx, f) {
+		d.Airflow = nil
+	}
+	d.Reader = cmp.Or(d.Reader, d.Airflow)
+}
+
+// mayUpdate tries the account of airflow-api, and reports whether it can log in.
+func (d *Doctor) mayUpdate(ctx context.Context, f *Findings) bool {
 	role, err := d.Airflow.SimpleRole(ctx)
 	if err == nil {
 		err = setup.MayUpdate(ctx, d.Airflow)
@@ -35,10 +50,7 @@ func (d *Doctor) checkAirflow(ctx context.Context, f *Findings) {
 	if role != "" {
 		role = ", role " + failure.Excerpt(role) + ","
 	}
-	if !f.result("airflow account", err, "%s%s may edit connections", d.Account, role) && !isForbidden(err) {
-		d.Airflow = nil
-	}
-	d.Reader = cmp.Or(d.Reader, d.Airflow)
+	return f.result("airflow account", err, "%s%s may edit connections", d.Account, role) || isForbidden(err)
 }
 
 // checkAPI compares connection airflow-api, with which a run logs in, with what this shell has in its place.

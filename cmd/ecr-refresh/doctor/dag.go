@@ -79,7 +79,8 @@ func (f *Findings) object(name string, err error, format string, args ...any) {
 	}
 	var e *airflowclient.Error
 	errors.As(err, &e)
-	const hint = "give one that has it: " + names.AdminPrefix + "LOGIN and " + names.AdminPrefix + "PASSWORD"
+	const hint = "give one that has it, or role Op (SimpleAuthManager): " + names.AdminPrefix + "LOGIN and " +
+		names.AdminPrefix + "PASSWORD"
 	f.add(skip, name, hint, "not known: this account lacks %s on %s", e.Right, e.Object)
 }
 

@@ -13,55 +13,63 @@ import (
 	"ecr-refresh/steps/target"
 )
 
-// checkVariables reads the Variables that a run reads, as far as Airflow's database has them, and checks their form.
+// variable is one of Airflow's that a run reads. A list of targets stands in for account and region.
+type variable struct {
+	key, example string
+	check        func(string) error // nil: checkKeyPair does, or nobody
+}
+
+func variables() []variable {
+	list := func(text string) error { _, err := target.Parse(text); return err }
+	return []variable{
+		{names.TargetsVariable, `'[{"connection_id": "docker_default", "registry": "HOST"}]'`, list},
+		{names.AccountVariable, "123456789012", ecr.CheckAccount},
+		{names.RegionVariable, "us-east-1", ecr.CheckRegion},
+		{names.RecipientVariable, "", nil}, {names.PrivateKeyVariable, "", nil}, {names.TokenVariable, "", nil},
+	}
+}
+
+// checkVariables reads the Variables as far as Airflow's database has them.
 func (d *Doctor) checkVariables(ctx context.Context, f *Findings) {
 	if d.Reader == nil {
 		return
 	}
 	stored := map[string]string{}
-	for _, key := range []string{names.AccountVariable, names.RegionVariable, names.TargetsVariable,
-		names.RecipientVariable, names.PrivateKeyVariable, names.TokenVariable} {
-		value, err := d.Reader.Variable(ctx, key)
+	for _, v := range variables() {
+		value, err := d.Reader.Variable(ctx, v.key)
 		if err != nil && !errors.Is(err, airflowclient.ErrNotFound) {
 			f.object("Variables", err, "")
 			return
 		}
-		stored[key] = strings.TrimSpace(value.Reveal())
-		if env := input.VariableOverride(key, stored[key]); env != "" {
-			f.add(warn, "Variable "+key, "set the Variable in Airflow alone, unless this shell alone has "+env,
+		stored[v.key] = strings.TrimSpace(value.Reveal())
+		if env := input.VariableOverride(v.key, stored[v.key]); env != "" {
+			f.add(warn, "Variable "+v.key, "set the Variable in Airflow alone, unless this shell alone has "+env,
 				"%s is set here, and not to what Airflow stores: tasks read it first on workers that have it", env)
+		}
+		if v.check != nil && (v.key == names.TargetsVariable || stored[names.TargetsVariable] == "") {
+			d.checkForm(f, v, stored)
 		}
 	}
 	d.variables = stored
-	d.checkForms(f)
 	d.checkKeyPair(f, stored[names.RecipientVariable], stored[names.PrivateKeyVariable])
 }
 
-// checkForms drops from the variables those that a run would reject.
-func (d *Doctor) checkForms(f *Findings) {
-	read := []string{names.AccountVariable, names.RegionVariable}
-	if d.variables[names.TargetsVariable] != "" { // account and region do not count then
-		read = []string{names.TargetsVariable}
-	}
-	checks := map[string]func(string) error{
-		names.AccountVariable: ecr.CheckAccount, names.RegionVariable: ecr.CheckRegion,
-		names.TargetsVariable: func(list string) error { _, err := target.Parse(list); return err },
-	}
-	examples := map[string]string{names.AccountVariable: "123456789012", names.RegionVariable: "us-east-1",
-		names.TargetsVariable: `'[{"connection_id": "docker_default", "registry": "HOST"}]'`}
-	for _, key := range read {
-		name, value, given := "Variable "+key, d.variables[key], d.Flags[key]
-		hint := "correct it: airflow variables set " + key + " " + examples[key]
-		if err := checks[key](value); value != "" && err != nil {
-			f.add(fail, name, hint, "%s", err)
-			delete(d.variables, key)
-		} else if given != "" && given != value {
-			state := map[bool]string{true: warn, false: fail}[value == ""] // the connection's host may say it
-			f.add(state, name, "airflow variables set "+key+" "+given,
-				"it is %q in Airflow, which a run reads, and %q on this command line", value, given)
-		} else if value != "" {
-			f.add(ok, name, "", "%.60s", value)
-		}
+// checkForm drops from the stored ones what a run would reject.
+func (d *Doctor) checkForm(f *Findings, v variable, stored map[string]string) {
+	name, value, given := "Variable "+v.key, stored[v.key], d.Flags[v.key]
+	err := v.check(value)
+	switch {
+	case value == "" && given != "": // the connection's host may say it
+		f.add(warn, name, "airflow variables set "+v.key+" "+given, "a run does not see what this command line has")
+	case value == "":
+	case err != nil:
+		f.add(fail, name, "correct it: airflow variables set "+v.key+" "+v.example, "%s", err)
+		delete(stored, v.key)
+	case given != "" && given != value:
+		f.add(fail, name, "airflow variables set "+v.key+" "+given,
+			"it is %q in Airflow, which a run reads, and %q on this command line", value, given)
+	default:
+		f.add(ok, name, "", "%.60s", value)
 	}
 }
 
