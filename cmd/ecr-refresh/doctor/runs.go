@@ -79,7 +79,7 @@ func (d *Doctor) tasks(ctx context.Context, f *Findings, run airflowclient.DAGRu
 	from, blocked := run.Start, false
 	for _, task := range tasks {
 		if blocked { // Airflow sets what is behind a task that failed to one of several states
-			f.add(skip, "task "+task.ID, "", map[bool]string{true: "not run", false: "not run yet"}[ended(run)])
+			f.add(skip, "task "+task.ID, "", "not run%s", map[bool]string{false: " yet"}[ended(run)])
 			continue
 		}
 		blocked = d.task(ctx, f, run, task, from)
