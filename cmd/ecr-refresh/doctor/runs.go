@@ -27,15 +27,17 @@ type instance = airflowclient.TaskInstance
 
 // checkRuns looks at the run that is going on, and at the last one that has ended.
 func (d *Doctor) checkRuns(ctx context.Context, f *Findings) {
-	const name, hintLate = "last run", "check that the scheduler runs"
+	const name, hintLate = "last run", "check that the scheduler runs, and that the DAG is not paused"
 	runs, err := d.Reader.DAGRuns(ctx, d.DAG, latestRuns)
 	if err != nil {
 		f.object(name, err, "")
 		return
 	}
-	if at := slices.IndexFunc(runs, func(r airflowclient.DAGRun) bool { return r.State == "running" }); at >= 0 {
-		f.add(ok, "run in progress", "", "%s, for %s", runs[at].ID, since(runs[at].Start))
-		d.tasks(ctx, f, runs[at])
+	if run, found := newest(runs, "running"); found {
+		f.add(ok, "run in progress", "", "%s, for %s", run.ID, since(run.Start))
+		d.tasks(ctx, f, run)
+	} else if run, found := newest(runs, "queued"); found {
+		f.add(warn, "run in progress", hintLate, "%s is queued, and no other is running", run.ID)
 	}
 	at := slices.IndexFunc(runs, func(r airflowclient.DAGRun) bool { return r.Conf.DryRun != true && ended(r) })
 	if at < 0 {
@@ -53,6 +55,15 @@ func (d *Doctor) checkRuns(ctx context.Context, f *Findings) {
 	default:
 		f.add(ok, name, "", "succeeded %s ago", age)
 	}
+}
+
+// newest returns the newest run of a state.
+func newest(runs []airflowclient.DAGRun, state string) (run airflowclient.DAGRun, found bool) {
+	at := slices.IndexFunc(runs, func(r airflowclient.DAGRun) bool { return r.State == state })
+	if at < 0 {
+		return run, false
+	}
+	return runs[at], true
 }
 
 func ended(run airflowclient.DAGRun) bool { return run.State == "success" || run.State == "failed" }

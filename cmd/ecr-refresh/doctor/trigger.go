@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -86,9 +85,8 @@ func (d *Doctor) await(ctx context.Context, run airflowclient.DAGRun) (airflowcl
 
 // progress returns what a run is at, or "" where that is not known.
 func (d *Doctor) progress(ctx context.Context, run airflowclient.DAGRun, runs []airflowclient.DAGRun) string {
-	other := func(r airflowclient.DAGRun) bool { return r.State == "running" && r.ID != run.ID }
-	if at := slices.IndexFunc(runs, other); run.State == "queued" && at >= 0 {
-		return "waiting for the end of run " + runs[at].ID
+	if other, found := newest(runs, "running"); run.State == "queued" && found {
+		return "waiting for the end of run " + other.ID
 	}
 	var states []string
 	tasks, _ := d.taskInstances(ctx, run.ID) // is asked again
