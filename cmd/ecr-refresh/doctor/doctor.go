@@ -126,9 +126,11 @@ type Findings struct {
 	then []check // run after the check that leaves them
 }
 
+// add adds a finding: each of its words may be somebody else's.
 func (f *Findings) add(state, name, hint, format string, args ...any) {
-	f.Checks = append(f.Checks, Finding{Name: name, State: state, Message: failure.Clean(fmt.Sprintf(format, args...)),
-		Hint: hint})
+	message := failure.Clean(fmt.Sprintf(format, args...))
+	one := Finding{Name: failure.Clean(name), State: state, Message: message, Hint: failure.Clean(hint)}
+	f.Checks = append(f.Checks, one)
 }
 
 // result adds the message, or err if there is one, and reports whether there is none.
