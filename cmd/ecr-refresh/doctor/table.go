@@ -19,18 +19,17 @@ const (
 // Table returns the findings for a person, to be written to w.
 func (f Findings) Table(w io.Writer) []byte {
 	colours := map[string]string{ok: console.Good, warn: console.Warn, fail: console.Bad, skip: console.Dim}
+	const none = "    "
 	var text bytes.Buffer
 	for _, one := range f.Checks {
-		state := console.Paint(w, colours[one.State], fmt.Sprintf("%-4s", one.State))
-		lines := one.lines(columns - len("skip  ") - nameColumn - len("  "))
-		if utf8.RuneCountInString(one.Name) > nameColumn {
-			fmt.Fprintf(&text, "%s  %s\n", state, one.Name)
-		} else {
-			fmt.Fprintf(&text, "%s  %-*s  %s\n", state, nameColumn, one.Name, lines[0])
-			lines = lines[1:]
+		state, name := console.Paint(w, colours[one.State], fmt.Sprintf("%-4s", one.State)), one.Name
+		if utf8.RuneCountInString(name) > nameColumn {
+			fmt.Fprintf(&text, "%s  %s\n", state, name)
+			state, name = none, ""
 		}
-		for _, line := range lines {
-			fmt.Fprintf(&text, "%4s  %*s  %s\n", "", nameColumn, "", line)
+		for _, line := range one.lines(columns - len("skip  ") - nameColumn - len("  ")) {
+			fmt.Fprintf(&text, "%s  %-*s  %s\n", state, nameColumn, name, line)
+			state, name = none, ""
 		}
 	}
 	return text.Bytes()
@@ -39,25 +38,21 @@ func (f Findings) Table(w io.Writer) []byte {
 // lines returns message, hint and URL in lines of a width.
 func (f Finding) lines(width int) []string {
 	lines := wrap(f.Message, width)
-	if f.Hint != "" {
-		for i, line := range wrap(f.Hint, width-2) {
-			lines = append(lines, map[bool]string{true: "→ ", false: "  "}[i == 0]+line)
-		}
+	for i, line := range wrap(f.Hint, width-2) {
+		lines = append(lines, []string{"→ ", "  "}[min(i, 1)]+line)
 	}
-	if f.URL != "" {
-		lines = append(lines, f.URL)
-	}
-	return lines
+	return append(lines, wrap(f.URL, width)...) // one word
 }
 
 // wrap breaks a text between its words.
 func wrap(text string, width int) (lines []string) {
-	line := ""
 	for _, word := range strings.Fields(text) {
-		if line != "" && utf8.RuneCountInString(line+" "+word) > width {
-			lines, line = append(lines, line), ""
+		last := len(lines) - 1
+		if last < 0 || utf8.RuneCountInString(lines[last]+" "+word) > width {
+			lines = append(lines, word)
+		} else {
+			lines[last] += " " + word
 		}
-		line = strings.TrimSpace(line + " " + word)
 	}
-	return append(lines, line)
+	return lines
 }
