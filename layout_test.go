@@ -36,6 +36,8 @@ var revealers = []string{
 	"steps/secret/encryption.go",       // the encrypted tokens
 	"steps/secret/identity.go",         // the private key and its file
 	"steps/secret/secret.go",           // Reveal itself, and the fingerprint
+
+	"cmd/ecr-refresh/doctor/variables.go", // a Variable's value is checked
 }
 
 // arrows lists what each package of the product may import of this module: always downwards. A folder stands for what

@@ -10,6 +10,7 @@ package airflowclient
 //go:generate go tool oapi-codegen -config oapi-codegen.yaml openapi.yaml
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -116,8 +117,8 @@ func (c *Client) call(ctx context.Context, out any, resource string, names ...st
 			c.forbidden(e, resource, rights[req.Method])
 		case name != "" && e.Status == http.StatusNotFound && e.message != nil && mentions(e.message(), name):
 			kinds := map[string]Kind{"Connections": NoConnection, "Pools": NoPool, "Variables": NoVariable,
-				"DAGs": NoDAG, "DAG Runs": NoDAG, "XComs": NoXCom}
-			return notFound(kinds[resource], name)
+				"XComs": NoXCom}
+			return notFound(cmp.Or(kinds[resource], NoDAG), name)
 		}
 		return err
 	}

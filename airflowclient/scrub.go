@@ -53,9 +53,12 @@ func (s *scrubber) add(secret Secret) {
 
 // scrub makes a server's message fit for a log: no secret, no control characters, one line, not long. It looks for
 // secrets twice, since control characters may stand between two halves of one.
-func (s *scrubber) scrub(message string) string {
+func (s *scrubber) scrub(message string) string { return cut(s.clean(message)) }
+
+// clean is scrub for a text that may be long.
+func (s *scrubber) clean(message string) string {
 	message = message[:min(len(message), 16<<10)]
-	return cut(s.redact(line(s.redact(message))))
+	return s.redact(line(s.redact(message)))
 }
 
 // line returns text on one line, without terminal escapes, invisible characters and the user information of URLs.

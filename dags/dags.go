@@ -124,3 +124,12 @@ func Signed(signed string) (text string, ok bool) {
 func checksum(text string) string {
 	return fmt.Sprintf("sha256 of what follows: %x", sha256.Sum256([]byte(text)))
 }
+
+// Version returns the version of the ecr-refresh that signed a text, or "" where there is no such line.
+func Version(signed string) string {
+	head := regexp.MustCompile(`^# Written by ecr-refresh (.+?)\. sha256 `).FindStringSubmatch(signed)
+	if head == nil {
+		return ""
+	}
+	return head[1]
+}

@@ -114,7 +114,10 @@ func TestTestAfterADryRun(t *testing.T) {
 		t.Error("a dry run updates the connection")
 	}
 	three := give(f.test(two), func(c *steps.DockerConnection) { c.Password = secret.New("") })
-	if got := succeed(t, three.Run).Connections[0]; got.Matches != nil || got.Login != "refused" {
+	if got := succeed(t, three.Run).Connections[0]; got.Matches != nil || got.Login != xcom.NoPassword {
+		t.Errorf("tested %+v", got)
+	}
+	if got := succeed(t, f.test(two).Run).Connections[0]; got.Login != xcom.LoginRefused {
 		t.Errorf("tested %+v", got)
 	}
 	f.box.Registry.SetStatus(503)

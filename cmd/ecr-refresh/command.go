@@ -88,7 +88,8 @@ func (p *program) openLog(c *call) error {
 
 // do reads the inputs, works, and writes the result to stdout, the last line there, and to the file of --out.
 func (c *call) do(read func(*call) work) error {
-	timeout, work, out := c.Duration(c.Timeout), read(c), c.String(c.Out.Flag)
+	work, out := read(c), c.String(c.Out.Flag)
+	timeout := c.Duration(c.Timeout) // read may set its fallback
 	if out != "" {
 		c.Fault(privatefile.CheckWrite(out))
 	}

@@ -74,6 +74,48 @@ func TestSetupAsks(t *testing.T) {
 	}
 }
 
+// An admin is not needed, and airflow-api's account is.
+func TestDoctorAsks(t *testing.T) {
+	t.Parallel()
+	env, box := sandboxEnv(t)
+	refresher, _ := box.Airflow.User("refresher")
+	env = append(env, "ECR_REFRESH_AIRFLOW_LOGIN=", "ECR_REFRESH_AIRFLOW_PASSWORD=")
+	shown := onTerminal(t, env, "\nrefresher\n"+refresher.Password+"\n", "doctor")
+	for _, line := range []string{
+		"ecr-refresh: Airflow admin login (empty: none): ", "ecr-refresh: Airflow login of airflow-api: ",
+		`ecr-refresh: password of "refresher": `, "role op, may edit",
+	} {
+		if strings.Count(shown, line) != 1 {
+			t.Errorf("%q is not once in %q", line, shown)
+		}
+	}
+}
+
+// Who ends doctor --run by Ctrl-C learns that the run goes on.
+func TestDoctorRunInterrupted(t *testing.T) {
+	t.Parallel()
+	env, box := sandboxEnv(t)
+	box.Airflow.SetDAG(sandbox.DAG{ID: "refresh_docker_token_v4"})
+	cmd := exec.CommandContext(t.Context(), "ecr-refresh", "doctor", "--run")
+	cmd.Env = env
+	var stdout bytes.Buffer
+	cmd.Stdout = &stdout
+	stderr, err := cmd.StderrPipe()
+	if err != nil || cmd.Start() != nil {
+		t.Fatal(err)
+	}
+	first := make([]byte, 100)
+	n, _ := stderr.Read(first)
+	_ = cmd.Process.Signal(os.Interrupt)
+	_, _ = io.Copy(io.Discard, stderr)
+	_ = cmd.Wait()
+	text := strings.Join(strings.Fields(stdout.String()), " ")
+	if !strings.Contains(string(first[:n]), "triggered") || cmd.ProcessState.ExitCode() != 130 ||
+		!strings.Contains(text, "is queued, and goes on in Airflow: doctor has stopped waiting") {
+		t.Errorf("exit code %d: %s %s", cmd.ProcessState.ExitCode(), first[:n], text)
+	}
+}
+
 // Airflow sends SIGTERM when a task is killed or times out, and SIGKILL 5 s later: a step ends before that, whatever it
 // waits for, and nothing half done is left. As long as it runs, the kernel makes no core dump, which would have the
 // token.

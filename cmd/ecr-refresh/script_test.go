@@ -17,6 +17,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"ecr-refresh/dags"
 	"ecr-refresh/integration/sandbox"
 	"ecr-refresh/integration/sandbox/leaks"
 )
@@ -62,6 +63,8 @@ func TestScripts(t *testing.T) {
 			"hand-over":  with(1, script.handOver),   // ID: set ECR_REFRESH_DOCKER_{HOST,LOGIN,…} for step 3
 			"dag-run":    with(2, script.dagRun),     // ID AGE [FILE[,FILE] [dry|failed]]: of steps 2, 3, or failed
 			"event":      with(3, script.event),      // EVENT OWNER EXTRA: an entry of Airflow's event log
+			"dag":        with(1, script.dag),        // FILE, a JSON object: change fields of the DAG
+			"found":      with(3, script.found),      // STATE NAME WORDS [HINT] [URL]: in stdout of doctor --json
 			"pool":       with(1, script.pool),       // NAME [SLOTS]: add a pool of 5 slots, or SLOTS; 0: none
 			"admin":      with(0, script.admin),      // set ECR_REFRESH_ADMIN_{LOGIN,PASSWORD}
 			"account":    with(1, script.account),    // NAME PERMISSION... (FAB's), or simple ROLE: airflow-api's
@@ -230,12 +233,43 @@ func (s script) dagRun() {
 		}
 	}
 	dag, _ := s.Airflow.DAG("refresh_docker_token_v4")
-	dag.ID, dag.Runs = "refresh_docker_token_v4", append(dag.Runs, run)
+	dag.ID, dag.Source, dag.Runs = "refresh_docker_token_v4", dags.RefreshDockerToken, append(dag.Runs, run)
 	s.Airflow.SetDAG(dag)
 }
 
 func (s script) event() {
 	s.Airflow.AddEvent(sandbox.Event{Event: s.args[0], Owner: s.args[1], Extra: s.args[2]})
+}
+
+// dag changes the DAG; the JSON of a state or a time is that of package sandbox, and {ago:5m} a time.
+func (s script) dag() {
+	dag, _ := s.Airflow.DAG("refresh_docker_token_v4")
+	dag.ID, dag.Runs, dag.Next = "refresh_docker_token_v4", nil, sandbox.DAGRun{}
+	ago := regexp.MustCompile(`\{ago:(\w+)\}`)
+	text := ago.ReplaceAllStringFunc(s.ReadFile(s.args[0]), func(found string) string {
+		age, err := time.ParseDuration(ago.FindStringSubmatch(found)[1])
+		s.Check(err)
+		return time.Now().Add(-age).Format(time.RFC3339)
+	})
+	s.Check(json.Unmarshal([]byte(text), &dag))
+	s.Airflow.SetDAG(dag)
+}
+
+// found looks for a finding: the words, hint and URL are regular expressions.
+func (s script) found() {
+	var all struct {
+		Checks []struct{ State, Name, Message, Hint, URL string }
+	}
+	s.Check(json.Unmarshal([]byte(s.ReadFile("stdout")), &all))
+	want, found := append(s.args, "", ""), false
+	for _, c := range all.Checks {
+		matches := func(i int, text string) bool { return regexp.MustCompile(want[i]).MatchString(text) }
+		found = found || c.State == want[0] && c.Name == want[1] && matches(2, c.Message) && matches(3, c.Hint) &&
+			matches(4, c.URL)
+	}
+	if found == s.not {
+		s.Fatalf("found %+v", all.Checks)
+	}
 }
 
 func (s script) pool() {

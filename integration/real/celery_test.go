@@ -18,6 +18,7 @@ func TestRealCelery(t *testing.T) {
 	t.Run("another identity", c.anotherIdentity)
 	t.Run("keygen's variables", c.keygen)
 	t.Run("docker operator", c.dockerOperator)
+	t.Run("unserved queue", c.unservedQueue)
 	t.Run("no secret left", w.noSecretLeft)
 }
 
@@ -99,4 +100,17 @@ func (r run) recipient(t *testing.T) string {
 		t.Fatalf("the result of step 1 names no recipient: %q", to)
 	}
 	return to
+}
+
+// unservedQueue: doctor names the queue that no worker serves.
+func (c *celery) unservedQueue(t *testing.T) {
+	d := c.copy(t, "unserved", variant{edits: []string{`QUEUE = "systemqueue"`, `QUEUE = "nobody"`,
+		`dagrun_timeout=timedelta(minutes=30)`, `dagrun_timeout=timedelta(seconds=40)`}})
+	r := d.start(t)
+	const why = `no worker of queue "nobody" has begun it`
+	wantCheck(t, c.diagnoseTask(t, 0, d, why), "task "+extract, "ok", why)
+	r.wait(t)
+	all := c.diagnose(t, 1, "admin", d.of("--run", "--timeout", "20s")...)
+	wantCheck(t, all, "dry run", "fail", "is still running, and goes on in Airflow")
+	wantCheck(t, all, "task "+extract, "fail", why, "let a worker serve queue nobody")
 }

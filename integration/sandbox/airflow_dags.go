@@ -15,6 +15,8 @@ type DAG struct {
 	File                           string
 	LastParsed                     time.Time
 	Runs                           []DAGRun
+	Source                         string
+	Next                           DAGRun // what a run that is triggered becomes; without a state, it stays queued
 }
 
 // DAGRun is one run. XComs are what its tasks returned, by task, or by task and map index
@@ -24,6 +26,7 @@ type DAGRun struct {
 	Start, End time.Time
 	Conf       map[string]any    // its params, where they differ from the DAG's
 	Tasks      map[string]string // states, by the same names
+	Logs       map[string]any    // of tasks: what the API has as content
 	XComs      map[string]any
 	Returned   time.Time // when its tasks returned these; zero: at its end
 }
@@ -43,7 +46,10 @@ func (a *Airflow) DAG(id string) (DAG, bool) {
 func (a *Airflow) routeDAGs(mux *http.ServeMux) {
 	mux.HandleFunc("GET /api/v2/dags/{dag}/details", a.getDAG)
 	mux.HandleFunc("GET /api/v2/dags/{dag}/dagRuns", a.getDAGRuns)
+	mux.HandleFunc("POST /api/v2/dags/{dag}/dagRuns", a.postDAGRun)
 	mux.HandleFunc("GET /api/v2/dags/{dag}/dagRuns/{run}/taskInstances", a.getTaskInstances)
+	mux.HandleFunc("GET /api/v2/dags/{dag}/dagRuns/{run}/taskInstances/{task}/logs/{try}", a.getLog)
+	mux.HandleFunc("GET /api/v2/dagSources/{dag}", a.getSource)
 	mux.HandleFunc("GET /api/v2/dags/{dag}/dagRuns/{run}/taskInstances/{task}/xcomEntries/{key}", a.getXCom)
 	mux.HandleFunc("GET /api/v2/importErrors", a.getImportErrors)
 	mux.HandleFunc("GET /api/v2/eventLogs", a.getEventLogs)
@@ -97,10 +103,84 @@ func (a *Airflow) getDAGRuns(w http.ResponseWriter, r *http.Request) {
 	}
 	list := []map[string]any{}
 	for _, run := range runs {
-		list = append(list, map[string]any{"dag_run_id": run.ID, "dag_id": d.ID, "state": run.State,
-			"start_date": moment(run.Start), "end_date": moment(run.End), "conf": run.Conf})
+		list = append(list, run.fields(d.ID))
 	}
 	writePage(w, r, "dag_runs", list)
+	a.set(func() { a.dags[d.ID].advance(a.now()) })
+}
+
+func (run DAGRun) fields(dag string) map[string]any {
+	return map[string]any{"dag_run_id": run.ID, "dag_id": dag, "state": run.State,
+		"start_date": moment(run.Start), "end_date": moment(run.End), "conf": run.Conf}
+}
+
+// postDAGRun triggers a run, which needs two of FAB's rights.
+func (a *Airflow) postDAGRun(w http.ResponseWriter, r *http.Request) {
+	body, ok := a.body(w, r, "can_create", "DAG Runs", nil, "logical_date", "conf", "dag_run_id", "note")
+	if !ok || !a.authorize(w, r, "can_edit", "DAGs") {
+		return
+	}
+	id := r.PathValue("dag")
+	conf, _ := body["conf"].(map[string]any)
+	at := a.now().UTC().Format("2006-01-02T15:04:05.000000+00:00")
+	run := DAGRun{ID: "manual__" + at, State: "queued", Conf: conf}
+	switch d, found := a.DAG(id); {
+	case !has(body, "logical_date"):
+		reject(w, http.StatusUnprocessableEntity,
+			[]invalid{{"missing", []any{"body", "logical_date"}, "Field required", body, nil}})
+	case !found || d.Stale:
+		reject(w, http.StatusNotFound, "Dag with dag_id: '"+id+"' not found")
+	case d.HasImportErrors:
+		reject(w, http.StatusBadRequest, "Dag with dag_id: '"+id+"' has import errors and cannot be triggered")
+	default:
+		a.set(func() { a.dags[id].Runs = append(a.dags[id].Runs, run) })
+		writeJSON(w, http.StatusOK, run.fields(id))
+	}
+}
+
+func has(body map[string]any, field string) bool {
+	_, sent := body[field]
+	return sent
+}
+
+// advance begins the first run that is queued, unless one is running, and ends one that it has begun as Next says.
+func (d *DAG) advance(now time.Time) {
+	d.Runs = slices.Clone(d.Runs) // others read the one before
+	for i := range d.Runs {
+		run := &d.Runs[i]
+		switch {
+		case run.State == "running" && run.Conf != nil && d.Next.State != "":
+			id, start, conf := run.ID, run.Start, run.Conf
+			*run = d.Next
+			run.ID, run.Start, run.End, run.Conf = id, start, now, conf
+			return
+		case run.State == "running":
+			return
+		case run.State == "queued" && !d.Paused && d.Next.State != "":
+			run.State, run.Start = "running", now
+			return
+		}
+	}
+}
+
+func (a *Airflow) getSource(w http.ResponseWriter, r *http.Request) {
+	if d, ok := a.dag(w, r, "DAG Code"); ok {
+		writeJSON(w, http.StatusOK, map[string]any{"dag_id": d.ID, "content": d.Source, "version_number": 1,
+			"dag_display_name": d.ID})
+	}
+}
+
+func (a *Airflow) getLog(w http.ResponseWriter, r *http.Request) {
+	d, ok := a.dag(w, r, "Task Logs")
+	if !ok {
+		return
+	}
+	run, _ := d.find(r)
+	if log, found := run.Logs[r.PathValue("task")]; found {
+		writeJSON(w, http.StatusOK, map[string]any{"content": log, "continuation_token": nil})
+		return
+	}
+	reject(w, http.StatusNotFound, "TaskInstance not found")
 }
 
 // find returns the run in the path of a call.
@@ -129,8 +209,12 @@ func (a *Airflow) getTaskInstances(w http.ResponseWriter, r *http.Request) {
 			task = name[:at]
 			_, _ = fmt.Sscanf(name[at:], "[%d]", &index)
 		}
-		list = append(list, map[string]any{"task_id": task, "map_index": index, "state": nullable(state),
-			"dag_run_id": run.ID})
+		fields := map[string]any{"task_id": task, "map_index": index, "state": nullable(state), "dag_run_id": run.ID,
+			"pool": "systemqueue", "queue": "systemqueue", "try_number": 1, "start_date": nil, "end_date": nil}
+		if !slices.Contains([]string{"", "scheduled", "queued", "skipped"}, state) {
+			fields["start_date"], fields["end_date"] = moment(run.Start), moment(run.End)
+		}
+		list = append(list, fields)
 	}
 	writePage(w, r, "task_instances", list)
 }

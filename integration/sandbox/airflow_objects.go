@@ -272,9 +272,11 @@ func (a *Airflow) body(w http.ResponseWriter, r *http.Request, right, resource s
 			problems = append(problems, invalid{"missing", []any{"body", name}, "Field required", fields, nil})
 		}
 	}
-	if _, isText := fields[needed[0]].(string); len(problems) == 0 && !isText {
-		problems = append(problems, invalid{"string_type", []any{"body", needed[0]}, "Input should be a valid string",
-			fields[needed[0]], nil})
+	if len(problems) == 0 && len(needed) > 0 {
+		if _, isText := fields[needed[0]].(string); !isText {
+			problems = append(problems, invalid{"string_type", []any{"body", needed[0]},
+				"Input should be a valid string", fields[needed[0]], nil})
+		}
 	}
 	if len(problems) > 0 {
 		reject(w, http.StatusUnprocessableEntity, problems)

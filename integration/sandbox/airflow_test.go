@@ -141,8 +141,8 @@ func TestAirflowUpdates(t *testing.T) {
 func TestAirflowObjects(t *testing.T) {
 	t.Parallel()
 	s := start(t)
-	s.Airflow.SetDAG(sandbox.DAG{ID: "d", Paused: true, Runs: []sandbox.DAGRun{
-		{ID: "first", Tasks: map[string]string{"a[2]": "failed"}},
+	s.Airflow.SetDAG(sandbox.DAG{ID: "d", Paused: true, Source: "import airflow", Runs: []sandbox.DAGRun{
+		{ID: "first", Tasks: map[string]string{"a[2]": "failed"}, Logs: map[string]any{"a": []string{"line"}}},
 		{ID: "second+00:00", XComs: map[string]any{"a": map[string]int{"n": 1}, "a[2]": "text"}},
 	}})
 	s.Airflow.SetConnection(sandbox.Connection{ID: "secretive", Type: "docker", Password: "oldpassword123", Extra: `{
@@ -175,7 +175,16 @@ func TestAirflowObjects(t *testing.T) {
 		{"viewer", "GET /api/v2/dags/x/details", "", `404 {"detail":"Dag with id: x was not found"}`},
 		{"viewer", runs + "?limit=1&order_by=-id", "", `200 "dag_run_id":"second+00:00"`},
 		{"viewer", runs + "?order_by=zap", "", "400 Ordering with 'zap'"},
-		{"viewer", runs + "/first/taskInstances", "", `200 "map_index":2,"state":"failed","task_id":"a"`},
+		{"viewer", runs + "/first/taskInstances", "", `200 "map_index":2,"pool":"systemqueue","queue":"systemqueue",` +
+			`"start_date":null,"state":"failed","task_id":"a","try_number":1`},
+		{"viewer", runs + "/first/taskInstances/a/logs/1", "", `200 {"content":["line"],"continuation_token":null}`},
+		{"viewer", runs + "/first/taskInstances/b/logs/1", "", `404 {"detail":"TaskInstance not found"}`},
+		{"viewer", "GET /api/v2/dagSources/d", "", `200 {"content":"import airflow"`},
+		{"viewer", "POST /api/v2/dags/d/dagRuns", `{"logical_date":null}`, "403 Forbidden"},
+		{"admin", "POST /api/v2/dags/d/dagRuns", `{}`, `422 "loc":["body","logical_date"]`},
+		{"admin", "POST /api/v2/dags/x/dagRuns", `{"logical_date":null}`, `404 "Dag with dag_id: 'x' not found"`},
+		{"admin", "POST /api/v2/dags/d/dagRuns", `{"logical_date":null,"conf":{"dry_run":true}}`,
+			`200 "conf":{"dry_run":true},"dag_id":"d","dag_run_id":"manual__`},
 		{"viewer", xcom + "?map_index=-1", "", `200 "value":{"n":1}`},
 		{"viewer", xcom + "?map_index=2", "", `200 "value":"text"`},
 		{"viewer", xcom + "?map_index=3", "", "404 XCom entry with key: `return_value` not found"},

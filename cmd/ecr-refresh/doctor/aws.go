@@ -36,7 +36,7 @@ func (d *Doctor) checkECR(ctx context.Context, f *Findings, source ecr.Source) {
 	f.then = each(slices.DeleteFunc(slices.Clone(d.targets), others), host,
 		func(ctx context.Context, f *Findings, host string) {
 			err := d.Registry.Check(ctx, "https://"+host, token.Username, token.Password)
-			f.result("token at "+host, err, "accepted")
+			f.result("registry login", err, "%s accepts the token", host)
 		})
 }
 

@@ -1,28 +1,19 @@
 package doctor
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"slices"
-	"time"
 
 	"ecr-refresh/airflowclient"
 	"ecr-refresh/cmd/ecr-refresh/names"
-)
-
-// latestRuns are how many runs are looked through. The DAG runs every 6 hours, and its tokens are valid for 12.
-const (
-	latestRuns = 25
-	runDue     = 7 * time.Hour
-	tokenLife  = 12 * time.Hour
+	"ecr-refresh/dags"
 )
 
 const hintDeploy = "deploy the file of this version: ecr-refresh dag install"
 
-// dagChecks are of what Airflow has beside the connections, where somebody could log in.
+// dagChecks are of what Airflow has beside Variables and connections, where somebody could log in.
 func (d *Doctor) dagChecks() []check {
-	if d.Reader = cmp.Or(d.Reader, d.Airflow); d.Reader == nil {
+	if d.Reader == nil {
 		return nil
 	}
 	return []check{d.checkPool, d.checkDAG}
@@ -48,54 +39,53 @@ func (d *Doctor) checkDAG(ctx context.Context, f *Findings) {
 		f.object(name, err, "deployed and not paused")
 	}
 	if err == nil {
-		f.then = []check{d.checkLastRun}
+		f.then = []check{d.checkFile, d.checkRuns}
 	}
 	if err != nil || dag.HasImportErrors {
 		all, _ := d.Reader.ImportErrors(ctx) // of all files: one that cannot be read has no DAG
 		for _, e := range all {
-			f.add(fail, "import of "+e.File, hintDeploy, "%s", e.Text)
+			f.add(fail, "DAG import error", hintDeploy, "%s: %s", e.File, e.Text)
 		}
 	}
 }
 
-// object adds the message, or why an object was not read. The account may not be allowed to.
+// checkFile compares the version that wrote the DAG's file with this one.
+func (d *Doctor) checkFile(ctx context.Context, f *Findings) {
+	const name = "DAG file"
+	text, err := d.Reader.DAGSource(ctx, d.DAG)
+	version, edited := dags.Version(text), ""
+	if _, unedited := dags.Signed(text); !unedited {
+		edited = ", and edited since"
+	}
+	switch {
+	case err != nil:
+		f.object(name, err, "")
+	case version == d.Version:
+		f.add(ok, name, "", "written by this version of ecr-refresh%s", edited)
+	case version != "":
+		f.add(warn, name, hintDeploy, "written by ecr-refresh %s%s, and this is %s", version, edited, d.Version)
+	case text == dags.RefreshDockerToken:
+		f.add(ok, name, "", "that of this version")
+	default:
+		f.add(warn, name, hintDeploy, "it does not say which version of ecr-refresh wrote it")
+	}
+}
+
+// object adds the message, or why an object was not read: the account may lack the right to.
 func (f *Findings) object(name string, err error, format string, args ...any) {
 	if !isForbidden(err) {
 		f.result(name, err, format, args...)
 		return
 	}
-	hint := "name an account that may read it: " + names.AdminPrefix + "LOGIN and " + names.AdminPrefix + "PASSWORD"
-	f.add(skip, name, hint, "this account may not read it")
+	var e *airflowclient.Error
+	errors.As(err, &e)
+	const hint = "give one that has it, or role Op (SimpleAuthManager): " + names.AdminPrefix + "LOGIN and " +
+		names.AdminPrefix + "PASSWORD"
+	f.add(skip, name, hint, "not known: this account lacks %s on %s", e.Right, e.Object)
 }
 
 // isForbidden reports whether err says that the account lacks a right.
 func isForbidden(err error) bool {
 	var e *airflowclient.Error
 	return errors.As(err, &e) && e.Kind == airflowclient.Forbidden
-}
-
-func (d *Doctor) checkLastRun(ctx context.Context, f *Findings) {
-	const name, hintLate = "last run", "check that the scheduler runs"
-	runs, err := d.Reader.DAGRuns(ctx, d.DAG, latestRuns)
-	if err != nil {
-		f.object(name, err, "")
-		return
-	}
-	at := slices.IndexFunc(runs, func(r airflowclient.DAGRun) bool {
-		return r.Conf.DryRun != true && (r.State == "success" || r.State == "failed")
-	})
-	if at < 0 {
-		f.add(warn, name, "trigger the DAG", "no run has ended yet")
-		return
-	}
-	switch age := time.Since(runs[at].End).Round(time.Minute); {
-	case runs[at].State == "failed":
-		f.add(fail, name, "see the log of its failed task", "run %s failed %s ago", runs[at].ID, age)
-	case age > tokenLife:
-		f.add(fail, name, hintLate, "it ended %s ago, and a token is valid for 12h", age)
-	case age > runDue:
-		f.add(warn, name, hintLate, "it ended %s ago, and a run is due every 6h", age)
-	default:
-		f.add(ok, name, "", "succeeded %s ago", age)
-	}
 }

@@ -4,14 +4,13 @@ package doctor
 import (
 	"context"
 	"fmt"
-	"io"
+	"log/slog"
 	"maps"
 	"slices"
 	"sync"
 	"time"
 
 	"ecr-refresh/airflowclient"
-	"ecr-refresh/cmd/ecr-refresh/console"
 	"ecr-refresh/cmd/ecr-refresh/hints"
 	"ecr-refresh/steps/docker"
 	"ecr-refresh/steps/ecr"
@@ -27,34 +26,48 @@ const checkLimit = 10 * time.Second
 type Doctor struct {
 	Faults map[string]error // of inputs, by the name of what they are for
 
-	Airflow *airflowclient.Client // logs in as the DAG does
-	Account string                // what it logs in with
-	Reader  *airflowclient.Client // of the pool, the DAG and its runs, if not Airflow
+	Airflow        *airflowclient.Client // logs in as the DAG does
+	Account, Login string                // what it logs in with; Login is "" for a token
+	Reader         *airflowclient.Client // of Variables, the pool, the DAG and its runs, if not Airflow
 
-	ConnectionIDs []string
-	Targets       func(hosts map[string]string) ([]target.Target, error) // given the hosts of connections
-	Pool, DAG     string
+	Flags     map[string]string                          // what the command line gives in place of Variables
+	IDs       func(variables map[string]string) []string // of the connections, given Airflow's Variables
+	Targets   func(hosts map[string]string) ([]target.Target, error)
+	Pool, DAG string
+	Version   string // of this program
+	KeyFile   bool   // a file here has the private key
 
 	AWS      ecr.Config
 	Registry *registry.Client
 	Docker   *docker.Engine
+	Log      *slog.Logger
 
+	patience    time.Duration // with a task that waits
+	variables   map[string]string
 	connections map[string]airflowclient.Connection
 	targets     []target.Target
 }
 
 type check func(context.Context, *Findings)
 
-// Examine runs all checks: first those of Airflow's connections, since their hosts may name the registries, then all
-// others at once.
+// Examine runs all checks: first those of Airflow's Variables and connections, since these may name the registries,
+// then all others at once.
 func (d *Doctor) Examine(ctx context.Context) (found Findings) {
-	for _, name := range slices.Sorted(maps.Keys(d.Faults)) {
-		found.result(name, d.Faults[name], "")
-	}
-	found.concurrently(ctx, d.checkConnections)
+	d.patience = patience
+	d.checkFaults(&found)
+	found.concurrently(ctx, d.checkAirflow)
+	found.concurrently(ctx, d.checkVariables)
+	ids := d.IDs(d.variables)
+	found.concurrently(ctx, d.checkAPI, func(ctx context.Context, f *Findings) { d.readConnections(ctx, f, ids) })
 	d.checkTargets(&found)
 	found.concurrently(ctx, slices.Concat(d.awsChecks(), d.dagChecks(), d.workerChecks())...)
 	return found
+}
+
+func (d *Doctor) checkFaults(f *Findings) {
+	for _, name := range slices.Sorted(maps.Keys(d.Faults)) {
+		f.result(name, d.Faults[name], "")
+	}
 }
 
 // concurrently adds what the checks find, in their order. What one of them leaves in then has a time of its own.
@@ -103,6 +116,7 @@ type Finding struct {
 	State   string `json:"state"`
 	Message string `json:"message"`
 	Hint    string `json:"hint,omitempty"` // what to do
+	URL     string `json:"url,omitempty"`  // of the log in Airflow's UI
 }
 
 // Findings are in the order of the checks.
@@ -112,8 +126,11 @@ type Findings struct {
 	then []check // run after the check that leaves them
 }
 
+// add adds a finding: each of its words may be somebody else's.
 func (f *Findings) add(state, name, hint, format string, args ...any) {
-	f.Checks = append(f.Checks, Finding{name, state, failure.Clean(fmt.Sprintf(format, args...)), hint})
+	message := failure.Clean(fmt.Sprintf(format, args...))
+	one := Finding{Name: failure.Clean(name), State: state, Message: message, Hint: failure.Clean(hint)}
+	f.Checks = append(f.Checks, one)
 }
 
 // result adds the message, or err if there is one, and reports whether there is none.
@@ -124,20 +141,6 @@ func (f *Findings) result(name string, err error, format string, args ...any) bo
 	}
 	f.add(ok, name, "", format, args...)
 	return true
-}
-
-// Table returns the findings for a person, to be written to w.
-func (f Findings) Table(w io.Writer) []byte {
-	colours := map[string]string{ok: console.Good, warn: console.Warn, fail: console.Bad, skip: console.Dim}
-	var rows [][]string
-	for _, one := range f.Checks {
-		colour := colours[one.State]
-		rows = append(rows, []string{console.Paint(w, colour, one.State), one.Name, one.Message})
-		if one.Hint != "" {
-			rows = append(rows, []string{console.Paint(w, colour, ""), "", "→ " + one.Hint})
-		}
-	}
-	return console.Table(rows)
 }
 
 // Err returns an error if a check failed.

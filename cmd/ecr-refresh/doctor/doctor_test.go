@@ -3,11 +3,14 @@ package doctor
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"ecr-refresh/airflowclient"
 	"ecr-refresh/steps/secret"
@@ -31,7 +34,7 @@ func found(t *testing.T, answers map[string]string) string {
 		t.Fatal(err)
 	}
 	var f Findings
-	d := &Doctor{Airflow: client, Pool: "p", DAG: "d"}
+	d := &Doctor{Reader: client, Pool: "p", DAG: "d"}
 	f.concurrently(t.Context(), d.dagChecks()...)
 	var all []string
 	for _, one := range f.Checks {
@@ -47,19 +50,20 @@ func TestDAG(t *testing.T) {
 			`{"dag_run_id":"r1","state":%q,"end_date":%q}]}`, state, time.Now().Add(-age).Format(time.RFC3339))
 	}
 	const dag, running = `{"dag_id":"d"}`, `{"dag_runs":[{"dag_run_id":"r2","state":"running"}]}`
+	const file, going = ", skip DAG file", ", ok run in progress, skip tasks"
 	for name, row := range map[string]struct{ dag, runs, want string }{
-		"good":        {dag, runs("success", 7*time.Hour), "ok DAG d, ok last run"},
-		"late":        {dag, runs("success", 7*time.Hour+time.Minute), "ok DAG d, warn last run"},
-		"still valid": {dag, runs("success", 12*time.Hour), "ok DAG d, warn last run"},
-		"expired":     {dag, runs("success", 12*time.Hour+time.Minute), "ok DAG d, fail last run"},
-		"failed":      {dag, runs("failed", time.Minute), "ok DAG d, fail last run"},
-		"never":       {dag, running, "ok DAG d, warn last run"},
-		"no right":    {dag, "", "ok DAG d, skip last run"},
-		"paused":      {`{"dag_id":"d","is_paused":true}`, running, "fail DAG d, warn last run"},
-		"gone":        {`{"dag_id":"d","is_stale":true}`, running, "fail DAG d, warn last run"},
+		"good":        {dag, runs("success", 7*time.Hour), "ok DAG d" + file + going + ", ok last run"},
+		"late":        {dag, runs("success", 7*time.Hour+time.Minute), "ok DAG d" + file + going + ", warn last run"},
+		"still valid": {dag, runs("success", 12*time.Hour), "ok DAG d" + file + going + ", warn last run"},
+		"expired":     {dag, runs("success", 12*time.Hour+time.Minute), "ok DAG d" + file + going + ", fail last run"},
+		"failed":      {dag, runs("failed", time.Minute), "ok DAG d" + file + going + ", fail last run, skip tasks"},
+		"never":       {dag, running, "ok DAG d" + file + going + ", warn last run"},
+		"no right":    {dag, "", "ok DAG d" + file + ", skip last run"},
+		"paused":      {`{"dag_id":"d","is_paused":true}`, running, "fail DAG d" + file + going + ", warn last run"},
+		"gone":        {`{"dag_id":"d","is_stale":true}`, running, "fail DAG d" + file + going + ", warn last run"},
 		"broken": {`{"dag_id":"d","has_import_errors":true}`, running,
-			"fail DAG d, fail import of f.py, warn last run"},
-		"may not read": {"", "", "skip DAG d, fail import of f.py"},
+			"fail DAG d, fail DAG import error" + file + going + ", warn last run"},
+		"may not read": {"", "", "skip DAG d, fail DAG import error"},
 	} {
 		got := found(t, map[string]string{
 			"pools/p": `{"name":"p","slots":5}`, "dags/d/details": row.dag, "dags/d/dagRuns": row.runs,
@@ -84,5 +88,48 @@ func TestLimit(t *testing.T) {
 	})
 	if len(f.Checks) != 1 || f.Checks[0].Message != "true true" {
 		t.Errorf("found %v", f.Checks)
+	}
+}
+
+// The errors of ecr-refresh come first, each with its hint; Airflow's own only where it has not begun.
+func TestErrorsIn(t *testing.T) {
+	t.Parallel()
+	ours := func(text string) airflowclient.LogEvent { return airflowclient.LogEvent{Level: "info", Text: text} }
+	airflows := airflowclient.LogEvent{Level: "error", Text: "AirflowException: exit code 2"}
+	for name, row := range map[string]struct {
+		log  []airflowclient.LogEvent
+		want [][2]string
+	}{
+		"none":    {[]airflowclient.LogEvent{ours("Running")}, nil},
+		"airflow": {[]airflowclient.LogEvent{airflows}, [][2]string{{"AirflowException: exit code 2"}}},
+		"ours": {[]airflowclient.LogEvent{ours("ecr-refresh: error: a"), ours("ecr-refresh: hint: h"), airflows},
+			[][2]string{{"a", "h"}}},
+		"one event": {[]airflowclient.LogEvent{ours("ecr-refresh: error: a\necr-refresh: hint: h\n")},
+			[][2]string{{"a\n", "h\n"}}},
+		"several": {[]airflowclient.LogEvent{ours("ecr-refresh: error: a"), ours("ecr-refresh: error: b"),
+			ours("ecr-refresh: hint: h")}, [][2]string{{"a"}, {"b", "h"}}},
+		"a hint alone": {[]airflowclient.LogEvent{ours("ecr-refresh: hint: h")}, nil},
+	} {
+		if got := errorsIn(row.log); !slices.Equal(got, row.want) {
+			t.Errorf("%s: %q, want %q", name, got, row.want)
+		}
+	}
+}
+
+// No line of a table is longer than 100 columns, but for one word.
+func TestTable(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("word ", 60)
+	f := Findings{Checks: []Finding{{Name: "a", State: ok, Message: long, Hint: long},
+		{Name: strings.Repeat("n", 40), State: fail, Message: "m", URL: "http://h/" + strings.Repeat("u", 100)}}}
+	lines := strings.Split(strings.TrimSuffix(string(f.Table(io.Discard)), "\n"), "\n")
+	for _, line := range lines {
+		if utf8.RuneCountInString(line) > 100 && !strings.Contains(line, "http://") {
+			t.Errorf("too long: %q", line)
+		}
+	}
+	const message = "ok    a                              word"
+	if !strings.HasPrefix(lines[0], message) || len(lines) != 13 {
+		t.Errorf("%d lines: %s", len(lines), strings.Join(lines, "\n"))
 	}
 }

@@ -77,10 +77,25 @@ func (r *Reader) AirflowConfig() (airflowclient.Config, error) {
 
 // AdminConfig returns what the environment has of the admin's account. On a terminal it asks for the rest.
 func (r *Reader) AdminConfig(base string) airflowclient.Config {
+	config := r.askAdmin("Airflow admin login", base)
+	r.NeedLogin(config, names.AdminPrefix)
+	return config
+}
+
+// OptionalAdmin is AdminConfig where an admin is given, also on a terminal. Else it returns an empty configuration.
+func (r *Reader) OptionalAdmin(base string) airflowclient.Config {
+	config := r.askAdmin("Airflow admin login (empty: none)", base)
+	if config.Login == "" && !AdminGiven() {
+		return airflowclient.Config{}
+	}
+	r.NeedLogin(config, names.AdminPrefix)
+	return config
+}
+
+func (r *Reader) askAdmin(question, base string) airflowclient.Config {
 	const account = names.AdminPrefix + "LOGIN and " + names.AdminPrefix + "PASSWORD"
 	config := r.config(base, connectionIn(names.AdminPrefix), names.AdminPrefix, account)
-	r.AskLogin("Airflow admin login", &config)
-	r.NeedLogin(config, names.AdminPrefix)
+	r.AskLogin(question, &config)
 	return config
 }
 

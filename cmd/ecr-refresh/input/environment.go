@@ -17,7 +17,7 @@ func Operator() string { return lookup(names.OperatorEnv) }
 // sourceOf returns what the reader of the log calls the variable env: the Airflow Variable of that name in a task.
 func sourceOf(env string) string {
 	if Operator() != "" {
-		return fmt.Sprintf("Variable %q", variableOf(env))
+		return nameOf(env)
 	}
 	return env
 }
@@ -29,6 +29,8 @@ func missing() string {
 	}
 	return "is missing"
 }
+
+func nameOf(env string) string { return fmt.Sprintf("Variable %q", variableOf(env)) }
 
 // variableOf returns the name of the Airflow Variable that the DAG passes on as env.
 func variableOf(env string) string { return strings.ToLower(strings.TrimPrefix(env, "AIRFLOW_VAR_")) }
@@ -83,6 +85,16 @@ func connectionEnv(id string) string { return "AIRFLOW_CONN_" + strings.ToUpper(
 // set.
 func OverriddenBy(id string) string {
 	if env := connectionEnv(id); lookup(env) != "" {
+		return env
+	}
+	return ""
+}
+
+// VariableOverride returns the environment variable that tasks read before Airflow's database for a Variable, or ""
+// where it is not set, or to what is stored.
+func VariableOverride(key, stored string) string {
+	env := "AIRFLOW_VAR_" + strings.ToUpper(key)
+	if here := lookup(env); here != "" && here != stored {
 		return env
 	}
 	return ""

@@ -56,7 +56,8 @@ type Reader struct {
 	Stdin io.Reader
 	Log   *slog.Logger
 
-	Hosts map[string]string // of connections, by id, as far as Airflow reported them
+	Hosts     map[string]string // of connections, by id, as far as Airflow reported them
+	Variables map[string]string // of Airflow, where it was asked: they stand in for settings that are not given
 
 	faults []error
 }
@@ -100,6 +101,11 @@ func (r *Reader) Given(s Setting) (value, source string) {
 	for _, name := range s.Env {
 		if v := lookup(name); v != "" {
 			return v, name
+		}
+	}
+	for _, env := range s.Env {
+		if v := r.Variables[variableOf(env)]; v != "" {
+			return v, nameOf(env)
 		}
 	}
 	return s.Fallback, ""

@@ -81,6 +81,9 @@ func (r *Reader) list() (entries []target.Entry, from string) {
 	oneRegistry := r.IsSet(r.Account.Flag) || r.IsSet(r.Region.Flag)
 	path := r.Optional(r.TargetsFile)
 	text, from := parts(names.TargetsEnv), sourceOf(names.TargetsEnv)
+	if text == "" {
+		text, from = r.Variables[names.TargetsVariable], nameOf(names.TargetsEnv)
+	}
 	var err error
 	if path != "" {
 		from = fmt.Sprintf("--%s %q", r.TargetsFile.Flag, path)

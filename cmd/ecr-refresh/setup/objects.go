@@ -75,20 +75,24 @@ func (s Setup) connection(want airflowclient.Update, compare func(airflowclient.
 	}
 }
 
-// airflowDiffers compares the URL that a connection leads to: several sets of host, port and schema have the same. The
-// type may be any: without the HTTP provider, Airflow's command line makes "generic" of http.
 func (s Setup) airflowDiffers(is airflowclient.Connection) []string {
-	url, err := connection.Connection{Type: is.Type, Schema: is.Schema, Host: is.Host, Port: port(is)}.BaseURL()
-	if err != nil {
-		url = "none"
-	}
-	differs := differ("its URL", strings.TrimRight(url, "/"), s.BaseURL, "login", is.Login, s.Login)
+	differs := AirflowDiffers(is, s.BaseURL, s.Login)
 	if is.Password == nil {
 		differs = append(differs, "it has no password")
 	} else if s.Force {
 		differs = append(differs, "the password is set again")
 	}
 	return differs
+}
+
+// AirflowDiffers compares the login of a connection and the URL that it leads to: several sets of host, port and schema
+// have the same. The type may be any: without the HTTP provider, Airflow's command line makes "generic" of http.
+func AirflowDiffers(is airflowclient.Connection, baseURL, login string) []string {
+	url, err := connection.Connection{Type: is.Type, Schema: is.Schema, Host: is.Host, Port: port(is)}.BaseURL()
+	if err != nil {
+		url = "none"
+	}
+	return differ("its URL", strings.TrimRight(url, "/"), baseURL, "login", is.Login, login)
 }
 
 // DockerDiffers compares a connection with what it has to be to log in at a registry. It leaves out the password, which

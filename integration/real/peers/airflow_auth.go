@@ -41,7 +41,7 @@ func newAuthManager(name string, a *Airflow) (authManager, error) {
 type simple struct{ passwords string }
 
 func (simple) users() map[string]string {
-	return map[string]string{"admin": "admin", "op": "refresher", "viewer": "viewer"}
+	return map[string]string{"admin": "admin", "op": "refresher", "user": "user", "viewer": "viewer"}
 }
 
 func (s simple) settings() []string {

@@ -142,22 +142,29 @@ type Connection struct {
 // Trigger unpauses a DAG (once it has been parsed) and starts a run; it returns the run's id. Airflow may add the run
 // of the schedule's last past hour when a DAG is unpaused for the first time.
 func (a *Airflow) Trigger(ctx context.Context, dag string) (string, error) {
-	ctx, cancel := withDeadline(ctx, time.Minute, "finding the DAG "+dag)
-	defer cancel()
-	path := "/api/v2/dags/" + dag
-	parsed := func(ctx context.Context) error { return a.rest.call(ctx, "GET", path, nil, nil) }
-	if err := poll(ctx, "the DAG "+dag, parsed); err != nil {
-		return "", err
-	}
-	if err := a.rest.call(ctx, "PATCH", path+"?update_mask=is_paused", map[string]bool{"is_paused": false},
-		nil); err != nil {
+	if err := errors.Join(a.WaitDAG(ctx, dag), a.Unpause(ctx, dag)); err != nil {
 		return "", err
 	}
 	var run struct {
 		ID string `json:"dag_run_id"`
 	}
-	err := a.rest.call(ctx, "POST", path+"/dagRuns", map[string]any{"logical_date": nil}, &run)
+	path := "/api/v2/dags/" + dag + "/dagRuns"
+	err := a.rest.call(ctx, "POST", path, map[string]any{"logical_date": nil}, &run)
 	return run.ID, err
+}
+
+// WaitDAG waits until Airflow has parsed a DAG.
+func (a *Airflow) WaitDAG(ctx context.Context, dag string) error {
+	ctx, cancel := withDeadline(ctx, time.Minute, "finding the DAG "+dag)
+	defer cancel()
+	parsed := func(ctx context.Context) error { return a.rest.call(ctx, "GET", "/api/v2/dags/"+dag, nil, nil) }
+	return poll(ctx, "the DAG "+dag, parsed)
+}
+
+// Unpause unpauses a DAG.
+func (a *Airflow) Unpause(ctx context.Context, dag string) error {
+	path := "/api/v2/dags/" + dag + "?update_mask=is_paused"
+	return a.rest.call(ctx, "PATCH", path, map[string]bool{"is_paused": false}, nil)
 }
 
 // WaitRun waits until a run has ended and returns its state, success or failed.

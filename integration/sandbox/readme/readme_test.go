@@ -61,6 +61,8 @@ func (b Block) inSandbox(t *testing.T, bin string) {
 		must(t, err)
 		now := time.Now()
 		box.Airflow.SetPool(sandbox.Pool{Name: "systemqueue", Slots: 5})
+		box.Airflow.SetConnection(sandbox.Connection{ID: "airflow-api", Type: "http", Host: box.Airflow.URL(),
+			Login: "refresher", Password: "of refresher"})
 		box.Airflow.SetDAG(sandbox.DAG{ID: "refresh_docker_token_v4", Runs: []sandbox.DAGRun{{
 			ID: "manual", State: "success", Start: now, End: now, Returned: now,
 			XComs: map[string]any{"update_docker_connection": json.RawMessage(published)},

@@ -1,0 +1,186 @@
+package doctor
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"ecr-refresh/airflowclient"
+	"ecr-refresh/cmd/ecr-refresh/hints"
+	"ecr-refresh/steps/xcom"
+)
+
+// latestRuns are how many runs are looked through. The DAG runs every 6 hours, and its tokens are valid for 12.
+const (
+	latestRuns = 25
+	runDue     = 7 * time.Hour
+	tokenLife  = 12 * time.Hour
+)
+
+// patience is for how long a task may wait before that is a failure.
+const patience = 2 * time.Minute
+
+type instance = airflowclient.TaskInstance
+
+// checkRuns looks at the run that is going on, and at the last one that has ended.
+func (d *Doctor) checkRuns(ctx context.Context, f *Findings) {
+	const name, hintLate = "last run", "check that the scheduler runs, and that the DAG is not paused"
+	runs, err := d.Reader.DAGRuns(ctx, d.DAG, latestRuns)
+	if err != nil {
+		f.object(name, err, "")
+		return
+	}
+	if run, found := newest(runs, "running"); found {
+		f.add(ok, "run in progress", "", "%s, for %s", run.ID, since(run.Start))
+		d.tasks(ctx, f, run)
+	} else if run, found := newest(runs, "queued"); found {
+		f.add(warn, "run in progress", hintLate, "%s is queued, and no other is running", run.ID)
+	}
+	at := slices.IndexFunc(runs, func(r airflowclient.DAGRun) bool { return r.Conf.DryRun != true && ended(r) })
+	if at < 0 {
+		f.add(warn, name, "trigger the DAG", "no run has ended yet")
+		return
+	}
+	switch age := time.Since(runs[at].End).Round(time.Minute); {
+	case runs[at].State == "failed":
+		f.add(fail, name, "see what is said of its tasks below", "run %s failed %s ago", runs[at].ID, age)
+		d.tasks(ctx, f, runs[at])
+	case age > tokenLife:
+		f.add(fail, name, hintLate, "it ended %s ago, and a token is valid for 12h", age)
+	case age > runDue:
+		f.add(warn, name, hintLate, "it ended %s ago, and a run is due every 6h", age)
+	default:
+		f.add(ok, name, "", "succeeded %s ago", age)
+	}
+}
+
+// newest returns the newest run of a state.
+func newest(runs []airflowclient.DAGRun, state string) (run airflowclient.DAGRun, found bool) {
+	at := slices.IndexFunc(runs, func(r airflowclient.DAGRun) bool { return r.State == state })
+	if at < 0 {
+		return run, false
+	}
+	return runs[at], true
+}
+
+func ended(run airflowclient.DAGRun) bool { return run.State == "success" || run.State == "failed" }
+
+func since(t time.Time) time.Duration { return time.Since(t).Round(time.Second) }
+
+// taskInstances returns the tasks of a run in their order.
+func (d *Doctor) taskInstances(ctx context.Context, runID string) ([]instance, error) {
+	tasks, err := d.Reader.TaskInstances(ctx, d.DAG, runID)
+	order := []string{xcom.StepExtractECRToken, xcom.StepUpdateDockerConnection, xcom.StepTestDockerConnection}
+	slices.SortFunc(tasks, func(a, b instance) int {
+		return slices.Index(order, a.ID) - slices.Index(order, b.ID)
+	})
+	return tasks, err
+}
+
+// tasks adds what became of the tasks of a run, and what the next one waits for.
+func (d *Doctor) tasks(ctx context.Context, f *Findings, run airflowclient.DAGRun) {
+	tasks, err := d.taskInstances(ctx, run.ID)
+	if err != nil {
+		f.object("tasks", err, "")
+		return
+	}
+	from, blocked := run.Start, false
+	for _, task := range tasks {
+		if blocked { // Airflow sets what is behind a task that failed to one of several states
+			f.add(skip, "task "+task.ID, "", "not run%s", map[bool]string{false: " yet"}[ended(run)])
+			continue
+		}
+		blocked = d.task(ctx, f, run, task, from)
+		from = task.End
+	}
+}
+
+// task adds what became of a task, before which nothing happened since from. It reports whether it is in the way of
+// those behind it.
+func (d *Doctor) task(ctx context.Context, f *Findings, run airflowclient.DAGRun, task instance, from time.Time) bool {
+	name := "task " + task.ID
+	switch {
+	case task.State == "success":
+		f.add(ok, name, "", "succeeded in %s", task.End.Sub(task.Start).Round(time.Second/10))
+		return false
+	case task.State == "failed" || task.State == "up_for_retry":
+		d.failed(ctx, f, run, task)
+	case !ended(run) && task.Start.IsZero():
+		d.waits(ctx, f, task, from)
+	case !ended(run):
+		f.add(ok, name, "", "%s, for %s", cmp.Or(task.State, "waiting"), since(task.Start))
+	case task.Start.IsZero():
+		f.add(fail, name, hintWorker(task), "not begun when dagrun_timeout ended the run: no slot of pool %q, or no "+
+			"worker of queue %q", task.Pool, task.Queue)
+	default:
+		f.add(fail, name, "see its log", "%s", task.State)
+	}
+	return true
+}
+
+// failed adds the errors in the log of a task's last try.
+func (d *Doctor) failed(ctx context.Context, f *Findings, run airflowclient.DAGRun, task instance) {
+	log, err := d.Reader.Log(ctx, d.DAG, run.ID, task.ID, task.Try)
+	name, errs := "task "+task.ID, errorsIn(log)
+	switch {
+	case err != nil:
+		errs = [][2]string{{"it failed, and its log could not be read: " + err.Error(), hints.Of(err)}}
+	case len(errs) == 0:
+		errs = [][2]string{{"it failed, and its log has no error", ""}}
+	}
+	for _, e := range errs {
+		f.add(fail, name, d.Reader.Clean(e[1]), "%s", d.Reader.Clean(e[0]))
+	}
+	f.Checks[len(f.Checks)-1].URL = d.Reader.TaskURL(d.DAG, run.ID, task.ID, task.Try)
+}
+
+// maxErrors bounds what is shown of one log.
+const maxErrors = 5
+
+// errorsIn returns the last errors of a log, each with its hint: those of ecr-refresh or, where it has not begun, the
+// last one of Airflow.
+func errorsIn(log []airflowclient.LogEvent) (errs [][2]string) {
+	var other string
+	for _, event := range log {
+		for line := range strings.Lines(event.Text) {
+			if _, text, found := strings.Cut(line, "ecr-refresh: error: "); found {
+				errs = append(errs, [2]string{text})
+			} else if _, text, found := strings.Cut(line, "ecr-refresh: hint: "); found && len(errs) > 0 {
+				errs[len(errs)-1][1] = text
+			}
+		}
+		if event.Level == "error" || event.Level == "critical" {
+			other = event.Text
+		}
+	}
+	if len(errs) == 0 && other != "" {
+		errs = [][2]string{{other}}
+	}
+	return errs[max(0, len(errs)-maxErrors):]
+}
+
+// waits adds what a task waits for that no worker has begun: scheduled, it needs a slot of its pool; queued, a worker.
+func (d *Doctor) waits(ctx context.Context, f *Findings, task instance, from time.Time) {
+	state, name, waited, hint := ok, "task "+task.ID, since(from), ""
+	if waited > d.patience {
+		state, hint = fail, hintWorker(task)
+	}
+	_, err := d.Reader.Pool(ctx, task.Pool)
+	switch {
+	case errors.Is(err, airflowclient.ErrNotFound):
+		f.add(fail, name, hints.Of(err), "%s for %s: pool %q does not exist", task.State, waited, task.Pool)
+	case task.State == "queued":
+		f.add(state, name, hint, "queued for %s: no worker of queue %q has begun it", waited, task.Queue)
+	default:
+		f.add(state, name, hint, "%s for %s: it waits for a slot of pool %q, or for the scheduler",
+			cmp.Or(task.State, "not scheduled"), waited, task.Pool)
+	}
+}
+
+func hintWorker(task instance) string {
+	return "let a worker serve queue " + task.Queue + " (airflow celery worker -q default," + task.Queue +
+		"), and check that pool " + task.Pool + " has free slots and that the scheduler runs"
+}
