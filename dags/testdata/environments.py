@@ -56,7 +56,7 @@ def load(path, docker):
 
     class Operator(Recorder):
         def __init__(self, **arguments):
-            super().__init__(operator=type(self).__name__, **arguments)
+            super().__init__(operator=type(self).__bases__[0].__name__, **arguments)
             for mount in arguments.get("mounts", []):
                 mount.template_fields = ()  # as Docker provider 4.4.2 does: a plain dict fails
             tasks[arguments["task_id"]] = self
@@ -65,6 +65,11 @@ def load(path, docker):
         "airflow": {},
         "airflow.configuration": {"conf": SimpleNamespace(getint=lambda section, key: {"core": 4096}[section])},
         "airflow.sdk": {"DAG": DAG, "Param": lambda default, **more: [default, more["type"]]},
+        "airflow.sdk.exceptions": {
+            name: type(name, (Exception,), {})
+            for name in ("AirflowException", "AirflowFailException", "AirflowSkipException")
+        },
+        "airflow.providers.standard.hooks.subprocess": {"SubprocessHook": type("SubprocessHook", (), {})},
         "airflow.providers.standard.operators.bash": {"BashOperator": type("BashOperator", (Operator,), {})},
     }
     text = open(path, encoding="utf-8").read()
