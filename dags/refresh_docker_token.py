@@ -30,7 +30,7 @@ from airflow.sdk import DAG, Param
 
 try:
     from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
-except ImportError:  # Airflow 3.0 and 3.1
+except ImportError:  # older releases
     from airflow.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
 # --- Settings ---------------------------------------------------------------------------------------------------------

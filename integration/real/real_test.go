@@ -65,6 +65,9 @@ func TestReal(t *testing.T) {
 	t.Run("dag install", w.dagInstall)
 	sideBySide(t, "copies", map[string]func(*testing.T){
 		"real registry":         w.realRegistry,
+		"retries":               w.retries(!docker),
+		"no binary":             w.noBinary,
+		"site settings":         w.siteSettings,
 		"no pool":               w.noPool,
 		"token refused":         w.tokenRefused(!docker),
 		"variables missing":     w.variablesMissing,
@@ -80,6 +83,7 @@ func TestReal(t *testing.T) {
 		"docker, instance role": w.dockerInstanceRole,
 		"docker, marked failed": w.markedFailed(docker),
 		"docker, timed out":     w.timedOut(docker),
+		"docker, retries":       w.retries(docker),
 		"marked failed":         w.markedFailed(!docker),
 		"timed out":             w.timedOut(!docker),
 	})
@@ -261,7 +265,7 @@ func (w *world) copy(t *testing.T, name string, v variant) *dag {
 	var operator []string
 	if v.docker {
 		name, id, env, operator = "in_"+name, dockerDAG, w.containerEnv(v.env), w.containerEdits()
-		_, text = rendered(t)
+		_, text = dags.Template(dags.Docker)
 	}
 	d := &dag{world: w, docker: v.docker, id: "refresh_" + name, connection: "docker_" + name}
 	d.old = w.setDocker(t, d.connection, cmp.Or(v.host, peers.SandboxHost))
@@ -272,7 +276,7 @@ func (w *world) copy(t *testing.T, name string, v variant) *dag {
 		`DAG_ID = "` + id + `"`, `DAG_ID = "` + d.id + `"`,
 		`CONNECTION_IDS = ""`, `CONNECTION_IDS = "` + d.connection + `"`,
 		`AIRFLOW_API = "airflow-api"`, `AIRFLOW_API = "` + cmp.Or(v.api, "airflow-api") + `"`,
-		`"retries": 2`, `"retries": 0`,
+		`RETRIES = 2`, `RETRIES = 0`,
 		`schedule=SCHEDULE`, `schedule=None`,
 	}, operator, v.edits)...)
 	must(t, w.Airflow.Deploy(d.id+".py", text))
@@ -391,8 +395,8 @@ func (r run) wantGreen(t *testing.T) {
 	r.wantStates(t, "success", "success", "success")
 }
 
-// wantRed fails unless exactly this task failed, with this exit code and these words in its log, and only step 3 left a
-// new password.
+// wantRed fails unless exactly this task failed, with this exit code, an exception whose text has these words and the
+// hint, and only step 3 left a new password.
 func (r run) wantRed(t *testing.T, task string, code int, words ...string) {
 	t.Helper()
 	r.wantStates(t, map[string][]string{
@@ -400,11 +404,35 @@ func (r run) wantRed(t *testing.T, task string, code int, words ...string) {
 		update:  {"success", "failed", "upstream_failed"},
 		test:    {"success", "success", "failed"},
 	}[task]...)
-	exit := map[bool]string{true: "'StatusCode': %d", false: "non-zero exit code %d"}[r.docker]
-	r.wantLog(t, task, append(words, "ecr-refresh: error: ", "ecr-refresh: hint: ", fmt.Sprintf(exit, code))...)
+	r.wantLog(t, task, "ecr-refresh: error: ", "ecr-refresh: hint: ")
+	r.wantException(t, task, map[int]string{1: "AirflowException", 2: "AirflowFailException"}[code],
+		append(words, "\nhint: ")...)
 	if task != test {
 		r.wantPassword(t, r.old)
 	}
+}
+
+// wantException fails unless the last try of a task ended with this exception, and its text has these words.
+func (r run) wantException(t *testing.T, task, class string, words ...string) {
+	t.Helper()
+	for _, record := range r.records(t, task) {
+		for _, e := range record.Exceptions {
+			missing := slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(e.Text, w) })
+			if e.Class != class || missing || record.Level != "error" {
+				t.Errorf("%s ended with %s %s: %q, want %s with %q", task, record.Level, e.Class, e.Text, class, words)
+			}
+			return
+		}
+	}
+	t.Errorf("the log of %s has no exception:\n%s", task, r.log(t, task))
+}
+
+// records returns the log of a task's last try.
+func (r run) records(t *testing.T, task string) []peers.Record {
+	t.Helper()
+	all, err := r.Airflow.Records(t.Context(), r.dag.id, r.id, task, r.tasks(t)[task].TryNumber)
+	must(t, err)
+	return all
 }
 
 func (r run) wantLog(t *testing.T, task string, words ...string) {
