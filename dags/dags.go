@@ -63,7 +63,7 @@ func forms() map[string]form {
 	}
 }
 
-// Set returns the text of Template with another value of a setting. Several TAGS are joined by commas, and a duration is
+// Set returns the text of Template with another value of a setting. Several TAGS are joined by commas; a duration is
 // one of Go. It returns an error if the value is not of the setting's form.
 func Set(text, setting, value string) (string, error) {
 	f := forms()[setting]

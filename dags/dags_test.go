@@ -130,7 +130,8 @@ func TestUpgradeFromWholeChecksum(t *testing.T) {
 	if want := edited(t, RefreshDockerToken, `"55 5,11,17,23 * * *"`, `"@daily"`); text != want || err != nil {
 		t.Errorf("kept %q, %v", kept, err)
 	}
-	if _, _, err := Upgrade(RefreshDockerToken, edited(t, signed, "@daily", "@hourly"), nil); err != ErrEdited {
+	signed = edited(t, signed, "@daily", "@hourly")
+	if _, _, err := Upgrade(RefreshDockerToken, signed, nil); err != ErrEdited {
 		t.Errorf("edited: %v", err)
 	}
 }
@@ -151,7 +152,8 @@ func TestUpgradeStops(t *testing.T) {
 		{edited(t, signed, `POOL = "systemqueue"`, "POOL ="), "POOL " + open},
 		{edited(t, signed, "MOUNTS = []", "VOLUMES = []"), "this version has no setting VOLUMES"},
 	} {
-		if _, _, err := Upgrade(RefreshDockerToken, row[0], nil); err == nil || !strings.Contains(err.Error(), row[1]) {
+		_, _, err := Upgrade(RefreshDockerToken, row[0], nil)
+		if err == nil || !strings.Contains(err.Error(), row[1]) {
 			t.Errorf("%v, want %s", err, row[1])
 		}
 	}

@@ -69,8 +69,8 @@ func balanced(text string) bool {
 }
 
 // Upgrade returns text, a DAG of this version, with the settings of an installed one, which Sign returned, but for the
-// given ones; kept are those that differ. Comments among the settings that were edited are taken, too. With ErrEdited it
-// returns the text nevertheless.
+// given ones; kept are those that differ. If comments among the settings were edited, it takes all of these, too. With
+// ErrEdited it returns the text nevertheless.
 func Upgrade(text, installed string, given []string) (upgraded string, kept []string, err error) {
 	head, old, _ := strings.Cut(installed, "\n")
 	if !strings.HasPrefix(head, written) {

@@ -415,16 +415,16 @@ func (r run) wantRed(t *testing.T, task string, code int, words ...string) {
 // wantException fails unless the last try of a task ended with this exception, and its text has these words.
 func (r run) wantException(t *testing.T, task, class string, words ...string) {
 	t.Helper()
-	for _, record := range r.records(t, task) {
-		for _, e := range record.Exceptions {
-			missing := slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(e.Text, w) })
-			if e.Class != class || missing || record.Level != "error" {
-				t.Errorf("%s ended with %s %s: %q, want %s with %q", task, record.Level, e.Class, e.Text, class, words)
-			}
-			return
-		}
+	records := r.records(t, task)
+	at := slices.IndexFunc(records, func(r peers.Record) bool { return r.Level == "error" && len(r.Exceptions) > 0 })
+	if at < 0 {
+		t.Fatalf("the log of %s has no exception:\n%s", task, r.log(t, task))
 	}
-	t.Errorf("the log of %s has no exception:\n%s", task, r.log(t, task))
+	e := records[at].Exceptions[0]
+	missing := slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(e.Text, w) })
+	if e.Class != class || missing {
+		t.Errorf("%s ended with %s %q, want %s with %q", task, e.Class, e.Text, class, words)
+	}
 }
 
 // records returns the log of a task's last try.

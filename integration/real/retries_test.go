@@ -13,8 +13,9 @@ func (w *world) retries(docker bool) func(*testing.T) {
 		env := map[string]string{"ECR_REFRESH_METRICS_FILE": "/no/such/folder/{step}_{dag}.prom"}
 		cannot := w.copy(t, "cannot", variant{docker: docker, env: env,
 			edits: append(once, `AIRFLOW_API = "airflow-api"`, `AIRFLOW_API = "no-such-connection"`)}).start(t)
-		may := w.copy(t, "may", variant{docker: docker, host: w.Refusing.Host, env: w.Moto.Environ(), edits: append(once,
-			`"ecr_aws_account"`, `"moto_account"`, `"ecr_aws_region_name"`, `"refused_region"`)}).start(t)
+		may := w.copy(t, "may", variant{docker: docker, host: w.Refusing.Host, env: w.Moto.Environ(),
+			edits: append(once, `"ecr_aws_account"`, `"moto_account"`, `"ecr_aws_region_name"`, `"refused_region"`),
+		}).start(t)
 
 		cannot = cannot.wait(t)
 		cannot.wantRed(t, update, 2, "airflow-api")
