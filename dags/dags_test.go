@@ -165,8 +165,8 @@ func TestUpgradeStops(t *testing.T) {
 //
 // That script made the file from the two DAGs that this one replaces, in commit 91b4bdb: refresh_docker_token.py as
 // bash, refresh_docker_token_docker.py as docker, and the same as docker-settings with the settings below (MOUNTS was
-// [Mount("/ca.pem", "/etc/ca.pem", type="bind", read_only=True)]). Edited since are the lines "operators" (those DAGs did
-// not set ECR_REFRESH_OPERATOR) and the arguments of the DAG and its operators; no environment is.
+// [Mount("/ca.pem", "/etc/ca.pem", type="bind", read_only=True)]). Edited since are the lines "operators" (those DAGs
+// did not set these variables) and the arguments of the DAG and its operators; no environment is.
 func TestEnvironments(t *testing.T) {
 	t.Parallel()
 	_, docker := Template(Docker)

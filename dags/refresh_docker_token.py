@@ -22,7 +22,6 @@ succeed before something is changed (2), or was not found (127), ends its task a
 
 import json
 from datetime import datetime, timedelta, timezone
-from functools import cached_property
 from pkgutil import resolve_name
 
 import airflow
@@ -150,6 +149,7 @@ def environment(params, secrets, rest):
         **ENVIRONMENT,
         "ECR_REFRESH_CONNECTION_IDS": params["connection_ids"] or "",
         "ECR_REFRESH_DRY_RUN": str(params["dry_run"]),
+        "ECR_REFRESH_LOG_FORMAT": "text",  # for StepLog
         "ECR_REFRESH_LOG_OUTPUT": "stdout",  # one stream: of two, either may have the last line
         "ECR_REFRESH_OPERATOR": OPERATOR,
         # Without it, bash takes Airflow's socket for a remote login and reads ~/.bashrc.
@@ -194,7 +194,7 @@ class StepLog:
     """A task's log that records each line of ecr-refresh at its own level, and keeps the errors with their hints."""
 
     def __init__(self, log):
-        self.log, self.level, self.errors = log, "info", {}
+        self.log, self.level, self.errors = log, "info", {}  # a dict has each once, in order
 
     def __getattr__(self, name):
         return getattr(self.log, name)
@@ -221,18 +221,16 @@ class StepOperator(Operator):
     def log(self):
         return self.step_log or super().log
 
-    @cached_property
-    def subprocess_hook(self):  # by which BashOperator logs
-        return type("StepHook", (SubprocessHook,), {"log": self.log})()
-
     def execute(self, context):
-        self.step_log = StepLog(super().log)
+        self.step_log = log = StepLog(super().log)
+        if OPERATOR == "bash":  # which logs by its hook
+            self.subprocess_hook = type("StepHook", (SubprocessHook,), {"log": log})()
         try:
             return super().execute(context)
         except AirflowSkipException as error:
-            raise AirflowFailException(str(self.step_log) or str(error).removesuffix(" Skipping.")) from None
+            raise AirflowFailException(str(log) or str(error).removesuffix(" Skipping.")) from None
         except AirflowException as error:
-            raise AirflowException(str(self.step_log) or str(error)) from None
+            raise AirflowException(str(log) or str(error)) from None
 
 
 def step(task_id, priority_weight, env, doc_md, mounts=(), user=None):
