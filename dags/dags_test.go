@@ -95,6 +95,10 @@ func TestUpgradeKeepsSettings(t *testing.T) {
 	if again, kept, err := Upgrade(RefreshDockerToken, Sign(text, "v2"), nil); again != text || err != nil {
 		t.Errorf("a second upgrade changes it: kept %q, %v", kept, err)
 	}
+	windows := strings.ReplaceAll(installed, "\n", "\r\n")
+	if same, _, err := Upgrade(given, windows, []string{"RETRIES"}); same != text || err != nil {
+		t.Errorf("with line ends of Windows: %v", err)
+	}
 	if same, kept, err := Upgrade(text, Sign(text, "v1"), nil); same != text || kept != nil || err != nil {
 		t.Errorf("of its own text it keeps %q, %v", kept, err)
 	}

@@ -36,6 +36,7 @@ func (d dag) index(name string) int {
 	return slices.IndexFunc(d.settings, func(s setting) bool { return s.name == name })
 }
 
+// parse divides a DAG's text; that of Template is without errors.
 func parse(text string) (d dag, err error) {
 	marks := regexp.MustCompile(`(?s)^(.*?\n# --- Settings -+\n)(.*)(# --- End of settings -+\n.*)$`)
 	constant := regexp.MustCompile(`(?m)^([A-Z][A-Z0-9_]*) *= *`)
@@ -72,12 +73,13 @@ func balanced(text string) bool {
 // given ones; kept are those that differ. If comments among the settings were edited, it takes all of these, too. With
 // ErrEdited it returns the text nevertheless.
 func Upgrade(text, installed string, given []string) (upgraded string, kept []string, err error) {
-	head, old, _ := strings.Cut(installed, "\n")
+	head, old, _ := strings.Cut(strings.ReplaceAll(installed, "\r\n", "\n"), "\n") // an editor of Windows
 	if !strings.HasPrefix(head, written) {
 		return "", nil, errors.New("it was not written by ecr-refresh")
 	}
-	own, was := mustParse(text), dag{}
-	if was, err = parse(old); err != nil {
+	own, _ := parse(text)
+	was, err := parse(old)
+	if err != nil {
 		return "", nil, err
 	}
 	for i, s := range was.settings {
@@ -103,20 +105,14 @@ func Upgrade(text, installed string, given []string) (upgraded string, kept []st
 	return own.String(), kept, err
 }
 
-func mustParse(text string) dag {
-	d, err := parse(text)
-	if err != nil {
-		panic(err)
-	}
-	return d
-}
-
 const written = "# Written by ecr-refresh "
 
 // Sign returns a DAG's text below a line with the version that wrote it, and checksums by which Upgrade detects edits.
 func Sign(text, version string) string {
-	comments, _ := mustParse(RefreshDockerToken).checksums() // a site's own stay different from them
-	_, around := mustParse(text).checksums()
+	original, _ := parse(RefreshDockerToken)
+	signed, _ := parse(text)
+	comments, _ := original.checksums() // from which a site's comments differ
+	_, around := signed.checksums()
 	return fmt.Sprintf("%s%s. Checksums: %s, %s\n%s", written, version, comments, around, text)
 }
 
