@@ -188,12 +188,30 @@ func TestEnvironments(t *testing.T) {
 		}
 		python.Args = append(python.Args, dag[0]+"="+path)
 	}
+	wantGolden(t, python, "testdata/environments.txt")
+}
+
+// TestStepOperator compares what a task logs and how it ends, for each exit code, with testdata/step_operator.txt.
+func TestStepOperator(t *testing.T) {
+	t.Parallel()
+	_, docker := Template(Docker)
+	path := filepath.Join(t.TempDir(), "dag.py")
+	if err := os.WriteFile(path, []byte(docker), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	wantGolden(t, exec.Command("python3", "testdata/step_operator.py", path), "testdata/step_operator.txt")
+}
+
+// wantGolden compares the output of a command with a file.
+func wantGolden(t *testing.T, python *exec.Cmd, file string) {
+	t.Helper()
+	python.Env = append(os.Environ(), "PYTHONDONTWRITEBYTECODE=1")
 	python.Stderr = os.Stderr
 	out, err := python.Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden, err := os.ReadFile("testdata/environments.txt")
+	golden, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -87,7 +87,7 @@ def load(path, docker):
         vars(sys.modules[name]).update(content)
     exec(compile(text, path, "exec"), {"__name__": "stub", "__doc__": None})
     (dag,) = dags
-    return dag.arguments, {name: task.arguments for name, task in tasks.items()}
+    return dag.arguments, tasks
 
 
 def given(**choices):
@@ -233,6 +233,7 @@ for argument in sys.argv[1:]:
     name, path = argument.split("=", 1)
     texts, operators = "docker" in name, set()
     dag, tasks = load(path, docker=texts)
+    tasks = {name: task.arguments for name, task in tasks.items()}
     for what, arguments in {"DAG": dag, **tasks}.items():
         left_out = ("user_defined_macros", "doc_md", "env", "environment")
         known = {key: shown(value) for key, value in sorted(arguments.items()) if key not in left_out}
