@@ -9,87 +9,156 @@ import (
 	"testing"
 )
 
-func TestRender(t *testing.T) {
+func TestTemplate(t *testing.T) {
 	t.Parallel()
-	for _, row := range []struct {
-		options Options
-		name    string
-		want    []string
-	}{
-		{Options{Operator: Bash}, RefreshDockerTokenFile,
-			[]string{`CONNECTION_IDS = ""`, `SCHEDULE = "55 5,11,17,23 * * *"`}},
-		{Options{Operator: Bash, Schedule: "0 */4 * * *", ConnectionIDs: "a,b.c"}, RefreshDockerTokenFile,
-			[]string{`SCHEDULE = "0 */4 * * *"`, `CONNECTION_IDS = "a,b.c"`}},
-		{Options{Operator: Bash, Schedule: "None"}, RefreshDockerTokenFile, []string{"SCHEDULE = None\n"}},
-		{Options{Operator: Docker, Schedule: "@daily", Image: "registry.example.com:5000/ecr-refresh:1.0"},
-			RefreshDockerTokenDockerFile,
-			[]string{`SCHEDULE = "@daily"`, `IMAGE = "registry.example.com:5000/ecr-refresh:1.0"`}},
-		{Options{Operator: Docker}, RefreshDockerTokenDockerFile,
-			[]string{`OPERATOR = "docker"`, `DAG_ID = "refresh_docker_token_docker_v4"`, "SCHEDULE = None\n"}},
+	if name, text := Template(Bash); name != RefreshDockerTokenFile || text != RefreshDockerToken {
+		t.Errorf("with bash it is %s, and not the DAG itself", name)
+	}
+	name, text := Template(Docker)
+	if name != RefreshDockerTokenDockerFile {
+		t.Errorf("with docker it is %s", name)
+	}
+	wantLines(t, text, `OPERATOR = "docker"`, `DAG_ID = "refresh_docker_token_docker_v4"`, "SCHEDULE = None\n")
+}
+
+// wantLines fails unless each of lines begins a line of the text.
+func wantLines(t *testing.T, text string, lines ...string) {
+	t.Helper()
+	for _, line := range lines {
+		if !strings.Contains(text, "\n"+line) {
+			t.Errorf("no line %s in:\n%.2500s", line, text)
+		}
+	}
+}
+
+func TestSet(t *testing.T) {
+	t.Parallel()
+	for _, row := range [][3]string{ // a setting, its value, the line; no line: the value is rejected
+		{"OPERATOR", "docker", `OPERATOR = "docker"  #`}, {"OPERATOR", "spark"},
+		{"DAG_ID", "ecr.team-a_1", `DAG_ID = "ecr.team-a_1"`}, {"DAG_ID", "a b"}, {"DAG_ID", ""},
+		{"DAG_ID", strings.Repeat("a", 201)},
+		{"SCHEDULE", "0 */4 * * *", `SCHEDULE = "0 */4 * * *"`}, {"SCHEDULE", "None", "SCHEDULE = None\n"},
+		{"SCHEDULE", "@daily", `SCHEDULE = "@daily"`}, {"SCHEDULE", `"; import os #`}, {"SCHEDULE", "* * * *"},
+		{"SCHEDULE", "@fortnightly"},
+		{"CONNECTION_IDS", "a,b.c", `CONNECTION_IDS = "a,b.c"  #`}, {"CONNECTION_IDS", "", `CONNECTION_IDS = ""  #`},
+		{"CONNECTION_IDS", `a"b`}, {"CONNECTION_IDS", "a,,b"}, {"CONNECTION_IDS", "a\n"},
+		{"AIRFLOW_API", "airflow-b", `AIRFLOW_API = "airflow-b"`}, {"AIRFLOW_API", "a,b"},
+		{"QUEUE", "maintenance", `QUEUE = "maintenance"`}, {"QUEUE", `a\`}, {"QUEUE", " a"},
+		{"POOL", "default_pool", `POOL = "default_pool"`}, {"POOL", "None", "POOL = \"None\"\n"}, {"POOL", ""},
+		{"RETRIES", "0", "RETRIES = 0  #"}, {"RETRIES", "-1"}, {"RETRIES", "05"}, {"RETRIES", "many"},
+		{"RETRY_DELAY", "5m", "RETRY_DELAY = 300  #"}, {"RETRY_DELAY", "5"}, {"RETRY_DELAY", "500ms"},
+		{"OWNER", "Platform team", `OWNER = "Platform team"`}, {"OWNER", "a'b"},
+		{"TAGS", "ecr,team a", `TAGS = ["ecr", "team a"]`}, {"TAGS", "a,"}, {"TAGS", `a"]; x = ["`},
+		{"ON_FAILURE_CALLBACK", "site.alerts:notify", `ON_FAILURE_CALLBACK = "site.alerts:notify"  #`},
+		{"ON_FAILURE_CALLBACK", "", `ON_FAILURE_CALLBACK = ""  #`}, {"ON_FAILURE_CALLBACK", "notify"},
+		{"ON_FAILURE_CALLBACK", "a:b()"},
+		{"IMAGE", "registry.example.com:5000/ecr-refresh:1.0", `IMAGE = "registry.example.com:5000/ecr-refresh:1.0"`},
+		{"IMAGE", `x"`}, {"IMAGE", "-x"},
 	} {
-		name, text, err := Render(row.options)
-		if err != nil || name != row.name {
-			t.Errorf("%+v: %s, %v", row.options, name, err)
+		text, err := Set(RefreshDockerToken, row[0], row[1])
+		if row[2] == "" && err == nil {
+			t.Errorf("%s = %q passes", row[0], row[1])
 		}
-		if before, after := strings.Count(RefreshDockerToken, "\n"), strings.Count(text, "\n"); before != after {
-			t.Errorf("%+v: %d lines, want %d", row.options, after, before)
-		}
-		for _, line := range row.want {
-			if !strings.Contains(text, "\n"+line) {
-				t.Errorf("%+v: no line %s", row.options, line)
-			}
+		if row[2] != "" {
+			wantLines(t, text, row[2])
 		}
 	}
 }
 
-// A later install keeps what an earlier one has set, and an option replaces it.
-func TestKeep(t *testing.T) {
+// edited returns a text with pairs of what is there and what takes its place.
+func edited(t *testing.T, text string, pairs ...string) string {
+	t.Helper()
+	for pair := range slices.Chunk(pairs, 2) {
+		if strings.Count(text, pair[0]) != 1 {
+			t.Fatalf("%q is there %d times", pair[0], strings.Count(text, pair[0]))
+		}
+		text = strings.Replace(text, pair[0], pair[1], 1)
+	}
+	return text
+}
+
+// What was edited in the settings of an installed DAG is carried over, whatever a flag or a hand wrote.
+func TestUpgradeKeepsSettings(t *testing.T) {
 	t.Parallel()
-	earlier := Options{
-		Operator: Docker, Schedule: "@daily", ConnectionIDs: "a,b", Image: "registry.example.com/ecr-refresh:1.0",
+	const dict = "ENVIRONMENT = {\n# a } of a comment\n    \"A\": \"{#\",\n\n    'B': '''[\n''',\n}  # ours\n"
+	installed := edited(t, Sign(RefreshDockerToken, "v0.0.1"),
+		"ENVIRONMENT = {}\n", dict, `POOL = "systemqueue"`, `POOL="ours"  # see the wiki`, "RETRIES = 2", "RETRIES = 5")
+	given, _ := Set(RefreshDockerToken, "RETRIES", "7")
+	text, kept, err := Upgrade(given, installed, []string{"RETRIES"})
+	if want := []string{"POOL", "ENVIRONMENT"}; err != nil || !slices.Equal(kept, want) {
+		t.Errorf("kept %q, want %q (%v)", kept, want, err)
 	}
-	_, installed, _ := Render(earlier)
-	_, own, _ := Render(Options{Operator: Docker})
-	now := Options{Operator: Docker, Image: "registry.example.com/ecr-refresh:2.0"}
-	kept := now.Keep(installed, own)
-	if want := []string{`SCHEDULE = "@daily"`, `CONNECTION_IDS = "a,b"`}; !slices.Equal(kept, want) {
-		t.Errorf("kept %q, want %q", kept, want)
+	want := edited(t, given, "ENVIRONMENT = {}\n", dict, `POOL = "systemqueue"`, `POOL = "ours"  # see the wiki`)
+	if text != want {
+		t.Errorf("got:\n%.3000s", text)
 	}
-	if earlier.Image = now.Image; now != earlier {
-		t.Errorf("%+v, want %+v", now, earlier)
+	if again, kept, err := Upgrade(RefreshDockerToken, Sign(text, "v2"), nil); again != text || err != nil {
+		t.Errorf("a second upgrade changes it: kept %q, %v", kept, err)
 	}
-	for what, text := range map[string]string{"its own text": own, "a text without these constants": "pass\n"} {
-		plain := Options{Operator: Docker}
-		if kept := plain.Keep(text, own); kept != nil || plain != (Options{Operator: Docker}) {
-			t.Errorf("%s: kept %q", what, kept)
-		}
+	windows := strings.ReplaceAll(installed, "\n", "\r\n")
+	if same, _, err := Upgrade(given, windows, []string{"RETRIES"}); same != text || err != nil {
+		t.Errorf("with line ends of Windows: %v", err)
+	}
+	if same, kept, err := Upgrade(text, Sign(text, "v1"), nil); same != text || kept != nil || err != nil {
+		t.Errorf("of its own text it keeps %q, %v", kept, err)
 	}
 }
 
-func TestRenderRefuses(t *testing.T) {
+// Comments among the settings are a site's, too, once they were edited; a setting that is new comes below these.
+func TestUpgradeKeepsComments(t *testing.T) {
 	t.Parallel()
-	for _, o := range []Options{
-		{}, {Operator: "kubernetes"}, {Operator: Bash, Image: "x"},
-		{Operator: Bash, Schedule: `"; import os #`}, {Operator: Bash, Schedule: "* * * *"},
-		{Operator: Bash, Schedule: "@fortnightly"}, {Operator: Bash, ConnectionIDs: `a"b`},
-		{Operator: Bash, ConnectionIDs: "a,,b"}, {Operator: Bash, ConnectionIDs: "a\n"},
-		{Operator: Docker, Image: `x"`}, {Operator: Docker, Image: "-x"},
-	} {
-		if _, _, err := Render(o); err == nil {
-			t.Errorf("%+v passes", o)
-		}
+	old := edited(t, RefreshDockerToken, "OWNER = \"airflow\"\n", "", "def fields(", "def fields_of_old(")
+	signed := Sign(old, "v0.0.1")
+	text, kept, err := Upgrade(RefreshDockerToken, signed, nil)
+	if err != nil || kept != nil || text != RefreshDockerToken {
+		t.Errorf("an older version: kept %q, %v", kept, err)
+	}
+	ours := "# Our queue, see the wiki.\nQUEUE = \"ours\"\n"
+	text, _, err = Upgrade(RefreshDockerToken, edited(t, signed, "QUEUE = \"systemqueue\"\n", ours), nil)
+	want := edited(t, RefreshDockerToken, "QUEUE = \"systemqueue\"\n", ours, "OWNER = \"airflow\"\n", "",
+		"# --- End of settings", "OWNER = \"airflow\"\n# --- End of settings")
+	if text != want || err != nil {
+		t.Errorf("%v:\n%.3000s", err, text)
+	}
+	if again, _, err := Upgrade(RefreshDockerToken, Sign(text, "v2"), nil); again != text || err != nil {
+		t.Errorf("a second upgrade changes it: %v\n%.3000s", err, again)
 	}
 }
 
-func TestSigned(t *testing.T) {
+// A file of a version that signed all of its text is upgraded, too, unless it was edited.
+func TestUpgradeFromWholeChecksum(t *testing.T) {
+	t.Parallel()
+	old := edited(t, RefreshDockerToken, `"55 5,11,17,23 * * *"`, `"@daily"`, "def fields(", "def fields_of_old(")
+	signed := "# Written by ecr-refresh v0.9 go1.26. " + whole(old) + "\n" + old
+	text, kept, err := Upgrade(RefreshDockerToken, signed, nil)
+	if want := edited(t, RefreshDockerToken, `"55 5,11,17,23 * * *"`, `"@daily"`); text != want || err != nil {
+		t.Errorf("kept %q, %v", kept, err)
+	}
+	signed = edited(t, signed, "@daily", "@hourly")
+	if _, _, err := Upgrade(RefreshDockerToken, signed, nil); err != ErrEdited {
+		t.Errorf("edited: %v", err)
+	}
+}
+
+func TestUpgradeStops(t *testing.T) {
 	t.Parallel()
 	signed := Sign(RefreshDockerToken, "v1")
-	if text, ok := Signed(signed); !ok || text != RefreshDockerToken {
-		t.Error("a signed text is not recognized")
-	}
-	for _, other := range []string{RefreshDockerToken, signed + " ", strings.Replace(signed, "55 5,", "50 5,", 1), ""} {
-		if _, ok := Signed(other); ok {
-			t.Errorf("%.40q passes", other)
+	const open = "has a bracket or quote that is not closed, or no value"
+	for _, row := range [][2]string{
+		{"pass\n", "not written by ecr-refresh"},
+		{"", "not written by ecr-refresh"},
+		{signed + "\n# mine\n", ErrEdited.Error()},
+		{edited(t, signed, "catchup=False", "catchup=True"), ErrEdited.Error()},
+		{edited(t, signed, "# --- End of settings", "# --- The end"), "no block of settings"},
+		{edited(t, signed, "MOUNTS = []", "MOUNTS = [{]"), "MOUNTS " + open},
+		{edited(t, signed, "MOUNTS = []", "MOUNTS = ["), "MOUNTS " + open},
+		{edited(t, signed, `POOL = "systemqueue"`, `POOL = "systemqueue`), "POOL " + open},
+		{edited(t, signed, `POOL = "systemqueue"`, "POOL ="), "POOL " + open},
+		{edited(t, signed, "MOUNTS = []", "VOLUMES = []"), "this version has no setting VOLUMES"},
+	} {
+		_, _, err := Upgrade(RefreshDockerToken, row[0], nil)
+		if err == nil || !strings.Contains(err.Error(), row[1]) {
+			t.Errorf("%v, want %s", err, row[1])
 		}
 	}
 }
@@ -100,14 +169,11 @@ func TestSigned(t *testing.T) {
 //
 // That script made the file from the two DAGs that this one replaces, in commit 91b4bdb: refresh_docker_token.py as
 // bash, refresh_docker_token_docker.py as docker, and the same as docker-settings with the settings below (MOUNTS was
-// [Mount("/ca.pem", "/etc/ca.pem", type="bind", read_only=True)]). Three lines are edited, "operators": those DAGs did
-// not set ECR_REFRESH_OPERATOR.
+// [Mount("/ca.pem", "/etc/ca.pem", type="bind", read_only=True)]). Edited since are the lines "operators" (those DAGs
+// did not set these variables) and the arguments of the DAG and its operators; no environment is.
 func TestEnvironments(t *testing.T) {
 	t.Parallel()
-	_, docker, err := Render(Options{Operator: Docker})
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, docker := Template(Docker)
 	settings := strings.NewReplacer(
 		`ENVIRONMENT = {}`, `ENVIRONMENT = {"HTTPS_PROXY": "http://proxy:3128", "ECR_REFRESH_LOG_OUTPUT": "x"}`,
 		`MOUNTS = []`, `MOUNTS = [{"target": "/ca.pem", "source": "/etc/ca.pem", "type": "bind", "read_only": True}]`,
@@ -122,12 +188,30 @@ func TestEnvironments(t *testing.T) {
 		}
 		python.Args = append(python.Args, dag[0]+"="+path)
 	}
+	wantGolden(t, python, "testdata/environments.txt")
+}
+
+// TestStepOperator compares what a task logs and how it ends, for each exit code, with testdata/step_operator.txt.
+func TestStepOperator(t *testing.T) {
+	t.Parallel()
+	_, docker := Template(Docker)
+	path := filepath.Join(t.TempDir(), "dag.py")
+	if err := os.WriteFile(path, []byte(docker), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	wantGolden(t, exec.Command("python3", "testdata/step_operator.py", path), "testdata/step_operator.txt")
+}
+
+// wantGolden compares the output of a command with a file.
+func wantGolden(t *testing.T, python *exec.Cmd, file string) {
+	t.Helper()
+	python.Env = append(os.Environ(), "PYTHONDONTWRITEBYTECODE=1")
 	python.Stderr = os.Stderr
 	out, err := python.Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden, err := os.ReadFile("testdata/environments.txt")
+	golden, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,15 +16,21 @@ else the instance's role, and the test step does not see the worker's `~/.docker
 
 Triggered manually, the DAG asks for `connection_ids`, joined by commas, and for `dry_run`: check all, update nothing.
 
-The last lines of a failed task's log say what failed and what to do.
+A failed task's exception says what failed and what to do. A step that ends with exit code 1 is retried; one that cannot
+succeed before something is changed (2), or was not found (127), ends its task at once.
 """
 
 import json
 from datetime import datetime, timedelta, timezone
+from pkgutil import resolve_name
 
 import airflow
-from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk import DAG, Param
+
+try:
+    from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+except ImportError:  # older releases
+    from airflow.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
 # --- Settings ---------------------------------------------------------------------------------------------------------
 OPERATOR = "bash"  # "bash" or "docker"
@@ -35,6 +41,11 @@ CONNECTION_IDS = ""  # to refresh, joined by commas; empty: all of Variable ecr_
 AIRFLOW_API = "airflow-api"
 QUEUE = "systemqueue"
 POOL = "systemqueue"
+RETRIES = 2  # of a step that ended with exit code 1
+RETRY_DELAY = 60  # seconds
+OWNER = "airflow"
+TAGS = ["airflow", "docker", "ecr"]
+ON_FAILURE_CALLBACK = ""  # "module:name" of a function of the context, or a notifier, for a run that has failed
 # Added to the environment of every task, such as "HTTPS_PROXY": "http://proxy:3128". No secrets: Airflow may show them.
 ENVIRONMENT = {}
 
@@ -54,11 +65,21 @@ SOCKET_USER = "0:0"
 # --- End of settings --------------------------------------------------------------------------------------------------
 
 if OPERATOR == "docker":  # the provider need not be installed otherwise
-    from airflow.providers.docker.operators.docker import DockerOperator
+    from airflow.providers.docker.operators.docker import DockerOperator as Operator
     from docker.types import Mount
-elif OPERATOR != "bash":
+elif OPERATOR == "bash":
+    from airflow.providers.standard.hooks.subprocess import SubprocessHook
+    from airflow.providers.standard.operators.bash import BashOperator as Operator
+else:
     raise ValueError('OPERATOR is %r, neither "bash" nor "docker"' % OPERATOR)
 
+COMMAND = """bin="${ECR_REFRESH_BIN:-ecr-refresh}"
+if ! command -v "$bin" >/dev/null; then
+    echo "ecr-refresh: error: run $bin: not found on this worker's PATH, or not executable"
+    echo "ecr-refresh: hint: install ecr-refresh there, or set ECR_REFRESH_BIN in the worker's environment to its path"
+    exit 127
+fi
+exec "$bin" %s </dev/null"""
 PART = 100_000  # one environment variable holds at most 128 KiB
 
 
@@ -128,6 +149,7 @@ def environment(params, secrets, rest):
         **ENVIRONMENT,
         "ECR_REFRESH_CONNECTION_IDS": params["connection_ids"] or "",
         "ECR_REFRESH_DRY_RUN": str(params["dry_run"]),
+        "ECR_REFRESH_LOG_FORMAT": "text",  # for StepLog
         "ECR_REFRESH_LOG_OUTPUT": "stdout",  # one stream: of two, either may have the last line
         "ECR_REFRESH_OPERATOR": OPERATOR,
         # Without it, bash takes Airflow's socket for a remote login and reads ~/.bashrc.
@@ -168,13 +190,56 @@ def test_environment(conn, params, result):
     return environment(params, secrets, in_parts("ECR_REFRESH_DOCUMENT", as_text(result)))
 
 
-def step(task_id, priority_weight, env, mounts=(), user=None):
+class StepLog:
+    """A task's log that records each line of ecr-refresh at its own level, and keeps the errors with their hints."""
+
+    def __init__(self, log):
+        self.log, self.level, self.errors = log, "info", {}  # a dict has each once, in order
+
+    def __getattr__(self, name):
+        return getattr(self.log, name)
+
+    def info(self, message, *args, **more):
+        # Both providers call it for each line of output.
+        kind, _, text = str(args[0] if args else message).removeprefix("ecr-refresh: ").partition(": ")
+        if kind != "hint":  # a hint belongs to the line before it
+            self.level = kind if kind in ("error", "warning") else "info"
+        if self.level == "error":
+            self.errors[text if kind == "error" else "hint: " + text] = None
+        getattr(self.log, self.level)(message, *args, **more)
+
+    def __str__(self):
+        return "\n".join(list(self.errors)[:40])
+
+
+class StepOperator(Operator):
+    """Runs a step. Both operators raise AirflowSkipException at skip_on_exit_code: here it fails the task for good."""
+
+    step_log = None
+
+    @property
+    def log(self):
+        return self.step_log or super().log
+
+    def execute(self, context):
+        self.step_log = log = StepLog(super().log)
+        if OPERATOR == "bash":  # which logs by its hook
+            self.subprocess_hook = type("StepHook", (SubprocessHook,), {"log": log})()
+        try:
+            return super().execute(context)
+        except AirflowSkipException as error:
+            raise AirflowFailException(str(log) or str(error).removesuffix(" Skipping.")) from None
+        except AirflowException as error:
+            raise AirflowException(str(log) or str(error)) from None
+
+
+def step(task_id, priority_weight, env, doc_md, mounts=(), user=None):
     """Returns the task of one step. The last line of its output is its result."""
     command = task_id.replace("_", "-")
+    common = {"task_id": task_id, "priority_weight": priority_weight, "doc_md": doc_md, "skip_on_exit_code": [2, 127]}
     if OPERATOR == "docker":
-        return DockerOperator(
-            task_id=task_id,
-            priority_weight=priority_weight,
+        return StepOperator(
+            **common,
             image=IMAGE,
             command=[command],
             environment=env,
@@ -184,10 +249,9 @@ def step(task_id, priority_weight, env, mounts=(), user=None):
             mounts=[Mount(**mount) for mount in [*MOUNTS, *mounts]],  # provider 4.4.2 fails with plain dicts
             user=user,
         )
-    return BashOperator(
-        task_id=task_id,
-        priority_weight=priority_weight,
-        bash_command='exec "${ECR_REFRESH_BIN:-ecr-refresh}" %s </dev/null' % command,
+    return StepOperator(
+        **common,
+        bash_command=COMMAND % command,
         env=env,
         append_env=True,  # AWS_*, HTTPS_PROXY, DOCKER_HOST and the like come from the worker
         output_processor=json.loads,
@@ -196,14 +260,16 @@ def step(task_id, priority_weight, env, mounts=(), user=None):
 
 with DAG(
     dag_id=DAG_ID,
-    description="Refresh Docker ECR token using JWT authentication%s" % (", in containers" * (OPERATOR == "docker")),
+    description="Gets new Amazon ECR tokens, and updates the passwords of Airflow's Docker connections with them",
     doc_md=__doc__,
     schedule=SCHEDULE,
     start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
     catchup=False,
     max_active_runs=1,
-    dagrun_timeout=timedelta(minutes=30),  # or a task that waits for a missing pool blocks every later run
-    tags=["airflow", "docker", "ecr"],
+    # Without it, a task that waits for a missing pool would block every later run.
+    dagrun_timeout=timedelta(minutes=30) + 3 * RETRIES * timedelta(seconds=RETRY_DELAY),
+    tags=TAGS,
+    on_failure_callback=resolve_name(ON_FAILURE_CALLBACK) if ON_FAILURE_CALLBACK else None,
     params={
         "connection_ids": Param(
             CONNECTION_IDS or None,
@@ -214,25 +280,38 @@ with DAG(
     },
     user_defined_macros={f.__name__: f for f in (extract_environment, update_environment, test_environment)},
     render_template_as_native_obj=True,  # an environment is a dict
-    # on_failure_callback=SmtpNotifier(to="platform@example.com"),  # from airflow.providers.smtp.notifications.smtp
     default_args={
+        "owner": OWNER,
         "queue": QUEUE,
         "pool": POOL,
-        "retries": 2,
-        "retry_delay": timedelta(minutes=1),
+        "retries": RETRIES,
+        "retry_delay": timedelta(seconds=RETRY_DELAY),
         "execution_timeout": timedelta(minutes=3),
     },
 ):
-    extract = step("extract_ecr_token", priority_weight=5, env="{{ extract_environment(var.value, conn, params) }}")
+    extract = step(
+        "extract_ecr_token",
+        priority_weight=5,
+        env="{{ extract_environment(var.value, conn, params) }}",
+        doc_md="""Gets a token from ECR for each registry, and verifies it with a login there. Reads the Variables
+`ecr_aws_account` and `ecr_aws_region_name`, or `ecr_targets`, and the worker's AWS credentials (in a container:
+connection `aws_default`). When it is red, look at these, and at the policy `ecr:GetAuthorizationToken`.""",
+    )
     update = step(
         "update_docker_connection",
         priority_weight=5,
         env="{{ update_environment(var.value, conn, params, ti.xcom_pull(task_ids='extract_ecr_token')) }}",
+        doc_md="""Verifies the token again, and updates the password of the Docker connections by Airflow's REST API.
+Reads connection `airflow-api` and Variable `ecr_refresh_private_key`. When it is red, look at that connection, its
+user's permissions, and the host of the Docker connection, which has kept its old password.""",
     )
     test = step(
         "test_docker_connection",
         priority_weight=3,
         env="{{ test_environment(conn, params, ti.xcom_pull(task_ids='update_docker_connection')) }}",
+        doc_md="""Logs Docker in with the connections, as DockerOperator would. Reads them as tasks get them, and the
+worker's Docker and `~/.docker/config.json`. When it is red, look at Docker, and at what overrides a connection:
+`AIRFLOW_CONN_…`, a secrets backend. The password has been updated.""",
         mounts=[{"target": "/var/run/docker.sock", "source": SOCKET, "type": "bind"}],
         user=SOCKET_USER,
     )

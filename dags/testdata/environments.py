@@ -8,8 +8,9 @@ environments in full, and a digest for each combination of a task's inputs: a li
 two inputs. One digest is over the environments for all params and for Airflow before and since 3.2; the order of an
 environment's entries counts.
 
-ECR_REFRESH_OPERATOR is taken out of each environment; the line "operators" has its values. A NAME with "docker" in it
-may import Docker's modules, another may not; one with "settings" in it gets no digests.
+ECR_REFRESH_OPERATOR and ECR_REFRESH_LOG_FORMAT are taken out of each environment; the line "operators" has their
+values. A NAME with "docker" in it may import Docker's modules, another may not; one with "settings" in it gets no
+digests.
 """
 
 import hashlib
@@ -56,7 +57,7 @@ def load(path, docker):
 
     class Operator(Recorder):
         def __init__(self, **arguments):
-            super().__init__(operator=type(self).__name__, **arguments)
+            super().__init__(operator=type(self).__bases__[0].__name__, **arguments)
             for mount in arguments.get("mounts", []):
                 mount.template_fields = ()  # as Docker provider 4.4.2 does: a plain dict fails
             tasks[arguments["task_id"]] = self
@@ -65,6 +66,11 @@ def load(path, docker):
         "airflow": {},
         "airflow.configuration": {"conf": SimpleNamespace(getint=lambda section, key: {"core": 4096}[section])},
         "airflow.sdk": {"DAG": DAG, "Param": lambda default, **more: [default, more["type"]]},
+        "airflow.sdk.exceptions": {
+            name: type(name, (Exception,), {})
+            for name in ("AirflowException", "AirflowFailException", "AirflowSkipException")
+        },
+        "airflow.providers.standard.hooks.subprocess": {"SubprocessHook": type("SubprocessHook", (), {})},
         "airflow.providers.standard.operators.bash": {"BashOperator": type("BashOperator", (Operator,), {})},
     }
     text = open(path, encoding="utf-8").read()
@@ -81,7 +87,7 @@ def load(path, docker):
         vars(sys.modules[name]).update(content)
     exec(compile(text, path, "exec"), {"__name__": "stub", "__doc__": None})
     (dag,) = dags
-    return dag.arguments, {name: task.arguments for name, task in tasks.items()}
+    return dag.arguments, tasks
 
 
 def given(**choices):
@@ -227,6 +233,7 @@ for argument in sys.argv[1:]:
     name, path = argument.split("=", 1)
     texts, operators = "docker" in name, set()
     dag, tasks = load(path, docker=texts)
+    tasks = {name: task.arguments for name, task in tasks.items()}
     for what, arguments in {"DAG": dag, **tasks}.items():
         left_out = ("user_defined_macros", "doc_md", "env", "environment")
         known = {key: shown(value) for key, value in sorted(arguments.items()) if key not in left_out}
@@ -235,7 +242,7 @@ for argument in sys.argv[1:]:
     def rendered(task, choice, params):
         env = environment(task, choice, texts, params)
         assert all(type(key) is str and type(value) is str and len(value) < 128 << 10 for key, value in env.items())
-        operators.add(env.pop("ECR_REFRESH_OPERATOR", None))
+        operators.add(env.pop("ECR_REFRESH_OPERATOR", None) + ", " + env.pop("ECR_REFRESH_LOG_FORMAT", None))
         return env
 
     def in_all_runs(task, choice):

@@ -32,8 +32,7 @@ type celery struct {
 // queues is an edit that assigns each step to the queue of one worker.
 func queues(one, two, three *peers.Worker) []string {
 	all := map[string]string{extract: one.Queue, update: two.Queue, test: three.Queue}
-	return []string{"        task_id=task_id,\n",
-		"        task_id=task_id,\n        queue=" + asJSON(all) + "[task_id],\n"}
+	return []string{`"task_id": task_id, `, `"task_id": task_id, "queue": ` + asJSON(all) + `[task_id], `}
 }
 
 // noIdentity: step 1 makes an identity for its host, and step 2 runs on another host.

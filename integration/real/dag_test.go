@@ -120,7 +120,7 @@ func (w *world) dagInstall(t *testing.T) {
 
 	// Values of one's own, under a name of its own, since another test deploys that DAG.
 	h.Do(t, nil, "dag", "install", "--dags-folder", h.Dir, "--operator", dags.Docker, "--schedule", "@daily",
-		"--connection-id", "docker_a,docker_b", "--image", "registry.example.com:5000/ecr-refresh:1.0").Want(t, 0,
+		"--connection-ids", "docker_a,docker_b", "--image", "registry.example.com:5000/ecr-refresh:1.0").Want(t, 0,
 		dags.RefreshDockerTokenDockerFile)
 	text, err := os.ReadFile(filepath.Join(h.Dir, dags.RefreshDockerTokenDockerFile))
 	must(t, err)

@@ -61,14 +61,6 @@ func (w *world) loadImage(t *testing.T) {
 	}
 }
 
-// rendered returns the DAG with DockerOperator.
-func rendered(t *testing.T) (name, text string) {
-	t.Helper()
-	name, text, err := dags.Render(dags.Options{Operator: dags.Docker})
-	must(t, err)
-	return name, text
-}
-
 // containerEnv is what a container lacks of the worker's environment, and more.
 func (w *world) containerEnv(more map[string]string) map[string]string {
 	env := map[string]string{"ECR_REFRESH_CA_FILE": caInContainer, "AWS_EC2_METADATA_DISABLED": "true"}
@@ -94,7 +86,7 @@ func (w *world) containerEdits() []string {
 
 // dockerOperator runs the DAG with two connections, and follows the token as deployed does.
 func (w *world) dockerOperator(t *testing.T) {
-	must(t, w.Airflow.Deploy(rendered(t)))
+	must(t, w.Airflow.Deploy(dags.Template(dags.Docker)))
 
 	d := w.copy(t, "two", variant{docker: true, edits: []string{`"docker_in_two"`, `"docker_in_two, docker_in_more"`}})
 	w.setDocker(t, "docker_in_more", peers.SandboxHost)

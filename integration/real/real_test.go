@@ -66,6 +66,9 @@ func TestReal(t *testing.T) {
 	t.Run("dag install", w.dagInstall)
 	sideBySide(t, "copies", map[string]func(*testing.T){
 		"real registry":         w.realRegistry,
+		"retries":               w.retries(!docker),
+		"no binary":             w.noBinary,
+		"site settings":         w.siteSettings,
 		"no pool":               w.noPool,
 		"token refused":         w.tokenRefused(!docker),
 		"variables missing":     w.variablesMissing,
@@ -82,6 +85,7 @@ func TestReal(t *testing.T) {
 		"docker, instance role": w.dockerInstanceRole,
 		"docker, marked failed": w.markedFailed(docker),
 		"docker, timed out":     w.timedOut(docker),
+		"docker, retries":       w.retries(docker),
 		"marked failed":         w.markedFailed(!docker),
 		"timed out":             w.timedOut(!docker),
 	})
@@ -263,7 +267,7 @@ func (w *world) copy(t *testing.T, name string, v variant) *dag {
 	var operator []string
 	if v.docker {
 		name, id, env, operator = "in_"+name, dockerDAG, w.containerEnv(v.env), w.containerEdits()
-		_, text = rendered(t)
+		_, text = dags.Template(dags.Docker)
 	}
 	d := &dag{world: w, docker: v.docker, id: "refresh_" + name, connection: "docker_" + name}
 	d.old = w.setDocker(t, d.connection, cmp.Or(v.host, peers.SandboxHost))
@@ -274,7 +278,7 @@ func (w *world) copy(t *testing.T, name string, v variant) *dag {
 		`DAG_ID = "` + id + `"`, `DAG_ID = "` + d.id + `"`,
 		`CONNECTION_IDS = ""`, `CONNECTION_IDS = "` + d.connection + `"`,
 		`AIRFLOW_API = "airflow-api"`, `AIRFLOW_API = "` + cmp.Or(v.api, "airflow-api") + `"`,
-		`"retries": 2`, `"retries": 0`,
+		`RETRIES = 2`, `RETRIES = 0`,
 		`schedule=SCHEDULE`, `schedule=None`,
 	}, operator, v.edits)...)
 	must(t, w.Airflow.Deploy(d.id+".py", text))
@@ -393,8 +397,8 @@ func (r run) wantGreen(t *testing.T) {
 	r.wantStates(t, "success", "success", "success")
 }
 
-// wantRed fails unless exactly this task failed, with this exit code and these words in its log, and only step 3 left a
-// new password.
+// wantRed fails unless exactly this task failed, with this exit code, an exception whose text has these words and the
+// hint, and only step 3 left a new password.
 func (r run) wantRed(t *testing.T, task string, code int, words ...string) {
 	t.Helper()
 	r.wantStates(t, map[string][]string{
@@ -402,11 +406,35 @@ func (r run) wantRed(t *testing.T, task string, code int, words ...string) {
 		update:  {"success", "failed", "upstream_failed"},
 		test:    {"success", "success", "failed"},
 	}[task]...)
-	exit := map[bool]string{true: "'StatusCode': %d", false: "non-zero exit code %d"}[r.docker]
-	r.wantLog(t, task, append(words, "ecr-refresh: error: ", "ecr-refresh: hint: ", fmt.Sprintf(exit, code))...)
+	r.wantLog(t, task, "ecr-refresh: error: ", "ecr-refresh: hint: ")
+	r.wantException(t, task, map[int]string{1: "AirflowException", 2: "AirflowFailException"}[code],
+		append(words, "\nhint: ")...)
 	if task != test {
 		r.wantPassword(t, r.old)
 	}
+}
+
+// wantException fails unless the last try of a task ended with this exception, and its text has these words.
+func (r run) wantException(t *testing.T, task, class string, words ...string) {
+	t.Helper()
+	records := r.records(t, task)
+	at := slices.IndexFunc(records, func(r peers.Record) bool { return r.Level == "error" && len(r.Exceptions) > 0 })
+	if at < 0 {
+		t.Fatalf("the log of %s has no exception:\n%s", task, r.log(t, task))
+	}
+	e := records[at].Exceptions[0]
+	missing := slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(e.Text, w) })
+	if e.Class != class || missing {
+		t.Errorf("%s ended with %s %q, want %s with %q", task, e.Class, e.Text, class, words)
+	}
+}
+
+// records returns the log of a task's last try.
+func (r run) records(t *testing.T, task string) []peers.Record {
+	t.Helper()
+	all, err := r.Airflow.Records(t.Context(), r.dag.id, r.id, task, r.tasks(t)[task].TryNumber)
+	must(t, err)
+	return all
 }
 
 func (r run) wantLog(t *testing.T, task string, words ...string) {

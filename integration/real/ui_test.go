@@ -56,7 +56,7 @@ func (u *ui) graph(t *testing.T) {
 	u.resize(t, graphHeight)
 	u.open(t, dagPage, deployedDAG)
 	u.click(t, `//button[contains(@aria-label, "Graph")]`)
-	u.visit(t, dagPage, "BashOperator") // it opens in the view that was chosen
+	u.visit(t, dagPage, "StepOperator") // it opens in the view that was chosen
 	u.picture(t, "dag-graph.png", "//body")
 	u.click(t, `//button[contains(@aria-label, "Grid")]`)
 	u.resize(t, windowHeight)

@@ -106,8 +106,8 @@ func IsPermanent(err error) bool {
 }
 
 // ExitCode returns the exit code of a command: 0 for nil; 1 where a service failed, and the same command may succeed
-// later; 2 where it fails again until usage, configuration or a permission is changed. Airflow retries on any code but
-// 0 and 99 (BashOperator's skip_on_exit_code).
+// later; 2 where it fails again until usage, configuration or a permission is changed. The DAG has tasks retried
+// after 1, and not after 2.
 func ExitCode(err error) int {
 	switch {
 	case err == nil:

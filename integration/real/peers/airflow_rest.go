@@ -255,6 +255,31 @@ func (a *Airflow) events(ctx context.Context, dag, run, task string, try int) ([
 	return answer.Content, err
 }
 
+// Record is an entry of a task's log.
+type Record struct {
+	Level, Event string
+	Exceptions   []Exception `json:"error_detail"`
+}
+
+// Exception is what ended a task: an exception's class, and its text.
+type Exception struct {
+	Class string `json:"exc_type"`
+	Text  string `json:"exc_value"`
+}
+
+// Records returns the entries of the log of one try of a task.
+func (a *Airflow) Records(ctx context.Context, dag, run, task string, try int) (all []Record, err error) {
+	content, err := a.events(ctx, dag, run, task, try)
+	if err != nil {
+		return nil, err
+	}
+	text, err := json.Marshal(content)
+	if err != nil {
+		return nil, err
+	}
+	return all, json.Unmarshal(text, &all)
+}
+
 // XCom returns what a task pushed as its result, or nil when it pushed nothing.
 func (a *Airflow) XCom(ctx context.Context, dag, run, task string) (json.RawMessage, error) {
 	var answer struct{ Value json.RawMessage }
