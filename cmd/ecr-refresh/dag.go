@@ -18,7 +18,7 @@ import (
 )
 
 func (p *program) dag() *cli.Command {
-	command := p.command(cli.Command{
+	command := p.local(cli.Command{
 		Name:  "dag",
 		Usage: "print the DAG that runs the steps",
 		Flags: dagFlags(),
@@ -27,7 +27,7 @@ install" writes it into Airflow's DAG folder.
 
 Examples:
   ecr-refresh dag --operator docker --image registry.example.com/ecr-refresh:1.0 >dags/refresh_docker_token_docker.py
-  ecr-refresh dag install --dags-folder /opt/airflow/dags`,
+  ecr-refresh dag install --dags-folder /opt/airflow/dags` + exits("", wrong),
 	}, nil, func(c *call) work {
 		_, _, text := c.rendered()
 		return func(context.Context) ([]byte, error) { return []byte(dags.Sign(text, version())), nil }
@@ -37,18 +37,18 @@ Examples:
 }
 
 func (p *program) dagInstall() *cli.Command {
-	return p.command(cli.Command{
+	return p.local(cli.Command{
 		Name:  "install",
 		Usage: "write the DAG into Airflow's DAG folder",
 		Flags: append(dagFlags(),
-			&cli.StringFlag{Name: "dags-folder", Usage: "`FOLDER` that Airflow reads DAGs from", TakesFile: true},
+			&cli.StringFlag{Name: "dags-folder", Usage: "`FOLDER` that Airflow reads DAGs from (required)", TakesFile: true},
 			input.Switch("force", "also replace a file that was edited, or was not written by ecr-refresh")),
 		Description: `Writes the file whole or not at all. A file that "dag install" wrote and
 nobody edited is replaced, and keeps what flags set in it; one that is up to date is left as it is, so that
 Airflow does not parse it again.
 
 Example:
-  ecr-refresh dag install --dags-folder /opt/airflow/dags --schedule '0 */6 * * *'`,
+  ecr-refresh dag install --dags-folder /opt/airflow/dags --schedule '0 */6 * * *'` + exits("", wrong),
 	}, nil, func(c *call) work {
 		options, name, text := c.rendered()
 		// The library would leave what stands before the subcommand's name unused.

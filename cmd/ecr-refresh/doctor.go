@@ -22,16 +22,18 @@ func (p *program) doctor() *cli.Command {
 			jsonFlag(), input.RequireHTTPSFlag(), dagIDFlag(),
 			&cli.StringFlag{Name: "pool", Usage: "`NAME` of the DAG's pool", Value: names.Pool},
 		},
-		Description: `Run it on a worker, as the user that runs tasks. It changes nothing. Exit
-code 1: a check failed.
+		Description: `Run it on a worker, as the user that runs tasks. It changes nothing.
 
 ` + input.AirflowHelp + `
 ` + input.AdminHelp + `
 Without it, doctor skips what airflow-api's account may not read: pool, DAG, runs.
 
 Example:
-  ecr-refresh doctor --account 123456789012 --region us-east-1`,
-	}, []input.Setting{in.Account, in.Region, in.ConnectionIDs, in.TargetsFile, in.AirflowURL, in.Engine},
+  ecr-refresh doctor --account 123456789012 --region us-east-1` + exits("a check failed", wrong),
+	}, []input.Setting{
+		in.Account.Required("without --targets"), in.Region.Required("without --targets"), in.ConnectionIDs,
+		in.TargetsFile, in.AirflowURL, in.Engine,
+	},
 		func(c *call) work {
 			d := c.doctor(c.Certificates())
 			return func(ctx context.Context) ([]byte, error) {
@@ -51,7 +53,8 @@ func (c *call) doctor(roots input.Certificates) *doctor.Doctor {
 	}
 	d.Airflow = unlessFaulty(c, d.Faults, "airflow", func() *airflowclient.Client { return c.Airflow(roots) })
 	if input.AdminGiven() {
-		d.Reader = unlessFaulty(c, d.Faults, "admin", func() *airflowclient.Client { return c.AdminAirflow(roots) })
+		read := func() *airflowclient.Client { return c.AdminAirflow(roots) }
+		d.Reader = unlessFaulty(c, d.Faults, input.AdminAccount, read)
 	}
 	d.Docker = unlessFaulty(c, d.Faults, "docker engine", c.Docker)
 	// Targets returns the errors of these.

@@ -29,7 +29,8 @@ DAG Runs, Task Instances and XComs.
 
 Examples:
   ecr-refresh status
-  ecr-refresh status --min-left 3h --json`,
+  ecr-refresh status --min-left 3h --json` +
+			exits(unavailable+"; or a token is unknown, or expires before --min-left", wrong),
 	}, []input.Setting{p.Settings.AirflowURL},
 		func(c *call) work {
 			airflow, dag, limit := c.AdminAirflow(c.Certificates()), c.String("dag-id"), time.Duration(0)

@@ -26,8 +26,8 @@ connection id in its place).
 DOCKER_HOST, DOCKER_TLS_VERIFY and DOCKER_CERT_PATH count as for Docker's own tools.
 
 Example:
-  ecr-refresh test-docker-connection --in published.json`,
-	}, []input.Setting{p.Previous, p.Out, p.Metrics, p.Engine},
+  ecr-refresh test-docker-connection --in published.json` + exits(unavailable, wrong+inTheDAG),
+	}, []input.Setting{p.Previous.Required(""), p.Out, p.Metrics, p.Engine},
 		func(c *call) work {
 			s := c.test()
 			if s.Engine == nil {

@@ -41,6 +41,17 @@ func (d *Doctor) checkConnections(ctx context.Context, f *Findings) {
 	}
 }
 
+// checkAdmin logs in with the admin account, where one is given. Where that fails, no other check asks it.
+func (d *Doctor) checkAdmin(ctx context.Context, f *Findings) {
+	if d.Reader == nil {
+		return
+	}
+	if _, err := d.Reader.SimpleRole(ctx); err != nil {
+		f.result(input.AdminAccount, err, "")
+		d.Reader = nil
+	}
+}
+
 // checkTargets resolves the targets, and compares each connection with its registry.
 func (d *Doctor) checkTargets(f *Findings) {
 	hosts := map[string]string{}

@@ -52,6 +52,7 @@ func (d *Doctor) Examine(ctx context.Context) (found Findings) {
 		found.result(name, d.Faults[name], "")
 	}
 	found.concurrently(ctx, d.checkConnections)
+	found.concurrently(ctx, d.checkAdmin)
 	d.checkTargets(&found)
 	found.concurrently(ctx, slices.Concat(d.awsChecks(), d.dagChecks(), d.workerChecks())...)
 	return found

@@ -58,18 +58,22 @@ type Account struct {
 func (s Setup) Run(ctx context.Context) (Result, error) {
 	result := Result{Objects: []Outcome{}}
 	if _, err := s.Admin.SimpleRole(ctx); err != nil { // logs in
-		return result, err
+		return result, fmt.Errorf("use the admin account: %w", err)
 	}
 	var failures []error
 	for _, o := range s.objects() {
 		done, err := s.settle(ctx, o)
+		var e *airflowclient.Error
+		if errors.As(err, &e) && e.Kind == airflowclient.TokenRejected {
+			return result, err
+		}
 		result.Objects = append(result.Objects, done)
 		if err != nil {
 			failures = append(failures, err)
 		}
 	}
 	if account, err := s.checkAccount(ctx); err != nil {
-		err = fmt.Errorf("check account %q of connection %s: %w", s.Login, names.AirflowConnection, err)
+		err = fmt.Errorf("check the %s account %q: %w", names.AirflowConnection, s.Login, err)
 		failures = append(failures, err)
 	} else {
 		result.Account = &account
@@ -102,7 +106,7 @@ func (s Setup) settle(ctx context.Context, o object) (Outcome, error) {
 	}
 	if err != nil {
 		done.State = "failed"
-		err = fmt.Errorf("%s %s %q: %w", verb, o.kind, o.id, err)
+		err = fmt.Errorf("%s %s %q with the admin account: %w", verb, o.kind, o.id, err)
 	}
 	return done, err
 }
@@ -160,5 +164,5 @@ func (a Account) text() string {
 	case a.Variables:
 		more = ", and read Variables, which is not needed: give it a role of its own, and no other"
 	}
-	return "account " + a.Login + ": can log in, read and update connections" + more
+	return names.AirflowConnection + " account " + a.Login + ": can log in, read and update connections" + more
 }
