@@ -37,30 +37,33 @@ Example:
 		p.Account.Required(without), p.Region.Required(without), p.ConnectionIDs, p.TargetsFile, p.AirflowURL,
 		p.Engine, p.Out, p.Metrics,
 	},
-		func(c *call) work {
-			roots := c.Certificates()
-			all := allSteps{extract: c.extract(roots), update: c.update(roots), test: c.test()}
-			var ids []string
-			for _, t := range all.extract.Targets {
-				ids = append(ids, t.ConnectionID)
-			}
-			all.test.Connections = c.DockerConnections(ids, false) // before anything is changed
-			all.extract.Registry, all.test.Registry = all.update.Registry, all.update.Registry
-			run := result(c, all.run)
-			if !c.Bool("json") {
-				return run
-			}
-			if !all.update.DryRun {
-				c.Fault(failure.Permanent("", "--json needs --dry-run: the result is JSON anyway"))
-			}
-			plan := c.plan(all.extract.Targets, roots)
-			return func(ctx context.Context) ([]byte, error) {
-				if _, err := run(ctx); err != nil {
-					return nil, err
-				}
-				return plan(ctx)
-			}
-		})
+		(*call).run)
+}
+
+// run reads the inputs of all steps.
+func (c *call) run() work {
+	roots := c.Certificates()
+	all := allSteps{extract: c.extract(roots), update: c.update(roots), test: c.test()}
+	var ids []string
+	for _, t := range all.extract.Targets {
+		ids = append(ids, t.ConnectionID)
+	}
+	all.test.Connections = c.DockerConnections(ids, false) // before anything is changed
+	all.extract.Registry, all.test.Registry = all.update.Registry, all.update.Registry
+	run := result(c, all.run)
+	if !c.Bool("json") {
+		return run
+	}
+	if !all.update.DryRun {
+		c.Fault(failure.Permanent("", "--json needs --dry-run: the result is JSON anyway"))
+	}
+	plan := c.plan(all.extract.Targets, roots)
+	return func(ctx context.Context) ([]byte, error) {
+		if _, err := run(ctx); err != nil {
+			return nil, err
+		}
+		return plan(ctx)
+	}
 }
 
 // allSteps are the steps with their inputs, but for the results and the keys that each gets from the one before. The

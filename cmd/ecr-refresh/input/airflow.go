@@ -21,8 +21,8 @@ const (
 	AirflowHelp = `Connection airflow-api (required) comes from the environment:
 ECR_REFRESH_AIRFLOW_{CONN_TYPE,SCHEMA,HOST,PORT,LOGIN,PASSWORD}, or AIRFLOW_CONN_AIRFLOW_API (a URI, or JSON).
 ECR_REFRESH_AIRFLOW_TOKEN, a bearer token of that API, replaces login and password.`
-	AdminHelp = `The admin account, ECR_REFRESH_ADMIN_{LOGIN,PASSWORD} or ECR_REFRESH_ADMIN_TOKEN, is used in place of the
-airflow-api account where it is set.`
+	AdminHelp = `The admin account, ECR_REFRESH_ADMIN_{LOGIN,PASSWORD} or ECR_REFRESH_ADMIN_TOKEN, takes the place
+of the airflow-api account where it is set.`
 )
 
 // What messages call the two accounts of Airflow: that of a person, who sets up, and that of connection airflow-api.

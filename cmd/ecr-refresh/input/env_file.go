@@ -13,10 +13,10 @@ import (
 )
 
 // EnvFileHelp describes the file, for the program's help.
-const EnvFileHelp = `ECR_REFRESH_ENV_FILE names a file of mode 0600 that each command reads, with a line KEY=value for each
-variable. A flag wins over the environment, and a variable of the environment, unless it is empty, over the file.
-Blank lines, and those that start with #, are skipped. A value may stand in quotes, 'so' or "so"; nothing in
-it is expanded.`
+const EnvFileHelp = `ECR_REFRESH_ENV_FILE names a file (mode 0600) that each command reads: a line KEY=value
+for each variable. A flag wins over the environment, and the environment over the file; an empty variable counts
+as not set. Blank lines, and those that start with #, are skipped. A value may stand in quotes, 'so' or "so";
+nothing in it is expanded.`
 
 // ours are the names that something reads, without ECR_REFRESH_ before them.
 const ours = ` ADMIN_LOGIN ADMIN_PASSWORD ADMIN_TOKEN AIRFLOW_CONN_TYPE AIRFLOW_HOST AIRFLOW_LOGIN AIRFLOW_PASSWORD
