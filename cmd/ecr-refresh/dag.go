@@ -41,7 +41,7 @@ func (p *program) dagInstall() *cli.Command {
 		Name:  "install",
 		Usage: "write the DAG into Airflow's DAG folder",
 		Flags: append(dagFlags(),
-			&cli.StringFlag{Name: "dags-folder", Usage: "`FOLDER` that Airflow reads DAGs from (required)", TakesFile: true},
+			&cli.StringFlag{Name: "dags-folder", Usage: "`FOLDER` of Airflow's DAGs (required)", TakesFile: true},
 			input.Switch("force", "also replace a file that was edited, or was not written by ecr-refresh")),
 		Description: `Writes the file whole or not at all. A file that "dag install" wrote and
 nobody edited is replaced, and keeps what flags set in it; one that is up to date is left as it is, so that
