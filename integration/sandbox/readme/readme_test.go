@@ -59,7 +59,7 @@ func (b Block) inSandbox(t *testing.T, bin string) {
 		})
 		out, err := Paste([]Block{b}, home, env, "http://localhost:8080", box.Airflow.URL(),
 			"ADMIN-PASSWORD", admin.Password, "REFRESHER-PASSWORD", refresher.Password)
-		if err != nil || !strings.Contains(out, "airflow-api account refresher: can log in, read and update connections") {
+		if err != nil || !strings.Contains(out, "airflow-api account refresher: can log in, read and update") {
 			t.Errorf("%v:\n%s", err, out)
 		}
 		return
