@@ -66,7 +66,8 @@ func TestSetupAsks(t *testing.T) {
 	admin, _ := box.Airflow.User("admin")
 	shown := onTerminal(t, append(env, "TERM=dumb"), "admin\n"+admin.Password+"\n", "setup")
 	for _, line := range []string{
-		"ecr-refresh: Airflow admin login: ", `ecr-refresh: password of "admin": `, "pool systemqueue",
+		"ecr-refresh: login of the admin account: ", `ecr-refresh: password of the admin account "admin": `,
+		"pool systemqueue",
 	} {
 		if strings.Count(shown, line) != 1 {
 			t.Errorf("%q is not once in %q", line, shown)
