@@ -83,13 +83,14 @@ func (b Block) Session(t *testing.T, dir string, env []string, replacements ...s
 }
 
 // Paste runs the lines of blocks as they are pasted into one shell, which has env alone, and returns what it prints. A
-// line whose comment says "again" is pasted until it succeeds.
+// line whose comment says "again, when the run has ended" is pasted until it succeeds and a run has ended.
 func Paste(blocks []Block, dir string, env []string, replacements ...string) (string, error) {
 	var text strings.Builder
 	for _, b := range blocks {
 		for line := range strings.Lines(strings.NewReplacer(replacements...).Replace(b.Text)) {
-			if strings.Contains(line, "# again") {
-				line = "until " + strings.Replace(line, "#", "; do sleep 1; done #", 1)
+			if command, _, again := strings.Cut(line, "# again"); again {
+				const ended = "| tee /dev/stderr | { ! grep 'no run has ended' >/dev/null; }"
+				line = "until " + command + ended + "; do sleep 1; done\n"
 			}
 			text.WriteString(line)
 		}
