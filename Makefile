@@ -4,7 +4,7 @@ BIN   := bin
 # The tag leaves out urfave/cli's generator of man pages, which nothing calls. -buildvcs sets the version from git.
 BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=auto -tags urfave_cli_no_docs -ldflags '-s -w'
 
-.PHONY: help build image man demo test integration compat lab lab-down generate generate-openapi lint check bench bench-check pictures readme-test fuzz faults vuln release reproduce
+.PHONY: help build image man demo test integration compat lab lab-down lab-purge generate generate-openapi lint check bench bench-check pictures readme-test fuzz faults vuln release reproduce
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,8 +36,11 @@ lab: build ## start real Airflow, Docker and registry with the DAG deployed; pri
 	@integration/real/peers/install.sh
 	@go run ./integration/real/lab up
 
-lab-down: ## stop and remove the lab
+lab-down: ## stop and remove the lab; says what stays
 	@go run ./integration/real/lab down
+
+lab-purge: lab-down ## remove the lab, and what it and the integration tests installed: a cache, Debian's packages
+	@integration/real/peers/purge.sh
 
 generate: ## generate Airflow's API client from airflowclient/openapi.yaml
 	@go generate ./airflowclient

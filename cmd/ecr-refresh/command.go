@@ -17,6 +17,7 @@ import (
 	"ecr-refresh/cmd/ecr-refresh/hints"
 	"ecr-refresh/cmd/ecr-refresh/input"
 	"ecr-refresh/cmd/ecr-refresh/metrics"
+	"ecr-refresh/cmd/ecr-refresh/names"
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/privatefile"
 	"ecr-refresh/steps/xcom"
@@ -38,41 +39,73 @@ type call struct {
 // work is what a command does when it has its inputs. It returns what is printed, even if there is an error.
 type work = func(context.Context) ([]byte, error)
 
-const exitCodes = `
+// What the exit codes 1 and 2 mean to most commands.
+const (
+	unavailable = "a service failed: the same command may succeed later"
+	wrong       = "input, configuration or permission is wrong"
+	inTheDAG    = " (in the DAG, the task fails at once, without retries)"
+)
 
-Exit codes:
-  0    done
-  1    a service failed: a retry may help
-  2    input, configuration or permission is wrong: a retry fails again until it is changed
-  130, 143  ended by SIGINT, SIGTERM`
-
-// command returns command with flags for settings. read reads the inputs and returns the work, which runs under
-// --timeout.
-func (p *program) command(command cli.Command, settings []input.Setting, read func(*call) work) *cli.Command {
-	for _, s := range append(settings, p.Common()...) {
-		command.Flags = append(command.Flags, s.CLI())
+// exits returns the end of a command's help: its exit codes. One that has no code 1 calls no service, and ends at once.
+func exits(one, two string) string {
+	const done, interrupted = "\n\nExit codes:\n  0  done\n", "\n  130, 143  ended by SIGINT, SIGTERM"
+	if one == "" {
+		return done + "  2  " + two
 	}
-	command.Description += exitCodes
+	return done + "  1  " + one + "\n  2  " + two + interrupted
+}
+
+// command returns a command that calls services, with flags for settings. read reads the inputs and returns the work,
+// which runs under --timeout.
+func (p *program) command(command cli.Command, settings []input.Setting, read func(*call) work) *cli.Command {
+	return p.local(command, append(settings, p.Calling()...), func(c *call) work {
+		work := read(c)
+		timeout := c.Duration(c.Timeout) // read may set its fallback
+		return func(ctx context.Context) ([]byte, error) {
+			ctx, cancel := context.WithTimeout(ctx, timeout)
+			defer cancel()
+			return work(ctx)
+		}
+	})
+}
+
+// local returns a command that calls no service.
+func (p *program) local(command cli.Command, settings []input.Setting, read func(*call) work) *cli.Command {
+	command.Flags = append(command.Flags, flags(append(settings, p.Logging()...))...)
 	command.OnUsageError = usageError
 	command.HideHelpCommand = true
 	command.Action = func(c *cli.Context) error {
 		if word := c.Args().First(); c.Args().Present() {
 			return usage(c, similar(word, c.Command.VisibleCommands()), "unexpected argument %q", word)
 		}
+		unread, err := input.EnvFile()
+		if err != nil {
+			return err
+		}
 		call := &call{Reader: &input.Reader{Context: c, Settings: p.Settings, Stdin: p.stdin}, stdout: p.stdout}
 		if err := p.openLog(call); err != nil {
 			return err
+		}
+		for _, name := range unread {
+			call.Log.Warn(names.EnvFileEnv + ": nothing reads " + name + ": check its spelling")
 		}
 		return call.do(read)
 	}
 	return &command
 }
 
+func flags(settings []input.Setting) (all []cli.Flag) {
+	for _, s := range settings {
+		all = append(all, s.CLI())
+	}
+	return all
+}
+
 // openLog reads the settings of the log, where the errors of the program go from here on, too.
 func (p *program) openLog(c *call) error {
-	output, err1 := c.Choice(c.LogOutput, "stderr", "stdout")
-	format, err2 := c.Choice(c.LogFormat, "text", "json")
-	level, err3 := c.Choice(c.LogLevel, "debug", "info", "warn", "error")
+	output, err1 := c.Choice(c.LogOutput)
+	format, err2 := c.Choice(c.LogFormat)
+	level, err3 := c.Choice(c.LogLevel)
 	var lowest slog.Level
 	if err := cmp.Or(err1, err2, err3, lowest.UnmarshalText([]byte(level))); err != nil {
 		return err
@@ -89,16 +122,13 @@ func (p *program) openLog(c *call) error {
 // do reads the inputs, works, and writes the result to stdout, the last line there, and to the file of --out.
 func (c *call) do(read func(*call) work) error {
 	work, out := read(c), c.String(c.Out.Flag)
-	timeout := c.Duration(c.Timeout) // read may set its fallback
 	if out != "" {
 		c.Fault(privatefile.CheckWrite(out))
 	}
 	if err := c.Err(); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(c.Context.Context, timeout)
-	defer cancel()
-	result, err := work(ctx)
+	result, err := work(c.Context.Context)
 	if result == nil {
 		return err
 	}
@@ -141,30 +171,33 @@ func result[R any](c *call, step func(context.Context) (R, error)) work {
 
 func jsonFlag() cli.Flag { return input.Switch("json", "print one JSON object") }
 
-// noCommand runs when no command was named; the library itself would exit with 0, or 3.
+// noCommand prints the help when no command was named. For another word, the library itself would exit with 0, or 3.
 func noCommand(c *cli.Context) error {
 	if word := c.Args().First(); word != "" {
 		return usage(c, similar(word, c.App.VisibleCommands()), "unknown command %q", word)
 	}
-	return usage(c, "", "no command given")
+	return cli.ShowAppHelp(c)
 }
 
 // usageError returns an error of the command line with the flag that was probably meant.
 func usageError(c *cli.Context, err error, _ bool) error {
-	_, flag, _ := strings.Cut(err.Error(), "flag provided but not defined: -")
+	_, flag, unknown := strings.Cut(err.Error(), "flag provided but not defined: -")
+	if !unknown {
+		return usage(c, "", "%w", err)
+	}
 	meant := similar(flag, c.Command.VisibleFlags())
 	if meant != "" {
 		meant = "--" + meant
 	}
-	return usage(c, meant, "%w", err)
+	return usage(c, meant, "unknown flag --%s", flag)
 }
 
-// usage returns an error of the command line. meant is what was probably meant, or "".
+// usage returns an error of the command line: with what was probably meant or, where that is "", a hint.
 func usage(c *cli.Context, meant, format string, args ...any) error {
-	hint := "see " + cmp.Or(c.Command.HelpName, c.App.Name) + " --help"
 	if meant != "" {
-		hint = "did you mean " + meant + "?"
+		return failure.Permanent("", "read command line: "+format+": did you mean %s?", append(args, meant)...)
 	}
+	hint := "see " + cmp.Or(c.Command.HelpName, c.App.Name) + " --help"
 	return failure.Permanent(console.Usage, "read command line: "+format, args...).Want(hint)
 }
 

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"ecr-refresh/dags"
 )
 
 func (p *program) completion() *cli.Command {
@@ -16,13 +18,16 @@ func (p *program) completion() *cli.Command {
 		Description: `Examples:
   source <(ecr-refresh completion bash)     # in ~/.bashrc
   source <(ecr-refresh completion zsh)      # in ~/.zshrc, after compinit; or as _ecr-refresh in $fpath
-  ecr-refresh completion fish >~/.config/fish/completions/ecr-refresh.fish`,
+  ecr-refresh completion fish >~/.config/fish/completions/ecr-refresh.fish` + exits("", wrong),
 		HideHelpCommand: true,
 		OnUsageError:    usageError,
 		BashComplete:    func(*cli.Context) { _, _ = io.WriteString(p.stdout, "bash\nzsh\nfish\n") },
 		Action: func(c *cli.Context) error {
 			fish, _ := c.App.ToFishCompletion()      // into memory
 			fish = strings.ReplaceAll(fish, "`", "") // which mark a flag's value in the help
+			for flag, values := range p.values() {
+				fish = strings.ReplaceAll(fish, " -l "+flag+" -r", " -l "+flag+" -x -a '"+values+"'")
+			}
 			scripts := map[string]string{"bash": bashCompletion, "zsh": zshCompletion, "fish": fish + fishCompletion}
 			shell := strings.Join(c.Args().Slice(), " ")
 			if scripts[shell] == "" {
@@ -34,8 +39,35 @@ func (p *program) completion() *cli.Command {
 	}
 }
 
+// values returns the values that flags are completed with.
+func (p *program) values() map[string]string {
+	all := map[string]string{"operator": dags.Bash + " " + dags.Docker}
+	for _, s := range append(p.Logging(), p.Engine) {
+		all[s.Flag] = strings.Join(s.Choices, " ")
+	}
+	return all
+}
+
+// completesValue prints the values of the flag behind which args end, and reports whether it has any: the library knows
+// commands and flags alone. Where nothing is printed, the shell completes names of files.
+func (p *program) completesValue(args []string) bool {
+	end := len(args) - 1
+	if end < 2 || args[end] != "--generate-bash-completion" {
+		return false
+	}
+	if args[end-1] == "=" { // Bash splits --flag=value
+		end--
+	}
+	flag, typed := strings.CutPrefix(args[end-1], "--")
+	values := strings.Fields(p.values()[flag])
+	if typed && values != nil {
+		fmt.Fprintln(p.stdout, strings.Join(values, "\n"))
+	}
+	return typed && values != nil
+}
+
 // The program itself prints what may come next, when the last word is --generate-bash-completion. No word of the line
-// is evaluated. A flag is passed with one "-": behind a lone "--" the library reads no flags.
+// is evaluated. The flag that is being typed is passed with one "-": behind a lone "--" the library reads no flags.
 const (
 	bashCompletion = `_ecr_refresh() {
   local current="${COMP_WORDS[COMP_CWORD]}" words=("${COMP_WORDS[@]:0:COMP_CWORD}") IFS=$'\n'

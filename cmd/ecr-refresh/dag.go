@@ -74,7 +74,7 @@ func (c *call) rendered() (name, text string, given []string) {
 }
 
 func (p *program) dag() *cli.Command {
-	command := p.command(cli.Command{
+	command := p.local(cli.Command{
 		Name:  "dag",
 		Usage: "print the DAG that runs the steps",
 		Flags: dagFlags(),
@@ -83,7 +83,7 @@ install" writes it into Airflow's DAG folder.
 
 Examples:
   ecr-refresh dag --operator docker --image registry.example.com/ecr-refresh:1.0 >dags/refresh_docker_token_docker.py
-  ecr-refresh dag install --dags-folder /opt/airflow/dags`,
+  ecr-refresh dag install --dags-folder /opt/airflow/dags` + exits("", wrong),
 	}, nil, func(c *call) work {
 		_, text, _ := c.rendered()
 		return func(context.Context) ([]byte, error) { return []byte(dags.Sign(text, version())), nil }
@@ -93,11 +93,11 @@ Examples:
 }
 
 func (p *program) dagInstall() *cli.Command {
-	return p.command(cli.Command{
+	return p.local(cli.Command{
 		Name:  "install",
 		Usage: "write the DAG into Airflow's DAG folder",
 		Flags: append(dagFlags(),
-			&cli.StringFlag{Name: "dags-folder", Usage: "`FOLDER` that Airflow reads DAGs from", TakesFile: true},
+			&cli.StringFlag{Name: "dags-folder", Usage: "`FOLDER` of Airflow's DAGs (required)", TakesFile: true},
 			input.Switch("force", "also replace a file that was edited, or was not written by ecr-refresh")),
 		Description: `Writes the file whole or not at all. A file that "dag install" wrote is
 replaced and keeps its settings, whether flags set them or somebody edited them; flags win. A file that was
@@ -105,7 +105,8 @@ edited elsewhere stays as it is, and a diff of these edits is printed. A file th
 that Airflow does not parse it again.
 
 Example:
-  ecr-refresh dag install --dags-folder /opt/airflow/dags --schedule '0 */6 * * *' --pool ecr --retry-delay 5m`,
+  ecr-refresh dag install --dags-folder /opt/airflow/dags --schedule '0 */6 * * *'` +
+			exits("", wrong),
 	}, nil, func(c *call) work {
 		name, text, given := c.rendered()
 		// The library would leave what stands before the subcommand's name unused.

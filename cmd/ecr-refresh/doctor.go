@@ -13,8 +13,7 @@ import (
 	"ecr-refresh/steps/target"
 )
 
-const doctorHelp = `Run it on a worker, as the user that runs tasks. It changes nothing. Exit
-code 1: a check failed.
+const doctorHelp = `Run it on a worker, as the user that runs tasks. It changes nothing.
 
 With --run, from any machine, it triggers the DAG with dry_run, waits for its end (--timeout is 10m then) and
 reports each task's error with the URL of its log: that tests stored passwords, Variables, queue, pool, worker
@@ -42,7 +41,7 @@ func (p *program) doctor() *cli.Command {
 			&cli.StringFlag{Name: "pool", Usage: "`NAME` of the DAG's pool", Value: names.Pool},
 			input.Switch("run", "instead of these checks, trigger a dry run of the DAG and report what became of it"),
 		},
-		Description: doctorHelp,
+		Description: doctorHelp + exits("a check failed", wrong),
 	}, []input.Setting{in.Account, in.Region, in.ConnectionIDs, in.TargetsFile, in.AirflowURL, in.Engine},
 		func(c *call) work {
 			examine := (*doctor.Doctor).Examine
@@ -87,16 +86,16 @@ func (c *call) doctor(roots input.Certificates) *doctor.Doctor {
 // accounts reads the admin and the account of airflow-api, and asks for what is missing of them.
 func (c *call) accounts(d *doctor.Doctor, roots input.Certificates) {
 	config, err := c.AirflowConfig()
-	d.Reader = unlessFaulty(c, d.Faults, "admin", func() *airflowclient.Client {
+	d.Reader = unlessFaulty(c, d.Faults, input.AdminAccount, func() *airflowclient.Client {
 		return c.Client(c.OptionalAdmin(config.BaseURL), roots)
 	})
 	if c.Bool("run") && d.Reader != nil {
 		return // a run does not need the account from here
 	}
 	d.Airflow = unlessFaulty(c, d.Faults, "airflow", func() *airflowclient.Client {
-		c.AskLogin("Airflow login of "+names.AirflowConnection, &config)
+		c.AskLogin(input.APIAccount, &config)
 		if c.Fault(err); err == nil {
-			c.NeedLogin(config, names.AirflowPrefix)
+			c.NeedAirflow(config)
 		}
 		return c.Client(config, roots)
 	})

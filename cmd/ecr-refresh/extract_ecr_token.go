@@ -23,9 +23,11 @@ AWS_ACCESS_KEY_ID, a role, …). The result has the token encrypted (age) to a p
 this host's own key pair.
 
 Example:
-  ecr-refresh extract-ecr-token --account 123456789012 --region us-east-1 --out token.json`,
+  ecr-refresh extract-ecr-token --account 123456789012 --region us-east-1 --out token.json` +
+			exits(unavailable, wrong+inTheDAG),
 	}, []input.Setting{
-		p.Account, p.Region, p.ConnectionIDs, p.TargetsFile, p.Recipient, p.IdentityFile, p.Out, p.Metrics,
+		p.Account.Required("without --targets"), p.Region.Required("without --targets"), p.ConnectionIDs,
+		p.TargetsFile, p.Recipient, p.IdentityFile, p.Out, p.Metrics,
 	},
 		func(c *call) work {
 			s := c.extract(c.Certificates())

@@ -13,7 +13,7 @@ import (
 )
 
 func (p *program) keygen() *cli.Command {
-	return p.command(cli.Command{
+	return p.local(cli.Command{
 		Name:  "keygen",
 		Usage: "make the encryption key pair that several workers share",
 		Flags: []cli.Flag{input.Switch("json", "print a file for: airflow variables import FILE")},
@@ -24,7 +24,8 @@ whose name has "private_key" in logs and in its UI. The commands leave the key i
 
 Example:
   ecr-refresh keygen
-  (umask 077; ecr-refresh keygen --json >keys.json); airflow variables import keys.json; rm keys.json`,
+  (umask 077; ecr-refresh keygen --json >keys.json); airflow variables import keys.json; rm keys.json` +
+			exits("", wrong),
 	}, nil, func(c *call) work {
 		return func(context.Context) ([]byte, error) {
 			id := secret.NewIdentity()

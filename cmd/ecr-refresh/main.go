@@ -46,6 +46,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		args = append(append(args[:1:1], args[2:]...), "--help")
 	}
 	slog.SetDefault(console.NewLog(stderr, slog.LevelInfo, false, hints.Of)) // until a command has read its flags
+	if p.completesValue(args) {
+		return 0
+	}
 	done := make(chan error, 1)
 	go func() { done <- p.app().RunContext(ctx, args) }()
 	select {
@@ -69,7 +72,7 @@ func (p *program) app() *cli.App {
 	return &cli.App{
 		Name:      "ecr-refresh",
 		Usage:     "refresh the Amazon ECR passwords of Airflow's Docker connections",
-		UsageText: "ecr-refresh COMMAND [--help]",
+		UsageText: "ecr-refresh [global options] COMMAND [--help]",
 		Description: `An ECR password is valid for 12 hours. Three steps, each a task of Airflow's DAG
 refresh_docker_token_v4 and a shell command, get a new one, update Airflow's connections with it, and log in
 with it as a Docker task would.
@@ -77,7 +80,10 @@ with it as a Docker task would.
 Getting started:
   ecr-refresh plan --account 123456789012 --region us-east-1   # what a run would do; sends nothing
   ecr-refresh doctor                                           # what is set up, and what is wrong with it
-  ecr-refresh run --dry-run                                    # everything but the update`,
+  ecr-refresh run --dry-run                                    # everything but the update
+
+` + input.EnvFileHelp,
+		Flags:                flags(append(p.Calling(), p.Logging()...)), // before the command, too,
 		Version:              version(),
 		EnableBashCompletion: true,
 		HideHelpCommand:      true,

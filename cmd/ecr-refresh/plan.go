@@ -14,7 +14,8 @@ import (
 )
 
 func (p *program) plan() *cli.Command {
-	return p.command(cli.Command{
+	const otherwise = "without --targets or --registry"
+	return p.local(cli.Command{
 		Name:  "plan",
 		Usage: "show what a run would do: each connection, its registry, and where its token comes from",
 		Flags: []cli.Flag{
@@ -27,8 +28,10 @@ the table and empty in the JSON.
 Examples:
   ecr-refresh plan --account 123456789012 --region us-east-1
   ecr-refresh plan --targets ecr_targets.json --json
-  ecr-refresh plan --registry 123456789012.dkr.ecr-fips.us-gov-west-1.amazonaws.com`,
-	}, []input.Setting{p.Account, p.Region, p.ConnectionIDs, p.TargetsFile, p.AirflowURL},
+  ecr-refresh plan --registry 123456789012.dkr.ecr-fips.us-gov-west-1.amazonaws.com` + exits("", wrong),
+	}, []input.Setting{
+		p.Account.Required(otherwise), p.Region.Required(otherwise), p.ConnectionIDs, p.TargetsFile, p.AirflowURL,
+	},
 		func(c *call) work {
 			roots := c.Certificates()
 			var targets []target.Target

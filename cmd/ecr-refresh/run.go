@@ -15,6 +15,7 @@ import (
 )
 
 func (p *program) run() *cli.Command {
+	const without = "without --targets"
 	return p.command(cli.Command{
 		Name:  "run",
 		Usage: "all three steps in one process; the token is not stored on this host",
@@ -22,39 +23,47 @@ func (p *program) run() *cli.Command {
 			input.DryRunFlag(), input.RequireHTTPSFlag(),
 			input.Switch("json", "with --dry-run: print the plan as one JSON object, if all is well"),
 		},
-		Description: `For a shell. Logs in to Docker with the new token and the host that
-Airflow's REST API shows, since this command does not see the connection as tasks do: "matches" is null in its
-result, unless AIRFLOW_CONN_DOCKER_DEFAULT or ECR_REFRESH_DOCKER_{HOST,PORT,LOGIN,PASSWORD} is that connection.
+		Description: `For cron, systemd timers and Kubernetes CronJobs in place of the DAG, and for a
+shell. Run it every six hours, with its inputs in the file of ECR_REFRESH_ENV_FILE; a second run does no harm. Logs
+in to Docker with the new token and the host that Airflow's REST API shows, since this command does not see the
+connection as tasks do: "matches" is null in its result, unless AIRFLOW_CONN_DOCKER_DEFAULT or
+ECR_REFRESH_DOCKER_{HOST,PORT,LOGIN,PASSWORD} is that connection.
 
 ` + input.AirflowHelp + `
 
 Example:
-  ecr-refresh run --account 123456789012 --region us-east-1 --dry-run`,
-	}, []input.Setting{p.Account, p.Region, p.ConnectionIDs, p.TargetsFile, p.AirflowURL, p.Engine, p.Out, p.Metrics},
-		func(c *call) work {
-			roots := c.Certificates()
-			all := allSteps{extract: c.extract(roots), update: c.update(roots), test: c.test()}
-			var ids []string
-			for _, t := range all.extract.Targets {
-				ids = append(ids, t.ConnectionID)
-			}
-			all.test.Connections = c.DockerConnections(ids, false) // before anything is changed
-			all.extract.Registry, all.test.Registry = all.update.Registry, all.update.Registry
-			run := result(c, all.run)
-			if !c.Bool("json") {
-				return run
-			}
-			if !all.update.DryRun {
-				c.Fault(failure.Permanent("", "--json needs --dry-run: the result is JSON anyway"))
-			}
-			plan := c.plan(all.extract.Targets, roots)
-			return func(ctx context.Context) ([]byte, error) {
-				if _, err := run(ctx); err != nil {
-					return nil, err
-				}
-				return plan(ctx)
-			}
-		})
+  ecr-refresh run --account 123456789012 --region us-east-1 --dry-run` + exits(unavailable, wrong),
+	}, []input.Setting{
+		p.Account.Required(without), p.Region.Required(without), p.ConnectionIDs, p.TargetsFile, p.AirflowURL,
+		p.Engine, p.Out, p.Metrics,
+	},
+		(*call).run)
+}
+
+// run reads the inputs of all steps.
+func (c *call) run() work {
+	roots := c.Certificates()
+	all := allSteps{extract: c.extract(roots), update: c.update(roots), test: c.test()}
+	var ids []string
+	for _, t := range all.extract.Targets {
+		ids = append(ids, t.ConnectionID)
+	}
+	all.test.Connections = c.DockerConnections(ids, false) // before anything is changed
+	all.extract.Registry, all.test.Registry = all.update.Registry, all.update.Registry
+	run := result(c, all.run)
+	if !c.Bool("json") {
+		return run
+	}
+	if !all.update.DryRun {
+		c.Fault(failure.Permanent("", "--json needs --dry-run: the result is JSON anyway"))
+	}
+	plan := c.plan(all.extract.Targets, roots)
+	return func(ctx context.Context) ([]byte, error) {
+		if _, err := run(ctx); err != nil {
+			return nil, err
+		}
+		return plan(ctx)
+	}
 }
 
 // allSteps are the steps with their inputs, but for the results and the keys that each gets from the one before. The

@@ -26,14 +26,16 @@ func (p *program) setup() *cli.Command {
 		Description: `Creates what is missing, through Airflow's REST API: pool systemqueue,
 Variables ecr_aws_account and ecr_aws_region_name, connections airflow-api and docker_default, and the encryption
 key pair. Shows what exists and what differs, but for passwords and private keys, which Airflow does not show;
-changes nothing that exists without --force. Then it logs in as the account of airflow-api, and checks its rights.
+changes nothing that exists without --force. Then it logs in with the airflow-api account, and checks its rights.
 
-The admin comes from ECR_REFRESH_ADMIN_{LOGIN,PASSWORD} or ECR_REFRESH_ADMIN_TOKEN, the account that is stored in
-airflow-api from ECR_REFRESH_AIRFLOW_{LOGIN,PASSWORD}; on a terminal, setup asks for what is missing.
+The admin account, with which setup creates, comes from ECR_REFRESH_ADMIN_{LOGIN,PASSWORD} (required), or
+ECR_REFRESH_ADMIN_TOKEN. The airflow-api account, which the DAG uses and connection airflow-api stores, comes from
+ECR_REFRESH_AIRFLOW_{LOGIN,PASSWORD} (required). On a terminal, setup asks for what is missing of the two.
 
 Example:
-  ecr-refresh setup --account 123456789012 --region us-east-1 --airflow-url http://localhost:8080 --dry-run`,
-	}, []input.Setting{in.Account, in.Region, in.AirflowURL},
+  ecr-refresh setup --account 123456789012 --region us-east-1 --airflow-url http://localhost:8080 --dry-run` +
+			exits(unavailable, wrong+", or an object differs from what setup would create"),
+	}, []input.Setting{in.Account.Required(""), in.Region.Required(""), in.AirflowURL.Required("")},
 		func(c *call) work {
 			s := c.setup()
 			return func(ctx context.Context) ([]byte, error) {
@@ -61,10 +63,8 @@ func (c *call) setup() setup.Setup {
 	config.Token, config.Account = secret.Secret{}, input.AirflowAccount // a token cannot be stored
 	s.Registry, s.BaseURL = registry.Name, strings.TrimRight(config.BaseURL, "/")
 	roots, admin := c.Certificates(), c.AdminConfig(s.BaseURL)
-	c.AskLogin("Airflow login to store in "+names.AirflowConnection, &config)
-	if s.BaseURL != "" {
-		c.NeedLogin(config, names.AirflowPrefix)
-	}
+	c.AskLogin(input.APIAccount, &config)
+	c.NeedLogin(config, input.APIAccount, names.AirflowPrefix)
 	s.Login, s.Password = config.Login, config.Password
 	s.Admin, s.Account = c.Client(admin, roots), c.Client(config, roots)
 	return s

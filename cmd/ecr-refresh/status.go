@@ -40,7 +40,8 @@ func (p *program) status() *cli.Command {
 			&cli.StringFlag{Name: minLeft, Usage: "fail if a token has less than this `DURATION` left or " +
 				"is unknown, or its connection was changed and not tested since"},
 		},
-		Description: statusHelp,
+		Description: statusHelp +
+			exits(unavailable+"; or --min-left is not met, or no token is known", wrong),
 	}, []input.Setting{p.Settings.AirflowURL},
 		func(c *call) work {
 			airflow, dag, limit := c.AdminAirflow(c.Certificates()), c.String("dag-id"), time.Duration(0)

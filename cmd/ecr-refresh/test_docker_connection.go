@@ -19,15 +19,16 @@ func (p *program) testDockerConnection() *cli.Command {
 updated; looks for entries of ~/.docker/config.json that docker-py would use in its place; logs in to the
 registry with it, through Docker.
 
-The connections come from the environment: ECR_REFRESH_DOCKER_SECRETS, the DAG's JSON list of logins
-({"login", "password", "connections": [{"connection_id", "host", "port"}]}); or, for one,
+The connections, with their passwords, come from the environment: ECR_REFRESH_DOCKER_SECRETS, the DAG's JSON
+list of logins ({"login", "password", "connections": [{"connection_id", "host", "port"}]}); or, for one,
 ECR_REFRESH_DOCKER_{HOST,PORT,LOGIN,PASSWORD}; or AIRFLOW_CONN_DOCKER_DEFAULT (a URI, or JSON; another
 connection id in its place).
 DOCKER_HOST, DOCKER_TLS_VERIFY and DOCKER_CERT_PATH count as for Docker's own tools.
 
-Example:
-  ecr-refresh test-docker-connection --in published.json`,
-	}, []input.Setting{p.Previous, p.Out, p.Metrics, p.Engine},
+Example, on a host that reaches Airflow's database, and whose command line prints the connection:
+  export AIRFLOW_CONN_DOCKER_DEFAULT=$(airflow connections export - --file-format env | sed -n 's/^docker_default=//p')
+  ecr-refresh test-docker-connection --in published.json` + exits(unavailable, wrong+inTheDAG),
+	}, []input.Setting{p.Previous.Required(""), p.Out, p.Metrics, p.Engine},
 		func(c *call) work {
 			s := c.test()
 			if s.Engine == nil {

@@ -23,8 +23,8 @@ is changed.
 The private key that decrypts the token is ECR_REFRESH_PRIVATE_KEY, or --identity-file, or this host's own.
 
 Example:
-  ecr-refresh update-docker-connection --in token.json --out published.json`,
-	}, []input.Setting{p.Previous, p.Out, p.Metrics, p.MaxAge, p.IdentityFile, p.AirflowURL},
+  ecr-refresh update-docker-connection --in token.json --out published.json` + exits(unavailable, wrong+inTheDAG),
+	}, []input.Setting{p.Previous.Required(""), p.Out, p.Metrics, p.MaxAge, p.IdentityFile, p.AirflowURL},
 		func(c *call) work {
 			s := c.update(c.Certificates())
 			s.Input = input.Result(c.Reader, xcom.Parse[xcom.ExtractECRToken])

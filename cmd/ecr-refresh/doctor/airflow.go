@@ -31,7 +31,7 @@ func (d *Doctor) checkAirflow(ctx context.Context, f *Findings) {
 	}
 	if d.Reader != nil {
 		if _, err := d.Reader.SimpleRole(ctx); err != nil {
-			f.result("admin", err, "")
+			f.result(input.AdminAccount, err, "")
 			d.Reader = nil
 		}
 	}

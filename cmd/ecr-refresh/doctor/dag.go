@@ -54,7 +54,7 @@ func (d *Doctor) checkFile(ctx context.Context, f *Findings) {
 	const name = "DAG file"
 	text, err := d.Reader.DAGSource(ctx, d.DAG)
 	version, edited := dags.Version(text), ""
-	if _, _, err := dags.Upgrade(text, text, nil); errors.Is(err, dags.ErrEdited) {
+	if _, _, err := dags.Upgrade(dags.RefreshDockerToken, text, nil); err != nil {
 		edited = ", and edited since"
 	}
 	switch {

@@ -18,10 +18,17 @@ import (
 
 // Help on the inputs of Airflow's API, for descriptions of commands.
 const (
-	AirflowHelp = `Connection airflow-api comes from the environment: ECR_REFRESH_AIRFLOW_{CONN_TYPE,SCHEMA,HOST,PORT,
-LOGIN,PASSWORD}, or AIRFLOW_CONN_AIRFLOW_API (a URI, or JSON). ECR_REFRESH_AIRFLOW_TOKEN, a bearer token of
-that API, replaces login and password.`
-	AdminHelp = "ECR_REFRESH_ADMIN_{LOGIN,PASSWORD} or ECR_REFRESH_ADMIN_TOKEN is an account for this command alone."
+	AirflowHelp = `Connection airflow-api (required) comes from the environment:
+ECR_REFRESH_AIRFLOW_{CONN_TYPE,SCHEMA,HOST,PORT,LOGIN,PASSWORD}, or AIRFLOW_CONN_AIRFLOW_API (a URI, or JSON).
+ECR_REFRESH_AIRFLOW_TOKEN, a bearer token of that API, replaces login and password.`
+	AdminHelp = `The admin account, ECR_REFRESH_ADMIN_{LOGIN,PASSWORD} or ECR_REFRESH_ADMIN_TOKEN, takes the place
+of the airflow-api account where it is set.`
+)
+
+// What messages call the two accounts of Airflow: that of a person, who sets up, and that of connection airflow-api.
+const (
+	AdminAccount = "admin account"
+	APIAccount   = names.AirflowConnection + " account"
 )
 
 // AirflowAccount is what the hint of a rejected login calls the account of connection airflow-api.
@@ -31,7 +38,7 @@ const AirflowAccount = "login and password of connection " + names.AirflowConnec
 func (r *Reader) Airflow(roots Certificates) *airflowclient.Client {
 	config, err := r.AirflowConfig()
 	if r.Fault(err); err == nil {
-		r.NeedLogin(config, names.AirflowPrefix)
+		r.NeedAirflow(config)
 	}
 	return r.Client(config, roots)
 }
@@ -77,23 +84,23 @@ func (r *Reader) AirflowConfig() (airflowclient.Config, error) {
 
 // AdminConfig returns what the environment has of the admin's account. On a terminal it asks for the rest.
 func (r *Reader) AdminConfig(base string) airflowclient.Config {
-	config := r.askAdmin("Airflow admin login", base)
-	r.NeedLogin(config, names.AdminPrefix)
+	config := r.askAdmin(AdminAccount, base)
+	r.NeedLogin(config, AdminAccount, names.AdminPrefix)
 	return config
 }
 
 // OptionalAdmin is AdminConfig where an admin is given, also on a terminal. Else it returns an empty configuration.
 func (r *Reader) OptionalAdmin(base string) airflowclient.Config {
-	config := r.askAdmin("Airflow admin login (empty: none)", base)
+	config := r.askAdmin(AdminAccount+" (empty: none)", base)
 	if config.Login == "" && !AdminGiven() {
 		return airflowclient.Config{}
 	}
-	r.NeedLogin(config, names.AdminPrefix)
+	r.NeedLogin(config, AdminAccount, names.AdminPrefix)
 	return config
 }
 
 func (r *Reader) askAdmin(question, base string) airflowclient.Config {
-	const account = names.AdminPrefix + "LOGIN and " + names.AdminPrefix + "PASSWORD"
+	const account = "login and password of the " + AdminAccount + " (" + names.AdminPrefix + "{LOGIN,PASSWORD})"
 	config := r.config(base, connectionIn(names.AdminPrefix), names.AdminPrefix, account)
 	r.AskLogin(question, &config)
 	return config
@@ -111,47 +118,57 @@ func (r *Reader) config(base string, conn connection.Connection, prefix, account
 	}
 }
 
-// AskLogin asks for what is missing of a login, where stdin is a terminal. It does not ask when another input is
-// missing.
-func (r *Reader) AskLogin(who string, config *airflowclient.Config) {
+// AskLogin asks for what is missing of a login, such as that of the "admin account", where stdin is a terminal. It does
+// not ask when another input is missing.
+func (r *Reader) AskLogin(account string, config *airflowclient.Config) {
 	file, ok := r.Stdin.(*os.File)
 	if !ok || !console.IsTerminal(file) || r.Faulty() || !config.Token.Empty() {
 		return
 	}
 	if config.Login == "" {
-		config.Login = console.Ask(file, r.App.ErrWriter, who+": ")
+		config.Login = console.Ask(file, r.App.ErrWriter, "login of the "+account+": ")
 	}
 	if config.Login != "" && config.Password.Empty() {
 		var err error
-		question := fmt.Sprintf("password of %q: ", config.Login)
+		account, _, _ = strings.Cut(account, " (")
+		question := fmt.Sprintf("password of the %s %q: ", account, config.Login)
 		config.Password, err = console.AskPassword(r.Context.Context, file, r.App.ErrWriter, question)
 		r.Fault(err)
 	}
 }
 
-// NeedLogin reports what is missing of connection airflow-api, or of the admin's login; prefix starts its variables.
-func (r *Reader) NeedLogin(config airflowclient.Config, prefix string) {
-	who := "Airflow's admin"
-	var fields, variables []string
-	need := func(field, variable string, given bool) {
+// NeedAirflow reports what is missing of connection airflow-api: in a task, of that one; in a shell, each input.
+func (r *Reader) NeedAirflow(config airflowclient.Config) {
+	const conn = "Airflow connection \"" + names.AirflowConnection + "\""
+	var lacking []string
+	need := func(field string, given bool) {
 		if !given {
-			fields, variables = append(fields, field), append(variables, variable)
+			lacking = append(lacking, field)
 		}
 	}
-	if prefix == names.AirflowPrefix {
-		who = fmt.Sprintf("Airflow connection %q", names.AirflowConnection)
-		need("host", r.AirflowURL.Names(), config.BaseURL != "")
-	}
-	need("login", prefix+"LOGIN", config.Login != "" || !config.Token.Empty())
-	need("password", prefix+"PASSWORD", !config.Password.Empty() || !config.Token.Empty())
-	switch {
-	case len(fields) == 0:
-	case len(fields) == 3 && connectionIn(prefix).Type == "": // the DAG passes on the type of each one that exists
-		r.Fault(failure.Permanent(NoAirflow, "%s %s", who, missing()))
+	need("host", config.BaseURL != "")
+	need("login", config.Login != "" || !config.Token.Empty())
+	need("password", !config.Password.Empty() || !config.Token.Empty())
+	switch fields := strings.Join(lacking, ", "); {
+	case len(lacking) == 3 && connectionIn(names.AirflowPrefix).Type == "": // the DAG passes on the type of any
+		r.Fault(failure.Permanent(NoAirflow, "%s %s", conn, missing()))
+	case Operator() != "" && fields != "":
+		r.Fault(failure.Permanent(NoField, "%s has no %s", conn, fields).Want(fields))
 	default:
-		lacking := strings.Join(fields, ", ")
-		err := failure.Permanent(NoField, "%s has no %s", who, lacking)
-		r.Fault(err.About(strings.Join(variables, ", ")).Want(lacking))
+		if config.BaseURL == "" {
+			r.Missing("host of "+conn, r.AirflowURL.Names())
+		}
+		r.NeedLogin(config, APIAccount, names.AirflowPrefix)
+	}
+}
+
+// NeedLogin reports what is missing of an account's login; prefix starts its variables.
+func (r *Reader) NeedLogin(config airflowclient.Config, account, prefix string) {
+	if config.Login == "" && config.Token.Empty() {
+		r.Missing("login of the "+account, prefix+"LOGIN")
+	}
+	if config.Password.Empty() && config.Token.Empty() {
+		r.Missing("password of the "+account, prefix+"PASSWORD")
 	}
 }
 

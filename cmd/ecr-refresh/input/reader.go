@@ -88,15 +88,28 @@ func (r *Reader) Err() error {
 	}
 	last := len(r.faults) - 1
 	for _, fault := range r.faults[:last] {
+		fault = withAdvice(fault)
 		r.Log.Error(fault.Error(), steps.FailureKey, fault)
 	}
-	return failure.Permanent("", "%w", r.faults[last])
+	return failure.Permanent("", "%w", withAdvice(r.faults[last]))
+}
+
+// withAdvice returns fault with its hint on the same line, in a shell, where an input is missing: each takes one line.
+func withAdvice(fault error) error {
+	kind, facts := failure.Describe(fault)
+	if kind != Missing || Operator() != "" {
+		return fault
+	}
+	return failure.Permanent("", "%v: give %s", fault, facts.Object)
 }
 
 // Given returns the value of a setting and the name of the flag or variable that it comes from, or its fallback and "".
+// The flag may stand before the command, too.
 func (r *Reader) Given(s Setting) (value, source string) {
-	if v := trim(r.String(s.Flag)); v != "" {
-		return v, "--" + s.Flag
+	for _, part := range r.Lineage() {
+		if v := trim(part.String(s.Flag)); v != "" {
+			return v, "--" + s.Flag
+		}
 	}
 	for _, name := range s.Env {
 		if v := lookup(name); v != "" {
@@ -150,13 +163,13 @@ func (r *Reader) Duration(s Setting) time.Duration {
 	return d
 }
 
-// Choice returns a setting that is one of choices, in their case. It is for the log itself: its error is returned.
-func (r *Reader) Choice(s Setting, choices ...string) (string, error) {
+// Choice returns a setting that is one of its choices, in their case. It is for the log itself: its error is returned.
+func (r *Reader) Choice(s Setting) (string, error) {
 	v, source := r.Given(s)
-	if choice := strings.ToLower(v); slices.Contains(choices, choice) {
+	if choice := strings.ToLower(v); slices.Contains(s.Choices, choice) {
 		return choice, nil
 	}
-	return "", badValue(source, v, strings.Join(choices, " or "))
+	return "", badValue(source, v, strings.Join(s.Choices, " or "))
 }
 
 func badValue(source, value, want string) error {

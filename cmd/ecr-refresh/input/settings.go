@@ -14,6 +14,7 @@ type Setting struct {
 	Flag, Usage string
 	Fallback    string // its value where nothing is given
 	Env         []string
+	Choices     []string // what a shell completes it with
 
 	title, example string // of one that the DAG passes from an Airflow Variable
 	check          func(string) error
@@ -57,19 +58,34 @@ func NewSettings() Settings {
 		AirflowURL: set("airflow-url", "base `URL` of Airflow's API, instead of the connection's schema, host "+
 			"and port", "", "ECR_REFRESH_AIRFLOW_URL"),
 		Engine: set("engine", "Docker's `HOST` (unix://… or tcp://…), or none", "unix:///var/run/docker.sock",
-			"ECR_REFRESH_ENGINE", "DOCKER_HOST"),
-		LogFormat: set("log-format", "`FORMAT` of the log: text or json", "text", "ECR_REFRESH_LOG_FORMAT"),
+			"ECR_REFRESH_ENGINE", "DOCKER_HOST").of("none"),
+		LogFormat: set("log-format", "`FORMAT` of the log: text or json", "text",
+			"ECR_REFRESH_LOG_FORMAT").of("text", "json"),
 		LogLevel: set("log-level", "lowest `LEVEL` to log: debug, info, warn or error", "info",
-			"ECR_REFRESH_LOG_LEVEL"),
-		LogOutput: set("log-output", "`STREAM` of the log: stderr or stdout", "stderr", "ECR_REFRESH_LOG_OUTPUT"),
-		Timeout:   set("timeout", "end the command after this `DURATION`", "60s", "ECR_REFRESH_TIMEOUT"),
-		CA:        set("ca-file", "PEM `FILE` of certificates to trust beside the system's", "", "ECR_REFRESH_CA_FILE"),
+			"ECR_REFRESH_LOG_LEVEL").of("debug", "info", "warn", "error"),
+		LogOutput: set("log-output", "`STREAM` of the log: stderr or stdout", "stderr",
+			"ECR_REFRESH_LOG_OUTPUT").of("stderr", "stdout"),
+		Timeout: set("timeout", "end the command after this `DURATION`", "60s", "ECR_REFRESH_TIMEOUT"),
+		CA:      set("ca-file", "PEM `FILE` of certificates to trust beside the system's", "", "ECR_REFRESH_CA_FILE"),
 	}
 }
 
-// Common returns the settings of every command.
-func (s Settings) Common() []Setting {
-	return []Setting{s.Timeout, s.CA, s.LogFormat, s.LogLevel, s.LogOutput}
+// Calling returns the settings of every command that calls a service.
+func (s Settings) Calling() []Setting { return []Setting{s.Timeout, s.CA} }
+
+// Logging returns the settings of every command.
+func (s Settings) Logging() []Setting { return []Setting{s.LogFormat, s.LogLevel, s.LogOutput} }
+
+// of returns the setting with values that it may have.
+func (s Setting) of(choices ...string) Setting {
+	s.Choices = choices
+	return s
+}
+
+// Required returns the setting as one that must be given, always or, say, "without --targets".
+func (s Setting) Required(when string) Setting {
+	s.Usage += strings.TrimRight(" (required "+when, " ") + ")"
+	return s
 }
 
 // CLI returns the library's flag. It has no environment: the library would use an empty variable as a value.

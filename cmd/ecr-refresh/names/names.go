@@ -20,6 +20,7 @@ const (
 // Names in the environment that the DAG and the commands share.
 const (
 	OperatorEnv = "ECR_REFRESH_OPERATOR" // set in a task: the operator that runs it, bash or docker
+	EnvFileEnv  = "ECR_REFRESH_ENV_FILE" // a file with values of variables that are not set
 
 	AccountEnv       = "AIRFLOW_VAR_ECR_AWS_ACCOUNT"
 	RegionEnv        = "AIRFLOW_VAR_ECR_AWS_REGION_NAME"

@@ -63,7 +63,7 @@ type Account struct {
 func (s Setup) Run(ctx context.Context) (Result, error) {
 	result := Result{Objects: []Outcome{}}
 	if _, err := s.Admin.SimpleRole(ctx); err != nil { // logs in
-		return result, err
+		return result, fmt.Errorf("use the admin account: %w", err)
 	}
 	var rejected *airflowclient.Error
 	_, err := s.Account.SimpleRole(ctx)
@@ -74,13 +74,17 @@ func (s Setup) Run(ctx context.Context) (Result, error) {
 	var failures []error
 	for _, o := range s.objects() {
 		done, err := s.settle(ctx, o)
+		var e *airflowclient.Error
+		if errors.As(err, &e) && e.Kind == airflowclient.TokenRejected {
+			return result, err
+		}
 		result.Objects = append(result.Objects, done)
 		if err != nil {
 			failures = append(failures, err)
 		}
 	}
 	if account, err := s.checkAccount(ctx); err != nil {
-		err = fmt.Errorf("check account %q of connection %s: %w", s.Login, names.AirflowConnection, err)
+		err = fmt.Errorf("check the %s account %q: %w", names.AirflowConnection, s.Login, err)
 		failures = append(failures, err)
 	} else {
 		result.Account = &account
@@ -125,7 +129,7 @@ func (s Setup) settle(ctx context.Context, o object) (Outcome, error) {
 	}
 	if err != nil {
 		done.State = "failed"
-		err = fmt.Errorf("%s %s %q: %w", verb, o.kind, o.id, err)
+		err = fmt.Errorf("%s %s %q with the admin account: %w", verb, o.kind, o.id, err)
 	}
 	return done, err
 }
@@ -183,5 +187,5 @@ func (a Account) text() string {
 	case a.Variables:
 		more = ", and read Variables, which is not needed: give it a role of its own, and no other"
 	}
-	return "account " + a.Login + ": can log in, read and update connections" + more
+	return names.AirflowConnection + " account " + a.Login + ": can log in, read and update connections" + more
 }

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -95,14 +96,20 @@ func (l lab) up(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	progress, err := os.Open(l.path("lab.out"))
+	if err != nil {
+		return err
+	}
+	defer progress.Close()
 	for tick := time.Tick(100 * time.Millisecond); ; {
 		select {
 		case <-ctx.Done():
 			return errors.Join(ctx.Err(), l.down(context.WithoutCancel(ctx)))
 		case err := <-supervisor:
-			log, _ := os.ReadFile(l.path("lab.out"))
-			return fmt.Errorf("it did not start (%v):\n%s", err, log)
+			_, _ = io.Copy(os.Stdout, progress)
+			return fmt.Errorf("it did not start: %w", err)
 		case <-tick:
+			_, _ = io.Copy(os.Stdout, progress) // what is new of it
 			if err := l.show(); err == nil {
 				return nil
 			}
@@ -182,5 +189,18 @@ func (l lab) down(ctx context.Context) error {
 		case <-tick:
 		}
 	}
-	return os.RemoveAll(l.dir)
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return err
+	}
+	if err := os.RemoveAll(l.dir); err != nil {
+		return err
+	}
+	cache = filepath.Join(cache, "ecr-refresh")
+	fmt.Printf("removed %s\n", l.dir)
+	fmt.Printf("what it installed stays; make lab-purge removes it:\n  %s (Airflow)\n", cache)
+	if list, err := os.ReadFile(filepath.Join(cache, "packages")); err == nil {
+		fmt.Printf("  Debian's packages %s\n", strings.Join(strings.Fields(string(list)), " "))
+	}
+	return nil
 }

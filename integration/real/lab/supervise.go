@@ -16,7 +16,9 @@ const dagID = "refresh_docker_token_v4"
 
 // supervise runs the peers until SIGTERM or SIGINT.
 func (l lab) supervise(ctx context.Context) error {
-	p, err := peers.Start(ctx, peers.Options{Dir: l.dir, Airflow: l.airflow, Binary: l.bin})
+	p, err := peers.Start(ctx, peers.Options{
+		Dir: l.dir, Airflow: l.airflow, Binary: l.bin, Progress: func(peer string) { fmt.Println("started:", peer) },
+	})
 	if err != nil {
 		return err
 	}
@@ -32,12 +34,14 @@ func (l lab) serve(ctx context.Context, p *peers.Peers) error {
 		if _, err := p.Airflow.CLI(ctx, args...); err != nil {
 			return err
 		}
+		fmt.Println("made:", args[0], args[2])
 	}
 	if err := os.WriteFile(l.path("env"), []byte(environ(p.Airflow)), 0o600); err != nil {
 		return err
 	}
 	text := l.report(p)
 	if l.trigger {
+		fmt.Println("running the DAG")
 		state, err := runOnce(ctx, p.Airflow)
 		if err != nil {
 			return err
@@ -89,7 +93,7 @@ Login           %s  %s
 Docker Engine   %s
 A step by hand  (. %s; bin/ecr-refresh extract-ecr-token)
 Logs            %s/*.log
-Stop it         make lab-down
+Stop it         make lab-down        (what it installed: make lab-purge)
 `, p.Airflow.URL, dagID, admin.User, admin.Password, p.Docker.Host, l.path("env"), l.dir)
 }
 

@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
 # Installs what the real peers need and is missing: a Docker Engine, a registry, htpasswd, PostgreSQL and Redis from
-# Debian's packages (as root), and Airflow, its providers and moto in a virtualenv of their own. Nothing is started.
+# Debian's packages (as root), and Airflow, its providers and moto in a virtualenv of their own. Nothing is started,
+# neither now nor at boot.
 #
 #   integration/real/peers/install.sh [AIRFLOW_VERSION]      default: $AIRFLOW, then 3.3.2
 #
 # The virtualenv lies in ${XDG_CACHE_HOME:-~/.cache}/ecr-refresh/airflow-<version>. A second run finds everything and
-# ends at once. Remove that folder to install anew.
+# ends at once. purge.sh removes it all.
 set -euo pipefail
+. "$(dirname "$0")/packages.sh"
 
 version="${1:-${AIRFLOW:-3.3.2}}"
-cache="${XDG_CACHE_HOME:-$HOME/.cache}/ecr-refresh"
 venv="$cache/airflow-$version"
 
 # A release that does not cap its dependencies is installed as of a day on which they still suited it.
@@ -44,22 +45,7 @@ debian_packages() {
   have htpasswd || missing+=(apache2-utils)
   have redis-server || missing+=(redis-server)
   compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
-  [ ${#missing[@]} -eq 0 ] && return
-  [ "$(id -u)" -eq 0 ] || die "missing ${missing[*]}: run as root, or: sudo apt-get install ${missing[*]}"
-  have apt-get || die "missing ${missing[*]}, and this machine has no apt-get: install them by hand"
-  say "installing ${missing[*]}"
-  keep_services_down
-  apt-get -qq update
-  DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends "${missing[@]}" >"$cache/apt.log" 2>&1 ||
-    { tail -n 20 "$cache/apt.log" >&2; die "apt-get install failed"; }
-}
-
-# The packages would start a Docker Engine and a registry of their own; the tests start theirs.
-keep_services_down() {
-  [ -e /usr/sbin/policy-rc.d ] && return
-  trap 'rm -f /usr/sbin/policy-rc.d' EXIT
-  printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
-  chmod 755 /usr/sbin/policy-rc.d
+  [ ${#missing[@]} -eq 0 ] || install_packages apt.log "${missing[@]}"
 }
 
 python_packages() {
@@ -81,9 +67,5 @@ find_uv() {
   [ -x "$cache/uv/bin/uv" ] || python3 -m pip install --quiet --root-user-action ignore --target "$cache/uv" uv >&2
   echo "$cache/uv/bin/uv"
 }
-
-have() { command -v "$1" >/dev/null 2>&1; }
-say() { echo "peers: $*" >&2; }
-die() { say "$*"; exit 1; }
 
 main

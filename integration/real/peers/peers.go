@@ -41,6 +41,8 @@ type Options struct {
 	Workers     []string // names of Celery workers, each a host of its own; without any: the LocalExecutor
 	Binary      string   // ecr-refresh, as the DAG's tasks find it
 	Env         []string // added to the environment of Airflow's tasks
+
+	Progress func(string) // is called when a peer runs, or nil
 }
 
 // Peers are the running peers.
@@ -94,17 +96,21 @@ func (p *Peers) start(ctx context.Context, venv string, o Options) (err error) {
 	if p.Airflow, err = newAirflow(p.Dir, venv, o, slices.Concat(proxy, p.taskEnv(o.Binary), o.Env)); err != nil {
 		return err
 	}
+	o.report("ECR and its registry (stand-ins)")
 	err = together(
-		func() error { return p.Airflow.migrate(ctx) },
-		func() (err error) { p.Moto, err = startMoto(ctx, p.Dir, venv, account); return err },
-		func() (err error) {
+		o.reporting("Airflow's database", func() error { return p.Airflow.migrate(ctx) }),
+		o.reporting("AWS's API (moto)", func() (err error) {
+			p.Moto, err = startMoto(ctx, p.Dir, venv, account)
+			return err
+		}),
+		o.reporting("registry in "+Region, func() (err error) {
 			p.Registry, err = p.startRegistry(ctx, account, Region, account+"-auth-token")
 			return err
-		},
-		func() (err error) {
+		}),
+		o.reporting("registry in "+RefusedRegion, func() (err error) {
 			p.Refusing, err = p.startRegistry(ctx, account, RefusedRegion, "another")
 			return err
-		},
+		}),
 	)
 	if err != nil {
 		return err
@@ -113,9 +119,27 @@ func (p *Peers) start(ctx context.Context, venv string, o Options) (err error) {
 		return err
 	}
 	return together(
-		func() error { return p.Docker.Start(ctx) },
-		func() error { return p.Airflow.start(ctx) },
+		o.reporting("Docker Engine", func() error { return p.Docker.Start(ctx) }),
+		o.reporting("Airflow", func() error { return p.Airflow.start(ctx) }),
 	)
+}
+
+// report calls Progress, if there is one.
+func (o Options) report(peer string) {
+	if o.Progress != nil {
+		o.Progress(peer)
+	}
+}
+
+// reporting returns start, with a report of the peer that it started.
+func (o Options) reporting(peer string, start func() error) func() error {
+	return func() error {
+		err := start()
+		if err == nil {
+			o.report(peer)
+		}
+		return err
+	}
 }
 
 func registryHost(account, region string) string {

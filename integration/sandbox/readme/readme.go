@@ -4,6 +4,7 @@
 package readme
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -20,7 +21,9 @@ const waitLimit = 5 * time.Minute
 // Block is a block of commands in the README. A comment above it says where it is run: <!-- test: KIND -->.
 //
 //	demo     in the clone: one command, and all that it prints
-//	empty    in the sandbox, with an Airflow that holds nothing but docker_default
+//	empty    in the sandbox and on real peers, in a shell that has nothing but a worker's environment, on an Airflow
+//	         that is as it was installed
+//	deployed in the shell of those, behind them, on real peers: TestRealReadmeDeploy in package real
 //	sandbox  in the sandbox, where the DAG has run once
 //	lab      in the clone, one block after another, with real peers: TestRealReadme in package real
 //	fab      with the command line of a real Airflow that runs FAB: TestReal in package real
@@ -77,6 +80,28 @@ func (b Block) Session(t *testing.T, dir string, env []string, replacements ...s
 			return // those below need this one
 		}
 	}
+}
+
+// Paste runs the lines of blocks as they are pasted into one shell, which has env alone, and returns what it prints. A
+// line whose comment says "again, when the run has ended" is pasted until it succeeds and a run has ended.
+func Paste(blocks []Block, dir string, env []string, replacements ...string) (string, error) {
+	var text strings.Builder
+	for _, b := range blocks {
+		for line := range strings.Lines(strings.NewReplacer(replacements...).Replace(b.Text)) {
+			if command, _, again := strings.Cut(line, "# again"); again {
+				const ended = "| tee /dev/stderr | { ! grep 'no run has ended' >/dev/null; }"
+				line = "until " + command + ended + "; do sleep 1; done\n"
+			}
+			text.WriteString(line)
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), waitLimit)
+	defer cancel()
+	shell := exec.CommandContext(ctx, "bash", "--noprofile", "--norc", "-euo", "pipefail")
+	shell.Stdin, shell.Dir, shell.Env = strings.NewReader(text.String()), dir, env
+	shell.WaitDelay = time.Second
+	out, err := shell.CombinedOutput()
+	return string(out), err
 }
 
 // shown is one command, and what the README shows below it.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -30,14 +31,14 @@ func TestReadme(t *testing.T) {
 				b.Session(t, root, CleanEnviron())
 			case "empty", "sandbox":
 				b.inSandbox(t, bin)
-			case "lab", "fab": // package real runs them
+			case "lab", "fab", "deployed": // package real runs them
 			default:
 				t.Errorf("unknown kind %q", b.Kind)
 			}
 		})
 	}
-	if len(kinds) != 5 {
-		t.Errorf("the README has blocks of the kinds %v, want 5", kinds)
+	if len(kinds) != 6 {
+		t.Errorf("the README has blocks of the kinds %v, want 6", kinds)
 	}
 }
 
@@ -51,10 +52,18 @@ func (b Block) inSandbox(t *testing.T, bin string) {
 	must(t, os.MkdirAll(filepath.Join(home, "airflow", "dags"), 0o700))
 	admin, _ := box.Airflow.User("admin")
 	refresher, _ := box.Airflow.User("refresher")
-	env := append(box.Environ(),
-		"HOME="+home, "PATH="+filepath.Dir(bin)+":"+os.Getenv("PATH"),
-		"ECR_REFRESH_ADMIN_LOGIN=admin", "ECR_REFRESH_ADMIN_PASSWORD="+admin.Password,
-		"ECR_REFRESH_AIRFLOW_PASSWORD="+refresher.Password)
+	env := append(box.Environ(), "HOME="+home, "PATH="+filepath.Dir(bin)+":"+os.Getenv("PATH"))
+	if b.Kind == "empty" {
+		env = slices.DeleteFunc(env, func(entry string) bool { // all of it comes from the file that the README writes
+			return strings.HasPrefix(entry, "ECR_REFRESH_AIRFLOW_") || strings.HasPrefix(entry, "AIRFLOW_VAR_")
+		})
+		out, err := Paste([]Block{b}, home, env, "http://localhost:8080", box.Airflow.URL(),
+			"ADMIN-PASSWORD", admin.Password, "REFRESHER-PASSWORD", refresher.Password)
+		if err != nil || !strings.Contains(out, "airflow-api account refresher: can log in, read and update") {
+			t.Errorf("%v:\n%s", err, out)
+		}
+		return
+	}
 	if b.Kind == "sandbox" { // the pool, and the DAG with a run that updated the connection
 		steps := "ecr-refresh extract-ecr-token --out one.json >&2; ecr-refresh update-docker-connection --in one.json"
 		published, err := Script(steps, t.TempDir(), env).Output()
