@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"os/exec"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
@@ -64,7 +65,7 @@ func innermost(err error) call {
 	} else if strings.Contains(err.Error(), "StatusCode: 401, request to EC2 IMDS failed") {
 		last.status = http.StatusUnauthorized
 	}
-	if strings.Contains(err.Error(), ": failed to load credentials, ") {
+	if strings.Contains(err.Error(), "failed to load credentials, ") {
 		last.service = containerEndpoint
 		return last
 	}
@@ -134,6 +135,9 @@ func (c call) credentials(err error) error {
 		return failure.Network(c.service, err)
 	case strings.Contains(cause, "process provider error: "):
 		kind, why = ProcessFailed, "credential_process failed"
+		if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+			why += ": " + exit.String()
+		}
 	case strings.Contains(cause, "SSO"):
 		kind = SSOLogin
 	}
