@@ -178,10 +178,11 @@ func hints() map[any]string {
 			"again>",
 		docker.UntrustedRegistry: "put the certificate of the registry's CA where Docker reads it: " +
 			"/etc/docker/certs.d/HOST/ca.crt",
-		docker.BadEntry:      "remove this entry from {object} on the worker",
-		docker.EntryWins:     "remove this entry from {object} on the worker, or run there: docker logout {want}",
-		docker.HarmlessEntry: "remove the entry, as the user of the worker: docker logout {object}",
-		docker.OtherServer:   "set the host of the connection to {object} alone, and empty its port",
+		docker.BadConfig: "correct {object} on {host}",
+		docker.EntryWins: "remove this entry from {object} on {host}, or run there: docker logout {want}",
+		docker.EntryUsed: "nothing, as long as that login is kept fresh: Docker tasks do not use the password of the " +
+			"connection",
+		docker.OtherServer: "set the host of the connection to {object} alone, and empty its port",
 		docker.HelperFails: "remove this entry from the worker's Docker configuration, or find out there why it " +
 			"fails: echo {want} | {object} get",
 
