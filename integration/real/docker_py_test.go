@@ -27,7 +27,8 @@ var (
 		`{"https://H":{"auth":"QVdTOnN0YWxl"}}`, `{"https://H/v2/":{"auth":"QVdTOnN0YWxl"},"H":{}}`,
 		`{"H:443":{"auth":"QVdTOnN0YWxl"}}`, `{"H":{"identitytoken":"t"}}`, `{"o":{"auth":""}}`, `{"o":{"auth":null}}`,
 		`{"o":{"auth":"QVdTOnN0YWxl=="},"http://H":{"auth":"QUE6Qg==trailing"}}`, `{"o":{"auth":"QVdTOnN0YW"}}`,
-		`{"o":{"auth":"wqA6eA=="},"H":{"auth":"QVdT OnN0YWxl","email":3}}`, `{"o":{"auth":"/zo="}}`, `{"o":{"auth":"é"}}`,
+		`{"o":{"auth":"wqA6eA=="},"H":{"auth":"QVdT OnN0YWxl","email":3}}`, `{"o":{"auth":"/zo="}}`,
+		`{"o":{"auth":"é"}}`,
 	}
 	pyStores  = []string{"", `""`, `"works"`, `["works"]`}
 	pyHelpers = []string{"", `{"H":"works"}`, `{"H":"","https://H":"broken"}`, `["H"]`, `{"H":3}`}
@@ -36,7 +37,8 @@ var (
 		`null`, `[]`, `[1]`, `"x"`, `3`, `{`, "\ufeff{}", "\xff", `{"auths":{"H":{"auth":"QVdTOnN0YWxl"}},"auths":{}}`,
 		`{"H":{"auth":"QVdTOnN0YWxl"}}`, `{"H":{"auth":"QVdTOnN0YWxl"},"x":1}`, `{"o":{"auth":""},"x":1}`,
 		`{"x":1,"o":{"auth":""}}`, `{"credSstore":"missing","Auths":{"H":{"auth":"QVdTOnN0YWxl"}}}`,
-		`{"CredsStore":"missing","auths":{"H":{"Auth":"QVdTOnN0YWxl"}}}`, `{"proxies":[]}`, `{"proxies":{"default":null}}`,
+		`{"CredsStore":"missing","auths":{"H":{"Auth":"QVdTOnN0YWxl"}}}`, `{"proxies":[]}`,
+		`{"proxies":{"default":null}}`,
 		`{"proxies":{"default":{"httpProxy":"x"}},"auths":{"H":{"auth":"QVdTOnN0YWxl"}}}`, `{"proxies":null}`,
 		`{"credsStore":"missing"}`, `{"credsStore":"nameless"}`, `{"credsStore":"token"}`, `{"credsStore":"wordy"}`,
 		"auth = QVdTOnN0YWxl\nemail = x\n", `{"HttpHeaders":{"a":"b"},"detachKeys":"ctrl-e"}`,
