@@ -131,7 +131,8 @@ func TestTestLogsInOnceForEachLogin(t *testing.T) {
 	conn := step.Connections[id]
 	conn.Assumed = true // a password or user that another connection does not have
 	port, user, password := conn, conn, conn
-	port.Port, user.Login, password.Password = "443", "root", secret.New("x")
+	port.Port, user.Login = "443", "root"
+	password.Password = secret.New(strings.Repeat("x", len(conn.Password.Reveal())))
 	step.Connections["port"], step.Connections["user"], step.Connections["password"] = port, user, password
 	path := filepath.Join(t.TempDir(), "config.json")
 	must(t, os.WriteFile(path, []byte(`{"auths":{"`+conn.Host+`":{"auth":"QVdTOnN0YWxl"}}}`), 0o600))

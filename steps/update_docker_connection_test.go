@@ -61,6 +61,7 @@ func TestUpdateRejects(t *testing.T) {
 	// What the result shows must be what is encrypted, field by field: else its age, for one, could be edited.
 	for name, edit := range map[string]edit{
 		"registry":    func(d *xcom.ExtractECRToken) { d.Tokens[0].RegistryURL = "https://example.com" },
+		"path":        func(d *xcom.ExtractECRToken) { d.Tokens[0].RegistryURL += "/v2" },
 		"user":        func(d *xcom.ExtractECRToken) { d.Tokens[0].Username = "root" },
 		"issued_at":   func(d *xcom.ExtractECRToken) { d.Tokens[0].IssuedAt = f.now.Add(time.Second) },
 		"expires_at":  func(d *xcom.ExtractECRToken) { d.Tokens[0].ExpiresAt = f.now.Add(24 * time.Hour) },

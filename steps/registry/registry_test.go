@@ -2,6 +2,7 @@ package registry_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -76,6 +77,7 @@ func TestConnectionThatFails(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	broken := func() (*http.Response, error) { return nil, io.ErrUnexpectedEOF }
 	good := func() (*http.Response, error) { return &http.Response{StatusCode: 200, Body: http.NoBody}, nil }
+	untrusted := func() (*http.Response, error) { return nil, &tls.CertificateVerificationError{Err: io.EOF} }
 	stopped := func() (*http.Response, error) { cancel(); return nil, context.Canceled }
 	for _, row := range []struct {
 		answers transport
@@ -83,13 +85,15 @@ func TestConnectionThatFails(t *testing.T) {
 	}{
 		{transport{broken, good}, nil},
 		{transport{broken, broken, good}, io.ErrUnexpectedEOF},
+		{transport{untrusted, good}, io.EOF},
 		{transport{stopped, good}, context.Canceled},
 	} {
 		rest := row.answers
 		err := registry.New(&rest).Check(ctx, "https://r.example.com", "AWS", secret.New("p"))
 		says := "check token at registry r.example.com: "
-		if failure.IsPermanent(err) || (err == nil) != (row.want == nil) || err != nil && (len(rest) != 1 ||
-			!strings.HasPrefix(err.Error(), says) || !strings.Contains(err.Error(), row.want.Error())) {
+		if failure.IsPermanent(err) != (row.want == io.EOF) || (err == nil) != (row.want == nil) ||
+			err != nil && (len(rest) != 1 || !strings.HasPrefix(err.Error(), says) ||
+				!strings.Contains(err.Error(), row.want.Error())) {
 			t.Errorf("%v, %d left, want %v", err, len(rest), row.want)
 		}
 	}
