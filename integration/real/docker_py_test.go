@@ -142,3 +142,24 @@ func outcomeOf(ctx context.Context, c peers.DockerPyCase) string {
 	}
 	return "fresh"
 }
+
+// TestRealDockerHost: step 3 calls Docker where docker-py does. (A login in the address is rejected though docker-py
+// takes the name of a user.)
+func TestRealDockerHost(t *testing.T) {
+	hosts := []string{
+		"unix:///var/run/docker.sock", "unix://var/run/docker.sock", "unix:/p", "http+unix://p/q", "http+unix:///p",
+		"Unix:///p", "unix:///a b", "tcp://h:2375", "tcp://:2375", "h:2375", "my-host:2375", "h2:1", "127.0.0.1:2375",
+		"https://h:2376", "http://h:80/", "http://h:80/a/", "tcp://[::1]:2375", "[::1]:2375", " tcp://h:1 ",
+		"TCP://H:1",
+		"tcp://h", "tcp://", "tcp://h:0", "tcp://h:99999", "tcp://h:x", "tcp://h:1;x", "tcp://h:1?x", "tcp://h:1#x",
+		"127.0.0.1", "localhost:2375", "fd://x", "/var/run/docker.sock", "tcp://a:b@h:1", "ssh://me",
+		"npipe:////./pipe/x",
+	}
+	want, err := peers.DockerPyAccepts(t.Context(), os.Getenv("AIRFLOW"), hosts)
+	must(t, err)
+	for i, host := range hosts {
+		if _, err := docker.NewEngine(host, "", false); (err == nil) != want[i] {
+			t.Errorf("%q: %v, docker-py accepts it: %v", host, err, want[i])
+		}
+	}
+}

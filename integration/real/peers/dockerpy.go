@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"os"
 	"os/exec"
 	"path/filepath"
 )
@@ -44,19 +45,44 @@ json.dump([outcome(case) for case in json.load(sys.stdin)], sys.stdout)
 // DockerPy returns what a release's docker-py pulls with in each case: the password, "token", "none", or "raises". The
 // credential helpers are those on path.
 func DockerPy(ctx context.Context, release, path string, cases []DockerPyCase) (outcomes []string, err error) {
+	err = askPython(ctx, release, dockerPy, path, cases, &outcomes)
+	return outcomes, err
+}
+
+const dockerHosts = `
+import json, sys
+from docker.utils import parse_host
+
+def accepted(host):
+    try:
+        return parse_host(host).startswith("http")
+    except Exception:
+        return False
+
+json.dump([accepted(host) for host in json.load(sys.stdin)], sys.stdout)
+`
+
+// DockerPyAccepts reports which of hosts, each as in DOCKER_HOST, a release's docker-py calls over http or a socket.
+func DockerPyAccepts(ctx context.Context, release string, hosts []string) (accepted []bool, err error) {
+	err = askPython(ctx, release, dockerHosts, os.Getenv("PATH"), hosts, &accepted)
+	return accepted, err
+}
+
+// askPython runs a script of an installed release, with in as JSON on its stdin, and decodes its stdout into out.
+func askPython(ctx context.Context, release, script, path string, in, out any) error {
 	venv, err := installed(release)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	text, err := json.Marshal(cases)
+	text, err := json.Marshal(in)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	cmd := exec.CommandContext(ctx, filepath.Join(venv, "bin", "python"), "-c", dockerPy)
+	cmd := exec.CommandContext(ctx, filepath.Join(venv, "bin", "python"), "-c", script)
 	cmd.Env, cmd.Stdin = append(cleanEnv(), "PATH="+path), bytes.NewReader(text)
-	out, err := cmd.Output()
+	answer, err := cmd.Output()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return outcomes, json.Unmarshal(out, &outcomes)
+	return json.Unmarshal(answer, out)
 }
