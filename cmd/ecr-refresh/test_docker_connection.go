@@ -30,11 +30,7 @@ Example:
 	}, []input.Setting{p.Previous, p.Out, p.Metrics, p.Engine},
 		func(c *call) work {
 			s := c.test()
-			if s.Engine == nil {
-				s.Registry = checker(c.Certificates())
-			} else {
-				c.CAFile() // is checked, though Docker has its own certificates
-			}
+			s.Registry = checker(c.Certificates())
 			s.Input = input.Result(c.Reader, xcom.Parse[xcom.UpdateDockerConnection])
 			var ids []string
 			for _, updated := range s.Input.Connections {

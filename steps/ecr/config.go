@@ -34,7 +34,10 @@ func DefaultConfig(roots *x509.CertPool, extra []byte, log *slog.Logger) Config 
 	return func(ctx context.Context, profile, region string) (aws.Config, error) {
 		trusted := x509.NewCertPool() // the SDK adds those of a bundle
 		client := awshttp.NewBuildableClient().WithTimeout(transport.AttemptTimeout).
-			WithTransportOptions(func(t *http.Transport) { t.TLSClientConfig, t.Proxy = transport.TLS(trusted), proxy })
+			WithTransportOptions(func(t *http.Transport) {
+				t.TLSClientConfig, t.Proxy = transport.TLS(trusted), proxy
+				t.OnProxyConnectResponse = transport.ProxyAnswer
+			})
 		cfg, err := config.LoadDefaultConfig(ctx, config.WithSharedConfigProfile(profile),
 			config.WithDefaultRegion(region),
 			config.WithAssumeRoleCredentialOptions(func(o *stscreds.AssumeRoleOptions) {

@@ -65,6 +65,8 @@ func hints() map[any]string {
 		input.PlainAirflow: "<|give --airflow-url with https, or >set the schema of connection airflow-api to https",
 		input.PlainDocker:  "let Docker use TLS, and set DOCKER_TLS_VERIFY and DOCKER_CERT_PATH",
 		input.PlainECR:     "set {object} to a URL with https",
+		input.BadProxy: "write {object}{env} as http://NAME:PASSWORD@HOST:PORT, and percent-encode / @ # ? % in the " +
+			"password (%2F for /)",
 		input.Malformed: "<unset {object}{env}, or write it|write {object}> as Airflow's manual describes in " +
 			`"Storing connections in environment variables"`,
 		connection.BadAddress: "correct schema (http or https), host and port of connection airflow-api; a base path " +
@@ -99,6 +101,7 @@ func hints() map[any]string {
 			"certificate",
 		failure.Timeout:     "check the network between {host} and {object}, HTTPS_PROXY and NO_PROXY{env}",
 		failure.Unreachable: "check the name and port of {object}, HTTPS_PROXY and NO_PROXY{env}",
+		failure.Proxy:       "let the proxy {object} connect to {want}, or name that in NO_PROXY{env}",
 
 		// AWS
 		ecr.AccessDenied: "allow {want} on resource * to this AWS identity",
@@ -213,6 +216,7 @@ func hints() map[any]string {
 			"(SimpleAuthManager; Viewer may read pools, DAGs and runs)",
 		airflowclient.Invalid:   "use a version of ecr-refresh that supports this Airflow (docs/compatibility.md)",
 		airflowclient.ProxyAuth: "check user name and password of the proxy in HTTPS_PROXY and HTTP_PROXY",
+		airflowclient.Proxy:     "let the proxy {object} connect to Airflow, or name Airflow's host in NO_PROXY{env}",
 		airflowclient.WrongScheme: "set the schema of connection airflow-api" + orURL + " to what its port speaks: " +
 			"http or https",
 		airflowclient.TLSAlert: "let Airflow's API server, or the proxy before it, speak TLS 1.2 or newer and ask " +

@@ -26,6 +26,7 @@ import (
 // Kinds of failure of inputs, and their facts.
 const (
 	Missing      failure.Kind = "input missing"           // or malformed; Object: what to give
+	BadProxy     failure.Kind = "malformed proxy"         // Object: the variable
 	Malformed    failure.Kind = "malformed AIRFLOW_CONN"  // Object: the variable
 	Conflict     failure.Kind = "two inputs for one"      // Want: what to do
 	OldDAG       failure.Kind = "input of an old dag"     // it cannot be read
