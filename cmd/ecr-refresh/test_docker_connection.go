@@ -30,7 +30,11 @@ Example:
 	}, []input.Setting{p.Previous, p.Out, p.Metrics, p.Engine},
 		func(c *call) work {
 			s := c.test()
-			s.Registry = checker(c.Certificates())
+			if s.Engine == nil || !s.Config.Empty() { // a login of the file is tried there
+				s.Registry = checker(c.Certificates())
+			} else {
+				c.CAFile() // is checked, though Docker has its own certificates
+			}
 			s.Input = input.Result(c.Reader, xcom.Parse[xcom.UpdateDockerConnection])
 			var ids []string
 			for _, updated := range s.Input.Connections {

@@ -77,6 +77,9 @@ func ReadConfig(paths ...string) (Config, error) {
 	return config, nil
 }
 
+// Empty reports whether docker-py finds no file, or ignores it.
+func (c Config) Empty() bool { return c.path == "" }
+
 // parse reads the sections that docker-py reads (APIClient.__init__, AuthConfig.load_config): an empty one of any type
 // counts as missing. A file with none of the three is of the old format, with the entries of auths at its top. The
 // error says what makes docker-py fail.
