@@ -46,7 +46,7 @@ var arrows = map[string][]string{
 	"airflowclient":     nil,
 	"dags":              nil,
 	"steps/failure":     nil,
-	"steps/transport":   nil,
+	"steps/transport":   {"steps/failure"},
 	"steps/privatefile": {"steps/failure"},
 	"steps/secret":      {"steps/failure", "steps/privatefile"},
 	"steps/xcom":        {"steps/failure", "steps/secret"},

@@ -32,7 +32,8 @@ const (
 	Forbidden       Kind = "forbidden" // Right is missing on Object
 	Invalid         Kind = "invalid"   // Airflow's validation rejected the request
 	ProxyAuth       Kind = "proxy auth"
-	WrongScheme     Kind = "wrong scheme" // https to a port that speaks http
+	Proxy           Kind = "proxy does not connect" // Object is the proxy
+	WrongScheme     Kind = "wrong scheme"           // https to a port that speaks http
 	TLSAlert        Kind = "TLS alert"
 	Untrusted       Kind = "untrusted" // the certificate
 
@@ -74,7 +75,8 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // Permanent reports that a retry cannot help.
 func (e *Error) Permanent() bool {
-	return !slices.Contains([]Kind{Conflict, Unavailable, Timeout, Unreachable}, e.Kind)
+	down := e.Kind == Proxy && e.Status >= 500
+	return !down && !slices.Contains([]Kind{Conflict, Unavailable, Timeout, Unreachable}, e.Kind)
 }
 
 // mentions reports whether a message of Airflow has name, as a whole word.
@@ -104,6 +106,9 @@ func (c *Client) failed(a answer) *Error {
 	status, message := a.StatusCode, a.message()
 	err := failf(kindOf(status), status, "", "%s", c.answered(status, message))
 	err.message = hide(message)
+	if who := a.through(); who != "airflow" {
+		err.Err = fmt.Errorf("%s answered %d %s", who, status, http.StatusText(status))
+	}
 	switch {
 	case err.Kind == Redirect:
 		to := "nowhere"

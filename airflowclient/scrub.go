@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -40,7 +41,13 @@ func orEmpty(s Secret) Secret { return cmp.Or(s, Secret(hide(""))) }
 type scrubber struct {
 	mu      sync.Mutex
 	secrets []Secret
+	pieces  map[uint64]bool // of all forms of the first secrets
+	short   []Secret        // all forms of those that are shorter than a piece
+	read    int             // number of secrets that these two have
 }
+
+// piece is how much of a secret is not shown, in bytes: servers cut what they quote.
+const piece = 8
 
 func (s *scrubber) add(secret Secret) {
 	s.mu.Lock()
@@ -85,32 +92,43 @@ func cut(text string) string {
 	return text
 }
 
-// redact replaces every piece of eight bytes or more of every form of every secret: servers cut what they quote.
+// redact replaces every piece of every form of every secret. A text that holds a secret shorter than a piece is
+// replaced whole: what is left around the gaps would tell it.
 func (s *scrubber) redact(text string) string {
+	const redacted = "[redacted]"
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.learn()
 	text = strings.ToValidUTF8(text, "?")
+	if slices.ContainsFunc(s.short, func(form Secret) bool { return strings.Contains(text, form.Reveal()) }) {
+		return redacted
+	}
 	open := []byte(text)
-	for _, secret := range s.secrets {
-		for _, form := range forms(secret.Reveal()) {
-			cover(open, text, form)
+	for i := range max(0, len(text)-piece+1) {
+		if s.pieces[binary.NativeEndian.Uint64([]byte(text[i:i+piece]))] {
+			copy(open[i:], bytes.Repeat([]byte{0xff}, piece)) // no UTF-8
 		}
 	}
-	return strings.ToValidUTF8(string(open), "[redacted]") // one for each run of covered bytes
+	return strings.ToValidUTF8(string(open), redacted) // one for each run of covered bytes
 }
 
-// cover makes each byte of open that belongs to a piece of form in text one that is no UTF-8.
-func cover(open []byte, text, form string) {
-	piece := min(8, len(form))
-	pieces := map[string]bool{} // strings.Contains would take minutes for many tokens
-	for i := range len(form) - piece + 1 {
-		pieces[form[i:i+piece]] = true
+// learn adds the forms of new secrets to pieces: a good run never needs them.
+func (s *scrubber) learn() {
+	if s.pieces == nil {
+		s.pieces = map[uint64]bool{}
 	}
-	for i := range max(0, len(text)-piece+1) {
-		if pieces[text[i:i+piece]] {
-			copy(open[i:], bytes.Repeat([]byte{0xff}, piece))
+	for _, secret := range s.secrets[s.read:] {
+		for _, form := range forms(secret.Reveal()) {
+			if len(secret.Reveal()) < piece {
+				s.short = append(s.short, hide(form))
+				continue
+			}
+			for i := range max(0, len(form)-piece+1) {
+				s.pieces[binary.NativeEndian.Uint64([]byte(form[i:i+piece]))] = true
+			}
 		}
 	}
+	s.read = len(s.secrets)
 }
 
 // forms returns a secret as a server may repeat it: in clear, escaped for JSON or a URL, and in base64 at each of the

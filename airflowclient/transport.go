@@ -8,6 +8,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -28,11 +29,33 @@ func newHTTP(config *tls.Config) *http.Client {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
 			Proxy:                  http.ProxyFromEnvironment,
+			OnProxyConnectResponse: proxyAnswer,
 			TLSClientConfig:        config,
 			ForceAttemptHTTP2:      true,
 			MaxResponseHeaderBytes: 64 << 10,
 		},
 	}
+}
+
+// proxyAnswer returns an error that names the proxy where it does not connect.
+func proxyAnswer(_ context.Context, proxy *url.URL, _ *http.Request, resp *http.Response) error {
+	code := resp.StatusCode
+	if code == http.StatusOK {
+		return nil
+	}
+	kind := Proxy
+	if code == http.StatusProxyAuthRequired {
+		kind = ProxyAuth
+	}
+	return failf(kind, code, proxy.Host, "the proxy %s answered %d %s", proxy.Host, code, http.StatusText(code))
+}
+
+// through names the proxy that an answer over http came through, which may be the proxy's own, or "airflow".
+func (a answer) through() string {
+	if proxy, _ := http.ProxyFromEnvironment(a.Request); proxy != nil && a.Request.URL.Scheme == "http" && !a.isJSON() {
+		return "the proxy " + proxy.Host + ", or airflow behind it,"
+	}
+	return "airflow"
 }
 
 // exchange returns a function that sends a request up to three times, a login up to six, with bearer where that is not
@@ -133,7 +156,7 @@ func (c *Client) decode(a answer, out any) error {
 	case len(a.body) > maxAnswer:
 		return failf(NotAirflow, status, "", "airflow's answer is longer than %d MiB", maxAnswer>>20)
 	case !a.isJSON():
-		return failf(NotAirflow, status, "", "airflow answered %d with %s instead of JSON", status, a.media)
+		return failf(NotAirflow, status, "", "%s answered %d with %s instead of JSON", a.through(), status, a.media)
 	case json.Unmarshal(a.body, out) != nil:
 		return failf(NotAirflow, status, "", "airflow answered %d with JSON of another shape than Airflow 3's", status)
 	}

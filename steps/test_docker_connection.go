@@ -48,6 +48,7 @@ type DockerConnection struct {
 	Port         string
 	Login        string
 	Password     secret.Secret
+	KeepLogin    bool   // reauth of its extra is off: docker-py keeps a login of the same user that its file has
 	Assumed      bool   // made of what was updated, not read as a task reads it: nothing to compare
 	OverriddenBy string // name of an environment variable that tasks read before the database, if it is set
 }
@@ -112,7 +113,10 @@ func earlier(failures []xcom.Failure) (errs []error) {
 
 // compareAll returns the tests in the order of the input. Those with the same host, login and password share one login.
 func (s TestDockerConnection) compareAll(ctx context.Context) (tests []test) {
-	type key struct{ server, login, registryURL, fingerprint string }
+	type key struct {
+		server, login, registryURL, fingerprint string
+		keepLogin                               bool
+	}
 	logins := map[key]func() (string, error){}
 	for _, want := range s.Input.Connections {
 		conn := s.Connections[want.ConnectionID]
@@ -121,7 +125,7 @@ func (s TestDockerConnection) compareAll(ctx context.Context) (tests []test) {
 			tests = append(tests, test{want, nil, func() (string, error) { return "", err }})
 			continue
 		}
-		of := key{conn.server(), conn.Login, want.RegistryURL, secret.Fingerprint(conn.Password)}
+		of := key{conn.server(), conn.Login, want.RegistryURL, secret.Fingerprint(conn.Password), conn.KeepLogin}
 		if logins[of] == nil {
 			logins[of] = sync.OnceValues(func() (string, error) { return s.logIn(ctx, conn, want.RegistryURL) })
 		}
@@ -164,7 +168,12 @@ func (s TestDockerConnection) compare(want xcom.Updated) (*bool, error) {
 // logIn checks docker-py's configuration, then asks Docker, as DockerHook does at the start of each task, or the
 // registry where there is no Docker. It returns what was answered.
 func (s TestDockerConnection) logIn(ctx context.Context, conn DockerConnection, registryURL string) (string, error) {
-	warning, err := s.Config.Check(ctx, conn.server(), registry.Host(registryURL))
+	warning, err := s.Config.Check(ctx, docker.Pull{
+		Server: conn.server(), Registry: registry.Host(registryURL), Username: conn.Login, Reauth: !conn.KeepLogin,
+		Accepts: func(ctx context.Context, username string, password secret.Secret) error {
+			return s.Registry.Check(ctx, registryURL, username, password)
+		},
+	})
 	if warning != nil {
 		s.Log.Warn(warning.Error(), FailureKey, warning)
 	}

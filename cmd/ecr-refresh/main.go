@@ -24,7 +24,11 @@ import (
 )
 
 func main() {
-	os.Exit(run(context.Background(), os.Args, os.Stdin, os.Stdout, os.Stderr))
+	stderr := os.Stderr
+	if null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0); err == nil && !console.IsTerminal(stderr) {
+		os.Stderr = null // AWS's SDK passes it to a credential_process, which may print a secret
+	}
+	os.Exit(run(context.Background(), os.Args, os.Stdin, os.Stdout, stderr))
 }
 
 // run is the whole program; it returns the exit code. The result goes to stdout; errors and logs go to stderr, or to
@@ -41,6 +45,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
 
+	input.PrepareAWS()
 	p := &program{Settings: input.NewSettings(), stdin: stdin, stdout: stdout, stderr: stderr}
 	if len(args) > 1 && args[1] == "help" && args[len(args)-1] != "--generate-bash-completion" {
 		args = append(append(args[:1:1], args[2:]...), "--help")

@@ -72,7 +72,7 @@ func (c *call) plan(targets []target.Target, roots input.Certificates) work {
 		var all plan
 		rows := [][]string{{"CONNECTION", "REGISTRY", "PARTITION", "TOKEN FROM", "AIRFLOW"}}
 		for _, t := range targets {
-			cfg, err := load(ctx, t.Source.Profile)
+			cfg, err := load(ctx, t.Source.Profile, t.Source.Region)
 			if err != nil {
 				return nil, err
 			}

@@ -174,3 +174,17 @@ func TestSignalsEndASteps(t *testing.T) {
 		})
 	}
 }
+
+// A proxy cannot reach the addresses where AWS issues credentials, and would see the token of a pod.
+func TestCredentialsAreRequestedDirectly(t *testing.T) {
+	t.Parallel()
+	for _, host := range []string{"169.254.170.2", "169.254.170.23", "[fd00:ec2::23]"} {
+		env, box := sandboxEnv(t)
+		cmd := exec.CommandContext(t.Context(), "ecr-refresh", "extract-ecr-token", "--timeout", "2s")
+		cmd.Env = append(env, "AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=",
+			"AWS_CONTAINER_CREDENTIALS_FULL_URI=http://"+host+"/", "AWS_CONTAINER_AUTHORIZATION_TOKEN=s3cret")
+		if out, err := cmd.CombinedOutput(); err == nil || len(box.Proxy.Refused()) > 0 {
+			t.Errorf("%s: the proxy was asked for %v: %s", host, box.Proxy.Refused(), out)
+		}
+	}
+}

@@ -31,7 +31,7 @@ Example, on a host that reaches Airflow's database, and whose command line print
 	}, []input.Setting{p.Previous.Required(""), p.Out, p.Metrics, p.Engine},
 		func(c *call) work {
 			s := c.test()
-			if s.Engine == nil {
+			if s.Engine == nil || !s.Config.Empty() { // a login of the file is tried there
 				s.Registry = checker(c.Certificates())
 			} else {
 				c.CAFile() // is checked, though Docker has its own certificates

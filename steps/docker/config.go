@@ -2,48 +2,63 @@ package docker
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"maps"
 	"os"
-	"os/exec"
-	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"ecr-refresh/steps/failure"
+	"ecr-refresh/steps/registry"
+	"ecr-refresh/steps/secret"
 )
 
-// Why docker-py does not use a fresh login. The fact Object is the path of config.json; of HelperFails it is the
-// helper's program. Want, of EntryWins and HelperFails, is the registry.
+// Why docker-py does not use a fresh login. The fact Object is the path of the configuration file; of HelperFails it is
+// the helper's program. Want, of EntryWins, EntryUsed and HelperFails, is the registry.
 const (
-	BadEntry      failure.Kind = "docker config entry is not valid"
-	EntryWins     failure.Kind = "docker config entry wins over the login"
-	HelperFails   failure.Kind = "docker credential helper fails"
-	HarmlessEntry failure.Kind = "docker config entry is harmless" // a warning, as the next; Object is the registry
-	OtherServer   failure.Kind = "docker logs in to another server's name"
+	BadConfig   failure.Kind = "docker config makes docker-py fail"
+	EntryWins   failure.Kind = "docker config entry wins over the login"
+	HelperFails failure.Kind = "docker credential helper fails"
+	EntryUsed   failure.Kind = "docker config entry has a good login" // a warning, as the next; Object is the registry
+	OtherServer failure.Kind = "docker logs in to another server's name"
 )
 
-// Config is what docker-py, which Airflow's DockerHook uses, reads of ~/.docker/config.json before it uses a fresh
-// login. It holds no password.
+// Config is what docker-py 7, which Airflow's DockerHook uses, reads of its configuration file before it uses a fresh
+// login (docker/auth.py). TestRealDockerConfig compares it with docker-py itself.
 type Config struct {
 	path        string
-	err         error    // why docker-py, and with it every Docker task, fails before any login
-	auths       []string // the keys, sorted
-	credsStore  string
-	credHelpers map[string]string
+	err         error // why docker-py, and with it every Docker task, fails
+	auths       []entry
+	credsStore  json.RawMessage // both may be of any type: docker-py fails once it uses a wrong one
+	credHelpers json.RawMessage
 }
 
-// ReadConfig reads the file at path. A missing one is an empty Config.
-func ReadConfig(path string) (Config, error) {
-	info, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
+// entry is an entry of auths, in the order of the file.
+type entry struct {
+	key string
+	login
+}
+
+// login is what an entry, or a helper, has for a registry.
+type login struct {
+	from     string // what it is of, to show; "": the connection
+	helper   bool   // it is a helper's
+	empty    bool   // an entry without any login
+	username string // "" with an identity token
+	password secret.Secret
+}
+
+// ReadConfig reads the first of the files at paths that exists, as docker-py does (docker/utils/config.py). The error
+// says why docker-py ignores that file; the Config is then empty, as it is without a file.
+func ReadConfig(paths ...string) (Config, error) {
+	exists := func(path string) bool { _, err := os.Stat(path); return err == nil }
+	at := slices.IndexFunc(paths, exists)
+	if at < 0 {
 		return Config{}, nil
 	}
+	path := paths[at]
+	info, err := os.Stat(path)
 	var text []byte
 	if err == nil && info.Mode().IsRegular() && info.Size() <= 1<<20 {
 		text, err = os.ReadFile(path)
@@ -51,126 +66,211 @@ func ReadConfig(path string) (Config, error) {
 	if err != nil {
 		return Config{}, fmt.Errorf("read %s: %w", path, errors.Unwrap(err))
 	}
-	var file struct {
-		Auths       map[string]json.RawMessage `json:"auths"`
-		CredsStore  string                     `json:"credsStore"`
-		CredHelpers map[string]string          `json:"credHelpers"`
-	}
-	if json.Unmarshal(text, &file) != nil {
+	if !isJSON(text) {
 		return Config{}, fmt.Errorf("read %s: not the JSON of a Docker config, or longer than 1 MiB", path)
 	}
-	config := Config{path, nil, slices.Sorted(maps.Keys(file.Auths)), file.CredsStore, file.CredHelpers}
-	for _, key := range config.auths {
-		if err := checkEntry(file.Auths[key]); err != nil {
-			const form = "docker-py cannot read %s, and every Docker task fails: entry auths[%q] %w"
-			config.err = failure.Permanent(BadEntry, form, path, key, err).About(path)
-		}
+	config := Config{path: path}
+	if err := config.parse(text); err != nil {
+		const form = "docker-py cannot read %s, and every Docker task fails: %w"
+		config.err = failure.Permanent(BadConfig, form, path, err).About(path)
 	}
 	return config, nil
 }
 
-// checkEntry returns why docker-py cannot read an auths entry (docker/auth.py, parse_auth): its base64 skips what is
-// not of the alphabet.
-func checkEntry(entry json.RawMessage) error {
-	var fields map[string]json.RawMessage
-	if json.Unmarshal(entry, &fields) != nil || fields == nil {
-		return errors.New("is not an object")
+// Empty reports whether docker-py finds no file, or ignores it.
+func (c Config) Empty() bool { return c.path == "" }
+
+// parse reads the sections that docker-py reads (APIClient.__init__, AuthConfig.load_config): an empty one of any type
+// counts as missing. A file with none of the three is of the old format, with the entries of auths at its top. The
+// error says what makes docker-py fail.
+func (c *Config) parse(text []byte) error {
+	file, ok := object(text)
+	if !ok {
+		return errors.New("it is not a JSON object")
 	}
-	if fields["auth"] == nil || fields["identitytoken"] != nil {
-		return nil
+	if err := checkProxies(file); err != nil {
+		return err
 	}
-	var auth string
-	_ = json.Unmarshal(fields["auth"], &auth) // docker-py cannot decode what is not a string
-	login, err := base64.StdEncoding.DecodeString(regexp.MustCompile(`[^A-Za-z0-9+/=]`).ReplaceAllString(auth, ""))
-	if err != nil || !strings.Contains(string(login), ":") {
-		return errors.New(`has an "auth" that is not user:password in base64`)
+	auths := file.unlessEmpty("auths")
+	c.credsStore, c.credHelpers = file.unlessEmpty("credsStore"), file.unlessEmpty("credHelpers")
+	entries, ok := object(auths)
+	switch {
+	case auths != nil && !ok:
+		return errors.New("auths is not an object")
+	case auths != nil:
+		return c.addAuths(entries, false)
+	case c.credsStore == nil && c.credHelpers == nil:
+		return c.addAuths(file, true)
 	}
 	return nil
 }
 
-// Check returns what docker-py 7 would do with a login (docker/auth.py, resolve_authconfig; testdata/docker_config.json
-// holds what it did) at server, the connection's host and port, for images of registry. It asks a helper or store
-// before it uses the fresh login: that fails, or its own login wins. It keeps the fresh login under server as written,
-// and a pull looks for registry first: with a scheme or a port in server it finds an old auths entry instead. warning
-// is for what does no harm to the names of images that people write, err for what does.
-func (c Config) Check(ctx context.Context, server, registry string) (warning, err error) {
+// checkProxies looks at a section that says nothing about logins, but must be an object of objects.
+func checkProxies(file members) error {
+	proxies, found := file.get("proxies")
+	if !found {
+		return nil
+	}
+	of, ok := object(proxies)
+	usual, found := of.get("default")
+	if _, isObject := object(usual); !ok || found && !isObject {
+		return errors.New("proxies is not an object of objects")
+	}
+	return nil
+}
+
+// addAuths reads entries. In a file of the old format, one that is no object means that none of them is an entry.
+func (c *Config) addAuths(entries members, oldFormat bool) error {
+	for _, m := range entries {
+		fields, ok := object(m.value)
+		if !ok && oldFormat {
+			c.auths = nil
+			return nil
+		}
+		if !ok {
+			return fmt.Errorf("entry auths[%q] is not an object", m.name)
+		}
+		found, err := parseEntry(fields)
+		if err != nil {
+			return fmt.Errorf("entry auths[%q] %w", m.name, err)
+		}
+		found.from = fmt.Sprintf("auths[%q]", m.name)
+		c.auths = append(c.auths, entry{m.name, found})
+	}
+	return nil
+}
+
+// parseEntry reads an entry of auths (parse_auth, decode_auth).
+func parseEntry(fields members) (login, error) {
+	if _, found := fields.get("identitytoken"); found {
+		return login{}, nil
+	}
+	raw, found := fields.get("auth")
+	if !found {
+		return login{empty: true}, nil
+	}
+	var auth *string
+	if json.Unmarshal(raw, &auth) == nil && auth != nil {
+		if username, password, ok := decodeAuth(*auth); ok {
+			return login{username: username, password: secret.New(password)}, nil
+		}
+	}
+	return login{}, errors.New(`has an "auth" that is not user:password in base64`)
+}
+
+// Pull is a login and then a pull, as a Docker task does both.
+type Pull struct {
+	Server   string // that the connection logs in to: its host, with its port
+	Registry string // of the image: a host
+	Username string // of the connection
+	Reauth   bool   // of its extra: log in though the file has a login of this user
+	// Accepts returns nil if the registry accepts a login of the file.
+	Accepts func(ctx context.Context, username string, password secret.Secret) error
+}
+
+// Check looks at which login docker-py takes for a pull. warning is for what does no harm now, or none to the names of
+// images that people write; err for what makes Docker tasks fail.
+func (c Config) Check(ctx context.Context, pull Pull) (warning, err error) {
+	found, err := c.resolve(ctx, pull)
+	switch {
+	case err != nil:
+		return nil, err
+	case found == nil || found.empty:
+		const form = "the connection makes Docker log in to %q: an image named %s/… is pulled without this login"
+		return failure.Permanent(OtherServer, form, pull.Server, pull.Registry).About(pull.Registry), nil
+	case found.from == "":
+		return nil, nil
+	}
+	if found.username != "" {
+		err = pull.Accepts(ctx, found.username, found.password)
+	}
+	if found.username != "" && err == nil {
+		const form = "docker-py takes the login of %s, entry %s, in place of the connection's: " +
+			"the registry accepts it"
+		return failure.Permanent(EntryUsed, form, c.path, found.from).About(pull.Registry).Want(pull.Registry), nil
+	}
+	if err != nil && !errors.Is(err, registry.ErrRejected) {
+		return nil, err
+	}
+	const form = "docker-py takes the login of %s, entry %s, in place of the connection's: the registry rejects it"
+	return nil, failure.Permanent(EntryWins, form, c.path, found.from).About(c.path).Want(pull.Registry)
+}
+
+// resolve returns the login that docker-py takes for the pull, nil for none, or an error where it fails. It looks for
+// one of the server first (APIClient.login): the connection's login is not used where the file has the same user and
+// reauth is off, else it is kept under the server's name as it is written.
+func (c Config) resolve(ctx context.Context, pull Pull) (*login, error) {
 	if c.err != nil {
 		return nil, c.err
 	}
-	if err := c.checkHelpers(ctx, server, registry); err != nil {
+	there, err := c.find(ctx, pull.Server)
+	if err != nil {
 		return nil, err
 	}
-	for _, key := range c.auths {
-		if hostname(key) != registry || key == server && server != registry {
-			continue
+	inFile := there != nil && there.username == pull.Username && !there.helper
+	if pull.Reauth || !inFile {
+		fresh := entry{key: pull.Server}
+		c.auths = slices.Clone(c.auths)
+		if at := slices.IndexFunc(c.auths, func(e entry) bool { return e.key == pull.Server }); at >= 0 {
+			c.auths[at] = fresh
+		} else {
+			c.auths = append(c.auths, fresh)
 		}
-		if server != registry {
-			entry := fmt.Sprintf("auths[%q]", key)
-			return nil, c.wins(registry, entry, "since the connection's host is not the bare registry")
-		}
-		const form = "%s has an auths entry %q: harmless while the connection's extra does not turn reauth off"
-		warning = failure.Permanent(HarmlessEntry, form, c.path, key).About(registry)
 	}
-	if hostname(server) != registry {
-		const form = "the connection makes Docker log in to %q: an image named %s/… is pulled without this login"
-		warning = failure.Permanent(OtherServer, form, server, registry).About(registry)
-	}
-	return warning, nil
+	return c.find(ctx, pull.Registry)
 }
 
-// checkHelpers asks the helpers that the login and a pull ask. Only for a pull does it matter what they have.
-func (c Config) checkHelpers(ctx context.Context, server, registry string) error {
-	for _, key := range slices.Compact([]string{registry, server}) {
-		name, entry := c.credHelpers[key], fmt.Sprintf("credHelpers[%q]", key)
-		if name == "" {
-			name, entry = c.credsStore, "credsStore"
-		}
-		if name == "" {
-			continue
-		}
-		entry = fmt.Sprintf("%s = %q", entry, name)
-		found, err := askHelper(ctx, name, key)
-		if err != nil {
-			return fmt.Errorf("docker-py asks %s before the fresh login, entry %s: %w", c.path, entry, err)
-		}
-		if found && key == registry {
-			return c.wins(registry, entry, "since that helper has a login for it")
+// find returns what the file has for a registry, or nil (AuthConfig.resolve_authconfig): the login of its helper, or
+// else the entry of its host, or else the first one whose key has that host.
+func (c Config) find(ctx context.Context, name string) (*login, error) {
+	if found, err := c.ofHelper(ctx, name); found != nil || err != nil {
+		return found, err
+	}
+	host := hostname(name)
+	for _, same := range []func(key string) bool{
+		func(key string) bool { return key == host },
+		func(key string) bool { return hostname(key) == host },
+	} {
+		if at := slices.IndexFunc(c.auths, func(e entry) bool { return same(e.key) }); at >= 0 {
+			return &c.auths[at].login, nil
 		}
 	}
-	return nil
+	return nil, nil
 }
 
-// askHelper reports whether the credential helper docker-credential-NAME has a login for server, by docker-py's rules
-// (docker/credentials/store.py): output that contains "credentials not found", and an empty login, mean that it has
-// none. What the helper prints may be a secret, and is not repeated.
-func askHelper(ctx context.Context, name, server string) (found bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second) // docker-py would wait for ever
-	defer cancel()
-	program := "docker-credential-" + name
-	cmd := exec.CommandContext(ctx, program, "get") // #nosec G204 -- docker-py runs it too
-	cmd.Stdin, cmd.WaitDelay = strings.NewReader(server), time.Second
-	output, err := cmd.Output()
-	var login struct{ Username, Secret string }
-	if err == nil {
-		err = json.Unmarshal(output, &login)
-	} else if strings.Contains(string(output), "credentials not found in native keychain") {
-		return false, nil
+// ofHelper returns what the helper or store for a registry has, or nil.
+func (c Config) ofHelper(ctx context.Context, name string) (*login, error) {
+	value, from := c.credsStore, "credsStore"
+	if c.credHelpers != nil {
+		helpers, ok := object(c.credHelpers)
+		if !ok {
+			return nil, c.fails("credHelpers is not an object")
+		}
+		if own := helpers.unlessEmpty(name); own != nil {
+			value, from = own, fmt.Sprintf("credHelpers[%q]", name)
+		}
 	}
-	if err == nil {
-		return login.Username != "" || login.Secret != "", nil
+	if value == nil {
+		return nil, nil
 	}
-	why := "fails"
-	if ctx.Err() != nil {
-		why = "does not answer"
-	} else if errors.Is(err, exec.ErrNotFound) {
-		why = "is not on PATH"
+	var helper string
+	if json.Unmarshal(value, &helper) != nil {
+		return nil, c.fails(from + " is not the name of a helper")
 	}
-	return false, failure.Permanent(HelperFails, "%s %s", program, why).About(program).Want(server)
+	found, err := askHelper(ctx, helper, name)
+	if err != nil {
+		const form = "docker-py asks %s before the fresh login, entry %s = %q: %w"
+		return nil, fmt.Errorf(form, c.path, from, helper, err)
+	}
+	if found != nil {
+		found.from, found.helper = fmt.Sprintf("%s = %q", from, helper), true
+	}
+	return found, nil
 }
 
-func (c Config) wins(registry, entry, why string) error {
-	const form = "docker-py asks %s before the fresh login: entry %s overrides the connection, %s"
-	return failure.Permanent(EntryWins, form, c.path, entry, why).About(c.path).Want(registry)
+func (c Config) fails(why string) error {
+	const form = "docker-py cannot use %s, and every Docker task fails: %s"
+	return failure.Permanent(BadConfig, form, c.path, why).About(c.path)
 }
 
 // hostname is docker-py's convert_to_hostname, which keeps a port.

@@ -13,6 +13,8 @@ import (
 
 	"ecr-refresh/steps/docker"
 	"ecr-refresh/steps/failure"
+	"ecr-refresh/steps/registry"
+	"ecr-refresh/steps/secret"
 )
 
 // Check must agree with what a real docker-py pulled with.
@@ -32,7 +34,7 @@ func TestDockerConfigAgreesWithDockerPy(t *testing.T) {
 		t.Fatalf("%d rows: %v", len(golden.Rows), err)
 	}
 	for _, row := range golden.Rows {
-		warning, err := readConfig(t, string(row.Config)).Check(t.Context(), row.Server, golden.Registry)
+		warning, err := readConfig(t, string(row.Config)).Check(t.Context(), rejecting(row.Server, golden.Registry))
 		fresh, none := row.PullsWith == "fresh", row.PullsWith == "none"
 		if fresh && err != nil || none && err == nil && warning == nil || !fresh && !none && err == nil {
 			t.Errorf("%s: docker-py pulls with %s; warning %v, error %v", row.Name, row.PullsWith, warning, err)
@@ -41,6 +43,14 @@ func TestDockerConfigAgreesWithDockerPy(t *testing.T) {
 			strings.Contains(fmt.Sprint(warning, err), "S3CRET") {
 			t.Errorf("%s: warning %v, error %v", row.Name, warning, err)
 		}
+	}
+}
+
+// rejecting is a pull from a registry that rejects each login of the file.
+func rejecting(server, host string) docker.Pull {
+	return docker.Pull{
+		Server: server, Registry: host, Username: "AWS", Reauth: true,
+		Accepts: func(context.Context, string, secret.Secret) error { return registry.ErrRejected },
 	}
 }
 
@@ -60,16 +70,16 @@ func TestDockerConfigNamesTheEntry(t *testing.T) {
 		kind           failure.Kind
 		want           string
 	}{
-		{`{"auths":{"r.example.com":{},"other":{}}}`, https, docker.EntryWins, `["r.example.com"] overrides`},
-		{`{"credsStore":"works"}`, host, docker.EntryWins, `entry credsStore = "works" overrides`},
-		{`{"credHelpers":{"r.example.com":"works"}}`, host, docker.EntryWins, `["r.example.com"] = "works" overrides`},
+		{`{"auths":{"r.example.com":{"auth":"QTpC"}}}`, https, docker.EntryWins, `entry auths["r.example.com"], in`},
+		{`{"credsStore":"works"}`, host, docker.EntryWins, `entry credsStore = "works", in place`},
+		{`{"credHelpers":{"r.example.com":"works"}}`, host, docker.EntryWins, `s["r.example.com"] = "works", in`},
 		{`{"credsStore":"missing"}`, host, docker.HelperFails, `docker-credential-missing is not on PATH`},
 		{`{"credHelpers":{"r.example.com":"broken"}}`, host, docker.HelperFails, `docker-credential-broken fails`},
-		{`{"auths":{"other":{"auth":"S3CRET"}}}`, host, docker.BadEntry, `Docker task fails: entry auths["other"]`},
+		{`{"auths":{"other":{"auth":"S3CRET"}}}`, host, docker.BadConfig, `Docker task fails: entry auths["other"]`},
 		{`{}`, port, docker.OtherServer, `log in to "r.example.com:443"`},
 		{`{"auths":{"other":{}},"credHelpers":{"other":"x"}}`, host, "", ""},
 	} {
-		warning, err := readConfig(t, row.config).Check(t.Context(), row.server, host)
+		warning, err := readConfig(t, row.config).Check(t.Context(), rejecting(row.server, host))
 		if err == nil {
 			err = warning
 		}
@@ -85,7 +95,7 @@ func TestDockerConfigHelperHangs(t *testing.T) {
 	withHelpers(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	_, err := readConfig(t, `{"credsStore":"hangs"}`).Check(ctx, "r.example.com", "r.example.com")
+	_, err := readConfig(t, `{"credsStore":"hangs"}`).Check(ctx, rejecting("r.example.com", "r.example.com"))
 	kind, facts := failure.Describe(err)
 	want := failure.Facts{Object: "docker-credential-hangs", Want: "r.example.com"}
 	if !strings.HasSuffix(fmt.Sprint(err), "hangs does not answer") || kind != docker.HelperFails || facts != want {
@@ -98,17 +108,16 @@ func TestReadDockerConfig(t *testing.T) {
 	folder := t.TempDir()
 	config, err := docker.ReadConfig(filepath.Join(folder, "config.json"))
 	must(t, err)
-	warning, err := config.Check(t.Context(), "r", "r")
+	warning, err := config.Check(t.Context(), rejecting("r", "r"))
 	if warning != nil || err != nil {
 		t.Errorf("a missing file: %v, %v", warning, err)
 	}
 	pipe := filepath.Join(folder, "pipe") // nobody writes to it
 	must(t, syscall.Mkfifo(pipe, 0o600))
-	paths := []string{folder, pipe, filepath.Join(folder, "not JSON", "config.json")}
+	paths := []string{folder, pipe}
 	for name, text := range map[string]string{
-		"not JSON":   `{"auths":{"r":{"auth":"S3CRET"}}`,
-		"credsStore": `{"credsStore":["S3CRET"]}`,
-		"too long":   strings.Repeat(" ", 1<<20) + "{}",
+		"not JSON": `{"auths":{"r":{"auth":"S3CRET"}}`,
+		"too long": strings.Repeat(" ", 1<<20) + "{}",
 	} {
 		paths = append(paths, filepath.Join(folder, name))
 		must(t, os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600))

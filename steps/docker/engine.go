@@ -4,14 +4,19 @@ package docker
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"mime"
+	"net"
 	"net/http"
+	"net/url"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -33,28 +38,23 @@ type Engine struct {
 	http *http.Client
 }
 
-// NewEngine returns the Engine at host, which is as in DOCKER_HOST: unix:///path or tcp://host:port; docker-py reads
-// unix://path as unix:///path. certPath, if any, turns TLS on: a folder with ca.pem, cert.pem and key.pem as in
-// DOCKER_CERT_PATH. The error names what is wrong with either.
+// NewEngine returns the Engine at host, which is as docker-py reads DOCKER_HOST (see parseHost). certPath, if any,
+// turns TLS on: a folder with ca.pem, cert.pem and key.pem as in DOCKER_CERT_PATH. The error names what is wrong with
+// either.
 func NewEngine(host, certPath string, verify bool) (*Engine, error) {
-	scheme, address, _ := strings.Cut(host, "://")
-	if strings.Contains(address, "@") {
-		return nil, failure.Permanent(BadHost, "read Docker host: it holds a login")
+	scheme, address, err := parseHost(host)
+	if err != nil {
+		return nil, failure.Permanent(BadHost, "read Docker host: %w", err)
 	}
-	if address == "" || !slices.Contains([]string{"unix", "tcp", "http"}, scheme) {
-		const form = "read Docker host %q: it is neither unix:///PATH nor tcp://HOST:PORT"
-		return nil, failure.Permanent(BadHost, form, host)
-	}
-	base := "http://" + strings.TrimSuffix(address, "/")
+	base := scheme + "://" + address
 	if scheme == "unix" {
-		base, address = "http://docker", "/"+strings.TrimPrefix(address, "/")
+		base = "http://docker"
 	}
 	rt := new(http.Transport)
-	if err := sockets.ConfigureTransport(rt, scheme, address); err != nil {
+	if err := sockets.ConfigureTransport(rt, strings.Replace(scheme, "https", "http", 1), address); err != nil {
 		return nil, failure.Permanent(BadHost, "read Docker host %q: %w", host, err)
 	}
 	if certPath != "" {
-		var err error
 		rt.TLSClientConfig, err = tlsconfig.Client(tlsconfig.Options{
 			CAFile:   filepath.Join(certPath, "ca.pem"),
 			CertFile: filepath.Join(certPath, "cert.pem"),
@@ -65,11 +65,40 @@ func NewEngine(host, certPath string, verify bool) (*Engine, error) {
 		if err != nil {
 			return nil, failure.Permanent(BadCertificates, "load Docker's certificates of %q: %w", certPath, err)
 		}
-		if scheme != "unix" {
-			base = "https" + strings.TrimPrefix(base, "http")
+		if scheme == "http" {
+			base = "https://" + address
 		}
 	}
 	return &Engine{host, base, &http.Client{Transport: rt, CheckRedirect: transport.NoRedirect}}, nil
+}
+
+// parseHost reads DOCKER_HOST as docker-py does (docker/utils/utils.py, parse_host): unix:///path, unix:/path,
+// unix://path, http+unix://path, or tcp, http or https with host:port, or that alone. The scheme is unix, http or
+// https, the address a path or host:port. The error repeats no part that may be a password.
+func parseHost(host string) (scheme, address string, err error) {
+	host = strings.TrimSpace(host)
+	if given, _, _ := strings.Cut(host, ":"); !regexp.MustCompile(`^[A-Za-z][A-Za-z+]*$`).MatchString(given) {
+		host = "tcp://" + host
+	}
+	u, err := url.Parse(host)
+	unclear := fmt.Errorf("%.100q is neither unix:///PATH nor tcp://HOST:PORT", host)
+	switch {
+	case strings.Contains(host, "@"):
+		return "", "", errors.New("it holds a login")
+	case err != nil || u.RawQuery != "" || u.Fragment != "":
+		return "", "", unclear
+	case u.Scheme == "ssh":
+		return "", "", errors.New("ssh is not supported: forward the socket (ssh -L /tmp/d.sock:/var/run/docker.sock)")
+	case (u.Scheme == "unix" || u.Scheme == "http+unix") && u.Host+u.Path+u.Opaque != "":
+		return "unix", "/" + strings.TrimPrefix(u.Host+u.Path, "/"), nil
+	case !slices.Contains([]string{"tcp", "http", "https"}, u.Scheme):
+		return "", "", unclear
+	}
+	if port, err := strconv.ParseUint(u.Port(), 10, 16); err != nil || port == 0 {
+		return "", "", fmt.Errorf("%.100q has no port from 1 to 65535", host)
+	}
+	address = net.JoinHostPort(cmp.Or(u.Hostname(), "127.0.0.1"), u.Port()) + strings.TrimSuffix(u.Path, "/")
+	return strings.Replace(u.Scheme, "tcp", "http", 1), address, nil
 }
 
 // Reach returns Docker's version and that of its API.

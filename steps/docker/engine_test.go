@@ -63,7 +63,14 @@ func TestReach(t *testing.T) {
 	must(t, err)
 	t.Cleanup(func() { box.Close() })
 	must(t, reach(t, box.Engine.Host(), "", false))
-	must(t, reach(t, strings.Replace(box.Engine.Host(), "unix:///", "unix://", 1), "", false))
+	for _, form := range []string{"unix://", "unix:/", "http+unix:///", "Unix:///"} {
+		must(t, reach(t, strings.Replace(box.Engine.Host(), "unix:///", form, 1), "", false))
+	}
+	plain := httptest.NewServer(box.Engine)
+	t.Cleanup(plain.Close)
+	for _, form := range []string{"", "tcp://", "http://", " TCP://"} {
+		must(t, reach(t, form+plain.Listener.Addr().String(), "", false))
+	}
 
 	server := httptest.NewUnstartedServer(box.Engine)
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
@@ -82,6 +89,7 @@ func TestReach(t *testing.T) {
 		must(t, os.WriteFile(filepath.Join(dir, name), text, 0o600))
 	}
 	must(t, reach(t, host, dir, false))
+	must(t, reach(t, strings.Replace(host, "tcp", "https", 1), dir, false))
 	if got := outcomeOf(reach(t, host, dir, true)); got.kind != docker.BadCertificates || !got.permanent {
 		t.Errorf("another authority: %+v", got)
 	}
@@ -92,6 +100,7 @@ func TestNewEngineRejects(t *testing.T) {
 	t.Parallel()
 	for _, host := range []string{
 		"", "/var/run/docker.sock", "unix://", "tcp://", "ssh://me", "npipe:////./pipe/docker", "fd://x", "tcp://%zz",
+		"tcp://h", "tcp://h:0", "tcp://h:99999", "h:2375", "localhost:2375", "127.0.0.1", "tcp://h:1?x", "unix:",
 		"unix://" + strings.Repeat("/long", 40), "tcp://me:S3CRET@host:2375",
 	} {
 		got := outcomeOf(reach(t, host, "", false))

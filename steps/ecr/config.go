@@ -6,11 +6,17 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
+	"strings"
 	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/credentials/endpointcreds"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go/logging"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
@@ -18,19 +24,34 @@ import (
 	"ecr-refresh/steps/transport"
 )
 
-// Config returns AWS's settings for a profile; "" is the default one.
-type Config func(ctx context.Context, profile string) (aws.Config, error)
+// Config returns AWS's settings for a profile; "" is the default one. Where nothing else names a region, STS is called
+// in region, as boto3 does: for the role of a profile, and for a web identity.
+type Config func(ctx context.Context, profile, region string) (aws.Config, error)
 
 // DefaultConfig returns a Config that reads AWS's own environment, files and credential chain. It trusts roots, which
 // must not be nil; where AWS_CA_BUNDLE or a profile's ca_bundle names certificates, those and extra (PEM) instead.
 func DefaultConfig(roots *x509.CertPool, extra []byte, log *slog.Logger) Config {
-	return func(ctx context.Context, profile string) (aws.Config, error) {
+	return func(ctx context.Context, profile, region string) (aws.Config, error) {
 		trusted := x509.NewCertPool() // the SDK adds those of a bundle
-		client := awshttp.NewBuildableClient().WithTimeout(transport.AttemptTimeout)
+		client := awshttp.NewBuildableClient().WithTimeout(transport.AttemptTimeout).
+			WithTransportOptions(func(t *http.Transport) {
+				t.TLSClientConfig, t.Proxy = transport.TLS(trusted), proxy
+				t.OnProxyConnectResponse = transport.ProxyAnswer
+			})
 		cfg, err := config.LoadDefaultConfig(ctx, config.WithSharedConfigProfile(profile),
-			config.WithHTTPClient(client.WithTransportOptions(func(t *http.Transport) {
-				t.TLSClientConfig = transport.TLS(trusted)
-			})),
+			config.WithDefaultRegion(region),
+			config.WithAssumeRoleCredentialOptions(func(o *stscreds.AssumeRoleOptions) {
+				if client, ok := o.Client.(*sts.Client); ok {
+					o.Client = sts.New(client.Options(), named)
+				}
+			}),
+			config.WithWebIdentityRoleCredentialOptions(func(o *stscreds.WebIdentityRoleOptions) {
+				if client, ok := o.Client.(*sts.Client); ok { // nil when the SDK reads other options
+					o.Client = sts.New(client.Options(), named)
+				}
+			}),
+			config.WithHTTPClient(client),
+			config.WithEndpointCredentialOptions(func(o *endpointcreds.Options) { o.HTTPClient = limited(client) }),
 			config.WithLogger(logging.LoggerFunc(func(_ logging.Classification, format string, v ...any) {
 				log.Debug(fmt.Sprintf("AWS SDK: "+format, v...))
 			})))
@@ -43,8 +64,27 @@ func DefaultConfig(roots *x509.CertPool, extra []byte, log *slog.Logger) Config 
 			*trusted = *roots
 		}
 		cfg.HTTPClient = limited(cfg.HTTPClient)
-		return cfg, nil
+		return cfg, checkKeys(ctx, cfg.Credentials)
 	}
+}
+
+// checkKeys returns an error if keys of the environment or of a profile have a character that no key has: a line break
+// that was pasted makes every request fail before it is sent.
+func checkKeys(ctx context.Context, provider aws.CredentialsProvider) error {
+	if !aws.IsCredentialsProvider(provider, credentials.StaticCredentialsProvider{}) {
+		return nil
+	}
+	keys, err := provider.Retrieve(ctx)
+	for i, key := range []string{keys.AccessKeyID, keys.SecretAccessKey, keys.SessionToken} {
+		name := []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}[i]
+		if keys.Source != config.CredentialsSourceName {
+			name = strings.ToLower(name) + " of the AWS profile"
+		}
+		if err == nil && strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) {
+			err = failure.Permanent(BadKeys, "%s has a blank, a line break or a character beyond ASCII", name)
+		}
+	}
+	return err
 }
 
 // limited returns a client whose responses end with an error at transport.MaxResponse bytes: the SDK reads each whole.
@@ -58,11 +98,35 @@ func limited(client aws.HTTPClient) smithyhttp.ClientDoFunc {
 	}
 }
 
+// named makes a client call the address that is given, as it is: the SDK rejects it together with FIPS or dual-stack,
+// and does not read AWS_ENDPOINT_URL where a profile or a web identity needs STS.
+func named(o *sts.Options) {
+	if env, err := config.NewEnvConfig(); err == nil && o.BaseEndpoint == nil && env.BaseEndpoint != "" {
+		o.BaseEndpoint = &env.BaseEndpoint
+	}
+	if o.BaseEndpoint != nil {
+		o.EndpointOptions.UseFIPSEndpoint = aws.FIPSEndpointStateDisabled
+		o.EndpointOptions.UseDualStackEndpoint = aws.DualStackEndpointStateDisabled
+	}
+}
+
+// proxy is http.ProxyFromEnvironment, but for the addresses where AWS issues credentials, which botocore calls
+// directly, too: a proxy cannot reach them, and would see the token of a pod.
+func proxy(req *http.Request) (*url.URL, error) {
+	switch req.URL.Hostname() {
+	case "169.254.169.254", "fd00:ec2::254", // instance metadata
+		"169.254.170.2",                  // ECS
+		"169.254.170.23", "fd00:ec2::23": // EKS Pod Identity
+		return nil, nil
+	}
+	return http.ProxyFromEnvironment(req)
+}
+
 // once returns a Config that loads each profile once, so that several regions share its credentials.
 func once(load Config) Config {
 	var loaded sync.Map
-	return func(ctx context.Context, profile string) (aws.Config, error) {
-		first := sync.OnceValues(func() (aws.Config, error) { return load(ctx, profile) })
+	return func(ctx context.Context, profile, region string) (aws.Config, error) {
+		first := sync.OnceValues(func() (aws.Config, error) { return load(ctx, profile, region) })
 		cfg, _ := loaded.LoadOrStore(profile, first)
 		return cfg.(func() (aws.Config, error))()
 	}

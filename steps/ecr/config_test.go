@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"ecr-refresh/steps/ecr"
@@ -67,5 +68,43 @@ func credentialsFrom(t *testing.T, source, url string) {
 		t.Setenv("AWS_PROFILE", "")
 		t.Setenv("AWS_ROLE_ARN", role)
 		t.Setenv("AWS_WEB_IDENTITY_TOKEN_FILE", filepath.Join(home, file))
+	}
+}
+
+// The places where botocore finds an STS that Go's SDK alone does not.
+func TestSTS(t *testing.T) { // not parallel: the environment
+	const answer = `<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>a</AccessKeyId>` +
+		`<SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>` +
+		`<Expiration>2100-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>`
+	profiles := "[profile role]\nrole_arn = " + role + "\nsource_profile = keys\n" +
+		"[profile keys]\naws_access_key_id = a\naws_secret_access_key = s\n"
+	for name, environment := range map[string]map[string]string{
+		"no region":           {"AWS_PROFILE": "role"},
+		"web":                 {"AWS_PROFILE": "", "AWS_ROLE_ARN": role},
+		"FIPS":                {"AWS_PROFILE": "role", "AWS_USE_FIPS_ENDPOINT": "true"},
+		"dual-stack":          {"AWS_PROFILE": "", "AWS_ROLE_ARN": role, "AWS_USE_DUALSTACK_ENDPOINT": "true"},
+		"one address for all": {"AWS_PROFILE": "role", "AWS_ENDPOINT_URL_STS": "", "AWS_USE_FIPS_ENDPOINT": "true"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file, text := filepath.Join(t.TempDir(), "config"), answer
+			if environment["AWS_ROLE_ARN"] != "" {
+				text = strings.ReplaceAll(answer, "AssumeRoleR", "AssumeRoleWithWebIdentityR")
+				t.Setenv("AWS_WEB_IDENTITY_TOKEN_FILE", file)
+			}
+			url := serve(t, "", text, 200, 200)
+			credentialsFrom(t, "role", url)
+			must(t, os.WriteFile(file, []byte(profiles), 0o600))
+			t.Setenv("AWS_CONFIG_FILE", file)
+			t.Setenv("AWS_ENDPOINT_URL", url)
+			for key, value := range environment {
+				t.Setenv(key, value)
+			}
+			cfg, err := ecr.DefaultConfig(x509.NewCertPool(), nil, discard)(t.Context(), "", "us-east-1")
+			must(t, err)
+			found, err := cfg.Credentials.Retrieve(t.Context())
+			if err != nil || found.SessionToken != "t" {
+				t.Errorf("%v, %v", found.SessionToken, err)
+			}
+		})
 	}
 }

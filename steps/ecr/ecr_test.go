@@ -41,7 +41,7 @@ func newSandbox(t *testing.T) *sandbox.Sandbox {
 }
 
 func settings(box *sandbox.Sandbox, rt http.RoundTripper) ecr.Config {
-	return func(context.Context, string) (aws.Config, error) {
+	return func(context.Context, string, string) (aws.Config, error) {
 		return aws.Config{HTTPClient: &http.Client{Transport: rt}, Retryer: never,
 			Credentials: credentials.StaticCredentialsProvider{Value: box.ECR.Credentials()}}, nil
 	}
@@ -110,9 +110,9 @@ func TestProfilesAreLoadedOnce(t *testing.T) {
 	t.Parallel()
 	box := newSandbox(t)
 	var loads []string
-	get := ecr.New(func(ctx context.Context, profile string) (aws.Config, error) {
+	get := ecr.New(func(ctx context.Context, profile, region string) (aws.Config, error) {
 		loads = append(loads, profile)
-		return settings(box, box.HTTPClient().Transport)(ctx, profile)
+		return settings(box, box.HTTPClient().Transport)(ctx, profile, region)
 	})
 	west, other, public := source, source, source
 	west.Region, other.Profile, public.Service = "eu-west-1", "other", ecr.Public

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"os/exec"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
@@ -134,6 +135,9 @@ func (c call) credentials(err error) error {
 		return failure.Network(c.service, err)
 	case strings.Contains(cause, "process provider error: "):
 		kind, why = ProcessFailed, "credential_process failed"
+		if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+			why += ": " + exit.String()
+		}
 	case strings.Contains(cause, "SSO"):
 		kind = SSOLogin
 	}

@@ -137,7 +137,7 @@ func TestCredentialsOfAMachine(t *testing.T) {
 }
 
 func tokenBy(provider aws.CredentialsProvider) ecr.GetToken {
-	return ecr.New(func(context.Context, string) (aws.Config, error) {
+	return ecr.New(func(context.Context, string, string) (aws.Config, error) {
 		return aws.Config{Retryer: never, Credentials: provider}, nil
 	})
 }

@@ -60,6 +60,17 @@ var privateHost = regexp.MustCompile(`^(\d{12})\.dkr([.-])ecr(-fips)?\.([a-z0-9-
 // and one that is not in lower case.
 func ParseHost(name string) (Host, error) { return ParseHostOf(name, "") }
 
+// Bare returns the host in a registry's name as people paste it: with https://, a repository, its tag or digest, port
+// 443, in upper case, between blanks. What is no such name is returned as it is.
+func Bare(pasted string) string {
+	if strings.ContainsFunc(pasted, func(r rune) bool { return r > '~' }) { // some become ASCII in lower case
+		return pasted
+	}
+	name := strings.TrimPrefix(strings.ToLower(strings.TrimSpace(pasted)), "https://")
+	name, _, _ = strings.Cut(name, "/")
+	return strings.TrimSuffix(name, ":443")
+}
+
 // ParseHostOf is ParseHost for a partition whose registries end in suffix; "" is the suffix of the region's partition.
 func ParseHostOf(name, suffix string) (Host, error) {
 	if dual := name == "ecr-public.aws.com"; dual || name == "public.ecr.aws" {
@@ -67,6 +78,9 @@ func ParseHostOf(name, suffix string) (Host, error) {
 		return Host{Name: name, Service: Public, Region: "us-east-1", Partition: "aws", DualStack: dual}, nil
 	}
 	m := privateHost.FindStringSubmatch(name)
+	if strings.Contains(name, "@") { // what stands before it may be a password
+		return Host{}, failure.Permanent(NotECRHost, "registry host has a login in it")
+	}
 	if m == nil {
 		return Host{}, failure.Permanent(NotECRHost, "registry host %.100q is not one of Amazon ECR", name)
 	}

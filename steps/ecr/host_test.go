@@ -74,6 +74,30 @@ func TestParseHostRejects(t *testing.T) {
 	}
 }
 
+// What people paste is read as the host in it; a login, another port and names that only look alike are not.
+func TestBare(t *testing.T) {
+	t.Parallel()
+	const host = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
+	for _, pasted := range []string{
+		host, "https://" + host, "HTTPS://" + strings.ToUpper(host) + "/", host + ":443", " " + host + "\n",
+		host + "/repo:tag", host + "/a/b@sha256:0123", "https://" + host + ":443/v2/?x#y",
+	} {
+		if got, err := ecr.ParseHost(ecr.Bare(pasted)); err != nil || got.Name != host {
+			t.Errorf("%q is %q, %v", pasted, got.Name, err)
+		}
+	}
+	for _, pasted := range []string{
+		"http://" + host, host + ":5000", "AWS:S3CRET@" + host, "https://AWS:S3CRET@" + host + "/", host + "\\x",
+		"ftp://" + host, host + ":443:443", strings.Replace(host, "k", "\u212a", 1), "evil.example/" + host,
+		host + ".evil.example", host + "?x", host + "#x", "https://https://" + host,
+	} {
+		got, err := ecr.ParseHost(ecr.Bare(pasted))
+		if !failure.IsPermanent(err) || strings.Contains(err.Error(), "S3CRET") {
+			t.Errorf("%q is %q, %v", pasted, got.Name, err)
+		}
+	}
+}
+
 // FuzzParseHost: nothing panics; what passes is a host of ECR and nothing more, and reads the same again.
 func FuzzParseHost(f *testing.F) {
 	f.Add("public.ecr.aws")

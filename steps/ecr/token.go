@@ -50,7 +50,7 @@ type Identity struct {
 // config returns the AWS settings of the identity, in the region. A role is assumed at the STS of that region, so that
 // one region that fails stops no other.
 func (s Source) config(ctx context.Context, load Config) (aws.Config, error) {
-	cfg, err := load(ctx, s.Profile)
+	cfg, err := load(ctx, s.Profile, s.Region)
 	cfg.Region = s.Region
 	if err != nil || s.RoleARN == "" {
 		return cfg, err
@@ -70,6 +70,7 @@ func (s Source) sts(cfg aws.Config) *sts.Client {
 		if s.Suffix != "" {
 			o.BaseEndpoint = aws.String("https://sts." + s.Region + "." + s.Suffix)
 		}
+		named(o)
 	})
 }
 

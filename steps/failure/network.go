@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"net/url"
 )
@@ -14,6 +15,7 @@ const (
 	TLSAlert    Kind = "TLS handshake was rejected"
 	Timeout     Kind = "no answer in time"
 	Unreachable Kind = "host is not reachable"
+	Proxy       Kind = "proxy does not connect" // Object is the proxy, Want the host
 )
 
 // Network classifies the error of a call to host that got no answer: TLS that cannot be agreed on is permanent, all
@@ -23,8 +25,11 @@ func Network(host string, err error) error {
 		return err
 	}
 	var timeout net.Error // context.DeadlineExceeded, too
+	var proxy *Error
 	why := Cause(err)
 	switch {
+	case errors.As(err, &proxy) && proxy.Kind == Proxy:
+		return fmt.Errorf("reach %s: %w", host, proxy.Want(host))
 	case IsCertificate(err):
 		return Permanent(Untrusted, "reach %s: %s", host, why).About(host)
 	case IsAlert(err):

@@ -2,10 +2,14 @@
 package transport
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"net/http"
+	"net/url"
 	"time"
+
+	"ecr-refresh/steps/failure"
 )
 
 const (
@@ -17,7 +21,21 @@ const (
 
 // New returns a transport that trusts roots (nil: the system's certificates) and uses HTTPS_PROXY and NO_PROXY.
 func New(roots *x509.CertPool) *http.Transport {
-	return &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: TLS(roots)}
+	return &http.Transport{
+		Proxy: http.ProxyFromEnvironment, OnProxyConnectResponse: ProxyAnswer, TLSClientConfig: TLS(roots),
+	}
+}
+
+// ProxyAnswer, as an http.Transport's OnProxyConnectResponse, returns an error that names the proxy where it does not
+// connect.
+func ProxyAnswer(_ context.Context, proxy *url.URL, _ *http.Request, resp *http.Response) error {
+	code := resp.StatusCode
+	if code == http.StatusOK {
+		return nil
+	}
+	err := failure.Transient(failure.Proxy, "the proxy %s answered %d %s", proxy.Host, code, http.StatusText(code))
+	err.Transient = IsTransient(code)
+	return err.About(proxy.Host)
 }
 
 // TLS returns the configuration of a TLS client that trusts roots (nil: the system's certificates).

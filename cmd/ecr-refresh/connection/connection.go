@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -25,6 +26,7 @@ const BadAddress failure.Kind = "address of an http connection"
 type Connection struct {
 	Type, Schema, Host, Port, Login string
 	Password                        secret.Secret
+	KeepLogin                       bool // reauth of a Docker connection's extra is off
 }
 
 // ParseList reads JSON lists of logins, each with the connections that have it, and returns these by id.
@@ -32,9 +34,10 @@ func ParseList(text string) (map[string]Connection, error) {
 	type login struct {
 		Login, Password string
 		Connections     []struct {
-			ID   string `json:"connection_id"`
-			Host string
-			Port any
+			ID     string `json:"connection_id"`
+			Host   string
+			Port   any
+			Reauth json.RawMessage // of its extra
 		}
 	}
 	byID := map[string]Connection{}
@@ -46,7 +49,10 @@ func ParseList(text string) (map[string]Connection, error) {
 		for _, l := range logins {
 			password := secret.New(l.Password)
 			for _, c := range l.Connections {
-				byID[c.ID] = Connection{Host: c.Host, Port: jsonPort(c.Port), Login: l.Login, Password: password}
+				byID[c.ID] = Connection{
+					Host: c.Host, Port: jsonPort(c.Port), Login: l.Login, Password: password,
+					KeepLogin: isOff(c.Reauth),
+				}
 			}
 		}
 	}
@@ -59,6 +65,42 @@ func jsonPort(port any) string {
 		return text
 	}
 	return ""
+}
+
+// isOff reports whether reauth of an extra is off, as DockerHook reads it (airflow/providers/docker/hooks/docker.py).
+func isOff(reauth json.RawMessage) bool {
+	var value any
+	if json.Unmarshal(reauth, &value) != nil { // it is not there
+		return false
+	}
+	if text, ok := value.(string); ok {
+		return slices.Contains([]string{"n", "no", "f", "false", "off", "0"}, strings.ToLower(text))
+	}
+	return value == nil || value == false || value == 0.0
+}
+
+// extraOf returns the extra that a URI's query makes: JSON text under __extra__, or an object of texts.
+func extraOf(query string) any {
+	fields, _ := url.ParseQuery(query)
+	if fields.Has("__extra__") {
+		return fields.Get("__extra__")
+	}
+	extra := map[string]any{}
+	for name := range fields {
+		extra[name] = fields.Get(name)
+	}
+	return extra
+}
+
+// keepsLogin reports whether an extra, JSON text or an object, turns reauth off.
+func keepsLogin(extra any) bool {
+	text, isText := extra.(string)
+	if !isText {
+		object, _ := json.Marshal(extra) // decoded from JSON
+		text = string(object)
+	}
+	var fields struct{ Reauth json.RawMessage }
+	return json.Unmarshal([]byte(text), &fields) == nil && isOff(fields.Reauth)
 }
 
 // The errors of Parse. None repeats any of the text: it has a password, and a raw "/" in that password makes a port of
@@ -98,7 +140,10 @@ func parseJSON(text string) (Connection, error) {
 	if _, end := in.Token(); err != nil || end != io.EOF {
 		return Connection{}, errJSON
 	}
-	return Connection{typeOf(c.ConnType), c.Schema, c.Host, jsonPort(c.Port), c.Login, secret.New(c.Password)}, nil
+	return Connection{
+		Type: typeOf(c.ConnType), Schema: c.Schema, Host: c.Host, Port: jsonPort(c.Port), Login: c.Login,
+		Password: secret.New(c.Password), KeepLogin: keepsLogin(c.Extra),
+	}, nil
 }
 
 // uri splits type://login:password@host:port/schema, or type://proto://… for a host with a scheme, as Python's urlsplit
@@ -106,7 +151,7 @@ func parseJSON(text string) (Connection, error) {
 var uri = regexp.MustCompile(`(?s)^(` + scheme + `)://(?:(` + scheme + `)://)?` +
 	`(?:([^:/?#\[\]]*)(?::([^/?#\[\]]*))?@)?` + // login, password
 	`(?:\[([^/?#\[\]]+)\]|([^:/?#\[\]@]*))(?::([^/?#]*))?` + // IPv6 or another host, port
-	`(?:/([^?#]*))?(?:[?#].*)?$`) // schema; of the rest, Airflow makes the extra
+	`(?:/([^?#]*))?(?:\?([^#]*))?(?:#.*)?$`) // schema, extra
 
 const scheme = `[A-Za-z][A-Za-z0-9+.-]*`
 
@@ -132,8 +177,12 @@ func parseURI(text string) (Connection, error) {
 	if port == "0" { // none, as for Airflow's hooks
 		port = ""
 	}
-	password := secret.New(unquote(part[4]))
-	return Connection{typeOf(part[1]), unquote(part[8]), host, port, unquote(part[3]), password}, nil
+	c := Connection{
+		Type: typeOf(part[1]), Schema: unquote(part[8]), Host: host, Port: port, Login: unquote(part[3]),
+		Password: secret.New(unquote(part[4])),
+	}
+	c.KeepLogin = keepsLogin(extraOf(part[9]))
+	return c, nil
 }
 
 var escaped = regexp.MustCompile(`%[0-9a-fA-F]{2}`)

@@ -5,6 +5,8 @@ import (
 
 	"ecr-refresh/cmd/ecr-refresh/hints"
 	"ecr-refresh/cmd/ecr-refresh/input"
+	"ecr-refresh/steps/docker"
+	"ecr-refresh/steps/secret"
 )
 
 // workerChecks are of what this worker has: Docker, and docker-py's config.json.
@@ -24,7 +26,12 @@ func (d *Doctor) checkDocker(ctx context.Context, f *Findings) {
 func (d *Doctor) checkConfig(ctx context.Context, f *Findings, host string) {
 	const name = "docker config"
 	config, unread := input.DockerConfig()
-	warning, err := config.Check(ctx, host, host)
+	warning, err := config.Check(ctx, docker.Pull{
+		Server: host, Registry: host, Username: "AWS", Reauth: true,
+		Accepts: func(ctx context.Context, username string, password secret.Secret) error {
+			return d.Registry.Check(ctx, "https://"+host, username, password)
+		},
+	})
 	switch {
 	case unread != nil:
 		f.add(warn, name, "repair or remove the file", "docker-py ignores it: %s", unread)

@@ -84,6 +84,8 @@ func hints() map[any]string {
 		input.PlainAirflow: "<|give --airflow-url with https, or >set the schema of connection airflow-api to https",
 		input.PlainDocker:  "let Docker use TLS, and set DOCKER_TLS_VERIFY and DOCKER_CERT_PATH{env}",
 		input.PlainECR:     "set {object}{env} to a URL with https",
+		input.BadProxy: "write {object}{env} as http://NAME:PASSWORD@HOST:PORT, and percent-encode / @ # ? % in the " +
+			"password (%2F for /)",
 		input.Malformed: "<unset {object}{env}, or write it|write {object}> as Airflow's manual describes in " +
 			`"Storing connections in environment variables"`,
 		connection.BadAddress: "correct schema (http or https), host and port of connection airflow-api; a base path " +
@@ -120,6 +122,7 @@ func hints() map[any]string {
 			"certificate",
 		failure.Timeout:     "check the network between {host} and {object}, HTTPS_PROXY and NO_PROXY{env}",
 		failure.Unreachable: "check DNS and the network between {host} and {object}, HTTPS_PROXY and NO_PROXY{env}",
+		failure.Proxy:       "let the proxy {object} connect to {want}, or name that in NO_PROXY{env}",
 
 		// AWS
 		ecr.AccessDenied: "allow {want} on resource * to this AWS identity",
@@ -200,10 +203,11 @@ func hints() map[any]string {
 			"again>",
 		docker.UntrustedRegistry: "put the certificate of the registry's CA where Docker reads it: " +
 			"/etc/docker/certs.d/HOST/ca.crt",
-		docker.BadEntry:      "remove this entry from {object} on the worker",
-		docker.EntryWins:     "remove this entry from {object} on the worker, or run there: docker logout {want}",
-		docker.HarmlessEntry: "remove the entry, as the user of the worker: docker logout {object}",
-		docker.OtherServer:   "set the host of the connection to {object} alone, and empty its port",
+		docker.BadConfig: "correct {object} on {host}",
+		docker.EntryWins: "remove this entry from {object} on {host}, or run there: docker logout {want}",
+		docker.EntryUsed: "nothing, as long as that login is kept fresh: Docker tasks do not use the password of the " +
+			"connection",
+		docker.OtherServer: "set the host of the connection to {object} alone, and empty its port",
 		docker.HelperFails: "remove this entry from the worker's Docker configuration, or find out there why it " +
 			"fails: echo {want} | {object} get",
 
@@ -235,6 +239,7 @@ func hints() map[any]string {
 		airflowclient.Forbidden:  "the account< of connection airflow-api|> needs {want} on {object}: {grant}",
 		airflowclient.Invalid:    "use a version of ecr-refresh that supports this Airflow (docs/compatibility.md)",
 		airflowclient.ProxyAuth:  "check user name and password of the proxy in HTTPS_PROXY and HTTP_PROXY{env}",
+		airflowclient.Proxy:      "let the proxy {object} connect to Airflow, or name Airflow's host in NO_PROXY{env}",
 		airflowclient.WrongScheme: "set the schema of connection airflow-api" + orURL + " to what its port speaks: " +
 			"http or https",
 		airflowclient.TLSAlert: "let Airflow's API server, or the proxy before it, speak TLS 1.2 or newer and ask " +

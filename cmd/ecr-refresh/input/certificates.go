@@ -3,8 +3,11 @@ package input
 import (
 	"crypto/x509"
 	"errors"
+	"net/url"
 	"os"
 	"runtime"
+	"slices"
+	"strings"
 
 	"ecr-refresh/steps/failure"
 )
@@ -18,6 +21,7 @@ type Certificates struct {
 
 // Certificates reads the system's certificates and those of --ca-file.
 func (r *Reader) Certificates() (roots Certificates) {
+	r.checkProxies()
 	var err error
 	if roots.All, err = systemCertificates(); err != nil {
 		r.Fault(failure.Permanent(NoFile, "read the system's certificates (SSL_CERT_FILE): %w", err))
@@ -26,6 +30,21 @@ func (r *Reader) Certificates() (roots Certificates) {
 	roots.Extra = r.CAFile()
 	roots.All.AppendCertsFromPEM(roots.Extra)
 	return roots
+}
+
+// checkProxies reports a proxy's URL that cannot be one: Go's HTTP client would call servers directly then.
+func (r *Reader) checkProxies() {
+	for _, name := range []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"} {
+		value := os.Getenv(name)
+		if !strings.Contains(value, "://") { // as Go reads it: golang.org/x/net/http/httpproxy
+			value = "http://" + value
+		}
+		u, err := url.Parse(value)
+		known := err == nil && slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme)
+		if os.Getenv(name) != "" && (!known || u.Hostname() == "" || u.RawQuery+u.Fragment != "" || len(u.Path) > 1) {
+			r.Fault(failure.Permanent(BadProxy, "%s is not the URL of a proxy", name).About(name))
+		}
+	}
 }
 
 // CAFile reads the certificates of --ca-file, or nil.

@@ -32,11 +32,14 @@ func (r *Reader) Docker() *docker.Engine {
 
 // DockerConfig reads the file that docker-py reads (docker/utils/config.py), which ignores one that cannot be read.
 func DockerConfig() (docker.Config, error) {
-	folder := dockerFolder()
-	if folder == "" {
-		return docker.Config{}, nil
+	var paths []string
+	if folder := os.Getenv("DOCKER_CONFIG"); folder != "" {
+		paths = append(paths, filepath.Join(folder, "config.json"))
 	}
-	return docker.ReadConfig(filepath.Join(folder, "config.json"))
+	if home, err := os.UserHomeDir(); err == nil {
+		paths = append(paths, filepath.Join(home, ".docker", "config.json"), filepath.Join(home, ".dockercfg"))
+	}
+	return docker.ReadConfig(paths...)
 }
 
 // dockerFolder returns where Docker's tools keep their files, or "" when there is no home.
@@ -74,7 +77,7 @@ func (r *Reader) DockerConnections(ids []string, needed bool) map[string]steps.D
 		if r.Fault(err); conn != none {
 			seen[id] = steps.DockerConnection{
 				Host: conn.Host, Port: conn.Port, Login: conn.Login, Password: conn.Password,
-				OverriddenBy: OverriddenBy(id),
+				KeepLogin: conn.KeepLogin, OverriddenBy: OverriddenBy(id),
 			}
 		}
 	}

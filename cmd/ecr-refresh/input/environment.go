@@ -3,6 +3,7 @@ package input
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"ecr-refresh/cmd/ecr-refresh/connection"
@@ -115,4 +116,18 @@ func connectionOf(id string) (connection.Connection, error) {
 		err = failure.Permanent(Malformed, "read %s: %w", env, err).About(env)
 	}
 	return c, err
+}
+
+// PrepareAWS makes AWS's SDK for Go read its environment as botocore does: "~" in the paths of its two files, and the
+// retry mode legacy, which it does not know.
+func PrepareAWS() {
+	for _, name := range []string{"AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"} {
+		path, inHome := strings.CutPrefix(os.Getenv(name), "~/")
+		if home, err := os.UserHomeDir(); inHome && err == nil {
+			_ = os.Setenv(name, filepath.Join(home, path)) // the name is good
+		}
+	}
+	if os.Getenv("AWS_RETRY_MODE") == "legacy" {
+		_ = os.Setenv("AWS_RETRY_MODE", "standard")
+	}
 }

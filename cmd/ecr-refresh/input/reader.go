@@ -31,6 +31,7 @@ const (
 	BadIDs       failure.Kind = "malformed ids"           // of connections
 	BadPort      failure.Kind = "malformed port"          // Object: the connection
 	NoFile       failure.Kind = "file not read"           //
+	BadProxy     failure.Kind = "malformed proxy"         // Object: the variable
 	Malformed    failure.Kind = "malformed AIRFLOW_CONN"  // Object: the variable
 	Conflict     failure.Kind = "two inputs for one"      // Want: what to do
 	OldDAG       failure.Kind = "input of an old dag"     // it cannot be read
