@@ -191,6 +191,20 @@ func TestEnvironments(t *testing.T) {
 	wantGolden(t, python, "testdata/environments.txt")
 }
 
+// No data of Airflow makes the DAG fail while it renders: a traceback would take the place of ecr-refresh's own words.
+func TestAnyData(t *testing.T) {
+	t.Parallel()
+	_, docker := Template(Docker)
+	path := filepath.Join(t.TempDir(), "dag.py")
+	if err := os.WriteFile(path, []byte(docker), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command("python3", "testdata/any_data.py", path).CombinedOutput()
+	if err != nil || string(out) != "9000\n" {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
 // TestStepOperator compares what a task logs and how it ends, for each exit code, with testdata/step_operator.txt.
 func TestStepOperator(t *testing.T) {
 	t.Parallel()

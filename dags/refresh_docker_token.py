@@ -21,6 +21,7 @@ succeed before something is changed (2), or was not found (127), ends its task a
 """
 
 import json
+import re
 from datetime import datetime, timedelta, timezone
 from pkgutil import resolve_name
 
@@ -89,9 +90,15 @@ def in_parts(name, text):
     return {name if n == 1 else "%s_%d" % (name, n): part for n, part in enumerate(parts or [""], 1)}
 
 
+def find(conn, connection_id):
+    """Returns a connection, or None where it is missing, or cannot be: Airflow fails for a name that is no id."""
+    is_id = isinstance(connection_id, str) and re.fullmatch(r"[\w.-]{1,200}", connection_id)
+    return conn.get(connection_id) if is_id else None
+
+
 def fields(conn, connection_id):
     """Returns a connection's fields, empty ones when it is missing: ecr-refresh then reports all that is missing."""
-    c = conn.get(connection_id)
+    c = find(conn, connection_id)
     names = ("conn_type", "schema", "host", "port", "login", "password")
     return {name: str(getattr(c, name, None) or "") for name in names}
 
@@ -105,19 +112,28 @@ def hosts(conn, account, region, targets, connection_ids):
         return "{}"
     if not entries and not (account and region):
         names = [name.strip() for name in (connection_ids or "docker_default").split(",")]
-    return json.dumps({name: fields(conn, name)["host"] for name in names})
+    return json.dumps({name: fields(conn, name)["host"] for name in names if isinstance(name, str)})
+
+
+def reauth(c):
+    """Returns what DockerHook reads of a connection's extra, and nothing else of that."""
+    try:
+        value = json.loads(c.extra)["reauth"]
+    except (ValueError, TypeError, KeyError, IndexError):  # DockerHook takes its default then, or fails by itself
+        return {}
+    return {"reauth": value} if len(str(value)) <= 5 else {}
 
 
 def logins(conn, result):
     """Returns, in parts, the connections of step 2's result as tasks see them; ecr-refresh reports a missing one."""
     try:
-        published = json.loads(result.splitlines()[-1]).get("connections", [])
-    except (ValueError, AttributeError):  # null, or cut by a Docker provider before 4.5.1: ecr-refresh reports that
-        published = []
+        names = [c["connection_id"] for c in json.loads(result.splitlines()[-1])["connections"]]
+    except (ValueError, TypeError, KeyError):  # null, or cut by a Docker provider before 4.5.1: ecr-refresh reports that
+        names = []
     by_login, parts, size = {}, [], PART
-    for name in [c["connection_id"] for c in published]:
-        if c := conn.get(name):
-            entry = {"connection_id": name, "host": c.host, "port": c.port}
+    for name in names:
+        if c := find(conn, name):
+            entry = {"connection_id": name, "host": c.host, "port": c.port, **reauth(c)}
             by_login.setdefault((c.login, c.password), []).append(entry)
     for (login, password), connections in by_login.items():
         for at in range(0, len(connections), 100):

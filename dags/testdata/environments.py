@@ -98,7 +98,7 @@ def given(**choices):
 
 def connection(**fields):
     """Returns a connection as Airflow's conn has it; a field that is not named is None."""
-    names = ("conn_type", "schema", "host", "port", "login", "password")
+    names = ("conn_type", "schema", "host", "port", "login", "password", "extra")
     return SimpleNamespace(**{name: fields.get(name) for name in names})
 
 

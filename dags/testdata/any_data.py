@@ -1,0 +1,60 @@
+"""Renders the environments of a DAG file with arbitrary data in Variables, connections, params and results.
+
+    any_data.py FILE
+
+Nothing may raise: what a task is given is for ecr-refresh to judge. It prints the number of environments.
+"""
+
+import json
+import random
+import sys
+from types import SimpleNamespace
+
+path = sys.argv.pop()
+import environments  # noqa: E402 prints nothing without arguments
+
+pick = random.Random(1).choice
+ATOMS = [None, True, False, 0, -1, 1.5, "", "x", "docker_default", "a/b", "\u00fc\n", "{}", [], {}]
+NAMES = ["connection_id", "connections", "registry", "account", "region", "reauth", "version"]
+
+
+def value(depth=3):
+    """Returns any JSON value."""
+    kind = pick(["atom", "list", "dict"]) if depth else "atom"
+    if kind == "list":
+        return [value(depth - 1) for _ in range(pick([1, 2, 3]))]
+    if kind == "dict":
+        return {pick(NAMES): value(depth - 1) for _ in range(pick([1, 2, 3]))}
+    return pick(ATOMS)
+
+
+def text():
+    """Returns a text: JSON, JSON that is cut, or none."""
+    whole = json.dumps(value())
+    return pick([whole, whole, whole[:-1], "\ufeff" + whole, "log\n" + whole, "", "\n"])
+
+
+class Connections:
+    """Has every connection; fails as Airflow does for what is no id."""
+
+    def get(self, name, default=None):
+        assert isinstance(name, str) and name and "/" not in name, name
+        fields = {name: pick(ATOMS[:12]) for name in ("conn_type", "schema", "host", "port", "login", "password")}
+        return pick([None, environments.connection(**fields, extra=pick([None, text()]))])
+
+
+dag, _ = environments.load(path, docker=True)
+macros, rendered = dag["user_defined_macros"], 0
+for _ in range(3000):
+    sys.modules["airflow"].__version__ = pick(["3.1.8", "3.3.2"])
+    variables = {name: text() for name in [*environments.VALUES, "ecr_targets"] if pick([True, False])}
+    params = {"connection_ids": pick([None, "", ",", "a,,b", "a/b"]), "dry_run": pick([True, False])}
+    result = pick([None, value(), text()])
+    for env in (
+        macros["extract_environment"](variables, Connections(), params),
+        macros["update_environment"](variables, Connections(), params, result),
+        macros["test_environment"](Connections(), params, result),
+    ):
+        assert all(type(name) is str and type(part) is str for name, part in env.items()), env
+        rendered += 1
+print(rendered)
