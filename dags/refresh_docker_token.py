@@ -128,7 +128,7 @@ def logins(conn, result):
     """Returns, in parts, the connections of step 2's result as tasks see them; ecr-refresh reports a missing one."""
     try:
         names = [c["connection_id"] for c in json.loads(result.splitlines()[-1])["connections"]]
-    except (ValueError, TypeError, KeyError):  # null, or cut by a Docker provider before 4.5.1: ecr-refresh reports that
+    except (ValueError, TypeError, KeyError):  # null, or cut by a Docker provider before 4.5.1
         names = []
     by_login, parts, size = {}, [], PART
     for name in names:
