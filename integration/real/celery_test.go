@@ -107,7 +107,7 @@ func (c *celery) unservedQueue(t *testing.T) {
 		`dagrun_timeout=timedelta(minutes=30)`, `dagrun_timeout=timedelta(seconds=40)`}})
 	r := d.start(t)
 	const why = `no worker of queue "nobody" has begun it`
-	wantCheck(t, c.diagnoseTask(t, 0, d, why), "task "+extract, "ok", why)
+	wantCheck(t, c.diagnoseTask(t, d, why), "task "+extract, "ok", why)
 	r.wait(t)
 	all := c.diagnose(t, 1, "admin", d.of("--run", "--timeout", "20s")...)
 	wantCheck(t, all, "dry run", "fail", "is still running, and goes on in Airflow")
