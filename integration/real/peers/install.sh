@@ -29,6 +29,8 @@ packages=(
   apache-airflow-providers-celery 'celery<5.7' redis                # the other executor; Celery 5.7 breaks its provider
   psycopg2-binary asyncpg 'moto[server]'
 )
+# A pre-release is taken of Airflow alone, not of what it depends on: uv wants each such package named.
+case "$version" in *[ab]* | *rc*) packages+=("apache-airflow-core==$version") ;; esac
 
 main() {
   mkdir -p "$cache"
