@@ -24,9 +24,8 @@ import (
 const (
 	again    = "<clear this task|run it again>"
 	newToken = "<clear extract_ecr_token with Downstream|run extract-ecr-token again>"
-	newKeys  = "run 'ecr-refresh keygen' and set <Variables ecr_refresh_recipient and ecr_refresh_private_key as it " +
-		"prints|"
-	newPair = newKeys + "ECR_REFRESH_RECIPIENT for step 1 and ECR_REFRESH_PRIVATE_KEY for step 2>"
+	newPair  = "run 'ecr-refresh keygen' and set <Variables ecr_refresh_recipient and ecr_refresh_private_key as it " +
+		"prints|ECR_REFRESH_RECIPIENT for step 1 and ECR_REFRESH_PRIVATE_KEY (or --identity-file) for step 2>"
 	awsDown = "<|run it again in a minute; >if <the retries fail, too|it fails again>, see " +
 		"https://health.aws.amazon.com/health/status"
 	setHost = "set the host of connection {object} to its registry"
@@ -58,32 +57,22 @@ func hints() map[any]string {
 		console.StdoutFailed: "check where stdout leads: its disk is full, or its reader has ended",
 
 		// Flags, the environment
-		input.Missing: "<airflow variables set|give> {object}",
-		input.BadRegistry: "<airflow variables set {object}|correct {object}: the registry's host is " +
-			"ACCOUNT.dkr.ecr.REGION.amazonaws.com>",
+		input.Missing:  "<airflow variables set|give> {object}",
 		input.BadValue: "correct {object}{env}",
 		input.BadIDs: "<trigger the DAG with other connection_ids, or correct CONNECTION_IDS in its file" +
-			"|correct --connection-ids (ECR_REFRESH_CONNECTION_IDS)>: ids of Airflow's connections, joined by commas",
-		input.BadPort:  "correct the port of connection {object}<: Admin > Connections|>",
+			"|correct --connection-ids (ECR_REFRESH_CONNECTION_IDS)>: ids joined by commas, all of the targets list " +
+			"where there is one",
+		input.BadField: "set the {want} of connection {object}<: Admin > Connections|>",
 		input.NoFile:   "name a file that exists, and that <the worker's|this> user may read",
-		input.Conflict: "{want}",
+		input.Conflict: "give one of them",
 		input.OldDAG:   "deploy the DAG of this version: ecr-refresh dag install",
 		input.NoAirflow: "<create it: ecr-refresh setup, or Admin > Connections (type HTTP; host, port, login and " +
 			"password of a user who may edit connections)|set ECR_REFRESH_AIRFLOW_{HOST,PORT,LOGIN," +
 			"PASSWORD} or AIRFLOW_CONN_AIRFLOW_API (a URI or JSON)>",
-		input.NoField: "<set the {want} of connection airflow-api: Admin > Connections|give {object}>",
 		input.NoDocker: "<create it: Admin > Connections (type Docker, its host the registry's name)|set " +
 			"ECR_REFRESH_DOCKER_{HOST,PORT,LOGIN,PASSWORD}, ECR_REFRESH_DOCKER_SECRETS or {object} (a URI or JSON)>",
-		input.NoPrivateKey: "<run 'ecr-refresh keygen' once and set the two Airflow Variables that it prints: this " +
-			"worker is not the one that ran step 1|give --identity-file (ECR_REFRESH_IDENTITY_FILE) or set " +
-			"ECR_REFRESH_PRIVATE_KEY; step 1 was run by another host or user, whose key is not in {object}>",
-		input.NoHome: "<|set HOME, or >" + newPair,
-		input.NotATarget: "<trigger the DAG with connection_ids of ecr_targets|name connections of the list>, or " +
-			"add this one to it",
-		input.CAFile:       "<set ECR_REFRESH_CA_FILE{env} to|give> a PEM file that <its|this> user may read",
-		input.PlainAirflow: "<|give --airflow-url with https, or >set the schema of connection airflow-api to https",
-		input.PlainDocker:  "let Docker use TLS, and set DOCKER_TLS_VERIFY and DOCKER_CERT_PATH{env}",
-		input.PlainECR:     "set {object}{env} to a URL with https",
+		input.NoPrivateKey: newPair + "; without them each host and user makes and finds its own, below its home",
+		input.Unencrypted:  "use {want}",
 		input.BadProxy: "write {object}{env} as http://NAME:PASSWORD@HOST:PORT, and percent-encode / @ # ? % in the " +
 			"password (%2F for /)",
 		input.Malformed: "<unset {object}{env}, or write it|write {object}> as Airflow's manual describes in " +
@@ -94,9 +83,8 @@ func hints() map[any]string {
 			"account and region",
 
 		// Keys and encryption
-		secret.NotAPublicKey: newKeys + "ECR_REFRESH_RECIPIENT (--recipient) to its public key (age1…)>",
-		secret.NotAPrivateKey: newKeys + "ECR_REFRESH_PRIVATE_KEY to its private key, or name a file that holds it " +
-			"with --identity-file (ECR_REFRESH_IDENTITY_FILE)>",
+		secret.NotAPublicKey:  newPair,
+		secret.NotAPrivateKey: newPair,
 		secret.OtherKeyPair:   "use one key pair for <all workers|steps 1 and 2>: " + newPair,
 		secret.Damaged:        newToken + ": it encrypts a new token",
 		secret.CannotStoreKey: "<let this worker's user create {object}|make {object} writable>, or " + newPair,

@@ -25,7 +25,7 @@ func (r *Reader) Docker() *docker.Engine {
 	engine, err := docker.NewEngine(host, certificates, verify)
 	r.Fault(err)
 	if certificates == "" {
-		r.unencrypted(PlainDocker, host, "")
+		r.unencrypted(host, "TLS to Docker: DOCKER_TLS_VERIFY and DOCKER_CERT_PATH")
 	}
 	return engine
 }
@@ -69,7 +69,7 @@ func (r *Reader) DockerConnections(ids []string, needed bool) map[string]steps.D
 			conn, err = connectionOf(id)
 		}
 		if wrong := connection.CheckPort(conn.Port); err == nil && wrong != nil {
-			err = failure.Permanent(BadPort, "connection %q: %w", id, wrong).About(id)
+			err = failure.Permanent(BadField, "connection %q: %w", id, wrong).About(id).Want("port")
 		}
 		if err == nil && conn == none && needed {
 			err = failure.Permanent(NoDocker, "Airflow connection %q %s", id, missing()).About(connectionEnv(id))

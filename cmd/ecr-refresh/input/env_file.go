@@ -52,30 +52,23 @@ func EnvFile() (unread []string, err error) {
 	return unread, nil
 }
 
-// parseEnv reads lines KEY=value. Blank lines, and those that start with "#", are skipped. The value is the rest of the
-// line without blanks around it, or what stands between a pair of quotes; nothing in it is expanded. An error names the
-// line, and never repeats it: it may hold a secret.
+// parseEnv reads lines KEY=value. The value is the rest of the line without blanks around it, or what stands between a
+// pair of quotes. An error names the line, and never repeats it: it may hold a secret.
 func parseEnv(text string) (map[string]string, error) {
-	name, values := regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`), map[string]string{}
+	form := regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_]*)=\s*(?:"(.*)"|'(.*)'|([^"'].*)?)$`)
+	values := map[string]string{}
 	for i, line := range strings.Split(text, "\n") {
 		if line = strings.TrimSpace(line); line == "" || line[0] == '#' {
 			continue
 		}
-		key, value, _ := strings.Cut(line, "=")
-		value = strings.TrimSpace(value)
-		_, again := values[key]
-		quote := strings.HasPrefix(value, `"`) || strings.HasPrefix(value, "'")
-		switch {
-		case !name.MatchString(key) || key == line:
-			return nil, fmt.Errorf("line %d is not KEY=value", i+1)
-		case again:
-			return nil, fmt.Errorf("line %d sets %s a second time", i+1, key)
-		case quote && (len(value) < 2 || value[len(value)-1] != value[0]):
-			return nil, fmt.Errorf("line %d: the quote of the value does not end", i+1)
-		case quote:
-			value = value[1 : len(value)-1]
+		part := form.FindStringSubmatch(line)
+		if part == nil {
+			return nil, fmt.Errorf("line %d is not KEY=value, or has a quote that does not end", i+1)
 		}
-		values[key] = value
+		if _, again := values[part[1]]; again {
+			return nil, fmt.Errorf("line %d sets %s a second time", i+1, part[1])
+		}
+		values[part[1]] = part[2] + part[3] + part[4] // one of them matched
 	}
 	return values, nil
 }

@@ -28,17 +28,18 @@ func TestParseEnv(t *testing.T) {
 // What is malformed is an error that names the line, and has no word of it.
 func TestParseEnvRejects(t *testing.T) {
 	t.Parallel()
+	const notOne = "line 2 is not KEY=value, or has a quote that does not end"
 	for line, want := range map[string]string{
-		"s3cret":              "line 2 is not KEY=value",
-		"export KEY=s3cret":   "line 2 is not KEY=value",
-		"KEY s3cret=1":        "line 2 is not KEY=value",
-		"1KEY=s3cret":         "line 2 is not KEY=value",
-		"KEY = s3cret":        "line 2 is not KEY=value",
-		"=s3cret":             "line 2 is not KEY=value",
-		"KEY: s3cret":         "line 2 is not KEY=value",
-		`KEY="s3cret`:         "line 2: the quote of the value does not end",
-		`KEY='`:               "line 2: the quote of the value does not end",
-		`KEY='s3cret' # note`: "line 2: the quote of the value does not end",
+		"s3cret":              notOne,
+		"export KEY=s3cret":   notOne,
+		"KEY s3cret=1":        notOne,
+		"1KEY=s3cret":         notOne,
+		"KEY = s3cret":        notOne,
+		"=s3cret":             notOne,
+		"KEY: s3cret":         notOne,
+		`KEY="s3cret`:         notOne,
+		`KEY='`:               notOne,
+		`KEY='s3cret' # note`: notOne,
 		"FIRST=s3cret":        "line 2 sets FIRST a second time",
 	} {
 		if _, err := parseEnv("FIRST=1\n" + line + "\n"); err == nil || err.Error() != want {

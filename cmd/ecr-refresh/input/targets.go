@@ -66,7 +66,7 @@ func (r *Reader) entries() (entries []target.Entry, from string) {
 			account, region := r.Optional(r.Account), r.Optional(r.Region)
 			entries = append(entries, target.Entry{ConnectionID: id, Account: account, Region: region})
 		case len(list) > 0:
-			r.Fault(failure.Permanent(NotATarget, "connection %q is not in %s", id, from))
+			r.Fault(failure.Permanent(BadIDs, "connection %q is not in %s", id, from))
 		}
 	}
 	if len(chosen) == 0 {
@@ -89,8 +89,8 @@ func (r *Reader) list() (entries []target.Entry, from string) {
 		from = fmt.Sprintf("--%s %q", r.TargetsFile.Flag, path)
 		text, err = readFile(path)
 		if oneRegistry {
-			const form, advice = "%s and --%s or --%s are both set", "give the list, or account and region"
-			r.Fault(failure.Permanent(Conflict, form, from, r.Account.Flag, r.Region.Flag).Want(advice))
+			const form = "%s and --%s or --%s are both set"
+			r.Fault(failure.Permanent(Conflict, form, from, r.Account.Flag, r.Region.Flag))
 		}
 	} else if text == "" || oneRegistry {
 		return nil, ""
