@@ -133,24 +133,30 @@ func (r *Reader) AskLogin(account string, config *airflowclient.Config) {
 // NeedAirflow reports what is missing of connection airflow-api: in a task, of that one; in a shell, each input.
 func (r *Reader) NeedAirflow(config airflowclient.Config) {
 	const id = names.AirflowConnection
-	var lacking []string
-	need := func(field string, given bool) {
-		if !given {
-			lacking = append(lacking, field)
-		}
+	fields := lacking(config)
+	if config.BaseURL == "" {
+		fields = append([]string{"host"}, fields...)
 	}
-	need("host", config.BaseURL != "")
-	need("login", config.Login != "" || !config.Token.Empty())
-	need("password", !config.Password.Empty() || !config.Token.Empty())
-	switch fields := strings.Join(lacking, ", "); {
-	case len(lacking) == 3 && connectionIn(names.AirflowPrefix).Type == "": // the DAG passes on the type of any
-		r.Fault(failure.Permanent(NoAirflow, "Airflow connection %q %s", id, missing()))
-	case Operator() != "" && fields != "":
-		r.Fault(failure.Permanent(BadField, "Airflow connection %q has no %s", id, fields).About(id).Want(fields))
+	switch all := strings.Join(fields, ", "); {
+	case len(fields) == 3 && connectionIn(names.AirflowPrefix).Type == "": // the DAG passes on the type of any
+		r.Fault(failure.Permanent(NoAirflow, "Airflow connection %q is missing", id))
+	case Operator() != "" && all != "":
+		r.Fault(failure.Permanent(BadField, "Airflow connection %q has no %s", id, all).About(id).Want(all))
 	default:
 		r.NeedHost(config)
 		r.NeedLogin(config, APIAccount, names.AirflowPrefix)
 	}
+}
+
+// lacking returns the fields of a login that are missing.
+func lacking(config airflowclient.Config) (fields []string) {
+	if config.Login == "" && config.Token.Empty() {
+		fields = append(fields, "login")
+	}
+	if config.Password.Empty() && config.Token.Empty() {
+		fields = append(fields, "password")
+	}
+	return fields
 }
 
 // NeedHost reports that Airflow's address is missing.
@@ -162,11 +168,8 @@ func (r *Reader) NeedHost(config airflowclient.Config) {
 
 // NeedLogin reports what is missing of an account's login; prefix starts its variables.
 func (r *Reader) NeedLogin(config airflowclient.Config, account, prefix string) {
-	if config.Login == "" && config.Token.Empty() {
-		r.Missing("login of the "+account, prefix+"LOGIN", "")
-	}
-	if config.Password.Empty() && config.Token.Empty() {
-		r.Missing("password of the "+account, prefix+"PASSWORD", "")
+	for _, field := range lacking(config) {
+		r.Missing(field+" of the "+account, prefix+strings.ToUpper(field), "")
 	}
 }
 

@@ -1,6 +1,7 @@
 package input
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
 
@@ -20,7 +21,7 @@ func (r *Reader) Docker() *docker.Engine {
 	// As docker-py does it: docker/utils/utils.py, kwargs_from_env.
 	verify, certificates := os.Getenv("DOCKER_TLS_VERIFY") != "", os.Getenv("DOCKER_CERT_PATH")
 	if verify && certificates == "" {
-		certificates = dockerFolder()
+		certificates = cmp.Or(os.Getenv("DOCKER_CONFIG"), os.Getenv("HOME")+"/.docker")
 	}
 	engine, err := docker.NewEngine(host, certificates, verify)
 	r.Fault(err)
@@ -32,23 +33,12 @@ func (r *Reader) Docker() *docker.Engine {
 
 // DockerConfig reads the file that docker-py reads (docker/utils/config.py), which ignores one that cannot be read.
 func DockerConfig() (docker.Config, error) {
-	var paths []string
+	home := os.Getenv("HOME")
+	paths := []string{home + "/.docker/config.json", home + "/.dockercfg"}
 	if folder := os.Getenv("DOCKER_CONFIG"); folder != "" {
-		paths = append(paths, filepath.Join(folder, "config.json"))
-	}
-	if home, err := os.UserHomeDir(); err == nil {
-		paths = append(paths, filepath.Join(home, ".docker", "config.json"), filepath.Join(home, ".dockercfg"))
+		paths = append([]string{filepath.Join(folder, "config.json")}, paths...)
 	}
 	return docker.ReadConfig(paths...)
-}
-
-// dockerFolder returns where Docker's tools keep their files, or "" when there is no home.
-func dockerFolder() string {
-	folder := os.Getenv("DOCKER_CONFIG")
-	if home, err := os.UserHomeDir(); folder == "" && err == nil {
-		folder = filepath.Join(home, ".docker")
-	}
-	return folder
 }
 
 // DockerConnections returns the connections of ids as tasks see them: from the DAG's list, or the fields of one, where
@@ -72,7 +62,7 @@ func (r *Reader) DockerConnections(ids []string, needed bool) map[string]steps.D
 			err = failure.Permanent(BadField, "connection %q: %w", id, wrong).About(id).Want("port")
 		}
 		if err == nil && conn == none && needed {
-			err = failure.Permanent(NoDocker, "Airflow connection %q %s", id, missing()).About(connectionEnv(id))
+			err = failure.Permanent(NoDocker, "Airflow connection %q is missing", id).About(connectionEnv(id))
 		}
 		if r.Fault(err); conn != none {
 			seen[id] = steps.DockerConnection{

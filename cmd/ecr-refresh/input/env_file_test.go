@@ -2,10 +2,6 @@ package input
 
 import (
 	"maps"
-	"os"
-	"regexp"
-	"slices"
-	"strings"
 	"testing"
 )
 
@@ -45,32 +41,5 @@ func TestParseEnvRejects(t *testing.T) {
 		if _, err := parseEnv("FIRST=1\n" + line + "\n"); err == nil || err.Error() != want {
 			t.Errorf("%q: %v", line, err)
 		}
-	}
-}
-
-// ours is each name of ours that this package or package names has, and no other.
-func TestOurNames(t *testing.T) {
-	t.Parallel()
-	var text string
-	for _, path := range []string{"../names/names.go", "settings.go"} {
-		file, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		text += string(file)
-	}
-	var found []string
-	for _, match := range regexp.MustCompile(`"ECR_REFRESH_([A-Z_]+[A-Z])"`).FindAllStringSubmatch(text, -1) {
-		found = append(found, match[1])
-	}
-	for _, prefixed := range []string{"ADMIN_LOGIN ADMIN_PASSWORD ADMIN_TOKEN",
-		"AIRFLOW_CONN_TYPE AIRFLOW_SCHEMA AIRFLOW_HOST AIRFLOW_PORT AIRFLOW_LOGIN AIRFLOW_PASSWORD AIRFLOW_TOKEN",
-		"DOCKER_HOST DOCKER_PORT DOCKER_LOGIN DOCKER_PASSWORD BIN"} {
-		found = append(found, strings.Fields(prefixed)...)
-	}
-	found = slices.DeleteFunc(found, func(name string) bool { return name == "ENV_FILE" })
-	slices.Sort(found)
-	if want := strings.Fields(ours); !slices.Equal(found, want) {
-		t.Errorf("%v, want %v", found, want)
 	}
 }

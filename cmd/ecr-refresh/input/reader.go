@@ -109,10 +109,8 @@ func (r *Reader) Given(s Setting) (value, source string) {
 		if v := lookup(name); v != "" {
 			return v, name
 		}
-	}
-	for _, env := range s.Env {
-		if v := r.Variables[variableOf(env)]; v != "" {
-			return v, nameOf(env)
+		if v := r.Variables[variableOf(name)]; v != "" {
+			return v, nameOf(name)
 		}
 	}
 	return s.Fallback, ""
