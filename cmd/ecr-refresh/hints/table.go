@@ -29,8 +29,8 @@ const (
 	awsDown    = "<wait for the retries|run it again in a minute>, then see https://health.aws.amazon.com/health/status"
 	registryIn = "<Variables ecr_aws_account and ecr_aws_region_name (or ecr_targets)|--account and --region (or " +
 		"--targets)>"
-	untrusted = "<set ECR_REFRESH_CA_FILE{env}|give --ca-file (ECR_REFRESH_CA_FILE)>: the certificate of the proxy " +
-		"or private CA in between; or check the clock, and the name in the server's certificate"
+	untrusted = "give <ECR_REFRESH_CA_FILE{env}|--ca-file (ECR_REFRESH_CA_FILE)> the certificate of the proxy or " +
+		"private CA in between, or check the clock, and the name in the server's certificate"
 	orURL = "<| or --airflow-url (ECR_REFRESH_AIRFLOW_URL)>"
 
 	apiAddress   = "check schema, host, port and base path of connection airflow-api"
@@ -98,7 +98,7 @@ func hints() map[any]string {
 
 		// Calls without an answer
 		failure.Untrusted:   untrusted,
-		failure.TLSAlert:    "let {object}, or the proxy before it, speak TLS 1.2 and require no client certificate",
+		failure.TLSAlert:    "let {object}, or the proxy before it, speak TLS 1.2 or newer, and want no certificate",
 		failure.Timeout:     "check the network between {host} and {object}, HTTPS_PROXY and NO_PROXY{env}",
 		failure.Unreachable: "check DNS and the network between {host} and {object}, HTTPS_PROXY and NO_PROXY{env}",
 		failure.Proxy:       "let the proxy {object} connect to {want}, or name that in NO_PROXY{env}",
@@ -192,8 +192,8 @@ func hints() map[any]string {
 		airflowclient.Invalid:         "use an ecr-refresh that supports this Airflow (docs/compatibility.md)",
 		airflowclient.ProxyAuth:       "check user name and password of the proxy in HTTPS_PROXY and HTTP_PROXY{env}",
 		airflowclient.Proxy:           "let the proxy {object} connect to Airflow, or name its host in NO_PROXY{env}",
-		airflowclient.WrongScheme:     "set the schema of connection airflow-api" + orURL + " to that of its port",
-		airflowclient.TLSAlert:        "let Airflow, or a proxy before it, speak TLS 1.2 without a client certificate",
+		airflowclient.WrongScheme:     "give connection airflow-api" + orURL + " the schema of its port: http or https",
+		airflowclient.TLSAlert:        "let Airflow, or a proxy, speak TLS 1.2 or newer without a client certificate",
 		airflowclient.Untrusted:       untrusted,
 		airflowclient.NoConnection: "create it: airflow connections add {object} --conn-type docker --conn-host " +
 			"REGISTRY --conn-login AWS (one from an environment variable or a secrets backend cannot be updated)",
