@@ -75,26 +75,19 @@ func (r *Reader) Collect(read func()) error {
 }
 
 // Err returns nil, or the error of the last input that is missing or malformed. The others are logged, each with its
-// hint.
-func (r *Reader) Err() error {
-	if !r.Faulty() {
-		return nil
+// hint. In a shell, an input that is missing takes one line, with its hint.
+func (r *Reader) Err() (err error) {
+	for _, fault := range r.faults {
+		if err != nil {
+			r.Log.Error(err.Error(), steps.FailureKey, err)
+		}
+		if kind, facts := failure.Describe(fault); kind == Missing && Operator() == "" {
+			err = failure.Permanent("", "%v: give %s", fault, facts.Object)
+		} else {
+			err = failure.Permanent("", "%w", fault)
+		}
 	}
-	last := len(r.faults) - 1
-	for _, fault := range r.faults[:last] {
-		fault = withAdvice(fault)
-		r.Log.Error(fault.Error(), steps.FailureKey, fault)
-	}
-	return failure.Permanent("", "%w", withAdvice(r.faults[last]))
-}
-
-// withAdvice returns fault with its hint on the same line, in a shell, where an input is missing: each takes one line.
-func withAdvice(fault error) error {
-	kind, facts := failure.Describe(fault)
-	if kind != Missing || Operator() != "" {
-		return fault
-	}
-	return failure.Permanent("", "%v: give %s", fault, facts.Object)
+	return err
 }
 
 // Given returns the value of a setting and the name of the flag or variable that it comes from, or its fallback and "".
