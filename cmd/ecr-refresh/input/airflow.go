@@ -29,10 +29,9 @@ of the airflow-api account where it is set.`
 const (
 	AdminAccount = "admin account"
 	APIAccount   = names.AirflowConnection + " account"
+	// AirflowAccount is the latter in the hint of a rejected login.
+	AirflowAccount = "login and password of connection " + names.AirflowConnection
 )
-
-// AirflowAccount is what the hint of a rejected login calls the account of connection airflow-api.
-const AirflowAccount = "login and password of connection " + names.AirflowConnection
 
 // Airflow returns a client that logs in with connection airflow-api, or nil where its URL is missing.
 func (r *Reader) Airflow(roots Certificates) *airflowclient.Client {
