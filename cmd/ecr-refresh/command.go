@@ -17,7 +17,6 @@ import (
 	"ecr-refresh/cmd/ecr-refresh/hints"
 	"ecr-refresh/cmd/ecr-refresh/input"
 	"ecr-refresh/cmd/ecr-refresh/metrics"
-	"ecr-refresh/cmd/ecr-refresh/names"
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/privatefile"
 	"ecr-refresh/steps/xcom"
@@ -78,16 +77,12 @@ func (p *program) local(command cli.Command, settings []input.Setting, read func
 		if word := c.Args().First(); c.Args().Present() {
 			return usage(c, similar(word, c.Command.VisibleCommands()), "unexpected argument %q", word)
 		}
-		unread, err := input.EnvFile()
-		if err != nil {
+		if err := input.EnvFile(); err != nil {
 			return err
 		}
 		call := &call{Reader: &input.Reader{Context: c, Settings: p.Settings, Stdin: p.stdin}, stdout: p.stdout}
 		if err := p.openLog(call); err != nil {
 			return err
-		}
-		for _, name := range unread {
-			call.Log.Warn(names.EnvFileEnv + ": nothing reads " + name + ": check its spelling")
 		}
 		return call.do(read)
 	}

@@ -116,7 +116,7 @@ Example:
 		}
 		folder := c.String("dags-folder")
 		if folder == "" {
-			c.Missing("DAG folder", "--dags-folder")
+			c.Missing("DAG folder", "--dags-folder", "")
 		}
 		return func(context.Context) ([]byte, error) { return c.install(filepath.Join(folder, name), text, given) }
 	})

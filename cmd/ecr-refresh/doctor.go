@@ -87,7 +87,7 @@ func (c *call) doctor(roots input.Certificates) *doctor.Doctor {
 func (c *call) accounts(d *doctor.Doctor, roots input.Certificates) {
 	config, err := c.AirflowConfig()
 	d.Reader = unlessFaulty(c, d.Faults, input.AdminAccount, func() *airflowclient.Client {
-		return c.Client(c.OptionalAdmin(config.BaseURL), roots)
+		return c.Client(c.AdminConfig(config.BaseURL, true), roots)
 	})
 	if c.Bool("run") && d.Reader != nil {
 		return // a run does not need the account from here

@@ -36,7 +36,7 @@ Examples:
 			roots := c.Certificates()
 			var targets []target.Target
 			if c.IsSet("registry") {
-				t, err := target.Of("", c.String("registry"))
+				t, err := target.Of(c.String("registry"))
 				c.Fault(err)
 				targets = append(targets, t)
 			} else {

@@ -50,19 +50,19 @@ Example:
 // setup reads the inputs, and then the accounts, or asks for them.
 func (c *call) setup() setup.Setup {
 	s := setup.Setup{KeyPair: !c.Bool("no-identity"), Force: c.Bool("force"), DryRun: c.DryRun()}
-	account, region := c.Need(c.Account), c.Need(c.Region)
+	account, region := c.Need(c.Account, ""), c.Need(c.Region, "")
 	registry, err := ecr.NewHost(account, region, "", false, false)
 	if !c.Faulty() {
 		c.Fault(err)
 	}
 	s.Variables = [][2]string{{names.AccountVariable, account}, {names.RegionVariable, region}}
 	config, err := c.AirflowConfig()
-	if c.Fault(err); err == nil && config.BaseURL == "" {
-		c.Missing("Airflow host", c.AirflowURL.Names())
+	if c.Fault(err); err == nil {
+		c.NeedHost(config)
 	}
 	config.Token, config.Account = secret.Secret{}, input.AirflowAccount // a token cannot be stored
 	s.Registry, s.BaseURL = registry.Name, strings.TrimRight(config.BaseURL, "/")
-	roots, admin := c.Certificates(), c.AdminConfig(s.BaseURL)
+	roots, admin := c.Certificates(), c.AdminConfig(s.BaseURL, false)
 	c.AskLogin(input.APIAccount, &config)
 	c.NeedLogin(config, input.APIAccount, names.AirflowPrefix)
 	s.Login, s.Password = config.Login, config.Password

@@ -137,10 +137,10 @@ func Resolve(entries []Entry, hostOf func(connectionID string) string) ([]Target
 	return targets, failure.Join(faults)
 }
 
-// Of returns the target of a connection, or of "", and the ECR registry at host, with AWS's default credentials.
-func Of(connectionID, host string) (Target, error) {
+// Of returns the target of no connection, and the ECR registry at host, with AWS's default credentials.
+func Of(host string) (Target, error) {
 	registry, err := ecr.ParseHost(ecr.Bare(host))
-	return Entry{ConnectionID: connectionID}.of(registry), err
+	return Entry{}.of(registry), err
 }
 
 // of returns the entry's target, whose registry is host.
@@ -159,10 +159,8 @@ func (e Entry) checkTogether(host ecr.Host) error {
 		return fmt.Errorf("account %.40q is not that of registry", e.Account)
 	case cmp.Or(e.Region, host.Region) != host.Region:
 		return fmt.Errorf("region %.40q is not that of registry", e.Region)
-	case host.Service == ecr.Public && e.FIPS:
-		return errors.New("fips: ECR Public has no FIPS endpoint")
-	case host.Service == ecr.Public && e.PartitionSuffix != "":
-		return errors.New("partition_suffix: ECR Public is in no other partition")
+	case host.Service == ecr.Public && (e.FIPS || e.PartitionSuffix != ""):
+		return errors.New("ECR Public has no fips and no partition_suffix")
 	case e.PartitionSuffix != "" && e.Endpoint == "" && (host.DualStack || e.DualStack):
 		return errors.New("endpoint is missing: that of a dual-stack registry does not follow from partition_suffix")
 	case e.RoleARN == "" && e.ExternalID+e.RoleSessionName != "":
@@ -182,11 +180,9 @@ func (e Entry) host(hostOf func(string) string) (ecr.Host, error) {
 		var err error
 		name := hostOf(e.ConnectionID)
 		if known, err = ecr.ParseHost(name); err != nil || known.Service != ecr.Private {
-			host := fmt.Sprintf("the host of connection %q is %.100q, not a private ECR registry", e.ConnectionID, name)
-			if name == "" {
-				host = fmt.Sprintf("connection %q does not exist or has no host", e.ConnectionID)
-			}
-			return ecr.Host{}, fmt.Errorf("registry, or account and region, is missing, and %s", host)
+			const form = "registry, or account and region, is missing, and host %.100q of connection %q is not that " +
+				"of a private registry"
+			return ecr.Host{}, fmt.Errorf(form, name, e.ConnectionID)
 		}
 	}
 	return ecr.NewHost(cmp.Or(e.Account, known.Account), cmp.Or(e.Region, known.Region), e.PartitionSuffix,

@@ -126,7 +126,7 @@ func TestTargetsBeyondTheSchema(t *testing.T) {
 		{`REGISTRY,"account":"210987654321"`, `targets[0]: account "210987654321" is not that of registry`},
 		{`REGISTRY,"region":"eu-west-1"`, `targets[0]: region "eu-west-1" is not that of registry`},
 		{`"region":"us-east-1"`, `targets[0]: registry, or account and region, is missing, and ` +
-			`connection "a" does not exist or has no host`},
+			`host "" of connection "a" is not that of a private registry`},
 		{`ACCOUNT,"region":"us-iso-east-1","dual_stack":true`,
 			"targets[0]: partition aws-iso has no dual-stack registries"},
 		{`"registry":"123456789012.dkr.ecr.xx-new-1.other.example",SUFFIX`, `targets[0]: registry host ` +
@@ -166,8 +166,8 @@ func TestEntriesOfNoList(t *testing.T) {
 	docker := func(string) string { return "public.ecr.aws" }
 	_, err := target.Resolve([]target.Entry{{ConnectionID: "a", Region: "us-east-1"}}, docker)
 	kind, _ := failure.Describe(err)
-	const says = `connection "a": registry, or account and region, is missing, and the host of connection "a" is ` +
-		`"public.ecr.aws", not a private ECR registry`
+	const says = `connection "a": registry, or account and region, is missing, and host "public.ecr.aws" of ` +
+		`connection "a" is not that of a private registry`
 	if fmt.Sprint(err) != says || kind != "" || !failure.IsPermanent(err) {
 		t.Errorf("%q: %v", kind, err)
 	}

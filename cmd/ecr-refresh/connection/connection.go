@@ -50,7 +50,7 @@ func ParseList(text string) (map[string]Connection, error) {
 			password := secret.New(l.Password)
 			for _, c := range l.Connections {
 				byID[c.ID] = Connection{
-					Host: c.Host, Port: jsonPort(c.Port), Login: l.Login, Password: password,
+					Host: c.Host, Port: portOf(c.Port), Login: l.Login, Password: password,
 					KeepLogin: isOff(c.Reauth),
 				}
 			}
@@ -59,8 +59,8 @@ func ParseList(text string) (map[string]Connection, error) {
 	return byID, nil
 }
 
-// jsonPort reads a port as Airflow writes it: a number, a string or null. 0 is none, as for Airflow's hooks.
-func jsonPort(port any) string {
+// portOf reads a port as Airflow writes it: a number, a string or null. 0 is none, as for Airflow's hooks.
+func portOf(port any) string {
 	if text := strings.TrimSpace(fmt.Sprint(port)); port != nil && text != "0" {
 		return text
 	}
@@ -79,28 +79,14 @@ func isOff(reauth json.RawMessage) bool {
 	return value == nil || value == false || value == 0.0
 }
 
-// extraOf returns the extra that a URI's query makes: JSON text under __extra__, or an object of texts.
-func extraOf(query string) any {
-	fields, _ := url.ParseQuery(query)
-	if fields.Has("__extra__") {
-		return fields.Get("__extra__")
-	}
-	extra := map[string]any{}
-	for name := range fields {
-		extra[name] = fields.Get(name)
-	}
-	return extra
-}
-
-// keepsLogin reports whether an extra, JSON text or an object, turns reauth off.
-func keepsLogin(extra any) bool {
-	text, isText := extra.(string)
-	if !isText {
-		object, _ := json.Marshal(extra) // decoded from JSON
-		text = string(object)
+// keepsLogin reports whether an extra, a JSON object or the text of one, turns reauth off.
+func keepsLogin(extra json.RawMessage) bool {
+	var text string
+	if json.Unmarshal(extra, &text) == nil {
+		extra = json.RawMessage(text)
 	}
 	var fields struct{ Reauth json.RawMessage }
-	return json.Unmarshal([]byte(text), &fields) == nil && isOff(fields.Reauth)
+	return json.Unmarshal(extra, &fields) == nil && isOff(fields.Reauth)
 }
 
 // The errors of Parse. None repeats any of the text: it has a password, and a raw "/" in that password makes a port of
@@ -132,7 +118,8 @@ func parseJSON(text string) (Connection, error) {
 	var c struct {
 		ConnType                      string `json:"conn_type"`
 		Schema, Host, Login, Password string
-		Port, Description, Extra      any
+		Port, Description             any
+		Extra                         json.RawMessage
 	}
 	in := json.NewDecoder(strings.NewReader(text))
 	in.DisallowUnknownFields()
@@ -141,7 +128,7 @@ func parseJSON(text string) (Connection, error) {
 		return Connection{}, errJSON
 	}
 	return Connection{
-		Type: typeOf(c.ConnType), Schema: c.Schema, Host: c.Host, Port: jsonPort(c.Port), Login: c.Login,
+		Type: typeOf(c.ConnType), Schema: c.Schema, Host: c.Host, Port: portOf(c.Port), Login: c.Login,
 		Password: secret.New(c.Password), KeepLogin: keepsLogin(c.Extra),
 	}, nil
 }
@@ -161,7 +148,7 @@ func parseURI(text string) (Connection, error) {
 	if part == nil || part[1] == part[2] || part[5] != "" && net.ParseIP(part[5]) == nil {
 		return Connection{}, errURI
 	}
-	host, port, schemes := part[5]+unquote(part[6]), part[7], 1
+	host, schemes := part[5]+unquote(part[6]), 1
 	if !strings.Contains(host, "/") {
 		host = strings.ToLower(host)
 	}
@@ -174,15 +161,15 @@ func parseURI(text string) (Connection, error) {
 	if strings.Count(text, "://") != schemes {
 		return Connection{}, errURI
 	}
-	if port == "0" { // none, as for Airflow's hooks
-		port = ""
+	extra, _ := url.ParseQuery(part[9])
+	keepLogin := keepsLogin(json.RawMessage(extra.Get("__extra__")))
+	if !extra.Has("__extra__") {
+		keepLogin = isOff(json.RawMessage(strconv.Quote(extra.Get("reauth"))))
 	}
-	c := Connection{
-		Type: typeOf(part[1]), Schema: unquote(part[8]), Host: host, Port: port, Login: unquote(part[3]),
-		Password: secret.New(unquote(part[4])),
-	}
-	c.KeepLogin = keepsLogin(extraOf(part[9]))
-	return c, nil
+	return Connection{
+		Type: typeOf(part[1]), Schema: unquote(part[8]), Host: host, Port: portOf(part[7]), Login: unquote(part[3]),
+		Password: secret.New(unquote(part[4])), KeepLogin: keepLogin,
+	}, nil
 }
 
 var escaped = regexp.MustCompile(`%[0-9a-fA-F]{2}`)

@@ -24,13 +24,14 @@ import (
 const (
 	again    = "<clear this task|run it again>"
 	newToken = "<clear extract_ecr_token with Downstream|run extract-ecr-token again>"
-	newKeys  = "run 'ecr-refresh keygen' and set <Variables ecr_refresh_recipient and ecr_refresh_private_key as it " +
-		"prints|"
-	newPair = newKeys + "ECR_REFRESH_RECIPIENT for step 1 and ECR_REFRESH_PRIVATE_KEY for step 2>"
-	awsDown = "<|run it again in a minute; >if <the retries fail, too|it fails again>, see " +
-		"https://health.aws.amazon.com/health/status"
-	setHost = "set the host of connection {object} to its registry"
-	orURL   = "<| or --airflow-url (ECR_REFRESH_AIRFLOW_URL)>"
+	newPair  = "run 'ecr-refresh keygen' and set <Variables ecr_refresh_recipient and ecr_refresh_private_key as it " +
+		"prints|ECR_REFRESH_RECIPIENT for step 1 and ECR_REFRESH_PRIVATE_KEY (or --identity-file) for step 2>"
+	awsDown    = "<wait for the retries|run it again in a minute>, then see https://health.aws.amazon.com/health/status"
+	registryIn = "<Variables ecr_aws_account and ecr_aws_region_name (or ecr_targets)|--account and --region (or " +
+		"--targets)>"
+	untrusted = "give <ECR_REFRESH_CA_FILE{env}|--ca-file (ECR_REFRESH_CA_FILE)> the certificate of the proxy or " +
+		"private CA in between, or check the clock, and the name in the server's certificate"
+	orURL = "<| or --airflow-url (ECR_REFRESH_AIRFLOW_URL)>"
 
 	apiAddress   = "check schema, host, port and base path of connection airflow-api"
 	apiReachable = "check that Airflow's API server runs and can be reached from {host}: schema, host and port of " +
@@ -39,13 +40,11 @@ const (
 
 // grants returns what {grant} stands for, by airflowclient.Error's AuthManager.
 func grants() map[string]string {
+	const enough = " (can_read and can_edit on Connections are enough to refresh them)"
 	return map[string]string{
-		airflowclient.FAB: "airflow roles add-perms ROLE -r '{object}' -a {want} (can_read and can_edit on " +
-			"Connections are enough to refresh them)",
-		airflowclient.Simple: "give it the role op in [core] simple_auth_manager_users (the role viewer may read " +
-			"pools, DAGs and runs)",
-		"": "grant it where this Airflow's auth manager keeps rights (can_read and can_edit on Connections are " +
-			"enough to refresh them)",
+		airflowclient.FAB:    "airflow roles add-perms ROLE -r '{object}' -a {want}" + enough,
+		airflowclient.Simple: "give it the role op in [core] simple_auth_manager_users (viewer reads pools and runs)",
+		"":                   "grant it where this Airflow's auth manager keeps rights" + enough,
 	}
 }
 
@@ -58,45 +57,30 @@ func hints() map[any]string {
 		console.StdoutFailed: "check where stdout leads: its disk is full, or its reader has ended",
 
 		// Flags, the environment
-		input.Missing: "<airflow variables set|give> {object}",
-		input.BadRegistry: "<airflow variables set {object}|correct {object}: the registry's host is " +
-			"ACCOUNT.dkr.ecr.REGION.amazonaws.com>",
+		input.Missing:  "<airflow variables set|give> {object}",
 		input.BadValue: "correct {object}{env}",
-		input.BadIDs: "<trigger the DAG with other connection_ids, or correct CONNECTION_IDS in its file" +
-			"|correct --connection-ids (ECR_REFRESH_CONNECTION_IDS)>: ids of Airflow's connections, joined by commas",
-		input.BadPort:  "correct the port of connection {object}<: Admin > Connections|>",
+		input.BadIDs: "<trigger the DAG with other connection_ids, or correct CONNECTION_IDS in its file|correct " +
+			"--connection-ids (ECR_REFRESH_CONNECTION_IDS)>: ids joined by commas, of the targets list if there is one",
+		input.BadField: "set the {want} of connection {object}<: Admin > Connections|>",
 		input.NoFile:   "name a file that exists, and that <the worker's|this> user may read",
-		input.Conflict: "{want}",
+		input.Conflict: "give one of them",
 		input.OldDAG:   "deploy the DAG of this version: ecr-refresh dag install",
-		input.NoAirflow: "<create it: ecr-refresh setup, or Admin > Connections (type HTTP; host, port, login and " +
-			"password of a user who may edit connections)|set ECR_REFRESH_AIRFLOW_{HOST,PORT,LOGIN," +
-			"PASSWORD} or AIRFLOW_CONN_AIRFLOW_API (a URI or JSON)>",
-		input.NoField: "<set the {want} of connection airflow-api: Admin > Connections|give {object}>",
+		input.NoAirflow: "<create it: ecr-refresh setup, or Admin > Connections (type HTTP, a user who edits " +
+			"connections)|set ECR_REFRESH_AIRFLOW_{HOST,PORT,LOGIN,PASSWORD} or AIRFLOW_CONN_AIRFLOW_API>",
 		input.NoDocker: "<create it: Admin > Connections (type Docker, its host the registry's name)|set " +
 			"ECR_REFRESH_DOCKER_{HOST,PORT,LOGIN,PASSWORD}, ECR_REFRESH_DOCKER_SECRETS or {object} (a URI or JSON)>",
-		input.NoPrivateKey: "<run 'ecr-refresh keygen' once and set the two Airflow Variables that it prints: this " +
-			"worker is not the one that ran step 1|give --identity-file (ECR_REFRESH_IDENTITY_FILE) or set " +
-			"ECR_REFRESH_PRIVATE_KEY; step 1 was run by another host or user, whose key is not in {object}>",
-		input.NoHome: "<|set HOME, or >" + newPair,
-		input.NotATarget: "<trigger the DAG with connection_ids of ecr_targets|name connections of the list>, or " +
-			"add this one to it",
-		input.CAFile:       "<set ECR_REFRESH_CA_FILE{env} to|give> a PEM file that <its|this> user may read",
-		input.PlainAirflow: "<|give --airflow-url with https, or >set the schema of connection airflow-api to https",
-		input.PlainDocker:  "let Docker use TLS, and set DOCKER_TLS_VERIFY and DOCKER_CERT_PATH{env}",
-		input.PlainECR:     "set {object}{env} to a URL with https",
+		input.NoPrivateKey: newPair + "; without them each host and user makes and finds its own, below its home",
+		input.Unencrypted:  "use {want}",
 		input.BadProxy: "write {object}{env} as http://NAME:PASSWORD@HOST:PORT, and percent-encode / @ # ? % in the " +
 			"password (%2F for /)",
 		input.Malformed: "<unset {object}{env}, or write it|write {object}> as Airflow's manual describes in " +
 			`"Storing connections in environment variables"`,
-		connection.BadAddress: "correct schema (http or https), host and port of connection airflow-api; a base path " +
-			"belongs into its host, as https://host/path",
-		target.BadList: "correct <Variable ecr_targets|the targets>: each entry has connection_id, and registry or " +
-			"account and region",
+		connection.BadAddress: apiAddress + "; a path belongs into its host, as https://host/path",
+		target.BadList:        "correct <Variable ecr_targets|the targets>: ids, with registry or account and region",
 
 		// Keys and encryption
-		secret.NotAPublicKey: newKeys + "ECR_REFRESH_RECIPIENT (--recipient) to its public key (age1…)>",
-		secret.NotAPrivateKey: newKeys + "ECR_REFRESH_PRIVATE_KEY to its private key, or name a file that holds it " +
-			"with --identity-file (ECR_REFRESH_IDENTITY_FILE)>",
+		secret.NotAPublicKey:  newPair,
+		secret.NotAPrivateKey: newPair,
 		secret.OtherKeyPair:   "use one key pair for <all workers|steps 1 and 2>: " + newPair,
 		secret.Damaged:        newToken + ": it encrypts a new token",
 		secret.CannotStoreKey: "<let this worker's user create {object}|make {object} writable>, or " + newPair,
@@ -105,60 +89,46 @@ func hints() map[any]string {
 		privatefile.SymbolicLink: "name the file itself, not a link to it",
 		privatefile.NotRegular:   "name a regular file<|; --in - reads a result from stdin>",
 		privatefile.OtherOwner:   "run: chown {want} {object}",
-		privatefile.OpenToOthers: "run: chmod 600 {object}; a Kubernetes Secret needs defaultMode 0400, or 0440 with " +
-			"fsGroup",
-		privatefile.NotReadable: "check this path, and that user {want} may read it<, or run 'ecr-refresh keygen' " +
-			"and set the two Variables that it prints|>",
-		privatefile.TooLong:     "name the file that ecr-refresh wrote: it is far smaller",
-		privatefile.DiskFull:    "make room on its disk, or name a file on another disk",
-		privatefile.NotWritable: "name a file in a folder that user {want} may write to",
-		privatefile.NoFolder:    "make its folder, or name a file in another folder",
+		privatefile.OpenToOthers: "run: chmod 600 {object} (Kubernetes Secret: defaultMode 0400, or 0440 with fsGroup)",
+		privatefile.NotReadable:  "check this path, and that user {want} may read it",
+		privatefile.TooLong:      "name the file that ecr-refresh wrote: it is far smaller",
+		privatefile.DiskFull:     "make room on its disk, or name a file on another disk",
+		privatefile.NotWritable:  "name a file in a folder that user {want} may write to",
+		privatefile.NoFolder:     "make its folder, or name a file in another folder",
 
 		// Calls without an answer
-		failure.Untrusted: "if a proxy or a private CA stands between, <set ECR_REFRESH_CA_FILE{env} to its " +
-			"certificate|name its certificate with --ca-file (ECR_REFRESH_CA_FILE)>; else check the clock and the " +
-			"name of {object}",
-		failure.TLSAlert: "let {object}, or the proxy before it, speak TLS 1.2 or newer and require no client " +
-			"certificate",
+		failure.Untrusted:   untrusted,
+		failure.TLSAlert:    "let {object}, or the proxy before it, speak TLS 1.2 or newer, and want no certificate",
 		failure.Timeout:     "check the network between {host} and {object}, HTTPS_PROXY and NO_PROXY{env}",
 		failure.Unreachable: "check DNS and the network between {host} and {object}, HTTPS_PROXY and NO_PROXY{env}",
 		failure.Proxy:       "let the proxy {object} connect to {want}, or name that in NO_PROXY{env}",
 
 		// AWS
-		ecr.AccessDenied: "allow {want} on resource * to this AWS identity",
-		ecr.RoleDenied: "allow {want} on the role to this AWS identity, and name this identity in the role's trust " +
-			"policy; check external_id",
-		ecr.WebIdentityDenied: "let the role's trust policy accept the token's issuer, audience and subject " +
-			"(AWS_ROLE_ARN, AWS_WEB_IDENTITY_TOKEN_FILE)",
+		ecr.AccessDenied:      "allow {want} on resource * to this AWS identity",
+		ecr.RoleDenied:        "allow {want} to this AWS identity, and let the role trust it (policy, external_id)",
+		ecr.WebIdentityDenied: "let the trust policy of AWS_ROLE_ARN accept the token's issuer, audience and subject",
 		ecr.SSOLogin: "<use an AWS profile without IAM Identity Center on the workers, or log in there|log in> (aws " +
 			"sso login), and check sso_account_id and sso_role_name of the profile",
 		ecr.BadKeys: "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY{env}, the region, and {host}'s clock",
-		ecr.SessionExpired: "<give the worker a role, or set a new AWS_SESSION_TOKEN with its keys{env}" +
-			"|get a new AWS session (aws sso login, a role, or AWS_SESSION_TOKEN with its keys)>, and " +
-			"check {host}'s clock",
-		ecr.ClockSkew: "set {host}'s clock (NTP): AWS rejects a signature whose time is some minutes off",
-		ecr.WrongAccountOrRegion: "check <Variables ecr_aws_account and ecr_aws_region_name (or ecr_targets)" +
-			"|--account and --region (or --targets)>, and that the region is enabled in the account",
-		ecr.Throttled: "<spread the runs of DAGs that call ECR|run it again in a minute>: AWS limits the rate " +
-			"of calls in an account and region",
-		ecr.Unavailable:   awsDown,
-		ecr.NotAWS:        "check AWS_ENDPOINT_URL and HTTPS_PROXY{env}: something answers in the place of AWS",
-		ecr.BadConfig:     "check AWS_PROFILE, AWS_CONFIG_FILE and AWS_CA_BUNDLE{env}",
-		ecr.NoCredentials: "set AWS_PROFILE or AWS_ACCESS_KEY_ID{env}, or attach a role to {host}",
-		ecr.ProcessFailed: "run credential_process of the AWS profile (AWS_PROFILE) by hand<, as the worker's user|>",
-		ecr.ContainerEndpoint: "check the pod's Pod Identity association (EKS) or the task's role (ECS), and the " +
-			"role's trust policy",
+		ecr.SessionExpired: "<give the worker a role|run aws sso login>, or set a new AWS_SESSION_TOKEN with its " +
+			"keys{env}, and check {host}'s clock",
+		ecr.ClockSkew:            "set {host}'s clock (NTP): AWS rejects a signature whose time is some minutes off",
+		ecr.WrongAccountOrRegion: "check " + registryIn + ", and that the region is enabled",
+		ecr.Throttled:            "<spread the runs that call ECR|run it again in a minute>: AWS limits these calls",
+		ecr.Unavailable:          awsDown,
+		ecr.NotAWS:               "check AWS_ENDPOINT_URL and HTTPS_PROXY{env}: something answers in the place of AWS",
+		ecr.BadConfig:            "check AWS_PROFILE, AWS_CONFIG_FILE and AWS_CA_BUNDLE{env}",
+		ecr.NoCredentials:        "set AWS_PROFILE or AWS_ACCESS_KEY_ID{env}, or attach a role to {host}",
+		ecr.ProcessFailed:        "run credential_process of the profile AWS_PROFILE by hand<, as the worker's user|>",
+		ecr.ContainerEndpoint:    "check the Pod Identity association (EKS) or task role (ECS), and its trust policy",
 		ecr.HopLimit: "in a container, set the instance's hop limit to 2 (aws ec2 modify-instance-metadata-options " +
 			"--http-put-response-hop-limit 2); elsewhere, set AWS_PROFILE or AWS_ACCESS_KEY_ID",
 		ecr.NotECRHost: "give ACCOUNT.dkr.ecr.REGION.amazonaws.com, its FIPS, dual-stack or other partition's form, " +
 			"or public.ecr.aws; for a new partition, add partition_suffix to an entry of ecr_targets",
 
 		// The registry
-		registry.WrongRegion: "check that {object} is in the region of the token (<Variable ecr_aws_region_name or " +
-			"ecr_targets|--region or --targets>): ECR answers 400 to a token of another region, or to one that was " +
-			"altered",
-		registry.Rejected: "<clear extract_ecr_token with Downstream for a new token|get a new token " +
-			"(extract-ecr-token)>; if {object} rejects that, too, allow its identity to use this registry " +
+		registry.WrongRegion: "check " + registryIn + ": the token is of another region than {object}, or altered",
+		registry.Rejected: newToken + "; if {object} rejects that, too, allow its identity to use this registry " +
 			"(repository policy, VPC endpoint policy)",
 		registry.Unavailable: awsDown,
 		registry.NotRegistry: "check that {object} is a Docker registry, and HTTPS_PROXY and NO_PROXY{env}",
@@ -167,27 +137,21 @@ func hints() map[any]string {
 		xcom.NoResult:     "<clear {object} with Downstream|run that step first, and pass its result with --in>",
 		xcom.OtherVersion: "install one version of ecr-refresh on all workers, and clear {object} with Downstream",
 		xcom.BadResult:    "<clear {object} with Downstream: it makes a new result|run that step again>",
-		xcom.NotAResult: "<clear {object} with Downstream; with DockerOperator, update " +
-			"apache-airflow-providers-docker to 4.5.1 or newer: older ones cut a long result|pass the last line " +
-			"that this step printed, unchanged>",
-		steps.OldResult:     newToken + "<: it gets a new token|, or raise --max-age (ECR_REFRESH_MAX_AGE)>",
-		steps.AlteredResult: newToken + ": it makes a new result",
-		steps.HostMismatch: "correct <Variables ecr_aws_account and ecr_aws_region_name (or ecr_targets)" +
-			"|--account and --region (or --targets) of extract-ecr-token>, or set the host of connection {object} to " +
-			"{want}",
+		xcom.NotAResult: "<clear {object} with Downstream; apache-airflow-providers-docker before 4.5.1 cuts a long " +
+			"result|pass the last line that this step printed, unchanged>",
+		steps.OldResult:      newToken + "<: it gets a new token|, or raise --max-age (ECR_REFRESH_MAX_AGE)>",
+		steps.AlteredResult:  newToken + ": it makes a new result",
+		steps.HostMismatch:   "correct " + registryIn + ", or set the host of connection {object} to {want}",
 		steps.EarlierFailure: "see the log of {object}",
-		steps.NotGiven: "<install the DAG file of this version: it passes each connection on|set AIRFLOW_CONN_… of " +
-			"connection {object}, or ECR_REFRESH_DOCKER_SECRETS>",
-		steps.NoLogin: "run the DAG without dry_run, and check what overrides the connection on the workers",
-		steps.Overridden: "check AIRFLOW_CONN_… in the workers' environment, and the secrets backend, for " +
-			"connection {object}: tasks read both before Airflow's database, and a refresh updates only the database",
-		steps.OverriddenByVariable: "unset {want} on the workers: tasks read it before Airflow's database, and a " +
-			"refresh updates only the database",
-		steps.ManyFailed: "see the error lines above",
+		steps.NotGiven: "<deploy the DAG of this version: ecr-refresh dag install|set AIRFLOW_CONN_… of connection " +
+			"{object}, or ECR_REFRESH_DOCKER_SECRETS>",
+		steps.NoLogin:              "run the DAG without dry_run; check what overrides the connection on the workers",
+		steps.Overridden:           "check AIRFLOW_CONN_… and secrets backend of the workers: tasks read these first",
+		steps.OverriddenByVariable: "unset {want} on the workers: tasks read it before Airflow's database",
+		steps.ManyFailed:           "see the error lines above",
 
 		// Docker
-		docker.BadHost: "set DOCKER_HOST<{env}| (--engine)> to unix:///path/docker.sock or tcp://host:port<|, or " +
-			"--engine none>",
+		docker.BadHost: "set DOCKER_HOST<{env}| (--engine)> to unix:///PATH or tcp://HOST:PORT<|, or --engine none>",
 		docker.BadCertificates: "check ca.pem, cert.pem and key.pem in DOCKER_CERT_PATH{env}: they must be of " +
 			"Docker's CA, and Docker's certificate of its host's name; Docker must speak TLS 1.2 or newer",
 		docker.NoDaemon: "start Docker< on this worker|>, or set DOCKER_HOST<{env}; on workers without Docker set " +
@@ -196,57 +160,41 @@ func hints() map[any]string {
 			"before it must pass GET /version and POST /auth",
 		docker.SocketPermission: "add this user to the group of the socket (docker)<; with DockerOperator, set " +
 			"SOCKET_USER in the DAG's file|, or mount the socket into the container>",
-		docker.Unavailable: "wait, and " + again,
-		docker.Failed: "see the log of Docker< on this worker|>, and check how it reaches the registry (its own " +
-			"proxy settings)",
-		docker.BadCredential: "<clear extract_ecr_token with Downstream: it gets a new token|run all three steps " +
-			"again>",
-		docker.UntrustedRegistry: "put the certificate of the registry's CA where Docker reads it: " +
-			"/etc/docker/certs.d/HOST/ca.crt",
-		docker.BadConfig: "correct {object} on {host}",
-		docker.EntryWins: "remove this entry from {object} on {host}, or run there: docker logout {want}",
-		docker.EntryUsed: "nothing, as long as that login is kept fresh: Docker tasks do not use the password of the " +
-			"connection",
-		docker.OtherServer: "set the host of the connection to {object} alone, and empty its port",
-		docker.HelperFails: "remove this entry from the worker's Docker configuration, or find out there why it " +
-			"fails: echo {want} | {object} get",
+		docker.Unavailable:       "wait, and " + again,
+		docker.Failed:            "see the log of Docker< on this worker|>, and check its own proxy settings",
+		docker.BadCredential:     "<clear extract_ecr_token with Downstream|run all three steps again>",
+		docker.UntrustedRegistry: "put the registry's CA where Docker reads it: /etc/docker/certs.d/HOST/ca.crt",
+		docker.BadConfig:         "correct {object} on {host}",
+		docker.EntryWins:         "remove this entry from {object} on {host}, or run there: docker logout {want}",
+		docker.EntryUsed:         "nothing, while that login is fresh: tasks do not use the connection's password",
+		docker.OtherServer:       "set the host of the connection to {object} alone, and empty its port",
+		docker.HelperFails:       "remove this entry, or find out on {host} why it fails: echo {want} | {object} get",
 
 		// setup, status
-		setup.CannotLogIn: "create this account in Airflow, or give its login and password: " +
-			"ECR_REFRESH_AIRFLOW_{LOGIN,PASSWORD}",
-		setup.Differs:   "look at what differs, then let ecr-refresh setup --force change it",
-		status.NoToken:  "trigger the DAG, and look at its last run",
-		status.TooShort: "look at the last runs of the DAG: ecr-refresh doctor",
-		status.Doubtful: "trigger the DAG: it updates and tests the connection; changes are in Airflow's Audit Log",
+		setup.CannotLogIn: "create this account in Airflow, or correct ECR_REFRESH_AIRFLOW_{LOGIN,PASSWORD}",
+		setup.Differs:     "look at what differs, then let ecr-refresh setup --force change it",
+		status.NoToken:    "trigger the DAG, and look at its last run",
+		status.TooShort:   "look at the last runs of the DAG: ecr-refresh doctor",
+		status.Doubtful:   "trigger the DAG: it updates and tests the connection; changes are in Airflow's Audit Log",
 
 		// Airflow
-		airflowclient.BadBaseURL: "set <host, port and schema (http or https) of connection airflow-api, without a " +
-			"user name or a password: these go to its login and password|--airflow-url (ECR_REFRESH_AIRFLOW_URL), or " +
-			"host, port and schema of connection airflow-api, to http[s]://HOST[:PORT][/BASE/PATH]>",
-		airflowclient.BadName: "use a name without \"/\" and control characters",
-		airflowclient.BadPassword: newToken + "<: it gets a new token and goes on from there|, or choose another " +
-			"password where you chose it yourself>",
+		airflowclient.BadBaseURL:    apiAddress + orURL + ": http[s]://HOST[:PORT][/PATH], without a login",
+		airflowclient.BadName:       "use a name without \"/\" and control characters",
+		airflowclient.BadPassword:   newToken + "<|, or choose another password where you chose it yourself>",
 		airflowclient.LoginRejected: "check {object}<: Admin > Connections|>",
-		airflowclient.TokenRejected: "put a new token into <Variable ecr_refresh_airflow_token|{object}> (this one " +
-			"may have expired, or be of another Airflow), or <delete the Variable|unset it> to log in with login and " +
-			"password",
-		airflowclient.JWTRejected: "give all API servers the same [api_auth] jwt_secret, and check the clocks of " +
-			"their machines",
-		airflowclient.NoLoginEndpoint: apiAddress + "; the auth manager must offer POST /auth/token (Amazon's does " +
-			"not)",
-		airflowclient.NotAirflow: apiAddress + ": below it, /api/v2/version must answer JSON (Airflow 3)",
-		airflowclient.Redirect:   "give the final address as host of connection airflow-api" + orURL,
-		airflowclient.Forbidden:  "the account< of connection airflow-api|> needs {want} on {object}: {grant}",
-		airflowclient.Invalid:    "use a version of ecr-refresh that supports this Airflow (docs/compatibility.md)",
-		airflowclient.ProxyAuth:  "check user name and password of the proxy in HTTPS_PROXY and HTTP_PROXY{env}",
-		airflowclient.Proxy:      "let the proxy {object} connect to Airflow, or name Airflow's host in NO_PROXY{env}",
-		airflowclient.WrongScheme: "set the schema of connection airflow-api" + orURL + " to what its port speaks: " +
-			"http or https",
-		airflowclient.TLSAlert: "let Airflow's API server, or the proxy before it, speak TLS 1.2 or newer and ask " +
-			"for no client certificate",
-		airflowclient.Untrusted: "<set ECR_REFRESH_CA_FILE{env} to the certificate of its authority|give the " +
-			"certificate of its authority with --ca-file (ECR_REFRESH_CA_FILE)>, use a host name that its " +
-			"certificate holds, or replace the certificate",
+		airflowclient.TokenRejected: "put a new token into <Variable ecr_refresh_airflow_token|{object}>, or <delete " +
+			"the Variable|unset it> to log in with login and password",
+		airflowclient.JWTRejected:     "give all API servers one [api_auth] jwt_secret, and check their clocks",
+		airflowclient.NoLoginEndpoint: apiAddress + "; the auth manager must offer POST /auth/token",
+		airflowclient.NotAirflow:      apiAddress + ": below it, /api/v2/version must answer JSON (Airflow 3)",
+		airflowclient.Redirect:        "give the final address as host of connection airflow-api" + orURL,
+		airflowclient.Forbidden:       "the account< of connection airflow-api|> needs {want} on {object}: {grant}",
+		airflowclient.Invalid:         "use an ecr-refresh that supports this Airflow (docs/compatibility.md)",
+		airflowclient.ProxyAuth:       "check user name and password of the proxy in HTTPS_PROXY and HTTP_PROXY{env}",
+		airflowclient.Proxy:           "let the proxy {object} connect to Airflow, or name its host in NO_PROXY{env}",
+		airflowclient.WrongScheme:     "give connection airflow-api" + orURL + " the schema of its port: http or https",
+		airflowclient.TLSAlert:        "let Airflow, or a proxy, speak TLS 1.2 or newer without a client certificate",
+		airflowclient.Untrusted:       untrusted,
 		airflowclient.NoConnection: "create it: airflow connections add {object} --conn-type docker --conn-host " +
 			"REGISTRY --conn-login AWS (one from an environment variable or a secrets backend cannot be updated)",
 		airflowclient.NoPool:      "create it: airflow pools set {object} SLOTS DESCRIPTION",

@@ -29,10 +29,9 @@ of the airflow-api account where it is set.`
 const (
 	AdminAccount = "admin account"
 	APIAccount   = names.AirflowConnection + " account"
+	// AirflowAccount is the latter in the hint of a rejected login.
+	AirflowAccount = "login and password of connection " + names.AirflowConnection
 )
-
-// AirflowAccount is what the hint of a rejected login calls the account of connection airflow-api.
-const AirflowAccount = "login and password of connection " + names.AirflowConnection
 
 // Airflow returns a client that logs in with connection airflow-api, or nil where its URL is missing.
 func (r *Reader) Airflow(roots Certificates) *airflowclient.Client {
@@ -49,10 +48,10 @@ func (r *Reader) AdminAirflow(roots Certificates) *airflowclient.Client {
 		return r.Airflow(roots)
 	}
 	config, err := r.AirflowConfig()
-	if r.Fault(err); err == nil && config.BaseURL == "" {
-		r.Missing("Airflow host", r.AirflowURL.Names())
+	if r.Fault(err); err == nil {
+		r.NeedHost(config)
 	}
-	return r.Client(r.AdminConfig(config.BaseURL), roots)
+	return r.Client(r.AdminConfig(config.BaseURL, false), roots)
 }
 
 // AdminGiven reports whether the environment has the account of a person who may do more than airflow-api's.
@@ -82,27 +81,20 @@ func (r *Reader) AirflowConfig() (airflowclient.Config, error) {
 	return r.config(base, conn, names.AirflowPrefix, AirflowAccount), err
 }
 
-// AdminConfig returns what the environment has of the admin's account. On a terminal it asks for the rest.
-func (r *Reader) AdminConfig(base string) airflowclient.Config {
-	config := r.askAdmin(AdminAccount, base)
-	r.NeedLogin(config, AdminAccount, names.AdminPrefix)
-	return config
-}
-
-// OptionalAdmin is AdminConfig where an admin is given, also on a terminal. Else it returns an empty configuration.
-func (r *Reader) OptionalAdmin(base string) airflowclient.Config {
-	config := r.askAdmin(AdminAccount+" (empty: none)", base)
-	if config.Login == "" && !AdminGiven() {
+// AdminConfig returns what the environment has of the admin's account, and asks for the rest on a terminal. An optional
+// account that is not given is empty.
+func (r *Reader) AdminConfig(base string, optional bool) airflowclient.Config {
+	const account = "login and password of the " + AdminAccount + " (" + names.AdminPrefix + "{LOGIN,PASSWORD})"
+	config := r.config(base, connectionIn(names.AdminPrefix), names.AdminPrefix, account)
+	question := AdminAccount
+	if optional {
+		question += " (empty: none)"
+	}
+	r.AskLogin(question, &config)
+	if optional && config.Login == "" && !AdminGiven() {
 		return airflowclient.Config{}
 	}
 	r.NeedLogin(config, AdminAccount, names.AdminPrefix)
-	return config
-}
-
-func (r *Reader) askAdmin(question, base string) airflowclient.Config {
-	const account = "login and password of the " + AdminAccount + " (" + names.AdminPrefix + "{LOGIN,PASSWORD})"
-	config := r.config(base, connectionIn(names.AdminPrefix), names.AdminPrefix, account)
-	r.AskLogin(question, &config)
 	return config
 }
 
@@ -139,36 +131,44 @@ func (r *Reader) AskLogin(account string, config *airflowclient.Config) {
 
 // NeedAirflow reports what is missing of connection airflow-api: in a task, of that one; in a shell, each input.
 func (r *Reader) NeedAirflow(config airflowclient.Config) {
-	const conn = "Airflow connection \"" + names.AirflowConnection + "\""
-	var lacking []string
-	need := func(field string, given bool) {
-		if !given {
-			lacking = append(lacking, field)
-		}
+	const id = names.AirflowConnection
+	fields := lacking(config)
+	if config.BaseURL == "" {
+		fields = append([]string{"host"}, fields...)
 	}
-	need("host", config.BaseURL != "")
-	need("login", config.Login != "" || !config.Token.Empty())
-	need("password", !config.Password.Empty() || !config.Token.Empty())
-	switch fields := strings.Join(lacking, ", "); {
-	case len(lacking) == 3 && connectionIn(names.AirflowPrefix).Type == "": // the DAG passes on the type of any
-		r.Fault(failure.Permanent(NoAirflow, "%s %s", conn, missing()))
-	case Operator() != "" && fields != "":
-		r.Fault(failure.Permanent(NoField, "%s has no %s", conn, fields).Want(fields))
+	switch all := strings.Join(fields, ", "); {
+	case len(fields) == 3 && connectionIn(names.AirflowPrefix).Type == "": // the DAG passes on the type of any
+		r.Fault(failure.Permanent(NoAirflow, "Airflow connection %q %s", id, absent()))
+	case Operator() != "" && all != "":
+		r.Fault(failure.Permanent(BadField, "Airflow connection %q has no %s", id, all).About(id).Want(all))
 	default:
-		if config.BaseURL == "" {
-			r.Missing("host of "+conn, r.AirflowURL.Names())
-		}
+		r.NeedHost(config)
 		r.NeedLogin(config, APIAccount, names.AirflowPrefix)
+	}
+}
+
+// lacking returns the fields of a login that are missing.
+func lacking(config airflowclient.Config) (fields []string) {
+	if config.Login == "" && config.Token.Empty() {
+		fields = append(fields, "login")
+	}
+	if config.Password.Empty() && config.Token.Empty() {
+		fields = append(fields, "password")
+	}
+	return fields
+}
+
+// NeedHost reports that Airflow's address is missing.
+func (r *Reader) NeedHost(config airflowclient.Config) {
+	if config.BaseURL == "" {
+		r.Missing("Airflow host", r.AirflowURL.Names(), "")
 	}
 }
 
 // NeedLogin reports what is missing of an account's login; prefix starts its variables.
 func (r *Reader) NeedLogin(config airflowclient.Config, account, prefix string) {
-	if config.Login == "" && config.Token.Empty() {
-		r.Missing("login of the "+account, prefix+"LOGIN")
-	}
-	if config.Password.Empty() && config.Token.Empty() {
-		r.Missing("password of the "+account, prefix+"PASSWORD")
+	for _, field := range lacking(config) {
+		r.Missing(field+" of the "+account, prefix+strings.ToUpper(field), "")
 	}
 }
 
@@ -177,7 +177,7 @@ func (r *Reader) Client(config airflowclient.Config, roots Certificates) *airflo
 	if config.BaseURL == "" {
 		return nil
 	}
-	r.unencrypted(PlainAirflow, config.BaseURL, "")
+	r.unencrypted(config.BaseURL, "https as schema of connection "+names.AirflowConnection)
 	config.TLS = transport.TLS(roots.All)
 	client, err := airflowclient.New(config)
 	r.Fault(err)
@@ -187,13 +187,13 @@ func (r *Reader) Client(config airflowclient.Config, roots Certificates) *airflo
 // AWSEndpoints checks the addresses that AWS's SDK takes from the environment.
 func (r *Reader) AWSEndpoints() {
 	for _, name := range []string{"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_ECR", "AWS_ENDPOINT_URL_ECR_PUBLIC"} {
-		r.unencrypted(PlainECR, os.Getenv(name), name)
+		r.unencrypted(os.Getenv(name), "https in "+name)
 	}
 }
 
 // unencrypted warns that what is sent to another host over http, or to Docker over tcp, can be read on its way, or
-// rejects that. object becomes a fact.
-func (r *Reader) unencrypted(kind failure.Kind, address, object string) {
+// rejects that. want is what to use instead.
+func (r *Reader) unencrypted(address, want string) {
 	to, err := url.Parse(address)
 	if err != nil || to.Scheme != "http" && to.Scheme != "tcp" {
 		return
@@ -201,7 +201,7 @@ func (r *Reader) unencrypted(kind failure.Kind, address, object string) {
 	if host := to.Hostname(); host == "localhost" || net.ParseIP(host).IsLoopback() {
 		return
 	}
-	fault := failure.Permanent(kind, "http to %s sends secrets unencrypted", to.Host).About(object)
+	fault := failure.Permanent(Unencrypted, "http to %s sends secrets unencrypted", to.Host).Want(want)
 	if r.yes(requireHTTPS, names.RequireHTTPSEnv) {
 		r.Fault(fmt.Errorf("https is required: %w", fault))
 		return

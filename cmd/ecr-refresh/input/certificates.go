@@ -2,7 +2,7 @@ package input
 
 import (
 	"crypto/x509"
-	"errors"
+	"fmt"
 	"net/url"
 	"os"
 	"runtime"
@@ -55,10 +55,10 @@ func (r *Reader) CAFile() []byte {
 	}
 	pem, err := readFile(path)
 	if err == nil && !x509.NewCertPool().AppendCertsFromPEM([]byte(pem)) {
-		err = errors.New("it has no PEM certificate")
+		err = failure.Permanent(BadValue, "it has no PEM certificate").About(source)
 	}
 	if err != nil {
-		r.Fault(failure.Permanent(CAFile, "read %s %q: %w", source, path, err))
+		r.Fault(fmt.Errorf("read %s %q: %w", source, path, err))
 		return nil
 	}
 	return []byte(pem)

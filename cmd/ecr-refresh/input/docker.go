@@ -1,6 +1,7 @@
 package input
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
 
@@ -20,35 +21,24 @@ func (r *Reader) Docker() *docker.Engine {
 	// As docker-py does it: docker/utils/utils.py, kwargs_from_env.
 	verify, certificates := os.Getenv("DOCKER_TLS_VERIFY") != "", os.Getenv("DOCKER_CERT_PATH")
 	if verify && certificates == "" {
-		certificates = dockerFolder()
+		certificates = cmp.Or(os.Getenv("DOCKER_CONFIG"), os.Getenv("HOME")+"/.docker")
 	}
 	engine, err := docker.NewEngine(host, certificates, verify)
 	r.Fault(err)
 	if certificates == "" {
-		r.unencrypted(PlainDocker, host, "")
+		r.unencrypted(host, "TLS to Docker: DOCKER_TLS_VERIFY and DOCKER_CERT_PATH")
 	}
 	return engine
 }
 
 // DockerConfig reads the file that docker-py reads (docker/utils/config.py), which ignores one that cannot be read.
 func DockerConfig() (docker.Config, error) {
-	var paths []string
+	home := os.Getenv("HOME")
+	paths := []string{home + "/.docker/config.json", home + "/.dockercfg"}
 	if folder := os.Getenv("DOCKER_CONFIG"); folder != "" {
-		paths = append(paths, filepath.Join(folder, "config.json"))
-	}
-	if home, err := os.UserHomeDir(); err == nil {
-		paths = append(paths, filepath.Join(home, ".docker", "config.json"), filepath.Join(home, ".dockercfg"))
+		paths = append([]string{filepath.Join(folder, "config.json")}, paths...)
 	}
 	return docker.ReadConfig(paths...)
-}
-
-// dockerFolder returns where Docker's tools keep their files, or "" when there is no home.
-func dockerFolder() string {
-	folder := os.Getenv("DOCKER_CONFIG")
-	if home, err := os.UserHomeDir(); folder == "" && err == nil {
-		folder = filepath.Join(home, ".docker")
-	}
-	return folder
 }
 
 // DockerConnections returns the connections of ids as tasks see them: from the DAG's list, or the fields of one, where
@@ -69,10 +59,10 @@ func (r *Reader) DockerConnections(ids []string, needed bool) map[string]steps.D
 			conn, err = connectionOf(id)
 		}
 		if wrong := connection.CheckPort(conn.Port); err == nil && wrong != nil {
-			err = failure.Permanent(BadPort, "connection %q: %w", id, wrong).About(id)
+			err = failure.Permanent(BadField, "connection %q: %w", id, wrong).About(id).Want("port")
 		}
 		if err == nil && conn == none && needed {
-			err = failure.Permanent(NoDocker, "Airflow connection %q %s", id, missing()).About(connectionEnv(id))
+			err = failure.Permanent(NoDocker, "Airflow connection %q %s", id, absent()).About(connectionEnv(id))
 		}
 		if r.Fault(err); conn != none {
 			seen[id] = steps.DockerConnection{

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"regexp"
-	"slices"
 	"strings"
 
 	"ecr-refresh/cmd/ecr-refresh/names"
@@ -18,64 +17,46 @@ for each variable. A flag wins over the environment, and the environment over th
 as not set. Blank lines, and those that start with #, are skipped. A value may stand in quotes, 'so' or "so";
 nothing in it is expanded.`
 
-// ours are the names that something reads, without ECR_REFRESH_ before them.
-const ours = ` ADMIN_LOGIN ADMIN_PASSWORD ADMIN_TOKEN AIRFLOW_CONN_TYPE AIRFLOW_HOST AIRFLOW_LOGIN AIRFLOW_PASSWORD
-	AIRFLOW_PORT AIRFLOW_SCHEMA AIRFLOW_TOKEN AIRFLOW_URL BIN CA_FILE CONNECTION_HOSTS CONNECTION_IDS DOCKER_HOST
-	DOCKER_LOGIN DOCKER_PASSWORD DOCKER_PORT DOCKER_SECRETS DOCUMENT DRY_RUN ENGINE IDENTITY_FILE LOG_FORMAT LOG_LEVEL
-	LOG_OUTPUT MAX_AGE METRICS_FILE OPERATOR PRIVATE_KEY RECIPIENT REQUIRE_HTTPS TIMEOUT `
-
 // EnvFile sets the variables that the file of ECR_REFRESH_ENV_FILE has, and the environment has not: an empty variable
-// counts as none. It returns the names in the file that start as ours do and that nothing reads.
-func EnvFile() (unread []string, err error) {
+// counts as none.
+func EnvFile() error {
 	path := lookup(names.EnvFileEnv)
 	if path == "" {
-		return nil, nil
+		return nil
 	}
 	text, err := privatefile.ReadMounted(path, maxInput)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", names.EnvFileEnv, err)
+		return fmt.Errorf("%s: %w", names.EnvFileEnv, err)
 	}
 	values, err := parseEnv(string(text))
 	for name, value := range values {
-		own, is := strings.CutPrefix(name, "ECR_REFRESH_")
-		if is && !slices.Contains(strings.Fields(ours), own) {
-			unread = append(unread, name)
-		}
 		if lookup(name) == "" && err == nil {
 			err = os.Setenv(name, value) // rejects NUL
 		}
 	}
 	if err != nil {
-		return nil, failure.Permanent("", "%s: read %q: %w", names.EnvFileEnv, path, err)
+		return failure.Permanent("", "%s: read %q: %w", names.EnvFileEnv, path, err)
 	}
-	slices.Sort(unread)
-	return unread, nil
+	return nil
 }
 
-// parseEnv reads lines KEY=value. Blank lines, and those that start with "#", are skipped. The value is the rest of the
-// line without blanks around it, or what stands between a pair of quotes; nothing in it is expanded. An error names the
-// line, and never repeats it: it may hold a secret.
+// parseEnv reads lines KEY=value. The value is the rest of the line without blanks around it, or what stands between a
+// pair of quotes. An error names the line, and never repeats it: it may hold a secret.
 func parseEnv(text string) (map[string]string, error) {
-	name, values := regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`), map[string]string{}
+	form := regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_]*)=\s*(?:"(.*)"|'(.*)'|([^"'].*)?)$`)
+	values := map[string]string{}
 	for i, line := range strings.Split(text, "\n") {
 		if line = strings.TrimSpace(line); line == "" || line[0] == '#' {
 			continue
 		}
-		key, value, _ := strings.Cut(line, "=")
-		value = strings.TrimSpace(value)
-		_, again := values[key]
-		quote := strings.HasPrefix(value, `"`) || strings.HasPrefix(value, "'")
-		switch {
-		case !name.MatchString(key) || key == line:
-			return nil, fmt.Errorf("line %d is not KEY=value", i+1)
-		case again:
-			return nil, fmt.Errorf("line %d sets %s a second time", i+1, key)
-		case quote && (len(value) < 2 || value[len(value)-1] != value[0]):
-			return nil, fmt.Errorf("line %d: the quote of the value does not end", i+1)
-		case quote:
-			value = value[1 : len(value)-1]
+		part := form.FindStringSubmatch(line)
+		if part == nil {
+			return nil, fmt.Errorf("line %d is not KEY=value, or has a quote that does not end", i+1)
 		}
-		values[key] = value
+		if _, again := values[part[1]]; again {
+			return nil, fmt.Errorf("line %d sets %s a second time", i+1, part[1])
+		}
+		values[part[1]] = part[2] + part[3] + part[4] // one of them matched
 	}
 	return values, nil
 }

@@ -3,7 +3,6 @@ package input
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"ecr-refresh/cmd/ecr-refresh/connection"
@@ -23,15 +22,15 @@ func sourceOf(env string) string {
 	return env
 }
 
-// missing says of a connection that nothing is known of it.
-func missing() string {
+func nameOf(env string) string { return fmt.Sprintf("Variable %q", variableOf(env)) }
+
+// absent says of a connection that nothing is known of it; the DAG passes on each one that exists.
+func absent() string {
 	if Operator() != "" {
 		return "does not exist"
 	}
 	return "is missing"
 }
-
-func nameOf(env string) string { return fmt.Sprintf("Variable %q", variableOf(env)) }
 
 // variableOf returns the name of the Airflow Variable that the DAG passes on as env.
 func variableOf(env string) string { return strings.ToLower(strings.TrimPrefix(env, "AIRFLOW_VAR_")) }
@@ -122,9 +121,8 @@ func connectionOf(id string) (connection.Connection, error) {
 // retry mode legacy, which it does not know.
 func PrepareAWS() {
 	for _, name := range []string{"AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"} {
-		path, inHome := strings.CutPrefix(os.Getenv(name), "~/")
-		if home, err := os.UserHomeDir(); inHome && err == nil {
-			_ = os.Setenv(name, filepath.Join(home, path)) // the name is good
+		if path, inHome := strings.CutPrefix(os.Getenv(name), "~/"); inHome {
+			_ = os.Setenv(name, os.Getenv("HOME")+"/"+path) // the name is good
 		}
 	}
 	if os.Getenv("AWS_RETRY_MODE") == "legacy" {

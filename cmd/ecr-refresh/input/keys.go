@@ -39,9 +39,8 @@ func (r *Reader) PublicKey() string {
 func (r *Reader) PrivateKey(recipient string) secret.Identity {
 	id, own, err := r.identity()
 	if own != "" {
-		const missing = "the private key of recipient %.70q is missing"
 		if id, err = secret.LoadIdentity(own); errors.Is(err, fs.ErrNotExist) {
-			err = failure.Permanent(NoPrivateKey, missing, recipient).About(own)
+			err = failure.Permanent(NoPrivateKey, "the private key of recipient %.70q is missing", recipient)
 		}
 	}
 	r.Fault(err)
@@ -65,7 +64,7 @@ func (r *Reader) identity() (id secret.Identity, own string, err error) {
 		state = filepath.Join(home, ".local", "state")
 	}
 	if state == "" {
-		return id, "", failure.Permanent(NoHome, "find the private key: neither XDG_STATE_HOME nor HOME is set")
+		return id, "", failure.Permanent(NoPrivateKey, "find the private key: neither XDG_STATE_HOME nor HOME is set")
 	}
 	return id, filepath.Join(state, "ecr-refresh", "identity"), nil
 }

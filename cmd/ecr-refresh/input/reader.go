@@ -25,26 +25,19 @@ import (
 
 // Kinds of failure of inputs, and their facts.
 const (
-	Missing      failure.Kind = "input missing"           // Object: what to give
-	BadRegistry  failure.Kind = "account or region"       // is malformed; Object: what to set or correct
-	BadValue     failure.Kind = "malformed value"         // Object: the flag or variable
-	BadIDs       failure.Kind = "malformed ids"           // of connections
-	BadPort      failure.Kind = "malformed port"          // Object: the connection
-	NoFile       failure.Kind = "file not read"           //
-	BadProxy     failure.Kind = "malformed proxy"         // Object: the variable
-	Malformed    failure.Kind = "malformed AIRFLOW_CONN"  // Object: the variable
-	Conflict     failure.Kind = "two inputs for one"      // Want: what to do
-	OldDAG       failure.Kind = "input of an old dag"     // it cannot be read
-	NoAirflow    failure.Kind = "airflow connection"      //
-	NoField      failure.Kind = "airflow connection part" // Object: the variables of the fields that Want names
-	NoDocker     failure.Kind = "docker connection"       // Object: its AIRFLOW_CONN variable
-	NoPrivateKey failure.Kind = "private key missing"     // Object: this host's own, which is not there
-	NoHome       failure.Kind = "no home"                 //
-	NotATarget   failure.Kind = "not a target"            //
-	PlainAirflow failure.Kind = "http to airflow"         //
-	PlainDocker  failure.Kind = "http to docker"          //
-	PlainECR     failure.Kind = "http to ecr"             // Object: the variable of its URL
-	CAFile       failure.Kind = "ca file"                 //
+	Missing      failure.Kind = "input missing"         // Object: what to give
+	BadValue     failure.Kind = "malformed value"       // Object: the flag or variable
+	BadIDs       failure.Kind = "ids of connections"    // malformed, or not of the targets list
+	BadField     failure.Kind = "field of a connection" // Object: the connection; Want: its fields
+	NoFile       failure.Kind = "file not read"
+	BadProxy     failure.Kind = "malformed proxy"        // Object: the variable
+	Malformed    failure.Kind = "malformed AIRFLOW_CONN" // Object: the variable
+	Conflict     failure.Kind = "two inputs for one"
+	OldDAG       failure.Kind = "input of an old dag" // it cannot be read
+	NoAirflow    failure.Kind = "airflow connection"
+	NoDocker     failure.Kind = "docker connection" // Object: its AIRFLOW_CONN variable
+	NoPrivateKey failure.Kind = "private key missing"
+	Unencrypted  failure.Kind = "unencrypted" // Want: what to use instead
 )
 
 // maxInput bounds an input file or stdin, in bytes: 50 tokens take 121 kB.
@@ -82,26 +75,19 @@ func (r *Reader) Collect(read func()) error {
 }
 
 // Err returns nil, or the error of the last input that is missing or malformed. The others are logged, each with its
-// hint.
-func (r *Reader) Err() error {
-	if !r.Faulty() {
-		return nil
+// hint. In a shell, an input that is missing takes one line, with its hint.
+func (r *Reader) Err() (err error) {
+	for _, fault := range r.faults {
+		if err != nil {
+			r.Log.Error(err.Error(), steps.FailureKey, err)
+		}
+		if kind, facts := failure.Describe(fault); kind == Missing && Operator() == "" {
+			err = failure.Permanent("", "%v: give %s", fault, facts.Object)
+		} else {
+			err = failure.Permanent("", "%w", fault)
+		}
 	}
-	last := len(r.faults) - 1
-	for _, fault := range r.faults[:last] {
-		fault = withAdvice(fault)
-		r.Log.Error(fault.Error(), steps.FailureKey, fault)
-	}
-	return failure.Permanent("", "%w", withAdvice(r.faults[last]))
-}
-
-// withAdvice returns fault with its hint on the same line, in a shell, where an input is missing: each takes one line.
-func withAdvice(fault error) error {
-	kind, facts := failure.Describe(fault)
-	if kind != Missing || Operator() != "" {
-		return fault
-	}
-	return failure.Permanent("", "%v: give %s", fault, facts.Object)
+	return err
 }
 
 // Given returns the value of a setting and the name of the flag or variable that it comes from, or its fallback and "".
@@ -116,10 +102,8 @@ func (r *Reader) Given(s Setting) (value, source string) {
 		if v := lookup(name); v != "" {
 			return v, name
 		}
-	}
-	for _, env := range s.Env {
-		if v := r.Variables[variableOf(env)]; v != "" {
-			return v, nameOf(env)
+		if v := r.Variables[variableOf(name)]; v != "" {
+			return v, nameOf(name)
 		}
 	}
 	return s.Fallback, ""
@@ -132,26 +116,26 @@ func (r *Reader) Optional(s Setting) string {
 }
 
 // Need returns a setting that comes from a Variable. also is put behind the message that it is missing.
-func (r *Reader) Need(s Setting, also ...string) string {
+func (r *Reader) Need(s Setting, also string) string {
 	v, source := r.Given(s)
-	how, correct := s.Names(), source
+	kind, correct, give := BadValue, source, s.Names()
 	if Operator() != "" {
 		source = sourceOf(s.Env[0])
-		how = variableOf(s.Env[0]) + " " + s.example
-		correct, also = how, append([]string{": " + source + " is missing"}, also...)
+		give = variableOf(s.Env[0]) + " " + s.example
+		kind, correct, also = Missing, give, ": "+source+" is missing"+also
 	}
 	if v == "" {
-		r.Missing(s.title, how, also...)
+		r.Missing(s.title, give, also)
 	} else if s.check(v) != nil {
 		const form = "%s is %.40q, not an %s (such as %s)"
-		r.Fault(failure.Permanent(BadRegistry, form, source, v, s.title, s.example).About(correct))
+		r.Fault(failure.Permanent(kind, form, source, v, s.title, s.example).About(correct))
 	}
 	return v
 }
 
 // Missing reports what is not given. how is what to give; also is put behind the message.
-func (r *Reader) Missing(what, how string, also ...string) {
-	r.Fault(failure.Permanent(Missing, "%s is not set%s", what, strings.Join(also, "")).About(how))
+func (r *Reader) Missing(what, how, also string) {
+	r.Fault(failure.Permanent(Missing, "%s is not set%s", what, also).About(how))
 }
 
 // Duration returns a setting that is a positive time.
@@ -201,8 +185,7 @@ func Result[R any](r *Reader, parse func(text string) (R, error)) (result R) {
 	switch {
 	case path == "":
 	case text != "":
-		const form, advice = "--%s and %s are both set", "give one of them"
-		err = failure.Permanent(Conflict, form, r.Previous.Flag, names.ResultEnv).Want(advice)
+		err = failure.Permanent(Conflict, "--%s and %s are both set", r.Previous.Flag, names.ResultEnv)
 	case path == "-":
 		if text, err = readLimited(r.Stdin); err != nil {
 			err = fmt.Errorf("read stdin: %w", err)

@@ -18,13 +18,14 @@ import (
 // names; without a list, that option's connections, all of one account and region.
 func (r *Reader) Targets() []target.Target {
 	entries, from := r.entries()
+	hostOf := r.hostOf()
 	if from == "" {
-		r.needRegistry(entries)
+		r.needRegistry(entries, hostOf)
 	}
 	if len(entries) == 0 || from == "" && r.Faulty() {
 		return nil // reported
 	}
-	targets, err := target.Resolve(entries, r.hostOf())
+	targets, err := target.Resolve(entries, hostOf)
 	if err != nil && from != "" {
 		err = fmt.Errorf("read %s: %w", from, err)
 	}
@@ -66,7 +67,7 @@ func (r *Reader) entries() (entries []target.Entry, from string) {
 			account, region := r.Optional(r.Account), r.Optional(r.Region)
 			entries = append(entries, target.Entry{ConnectionID: id, Account: account, Region: region})
 		case len(list) > 0:
-			r.Fault(failure.Permanent(NotATarget, "connection %q is not in %s", id, from))
+			r.Fault(failure.Permanent(BadIDs, "connection %q is not in %s", id, from))
 		}
 	}
 	if len(chosen) == 0 {
@@ -89,8 +90,8 @@ func (r *Reader) list() (entries []target.Entry, from string) {
 		from = fmt.Sprintf("--%s %q", r.TargetsFile.Flag, path)
 		text, err = readFile(path)
 		if oneRegistry {
-			const form, advice = "%s and --%s or --%s are both set", "give the list, or account and region"
-			r.Fault(failure.Permanent(Conflict, form, from, r.Account.Flag, r.Region.Flag).Want(advice))
+			const form = "%s and --%s or --%s are both set"
+			r.Fault(failure.Permanent(Conflict, form, from, r.Account.Flag, r.Region.Flag))
 		}
 	} else if text == "" || oneRegistry {
 		return nil, ""
@@ -105,18 +106,20 @@ func (r *Reader) list() (entries []target.Entry, from string) {
 }
 
 // needRegistry reports what is missing of account and region: it must be part of the host of each connection.
-func (r *Reader) needRegistry(entries []target.Entry) {
-	hostOf, also := r.hostOf(), ""
-	unknown := slices.IndexFunc(entries, func(e target.Entry) bool {
-		host, err := ecr.ParseHost(hostOf(e.ConnectionID))
-		return err != nil || host.Service != ecr.Private
-	})
-	if unknown >= 0 && hostOf(entries[unknown].ConnectionID) != "" {
-		const format = ", and connection %q has host %.100q, which is not an ECR registry"
-		also = fmt.Sprintf(format, entries[unknown].ConnectionID, hostOf(entries[unknown].ConnectionID))
+func (r *Reader) needRegistry(entries []target.Entry, hostOf func(id string) string) {
+	needed, also := false, ""
+	for _, e := range entries {
+		name := hostOf(e.ConnectionID)
+		if host, err := ecr.ParseHost(name); err == nil && host.Service == ecr.Private {
+			continue
+		}
+		if needed = true; name != "" {
+			const form = ", and connection %q has host %.100q, which is not an ECR registry"
+			also = fmt.Sprintf(form, e.ConnectionID, name)
+		}
 	}
 	for _, s := range []Setting{r.Account, r.Region} {
-		if unknown >= 0 || r.Optional(s) != "" {
+		if needed || r.Optional(s) != "" {
 			r.Need(s, also)
 		}
 	}
