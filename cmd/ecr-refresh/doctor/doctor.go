@@ -3,15 +3,16 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"log/slog"
-	"maps"
 	"slices"
 	"sync"
 	"time"
 
 	"ecr-refresh/airflowclient"
 	"ecr-refresh/cmd/ecr-refresh/hints"
+	"ecr-refresh/cmd/ecr-refresh/input"
+	"ecr-refresh/cmd/ecr-refresh/names"
 	"ecr-refresh/steps/docker"
 	"ecr-refresh/steps/ecr"
 	"ecr-refresh/steps/failure"
@@ -24,51 +25,39 @@ const checkLimit = 10 * time.Second
 
 // Doctor is what a run would use. A client is nil where there is none, or its inputs are faulty.
 type Doctor struct {
-	Faults map[string]error // of inputs, by the name of what they are for
+	Inputs    *input.Reader
+	Pool, DAG string
+	Version   string // of this program
 
 	Airflow        *airflowclient.Client // logs in as the DAG does
 	Account, Login string                // what it logs in with; Login is "" for a token
-	Reader         *airflowclient.Client // of Variables, the pool, the DAG and its runs, if not Airflow
-
-	Flags     map[string]string                          // what the command line gives in place of Variables
-	IDs       func(variables map[string]string) []string // of the connections, given Airflow's Variables
-	Targets   func(hosts map[string]string) ([]target.Target, error)
-	Pool, DAG string
-	Version   string // of this program
-	KeyFile   bool   // a file here has the private key
+	Reader         *airflowclient.Client // of all that Airflow has, if not Airflow
 
 	AWS      ecr.Config
 	Registry *registry.Client
 	Docker   *docker.Engine
-	Log      *slog.Logger
 
-	patience    time.Duration // with a task that waits
-	variables   map[string]string
-	connections map[string]airflowclient.Connection
-	targets     []target.Target
+	faults   Findings
+	patience time.Duration // with a task that waits
+	targets  []target.Target
 }
 
 type check func(context.Context, *Findings)
 
 // Examine runs all checks: first those of Airflow's Variables and connections, since these may name the registries,
 // then all others at once.
-func (d *Doctor) Examine(ctx context.Context) (found Findings) {
+func (d *Doctor) Examine(ctx context.Context) Findings {
 	d.patience = patience
-	d.checkFaults(&found)
+	found := d.faults
 	found.concurrently(ctx, d.checkAirflow)
 	found.concurrently(ctx, d.checkVariables)
-	ids := d.IDs(d.variables)
-	found.concurrently(ctx, d.checkAPI, func(ctx context.Context, f *Findings) { d.readConnections(ctx, f, ids) })
-	d.checkTargets(&found)
+	found.concurrently(ctx, d.checkAPI, d.checkConnections)
 	found.concurrently(ctx, slices.Concat(d.awsChecks(), d.dagChecks(), d.workerChecks())...)
 	return found
 }
 
-func (d *Doctor) checkFaults(f *Findings) {
-	for _, name := range slices.Sorted(maps.Keys(d.Faults)) {
-		f.result(name, d.Faults[name], "")
-	}
-}
+// Fault adds what is wrong with the inputs for name.
+func (d *Doctor) Fault(name string, err error) { d.faults.result(name, err, "") }
 
 // concurrently adds what the checks find, in their order. What one of them leaves in then has a time of its own.
 func (f *Findings) concurrently(ctx context.Context, checks ...check) {
@@ -143,11 +132,33 @@ func (f *Findings) result(name string, err error, format string, args ...any) bo
 	return true
 }
 
+// read is result for an object of Airflow, which is skipped where the account lacks the right to read it.
+func (f *Findings) read(name string, err error, format string, args ...any) {
+	const hint = "give one that has it, or role Op (SimpleAuthManager): " + names.AdminPrefix + "LOGIN and " +
+		names.AdminPrefix + "PASSWORD"
+	if e := (*airflowclient.Error)(nil); isForbidden(err) && errors.As(err, &e) {
+		f.add(skip, name, hint, "not known: this account lacks %s on %s", e.Right, e.Object)
+		return
+	}
+	f.result(name, err, format, args...)
+}
+
+// isForbidden reports whether err says that the account lacks a right.
+func isForbidden(err error) bool {
+	var e *airflowclient.Error
+	return errors.As(err, &e) && e.Kind == airflowclient.Forbidden
+}
+
 // Err returns an error if a check failed.
 func (f Findings) Err() error {
-	passed := func(one Finding) bool { return one.State != fail }
-	if failed := slices.DeleteFunc(slices.Clone(f.Checks), passed); len(failed) > 0 {
-		return failure.Transient("", "%d of %d checks failed", len(failed), len(f.Checks))
+	failed := 0
+	for _, one := range f.Checks {
+		if one.State == fail {
+			failed++
+		}
 	}
-	return nil
+	if failed == 0 {
+		return nil
+	}
+	return failure.Transient("", "%d of %d checks failed", failed, len(f.Checks))
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -30,7 +31,7 @@ func (d *Doctor) checkRuns(ctx context.Context, f *Findings) {
 	const name, hintLate = "last run", "check that the scheduler runs, and that the DAG is not paused"
 	runs, err := d.Reader.DAGRuns(ctx, d.DAG, latestRuns)
 	if err != nil {
-		f.object(name, err, "")
+		f.read(name, err, "")
 		return
 	}
 	if run, found := newest(runs, "running"); found {
@@ -84,7 +85,7 @@ func (d *Doctor) taskInstances(ctx context.Context, runID string) ([]instance, e
 func (d *Doctor) tasks(ctx context.Context, f *Findings, run airflowclient.DAGRun) {
 	tasks, err := d.taskInstances(ctx, run.ID)
 	if err != nil {
-		f.object("tasks", err, "")
+		f.read("tasks", err, "")
 		return
 	}
 	from, blocked := run.Start, false
@@ -106,78 +107,62 @@ func (d *Doctor) task(ctx context.Context, f *Findings, run airflowclient.DAGRun
 	case task.State == "success":
 		f.add(ok, name, "", "succeeded in %s", task.End.Sub(task.Start).Round(time.Second/10))
 		return false
-	case task.State == "failed" || task.State == "up_for_retry":
+	case task.State == "failed", task.State == "up_for_retry", ended(run) && !task.Start.IsZero():
 		d.failed(ctx, f, run, task)
-	case !ended(run) && task.Start.IsZero():
-		d.waits(ctx, f, task, from)
-	case !ended(run):
-		f.add(ok, name, "", "%s, for %s", cmp.Or(task.State, "waiting"), since(task.Start))
-	case task.Start.IsZero():
+	case ended(run):
 		f.add(fail, name, hintWorker(task), "not begun when dagrun_timeout ended the run: no slot of pool %q, or no "+
 			"worker of queue %q", task.Pool, task.Queue)
+	case task.Start.IsZero():
+		d.waits(ctx, f, task, from)
 	default:
-		f.add(fail, name, "see its log", "%s", task.State)
+		f.add(ok, name, "", "%s, for %s", cmp.Or(task.State, "waiting"), since(task.Start))
 	}
 	return true
 }
 
-// failed adds the errors in the log of a task's last try.
+// failed adds the last error in the log of a task's last try.
 func (d *Doctor) failed(ctx context.Context, f *Findings, run airflowclient.DAGRun, task instance) {
 	log, err := d.Reader.Log(ctx, d.DAG, run.ID, task.ID, task.Try)
-	name, errs := "task "+task.ID, errorsIn(log)
-	switch {
-	case err != nil:
-		errs = [][2]string{{"it failed, and its log could not be read: " + err.Error(), hints.Of(err)}}
-	case len(errs) == 0:
-		errs = [][2]string{{"it failed, and its log has no error", ""}}
+	text, hint := lastError(log)
+	if err != nil {
+		text, hint = task.State+", and its log could not be read: "+err.Error(), hints.Of(err)
 	}
-	for _, e := range errs {
-		f.add(fail, name, d.Reader.Clean(e[1]), "%s", d.Reader.Clean(e[0]))
-	}
+	text = cmp.Or(text, task.State+", and its log has no error")
+	f.add(fail, "task "+task.ID, d.Reader.Clean(hint), "%s", d.Reader.Clean(text))
 	f.Checks[len(f.Checks)-1].URL = d.Reader.TaskURL(d.DAG, run.ID, task.ID, task.Try)
 }
 
-// maxErrors bounds what is shown of one log.
-const maxErrors = 5
-
-// errorsIn returns the last errors of a log, each with its hint: those of ecr-refresh or, where it has not begun, the
-// last one of Airflow.
-func errorsIn(log []airflowclient.LogEvent) (errs [][2]string) {
+// lastError returns the last error of a log, and its hint: ecr-refresh's or, where it has not begun, Airflow's.
+func lastError(log []airflowclient.LogEvent) (text, hint string) {
 	var other string
 	for _, event := range log {
 		for line := range strings.Lines(event.Text) {
-			if _, text, found := strings.Cut(line, "ecr-refresh: error: "); found {
-				errs = append(errs, [2]string{text})
-			} else if _, text, found := strings.Cut(line, "ecr-refresh: hint: "); found && len(errs) > 0 {
-				errs[len(errs)-1][1] = text
+			if _, after, found := strings.Cut(line, "ecr-refresh: error: "); found {
+				text, hint = after, ""
+			} else if _, after, found := strings.Cut(line, "ecr-refresh: hint: "); found && text != "" {
+				hint = after
 			}
 		}
 		if event.Level == "error" || event.Level == "critical" {
 			other = event.Text
 		}
 	}
-	if len(errs) == 0 && other != "" {
-		errs = [][2]string{{other}}
-	}
-	return errs[max(0, len(errs)-maxErrors):]
+	return cmp.Or(text, other), hint
 }
 
 // waits adds what a task waits for that no worker has begun: scheduled, it needs a slot of its pool; queued, a worker.
 func (d *Doctor) waits(ctx context.Context, f *Findings, task instance, from time.Time) {
-	state, name, waited, hint := ok, "task "+task.ID, since(from), ""
+	state, hint, waited := ok, "", since(from)
 	if waited > d.patience {
 		state, hint = fail, hintWorker(task)
 	}
-	_, err := d.Reader.Pool(ctx, task.Pool)
-	switch {
-	case errors.Is(err, airflowclient.ErrNotFound):
-		f.add(fail, name, hints.Of(err), "%s for %s: pool %q does not exist", task.State, waited, task.Pool)
-	case task.State == "queued":
-		f.add(state, name, hint, "queued for %s: no worker of queue %q has begun it", waited, task.Queue)
-	default:
-		f.add(state, name, hint, "%s for %s: it waits for a slot of pool %q, or for the scheduler",
-			cmp.Or(task.State, "not scheduled"), waited, task.Pool)
+	why := fmt.Sprintf("it waits for a slot of pool %q, or for the scheduler", task.Pool)
+	if _, err := d.Reader.Pool(ctx, task.Pool); errors.Is(err, airflowclient.ErrNotFound) {
+		state, hint, why = fail, hints.Of(err), fmt.Sprintf("pool %q does not exist", task.Pool)
+	} else if task.State == "queued" {
+		why = fmt.Sprintf("no worker of queue %q has begun it", task.Queue)
 	}
+	f.add(state, "task "+task.ID, hint, "%s for %s: %s", cmp.Or(task.State, "not scheduled"), waited, why)
 }
 
 func hintWorker(task instance) string {

@@ -19,17 +19,17 @@ const (
 // Table returns the findings for a person, to be written to w.
 func (f Findings) Table(w io.Writer) []byte {
 	colours := map[string]string{ok: console.Good, warn: console.Warn, fail: console.Bad, skip: console.Dim}
-	const none = "    "
 	var text bytes.Buffer
 	for _, one := range f.Checks {
 		state, name := console.Paint(w, colours[one.State], fmt.Sprintf("%-4s", one.State)), one.Name
+		lines := one.lines(columns - len("skip  ") - nameColumn - len("  "))
 		if utf8.RuneCountInString(name) > nameColumn {
-			fmt.Fprintf(&text, "%s  %s\n", state, name)
-			state, name = none, ""
+			lines = append([]string{""}, lines...)
 		}
-		for _, line := range one.lines(columns - len("skip  ") - nameColumn - len("  ")) {
-			fmt.Fprintf(&text, "%s  %-*s  %s\n", state, nameColumn, name, line)
-			state, name = none, ""
+		for _, line := range lines {
+			row := fmt.Sprintf("%s  %-*s  %s", state, nameColumn, name, line)
+			fmt.Fprintln(&text, strings.TrimRight(row, " "))
+			state, name = "    ", ""
 		}
 	}
 	return text.Bytes()

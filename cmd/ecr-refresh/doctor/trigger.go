@@ -2,7 +2,6 @@ package doctor
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -26,10 +25,16 @@ const hintTrigger = "the account needs can_create on DAG Runs and can_edit on DA
 
 // Run triggers a dry run of the DAG, waits for its end, and returns what became of its tasks, and what step 3 says of
 // the present password of each connection.
-func (d *Doctor) Run(ctx context.Context) (found Findings) {
-	d.checkFaults(&found)
+func (d *Doctor) Run(ctx context.Context) Findings {
+	found := d.faults
 	found.concurrently(ctx, d.checkAirflow)
-	if d.Reader == nil || !d.mayRun(ctx, &found) {
+	if d.Reader == nil {
+		return found
+	}
+	var dag Findings
+	d.checkDAG(ctx, &dag)
+	found.Checks = append(found.Checks, dag.Checks...)
+	if dag.Err() != nil { // Airflow queues a run of a paused DAG for ever
 		return found
 	}
 	run, err := d.Reader.Trigger(ctx, d.DAG, map[string]any{"dry_run": true})
@@ -41,43 +46,33 @@ func (d *Doctor) Run(ctx context.Context) (found Findings) {
 		found.add(fail, "trigger DAG", hint, "%s", err)
 		return found
 	}
-	d.Log.Info(fmt.Sprintf("triggered a dry run of DAG %s: %s", d.DAG, run.ID))
-	run, err = d.await(ctx, run)
-	d.report(ctx, &found, run, err)
+	d.Inputs.Log.Info(fmt.Sprintf("triggered a dry run of DAG %s: %s", d.DAG, run.ID))
+	err = d.await(ctx, &run)
+	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), checkLimit)
+	defer cancel()
+	d.report(after, &found, run, err)
 	return found
 }
 
-// mayRun reports whether a run of the DAG would begin: Airflow queues one of a paused DAG for ever.
-func (d *Doctor) mayRun(ctx context.Context, f *Findings) bool {
-	var dag Findings
-	d.checkDAG(ctx, &dag)
-	f.Checks = append(f.Checks, dag.Checks...)
-	return dag.Err() == nil
-}
-
-// await polls until the run ends, or ctx does, and logs each change. An Airflow that is away for a while ends nothing.
-func (d *Doctor) await(ctx context.Context, run airflowclient.DAGRun) (airflowclient.DAGRun, error) {
+// await polls until the run or ctx ends, and logs each change. An Airflow that is away for a while ends nothing.
+func (d *Doctor) await(ctx context.Context, run *airflowclient.DAGRun) error {
 	for said := ""; ; {
 		runs, err := d.Reader.DAGRuns(ctx, d.DAG, latestRuns)
 		for _, one := range runs {
 			if one.ID == run.ID {
-				run = one
+				*run = one
 			}
 		}
-		if now := d.progress(ctx, run, runs); now != "" && now != said {
-			d.Log.Info(now)
+		if now := d.progress(ctx, *run, runs); now != "" && now != said {
+			d.Inputs.Log.Info(now)
 			said = now
 		}
-		switch {
-		case ended(run):
-			return run, nil
-		case ctx.Err() != nil:
-			return run, ctx.Err()
-		case failure.IsPermanent(err):
-			return run, err
+		if ended(*run) || failure.IsPermanent(err) {
+			return err
 		}
 		select {
 		case <-ctx.Done():
+			return nil
 		case <-time.After(pollInterval):
 		}
 	}
@@ -91,9 +86,8 @@ func (d *Doctor) progress(ctx context.Context, run airflowclient.DAGRun, runs []
 	var states []string
 	tasks, _ := d.taskInstances(ctx, run.ID) // is asked again
 	for _, task := range tasks {
-		where := map[string]string{"queued": " in queue " + task.Queue, "scheduled": " for pool " + task.Pool}
 		if task.State != "" {
-			states = append(states, task.ID+": "+task.State+where[task.State])
+			states = append(states, task.ID+": "+task.State)
 		}
 	}
 	return failure.Clean(strings.Join(states, ", "))
@@ -102,24 +96,19 @@ func (d *Doctor) progress(ctx context.Context, run airflowclient.DAGRun, runs []
 // report adds how the run ended, or why nobody waits for it any more, and what became of its tasks.
 func (d *Doctor) report(ctx context.Context, f *Findings, run airflowclient.DAGRun, err error) {
 	const name, hintLonger = "dry run", "see what it waits for in Airflow's UI, or give a longer --timeout"
-	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), checkLimit)
-	defer cancel()
 	switch {
 	case run.State == "success":
 		f.add(ok, name, "", "%s succeeded", run.ID)
-		defer d.checkPasswords(after, f, run.ID)
-	case err == nil:
+		defer d.checkPasswords(ctx, f, run.ID)
+	case run.State == "failed":
 		f.add(fail, name, "", "%s failed", run.ID)
-	case errors.Is(err, context.Canceled): // the program is about to end
-		f.add(fail, name, "", "%s is %s, and goes on in Airflow: doctor has stopped waiting", run.ID, run.State)
-		return
-	case errors.Is(err, context.DeadlineExceeded):
-		f.add(fail, name, hintLonger, "%s is still %s, and goes on in Airflow", run.ID, run.State)
-	default:
+	case err != nil:
 		f.add(fail, name, hints.Of(err), "%s goes on in Airflow, which does not say how it is: %s", run.ID, err)
+	default:
+		f.add(fail, name, hintLonger, "%s is still %s, and goes on in Airflow", run.ID, run.State)
 	}
 	if run.State != "queued" {
-		d.tasks(after, f, run)
+		d.tasks(ctx, f, run)
 	}
 }
 
@@ -132,7 +121,7 @@ func (d *Doctor) checkPasswords(ctx context.Context, f *Findings, runID string) 
 		result, err = xcom.Parse[xcom.TestDockerConnection](text)
 	}
 	if err != nil {
-		f.object("result of "+step, err, "")
+		f.read("result of "+step, err, "")
 	}
 	for _, c := range result.Connections {
 		name, hint := "connection "+c.ConnectionID, "trigger the DAG without dry_run: it sets a new password"
