@@ -37,9 +37,8 @@ type Doctor struct {
 	Registry *registry.Client
 	Docker   *docker.Engine
 
-	faults   Findings
-	patience time.Duration // with a task that waits
-	targets  []target.Target
+	faults  Findings
+	targets []target.Target
 }
 
 type check func(context.Context, *Findings)
@@ -47,12 +46,11 @@ type check func(context.Context, *Findings)
 // Examine runs all checks: first those of Airflow's Variables and connections, since these may name the registries,
 // then all others at once.
 func (d *Doctor) Examine(ctx context.Context) Findings {
-	d.patience = patience
 	found := d.faults
 	found.concurrently(ctx, d.checkAirflow)
 	found.concurrently(ctx, d.checkVariables)
 	found.concurrently(ctx, d.checkAPI, d.checkConnections)
-	found.concurrently(ctx, slices.Concat(d.awsChecks(), d.dagChecks(), d.workerChecks())...)
+	found.concurrently(ctx, append(slices.Concat(d.targetChecks(), d.dagChecks()), d.checkDocker)...)
 	return found
 }
 
@@ -75,20 +73,6 @@ func (f *Findings) concurrently(ctx context.Context, checks ...check) {
 	for _, one := range found {
 		f.Checks = append(f.Checks, one.Checks...)
 	}
-}
-
-// each returns a check of every different value that of returns for the targets.
-func each[T comparable](targets []target.Target, of func(target.Target) T, look func(context.Context, *Findings, T)) (
-	checks []check,
-) {
-	seen := map[T]bool{}
-	for _, t := range targets {
-		if value := of(t); !seen[value] {
-			seen[value] = true
-			checks = append(checks, func(ctx context.Context, f *Findings) { look(ctx, f, value) })
-		}
-	}
-	return checks
 }
 
 // The states of a finding.

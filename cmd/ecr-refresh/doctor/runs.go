@@ -24,7 +24,10 @@ const (
 // patience is for how long a task may wait before that is a failure.
 const patience = 2 * time.Minute
 
-type instance = airflowclient.TaskInstance
+type (
+	dagRun   = airflowclient.DAGRun
+	instance = airflowclient.TaskInstance
+)
 
 // checkRuns looks at the run that is going on, and at the last one that has ended.
 func (d *Doctor) checkRuns(ctx context.Context, f *Findings) {
@@ -34,21 +37,20 @@ func (d *Doctor) checkRuns(ctx context.Context, f *Findings) {
 		f.read(name, err, "")
 		return
 	}
-	if run, found := newest(runs, "running"); found {
+	if run := newest(runs, "running"); run.ID != "" {
 		f.add(ok, "run in progress", "", "%s, for %s", run.ID, since(run.Start))
 		d.tasks(ctx, f, run)
-	} else if run, found := newest(runs, "queued"); found {
+	} else if run := newest(runs, "queued"); run.ID != "" {
 		f.add(warn, "run in progress", hintLate, "%s is queued, and no other is running", run.ID)
 	}
-	at := slices.IndexFunc(runs, func(r airflowclient.DAGRun) bool { return r.Conf.DryRun != true && ended(r) })
-	if at < 0 {
+	dry := func(r dagRun) bool { return r.Conf.DryRun == true }
+	last := newest(slices.DeleteFunc(runs, dry), "success", "failed")
+	switch age := time.Since(last.End).Round(time.Minute); {
+	case last.ID == "":
 		f.add(warn, name, "trigger the DAG", "no run has ended yet")
-		return
-	}
-	switch age := time.Since(runs[at].End).Round(time.Minute); {
-	case runs[at].State == "failed":
-		f.add(fail, name, "see what is said of its tasks below", "run %s failed %s ago", runs[at].ID, age)
-		d.tasks(ctx, f, runs[at])
+	case last.State == "failed":
+		f.add(fail, name, "see what is said of its tasks below", "run %s failed %s ago", last.ID, age)
+		d.tasks(ctx, f, last)
 	case age > tokenLife:
 		f.add(fail, name, hintLate, "it ended %s ago, and a token is valid for 12h", age)
 	case age > runDue:
@@ -58,16 +60,15 @@ func (d *Doctor) checkRuns(ctx context.Context, f *Findings) {
 	}
 }
 
-// newest returns the newest run of a state.
-func newest(runs []airflowclient.DAGRun, state string) (run airflowclient.DAGRun, found bool) {
-	at := slices.IndexFunc(runs, func(r airflowclient.DAGRun) bool { return r.State == state })
-	if at < 0 {
-		return run, false
+// newest returns the newest run of any of the states.
+func newest(runs []dagRun, states ...string) (run dagRun) {
+	if at := slices.IndexFunc(runs, func(r dagRun) bool { return slices.Contains(states, r.State) }); at >= 0 {
+		run = runs[at]
 	}
-	return runs[at], true
+	return run
 }
 
-func ended(run airflowclient.DAGRun) bool { return run.State == "success" || run.State == "failed" }
+func ended(run dagRun) bool { return run.State == "success" || run.State == "failed" }
 
 func since(t time.Time) time.Duration { return time.Since(t).Round(time.Second) }
 
@@ -82,11 +83,10 @@ func (d *Doctor) taskInstances(ctx context.Context, runID string) ([]instance, e
 }
 
 // tasks adds what became of the tasks of a run, and what the next one waits for.
-func (d *Doctor) tasks(ctx context.Context, f *Findings, run airflowclient.DAGRun) {
+func (d *Doctor) tasks(ctx context.Context, f *Findings, run dagRun) {
 	tasks, err := d.taskInstances(ctx, run.ID)
 	if err != nil {
 		f.read("tasks", err, "")
-		return
 	}
 	from, blocked := run.Start, false
 	for _, task := range tasks {
@@ -94,34 +94,31 @@ func (d *Doctor) tasks(ctx context.Context, f *Findings, run airflowclient.DAGRu
 			f.add(skip, "task "+task.ID, "", "not run%s", map[bool]string{false: " yet"}[ended(run)])
 			continue
 		}
-		blocked = d.task(ctx, f, run, task, from)
-		from = task.End
+		d.task(ctx, f, run, task, from)
+		from, blocked = task.End, task.State != "success"
 	}
 }
 
-// task adds what became of a task, before which nothing happened since from. It reports whether it is in the way of
-// those behind it.
-func (d *Doctor) task(ctx context.Context, f *Findings, run airflowclient.DAGRun, task instance, from time.Time) bool {
+// task adds what became of a task, before which nothing happened since from.
+func (d *Doctor) task(ctx context.Context, f *Findings, run dagRun, task instance, from time.Time) {
 	name := "task " + task.ID
 	switch {
 	case task.State == "success":
 		f.add(ok, name, "", "succeeded in %s", task.End.Sub(task.Start).Round(time.Second/10))
-		return false
 	case task.State == "failed", task.State == "up_for_retry", ended(run) && !task.Start.IsZero():
 		d.failed(ctx, f, run, task)
 	case ended(run):
 		f.add(fail, name, hintWorker(task), "not begun when dagrun_timeout ended the run: no slot of pool %q, or no "+
 			"worker of queue %q", task.Pool, task.Queue)
 	case task.Start.IsZero():
-		d.waits(ctx, f, task, from)
+		d.waits(ctx, f, task, since(from))
 	default:
-		f.add(ok, name, "", "%s, for %s", cmp.Or(task.State, "waiting"), since(task.Start))
+		f.add(ok, name, "", "%s, for %s", task.State, since(task.Start))
 	}
-	return true
 }
 
 // failed adds the last error in the log of a task's last try.
-func (d *Doctor) failed(ctx context.Context, f *Findings, run airflowclient.DAGRun, task instance) {
+func (d *Doctor) failed(ctx context.Context, f *Findings, run dagRun, task instance) {
 	log, err := d.Reader.Log(ctx, d.DAG, run.ID, task.ID, task.Try)
 	text, hint := lastError(log)
 	if err != nil {
@@ -151,9 +148,9 @@ func lastError(log []airflowclient.LogEvent) (text, hint string) {
 }
 
 // waits adds what a task waits for that no worker has begun: scheduled, it needs a slot of its pool; queued, a worker.
-func (d *Doctor) waits(ctx context.Context, f *Findings, task instance, from time.Time) {
-	state, hint, waited := ok, "", since(from)
-	if waited > d.patience {
+func (d *Doctor) waits(ctx context.Context, f *Findings, task instance, waited time.Duration) {
+	state, hint := ok, ""
+	if waited > patience {
 		state, hint = fail, hintWorker(task)
 	}
 	why := fmt.Sprintf("it waits for a slot of pool %q, or for the scheduler", task.Pool)

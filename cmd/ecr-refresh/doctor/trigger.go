@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"ecr-refresh/airflowclient"
 	"ecr-refresh/cmd/ecr-refresh/hints"
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/registry"
@@ -55,7 +54,7 @@ func (d *Doctor) Run(ctx context.Context) Findings {
 }
 
 // await polls until the run or ctx ends, and logs each change. An Airflow that is away for a while ends nothing.
-func (d *Doctor) await(ctx context.Context, run *airflowclient.DAGRun) error {
+func (d *Doctor) await(ctx context.Context, run *dagRun) error {
 	for said := ""; ; {
 		runs, err := d.Reader.DAGRuns(ctx, d.DAG, latestRuns)
 		for _, one := range runs {
@@ -79,8 +78,8 @@ func (d *Doctor) await(ctx context.Context, run *airflowclient.DAGRun) error {
 }
 
 // progress returns what a run is at, or "" where that is not known.
-func (d *Doctor) progress(ctx context.Context, run airflowclient.DAGRun, runs []airflowclient.DAGRun) string {
-	if other, found := newest(runs, "running"); run.State == "queued" && found {
+func (d *Doctor) progress(ctx context.Context, run dagRun, runs []dagRun) string {
+	if other := newest(runs, "running"); run.State == "queued" && other.ID != "" {
 		return "waiting for the end of run " + other.ID
 	}
 	var states []string
@@ -94,7 +93,7 @@ func (d *Doctor) progress(ctx context.Context, run airflowclient.DAGRun, runs []
 }
 
 // report adds how the run ended, or why nobody waits for it any more, and what became of its tasks.
-func (d *Doctor) report(ctx context.Context, f *Findings, run airflowclient.DAGRun, err error) {
+func (d *Doctor) report(ctx context.Context, f *Findings, run dagRun, err error) {
 	const name, hintLonger = "dry run", "see what it waits for in Airflow's UI, or give a longer --timeout"
 	switch {
 	case run.State == "success":
@@ -114,7 +113,7 @@ func (d *Doctor) report(ctx context.Context, f *Findings, run airflowclient.DAGR
 
 // checkPasswords adds what step 3 says of the present password of each connection, which a dry run leaves as it is.
 func (d *Doctor) checkPasswords(ctx context.Context, f *Findings, runID string) {
-	const step = xcom.StepTestDockerConnection
+	const step, hint = xcom.StepTestDockerConnection, "trigger the DAG without dry_run: it sets a new password"
 	var result xcom.TestDockerConnection
 	text, err := d.Reader.XCom(ctx, d.DAG, runID, step, -1)
 	if err == nil {
@@ -124,13 +123,13 @@ func (d *Doctor) checkPasswords(ctx context.Context, f *Findings, runID string) 
 		f.read("result of "+step, err, "")
 	}
 	for _, c := range result.Connections {
-		name, hint := "connection "+c.ConnectionID, "trigger the DAG without dry_run: it sets a new password"
-		switch c.Login {
-		case xcom.LoginRefused:
-			f.add(fail, name, hint, "its present password is rejected by %s", registry.Host(c.RegistryURL))
-		case xcom.NoPassword:
-			f.add(fail, name, hint, "it has no login or no password yet")
-		default:
+		wrong, name := map[string]string{
+			xcom.LoginRefused: "its present password is rejected by " + registry.Host(c.RegistryURL),
+			xcom.NoPassword:   "it has no login or no password yet",
+		}[c.Login], "connection "+c.ConnectionID
+		if wrong != "" {
+			f.add(fail, name, hint, "%s", wrong)
+		} else {
 			f.add(ok, name, "", "its present password is accepted: %s", d.Reader.Clean(c.Login))
 		}
 	}
