@@ -84,7 +84,7 @@ func TestDoctorAsks(t *testing.T) {
 	shown := onTerminal(t, env, "\nrefresher\n"+refresher.Password+"\n", "doctor")
 	for _, line := range []string{
 		"ecr-refresh: login of the admin account (empty: none): ", "ecr-refresh: login of the airflow-api account: ",
-		`ecr-refresh: password of the airflow-api account "refresher": `, "role op, may edit",
+		`ecr-refresh: password of the airflow-api account "refresher": `, "connection airflow-api may edit",
 	} {
 		if strings.Count(shown, line) != 1 {
 			t.Errorf("%q is not once in %q", line, shown)

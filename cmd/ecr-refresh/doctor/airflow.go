@@ -36,21 +36,16 @@ func (d *Doctor) checkAirflow(ctx context.Context, f *Findings) {
 			f.result(input.AdminAccount, err, "")
 		}
 	}
-	if d.Airflow != nil && d.mayUpdate(ctx, f) {
-		d.Reader = cmp.Or(d.Reader, d.Airflow)
+	if d.Airflow == nil {
+		return
 	}
-}
-
-// mayUpdate tries the account of airflow-api, and reports whether it can log in.
-func (d *Doctor) mayUpdate(ctx context.Context, f *Findings) bool {
-	role, err := d.Airflow.SimpleRole(ctx)
-	if err == nil {
-		err = setup.MayUpdate(ctx, d.Airflow)
+	const name = "airflow account"
+	if err = setup.MayUpdate(ctx, d.Airflow); isForbidden(err) {
+		f.add(fail, name, hints.Of(err), "%s", err)
+	} else if !f.result(name, err, "%s may edit connections", d.Account) {
+		return // it cannot log in
 	}
-	if role != "" {
-		role = ", role " + failure.Excerpt(role) + ","
-	}
-	return f.result("airflow account", err, "%s%s may edit connections", d.Account, role) || isForbidden(err)
+	d.Reader = cmp.Or(d.Reader, d.Airflow)
 }
 
 // checkAPI compares connection airflow-api, with which a run logs in, with what this shell has in its place.
@@ -58,12 +53,8 @@ func (d *Doctor) checkAPI(ctx context.Context, f *Findings) {
 	const (
 		name = "connection " + names.AirflowConnection
 		edit = "edit it: Admin > Connections; a run logs in with what the connection has"
-		make = "create it: ecr-refresh setup, or Admin > Connections (type HTTP; host, port, login and password of a " +
-			"user who may edit connections); one of a secrets backend is not seen here"
+		make = "create it: ecr-refresh setup, or Admin > Connections; one of a secrets backend is not seen here"
 	)
-	if d.Reader == nil {
-		return
-	}
 	f.override(names.AirflowConnection)
 	is, err := d.Reader.Connection(ctx, names.AirflowConnection)
 	base, login := d.Reader.BaseURL(), cmp.Or(d.Login, is.Login)
@@ -71,7 +62,7 @@ func (d *Doctor) checkAPI(ctx context.Context, f *Findings) {
 	case errors.Is(err, airflowclient.ErrNotFound):
 		f.add(fail, name, make, "Airflow has no such connection")
 	case err != nil:
-		f.read(name, err, "")
+		f.result(name, err, "")
 	case is.Password == nil && d.Inputs.Variables[names.TokenVariable] == "":
 		f.add(fail, name, edit, "it has no password")
 	case len(differs) > 0:
@@ -121,17 +112,16 @@ func (d *Doctor) checkConnections(ctx context.Context, f *Findings) {
 // connection compares a connection with the registry that it should lead to. docker-py may not find the login of one
 // whose host has a scheme or a port.
 func (f *Findings) connection(conn airflowclient.Connection, host string) {
-	name, state := "connection "+conn.ID, warn
-	if registry.Host(conn.Host) != host {
-		state = fail
-	}
-	differs := setup.DockerDiffers(conn, host)
-	for _, what := range differs {
-		f.add(state, name, "correct Variables "+names.AccountVariable+" and "+names.RegionVariable+" (or "+
-			names.TargetsVariable+"), or this field of the connection (a run sets the login)", "%s", what)
-	}
-	if len(differs) == 0 {
+	const hint = "correct Variables " + names.AccountVariable + " and " + names.RegionVariable + " (or " +
+		names.TargetsVariable + "), or these fields of the connection (a run sets the login)"
+	name, differs := "connection "+conn.ID, strings.Join(setup.DockerDiffers(conn, host), "; ")
+	switch {
+	case differs == "":
 		f.add(ok, name, "", "type docker, host %s, login AWS", host)
+	case registry.Host(conn.Host) != host:
+		f.add(fail, name, hint, "%s", differs)
+	default:
+		f.add(warn, name, hint, "%s", differs)
 	}
 }
 

@@ -8,17 +8,9 @@ import (
 
 const hintDeploy = "deploy the file of this version: ecr-refresh dag install"
 
-// dagChecks are of what Airflow has beside Variables and connections, where somebody could log in.
-func (d *Doctor) dagChecks() []check {
-	if d.Reader == nil {
-		return nil
-	}
-	return []check{d.checkPool, d.checkDAG}
-}
-
 func (d *Doctor) checkPool(ctx context.Context, f *Findings) {
 	pool, err := d.Reader.Pool(ctx, d.Pool)
-	f.read("pool "+d.Pool, err, "%d slots", pool.Slots)
+	f.result("pool "+d.Pool, err, "%d slots", pool.Slots)
 }
 
 // checkDAG looks at the DAG, and then at its last run.
@@ -33,7 +25,7 @@ func (d *Doctor) checkDAG(ctx context.Context, f *Findings) {
 	case dag.Paused:
 		f.add(fail, name, "airflow dags unpause "+dag.ID, "it is paused")
 	default:
-		f.read(name, err, "deployed and not paused")
+		f.result(name, err, "deployed and not paused")
 	}
 	if err == nil {
 		f.then = []check{d.checkFile, d.checkRuns}
@@ -53,7 +45,7 @@ func (d *Doctor) checkFile(ctx context.Context, f *Findings) {
 	version := dags.Version(text)
 	switch {
 	case err != nil:
-		f.read(name, err, "")
+		f.result(name, err, "")
 	case version == d.Version || text == dags.RefreshDockerToken:
 		f.add(ok, name, "", "that of this version of ecr-refresh")
 	case version != "":

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -46,11 +45,14 @@ type check func(context.Context, *Findings)
 // Examine runs all checks: first those of Airflow's Variables and connections, since these may name the registries,
 // then all others at once.
 func (d *Doctor) Examine(ctx context.Context) Findings {
-	found := d.faults
+	found, checks := d.faults, []check{d.checkDocker}
 	found.concurrently(ctx, d.checkAirflow)
-	found.concurrently(ctx, d.checkVariables)
-	found.concurrently(ctx, d.checkAPI, d.checkConnections)
-	found.concurrently(ctx, append(slices.Concat(d.targetChecks(), d.dagChecks()), d.checkDocker)...)
+	if d.Reader != nil {
+		found.concurrently(ctx, d.checkVariables)
+		checks = append(checks, d.checkAPI, d.checkPool, d.checkDAG)
+	}
+	found.concurrently(ctx, d.checkConnections)
+	found.concurrently(ctx, append(checks, d.targetChecks()...)...)
 	return found
 }
 
@@ -106,25 +108,21 @@ func (f *Findings) add(state, name, hint, format string, args ...any) {
 	f.Checks = append(f.Checks, one)
 }
 
-// result adds the message, or err if there is one, and reports whether there is none.
+// result adds the message, or err if there is one, and reports whether there is none. What an account may not read of
+// Airflow is skipped.
 func (f *Findings) result(name string, err error, format string, args ...any) bool {
-	if err != nil {
-		f.add(fail, name, hints.Of(err), "%s", err)
-		return false
-	}
-	f.add(ok, name, "", format, args...)
-	return true
-}
-
-// read is result for an object of Airflow, which is skipped where the account lacks the right to read it.
-func (f *Findings) read(name string, err error, format string, args ...any) {
 	const hint = "give one that has it, or role Op (SimpleAuthManager): " + names.AdminPrefix + "LOGIN and " +
 		names.AdminPrefix + "PASSWORD"
-	if e := (*airflowclient.Error)(nil); isForbidden(err) && errors.As(err, &e) {
+	var e *airflowclient.Error
+	switch {
+	case err == nil:
+		f.add(ok, name, "", format, args...)
+	case isForbidden(err) && errors.As(err, &e):
 		f.add(skip, name, hint, "not known: this account lacks %s on %s", e.Right, e.Object)
-		return
+	default:
+		f.add(fail, name, hints.Of(err), "%s", err)
 	}
-	f.result(name, err, format, args...)
+	return err == nil
 }
 
 // isForbidden reports whether err says that the account lacks a right.

@@ -34,7 +34,7 @@ func found(t *testing.T, answers map[string]string) string {
 	}
 	var f Findings
 	d := &Doctor{Reader: client, Pool: "p", DAG: "d"}
-	f.concurrently(t.Context(), d.dagChecks()...)
+	f.concurrently(t.Context(), d.checkPool, d.checkDAG)
 	var all []string
 	for _, one := range f.Checks {
 		all = append(all, one.State+" "+one.Name)

@@ -34,7 +34,7 @@ func (d *Doctor) checkRuns(ctx context.Context, f *Findings) {
 	const name, hintLate = "last run", "check that the scheduler runs, and that the DAG is not paused"
 	runs, err := d.Reader.DAGRuns(ctx, d.DAG, latestRuns)
 	if err != nil {
-		f.read(name, err, "")
+		f.result(name, err, "")
 		return
 	}
 	if run := newest(runs, "running"); run.ID != "" {
@@ -86,12 +86,12 @@ func (d *Doctor) taskInstances(ctx context.Context, runID string) ([]instance, e
 func (d *Doctor) tasks(ctx context.Context, f *Findings, run dagRun) {
 	tasks, err := d.taskInstances(ctx, run.ID)
 	if err != nil {
-		f.read("tasks", err, "")
+		f.result("tasks", err, "")
 	}
 	from, blocked := run.Start, false
 	for _, task := range tasks {
 		if blocked { // Airflow sets what is behind a task that failed to one of several states
-			f.add(skip, "task "+task.ID, "", "not run%s", map[bool]string{false: " yet"}[ended(run)])
+			f.add(skip, "task "+task.ID, "", "not run")
 			continue
 		}
 		d.task(ctx, f, run, task, from)

@@ -120,7 +120,7 @@ func (d *Doctor) checkPasswords(ctx context.Context, f *Findings, runID string) 
 		result, err = xcom.Parse[xcom.TestDockerConnection](text)
 	}
 	if err != nil {
-		f.read("result of "+step, err, "")
+		f.result("result of "+step, err, "")
 	}
 	for _, c := range result.Connections {
 		wrong, name := map[string]string{

@@ -15,15 +15,12 @@ import (
 
 // checkVariables reads the Variables of a run as far as Airflow's database has them.
 func (d *Doctor) checkVariables(ctx context.Context, f *Findings) {
-	if d.Reader == nil {
-		return
-	}
 	stored := map[string]string{}
 	for _, key := range []string{names.TargetsVariable, names.AccountVariable, names.RegionVariable,
 		names.RecipientVariable, names.PrivateKeyVariable, names.TokenVariable} {
 		value, err := d.Reader.Variable(ctx, key)
 		if err != nil && !errors.Is(err, airflowclient.ErrNotFound) {
-			f.read("Variables", err, "")
+			f.result("Variables", err, "")
 			return
 		}
 		stored[key] = strings.TrimSpace(value.Reveal())
@@ -34,20 +31,17 @@ func (d *Doctor) checkVariables(ctx context.Context, f *Findings) {
 	}
 	d.Inputs.Variables = stored
 	list := func(text string) error { _, err := target.Parse(text); return err }
-	d.checkForm(f, names.TargetsVariable, `'[{"connection_id": "docker_default", "registry": "HOST"}]'`, list)
+	d.checkForm(f, names.TargetsVariable, "", `'[{"connection_id": "docker_default", "registry": "HOST"}]'`, list)
 	if stored[names.TargetsVariable] == "" { // which stands in for both
-		d.checkForm(f, names.AccountVariable, "123456789012", ecr.CheckAccount)
-		d.checkForm(f, names.RegionVariable, "us-east-1", ecr.CheckRegion)
+		d.checkForm(f, names.AccountVariable, d.Inputs.String("account"), "123456789012", ecr.CheckAccount)
+		d.checkForm(f, names.RegionVariable, d.Inputs.String("region"), "us-east-1", ecr.CheckRegion)
 	}
 	d.checkKeyPair(f, stored[names.RecipientVariable], stored[names.PrivateKeyVariable])
 }
 
-// checkForm checks a Variable, and drops what a run would reject.
-func (d *Doctor) checkForm(f *Findings, key, example string, check func(string) error) {
+// checkForm checks a Variable, for which another value may be given here. It drops what a run would reject.
+func (d *Doctor) checkForm(f *Findings, key, given, example string, check func(string) error) {
 	name, set, value := "Variable "+key, "airflow variables set "+key+" ", d.Inputs.Variables[key]
-	given := map[string]string{
-		names.AccountVariable: d.Inputs.String("account"), names.RegionVariable: d.Inputs.String("region"),
-	}[key]
 	err := check(value)
 	switch {
 	case value == "" && given != "": // the connection's host may say it
