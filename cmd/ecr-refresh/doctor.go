@@ -77,9 +77,7 @@ func (c *call) doctor(roots input.Certificates) *doctor.Doctor {
 		}
 		return c.Client(config, roots)
 	})
-	if d.Account = config.Account; config.Token.Empty() {
-		d.Login = config.Login
-	}
+	d.Account, d.Login = config.Account, config.Login
 	if !c.Bool("run") {
 		d.Docker = unlessFaulty(d, "docker engine", c.Docker)
 	}

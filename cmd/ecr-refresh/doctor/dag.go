@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 
 	"ecr-refresh/dags"
@@ -48,9 +49,8 @@ func (d *Doctor) checkFile(ctx context.Context, f *Findings) {
 		f.result(name, err, "")
 	case version == d.Version || text == dags.RefreshDockerToken:
 		f.add(ok, name, "", "that of this version of ecr-refresh")
-	case version != "":
-		f.add(warn, name, hintDeploy, "written by ecr-refresh %s, and this is %s", version, d.Version)
 	default:
-		f.add(warn, name, hintDeploy, "it does not say which version of ecr-refresh wrote it")
+		const form = "written by ecr-refresh %s, and this is %s"
+		f.add(warn, name, hintDeploy, form, cmp.Or(version, "of unknown version"), d.Version)
 	}
 }

@@ -29,7 +29,7 @@ type Doctor struct {
 	Version   string // of this program
 
 	Airflow        *airflowclient.Client // logs in as the DAG does
-	Account, Login string                // what it logs in with; Login is "" for a token
+	Account, Login string                // what it logs in with
 	Reader         *airflowclient.Client // of all that Airflow has, if not Airflow
 
 	AWS      ecr.Config
@@ -139,8 +139,8 @@ func (f Findings) Err() error {
 			failed++
 		}
 	}
-	if failed == 0 {
-		return nil
+	if failed > 0 {
+		return failure.Transient("", "%d of %d checks failed", failed, len(f.Checks))
 	}
-	return failure.Transient("", "%d of %d checks failed", failed, len(f.Checks))
+	return nil
 }

@@ -52,8 +52,7 @@ func TestDAG(t *testing.T) {
 	const file, going = ", skip DAG file", ", ok run in progress, skip tasks"
 	for name, row := range map[string]struct{ dag, runs, want string }{
 		"good":        {dag, runs("success", 7*time.Hour), "ok DAG d" + file + going + ", ok last run"},
-		"late":        {dag, runs("success", 7*time.Hour+time.Minute), "ok DAG d" + file + going + ", warn last run"},
-		"still valid": {dag, runs("success", 12*time.Hour), "ok DAG d" + file + going + ", warn last run"},
+		"still valid": {dag, runs("success", 12*time.Hour), "ok DAG d" + file + going + ", ok last run"},
 		"expired":     {dag, runs("success", 12*time.Hour+time.Minute), "ok DAG d" + file + going + ", fail last run"},
 		"failed":      {dag, runs("failed", time.Minute), "ok DAG d" + file + going + ", fail last run, skip tasks"},
 		"never":       {dag, running, "ok DAG d" + file + going + ", warn last run"},

@@ -14,10 +14,8 @@ import (
 	"ecr-refresh/steps/xcom"
 )
 
-// latestRuns are how many runs are looked through. The DAG runs every 6 hours, and its tokens are valid for 12.
 const (
-	latestRuns = 25
-	runDue     = 7 * time.Hour
+	latestRuns = 25 // how many are looked through
 	tokenLife  = 12 * time.Hour
 )
 
@@ -53,8 +51,6 @@ func (d *Doctor) checkRuns(ctx context.Context, f *Findings) {
 		d.tasks(ctx, f, last)
 	case age > tokenLife:
 		f.add(fail, name, hintLate, "it ended %s ago, and a token is valid for 12h", age)
-	case age > runDue:
-		f.add(warn, name, hintLate, "it ended %s ago, and a run is due every 6h", age)
 	default:
 		f.add(ok, name, "", "succeeded %s ago", age)
 	}
