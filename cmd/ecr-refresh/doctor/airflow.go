@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"maps"
-	"slices"
 	"strings"
 
 	"ecr-refresh/airflowclient"
@@ -15,7 +13,6 @@ import (
 	"ecr-refresh/cmd/ecr-refresh/setup"
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/registry"
-	"ecr-refresh/steps/target"
 )
 
 // checkAirflow gets Airflow's version and tries both logins. Where Airflow does not answer, or nobody can log in, no
@@ -76,32 +73,30 @@ func (d *Doctor) checkAPI(ctx context.Context, f *Findings) {
 // checkConnections reads the connections that are to be refreshed, resolves the targets, and compares each connection
 // with its registry.
 func (d *Doctor) checkConnections(ctx context.Context, f *Findings) {
-	var stored map[string]airflowclient.Connection
-	var failed map[string]error
 	var ids []string
 	_ = d.Inputs.Collect(func() { ids = d.Inputs.WantedIDs() }) // Targets returns the errors of these
+	var stored map[string]airflowclient.Connection
+	var failed map[string]error
 	if d.Reader != nil {
 		stored, failed = d.Reader.ConnectionsByID(ctx, ids)
 	}
-	for _, id := range slices.Sorted(maps.Keys(failed)) {
-		f.result("connection "+id, failed[id], "")
-	}
 	d.Inputs.Hosts = map[string]string{}
-	for id, conn := range stored {
-		d.Inputs.Hosts[id] = registry.Host(conn.Host)
+	for _, id := range ids {
+		d.Inputs.Hosts[id] = registry.Host(stored[id].Host)
+		if failed[id] != nil {
+			f.result("connection "+id, failed[id], "")
+		}
 	}
-	var targets []target.Target
-	if err := d.Inputs.Collect(func() { targets = d.Inputs.Targets() }); err != nil {
+	if err := d.Inputs.Collect(func() { d.targets = d.Inputs.Targets() }); err != nil {
 		hint := hints.Of(err)
 		if kind, _ := failure.Describe(err); kind == input.Missing {
 			hint = "airflow variables set " + names.AccountVariable + " and " + names.RegionVariable +
 				", or give both here: --account and --region"
 		}
 		f.add(fail, "targets", hint, "%s", err)
-		return
+		d.targets = nil
 	}
-	d.targets = targets
-	for _, t := range targets {
+	for _, t := range d.targets {
 		if conn, found := stored[t.ConnectionID]; found {
 			f.connection(conn, t.Registry.Name)
 		}

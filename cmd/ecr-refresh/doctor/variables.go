@@ -58,9 +58,6 @@ func (d *Doctor) checkForm(f *Findings, key, given, example string, check func(s
 	}
 }
 
-// masked is what Airflow shows of the private key, for the Variable's name.
-const masked = "***"
-
 // checkKeyPair checks the Variables of the encryption key pair. Without it, each worker has a pair of its own.
 func (d *Doctor) checkKeyPair(f *Findings, public, private string) {
 	const (
@@ -79,7 +76,7 @@ func (d *Doctor) checkKeyPair(f *Findings, public, private string) {
 		f.add(fail, name, hint, "Variable %s: %s", names.RecipientVariable, wrong)
 	case private == "" && d.Inputs.Optional(d.Inputs.IdentityFile) == "":
 		f.add(fail, name, hint, alone, names.PrivateKeyVariable, names.RecipientVariable)
-	case private == "" || private == masked:
+	case private == "" || private == "***": // Airflow masks it, for its name
 		f.add(ok, name, "", "there are both; whether they belong together is not known, since Airflow does not show "+
 			"the private key: doctor --run tests it")
 	case unread != nil || id.Recipient() != public:
