@@ -27,10 +27,8 @@ func (d *Doctor) checkAirflow(ctx context.Context, f *Findings) {
 		return
 	}
 	if reader != d.Airflow {
-		if _, err := reader.SimpleRole(ctx); err == nil {
+		if _, err := reader.SimpleRole(ctx); f.result(input.AdminAccount, err, "it can log in") {
 			d.Reader = reader
-		} else {
-			f.result(input.AdminAccount, err, "")
 		}
 	}
 	if d.Airflow == nil {

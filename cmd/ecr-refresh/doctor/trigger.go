@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -15,13 +16,6 @@ import (
 // RunLimit is for how long Run waits unless the caller says otherwise: a task has three tries of up to three minutes.
 const RunLimit = 10 * time.Minute
 
-// pollInterval is the time between two looks at a run.
-const pollInterval = time.Second
-
-// hintTrigger names the rights, of which Airflow does not say which one is missing.
-const hintTrigger = "the account needs can_create on DAG Runs and can_edit on DAGs (FAB), or role User " +
-	"(SimpleAuthManager)"
-
 // Run triggers a dry run of the DAG, waits for its end, and returns what became of its tasks, and what step 3 says of
 // the present password of each connection.
 func (d *Doctor) Run(ctx context.Context) Findings {
@@ -30,17 +24,16 @@ func (d *Doctor) Run(ctx context.Context) Findings {
 	if d.Reader == nil {
 		return found
 	}
-	var dag Findings
-	d.checkDAG(ctx, &dag)
-	found.Checks = append(found.Checks, dag.Checks...)
-	if dag.Err() != nil { // Airflow queues a run of a paused DAG for ever
+	d.checkDAG(ctx, &found)
+	if found.Err() != nil { // Airflow would queue a run of a paused DAG for ever
 		return found
 	}
 	run, err := d.Reader.Trigger(ctx, d.DAG, map[string]any{"dry_run": true})
 	if err != nil {
 		hint := hints.Of(err)
-		if isForbidden(err) {
-			hint = hintTrigger
+		if isForbidden(err) { // Airflow does not say which right is missing
+			hint = "the account needs can_create on DAG Runs and can_edit on DAGs (FAB), or role User " +
+				"(SimpleAuthManager)"
 		}
 		found.add(fail, "trigger DAG", hint, "%s", err)
 		return found
@@ -72,7 +65,7 @@ func (d *Doctor) await(ctx context.Context, run *dagRun) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(pollInterval):
+		case <-time.After(time.Second):
 		}
 	}
 }
@@ -114,22 +107,19 @@ func (d *Doctor) report(ctx context.Context, f *Findings, run dagRun, err error)
 // checkPasswords adds what step 3 says of the present password of each connection, which a dry run leaves as it is.
 func (d *Doctor) checkPasswords(ctx context.Context, f *Findings, runID string) {
 	const step, hint = xcom.StepTestDockerConnection, "trigger the DAG without dry_run: it sets a new password"
-	var result xcom.TestDockerConnection
-	text, err := d.Reader.XCom(ctx, d.DAG, runID, step, -1)
-	if err == nil {
-		result, err = xcom.Parse[xcom.TestDockerConnection](text)
-	}
-	if err != nil {
+	text, unread := d.Reader.XCom(ctx, d.DAG, runID, step, -1)
+	result, invalid := xcom.Parse[xcom.TestDockerConnection](text)
+	if err := cmp.Or(unread, invalid); err != nil {
 		f.result("result of "+step, err, "")
 	}
 	for _, c := range result.Connections {
-		wrong, name := map[string]string{
-			xcom.LoginRefused: "its present password is rejected by " + registry.Host(c.RegistryURL),
-			xcom.NoPassword:   "it has no login or no password yet",
-		}[c.Login], "connection "+c.ConnectionID
-		if wrong != "" {
-			f.add(fail, name, hint, "%s", wrong)
-		} else {
+		name := "connection " + c.ConnectionID
+		switch c.Login {
+		case xcom.LoginRefused:
+			f.add(fail, name, hint, "its present password is rejected by %s", registry.Host(c.RegistryURL))
+		case xcom.NoPassword:
+			f.add(fail, name, hint, "it has no login or no password yet")
+		default:
 			f.add(ok, name, "", "its present password is accepted: %s", d.Reader.Clean(c.Login))
 		}
 	}

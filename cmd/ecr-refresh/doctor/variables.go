@@ -44,7 +44,7 @@ func (d *Doctor) checkForm(f *Findings, key, given, example string, check func(s
 	name, set, value := "Variable "+key, "airflow variables set "+key+" ", d.Inputs.Variables[key]
 	err := check(value)
 	switch {
-	case value == "" && given != "": // the connection's host may say it
+	case value == "" && given != "": // the connection's host may have it
 		f.add(warn, name, set+given, "a run does not see what this command line has")
 	case value == "":
 	case err != nil:
