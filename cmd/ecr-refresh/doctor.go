@@ -10,7 +10,6 @@ import (
 	"ecr-refresh/cmd/ecr-refresh/input"
 	"ecr-refresh/cmd/ecr-refresh/names"
 	"ecr-refresh/steps/ecr"
-	"ecr-refresh/steps/target"
 )
 
 const doctorHelp = `Run it on a worker, as the user that runs tasks. It changes nothing.
@@ -61,53 +60,35 @@ func (p *program) doctor() *cli.Command {
 // doctor reads the inputs, and asks for logins. What is missing or malformed becomes a finding.
 func (c *call) doctor(roots input.Certificates) *doctor.Doctor {
 	d := &doctor.Doctor{
-		Faults: map[string]error{}, Pool: c.String("pool"), DAG: c.String("dag-id"), Version: version(), Log: c.Log,
-		KeyFile: c.Optional(c.IdentityFile) != "",
-		AWS:     ecr.DefaultConfig(roots.All, roots.Extra, c.Log), Registry: checker(roots),
+		Inputs: c.Reader, Pool: c.String("pool"), DAG: c.String("dag-id"), Version: version(),
+		AWS: ecr.DefaultConfig(roots.All, roots.Extra, c.Log), Registry: checker(roots),
 	}
-	d.Flags = map[string]string{names.AccountVariable: c.String("account"), names.RegionVariable: c.String("region")}
-	c.accounts(d, roots)
-	if !c.Bool("run") {
-		d.Docker = unlessFaulty(c, d.Faults, "docker engine", c.Docker)
-	}
-	d.IDs = func(variables map[string]string) (ids []string) {
-		c.Variables = variables
-		_ = c.Collect(func() { ids = c.WantedIDs() }) // Targets returns the errors of these
-		return ids
-	}
-	d.Targets = func(hosts map[string]string) (targets []target.Target, err error) {
-		c.Hosts = hosts
-		err = c.Collect(func() { targets = c.Targets() })
-		return targets, err
-	}
-	return d
-}
-
-// accounts reads the admin and the account of airflow-api, and asks for what is missing of them.
-func (c *call) accounts(d *doctor.Doctor, roots input.Certificates) {
 	config, err := c.AirflowConfig()
-	d.Reader = unlessFaulty(c, d.Faults, input.AdminAccount, func() *airflowclient.Client {
+	d.Reader = unlessFaulty(d, input.AdminAccount, func() *airflowclient.Client {
 		return c.Client(c.AdminConfig(config.BaseURL, true), roots)
 	})
 	if c.Bool("run") && d.Reader != nil {
-		return // a run does not need the account from here
+		return d // a run does not need the account from here
 	}
-	d.Airflow = unlessFaulty(c, d.Faults, "airflow", func() *airflowclient.Client {
+	d.Airflow = unlessFaulty(d, "airflow", func() *airflowclient.Client {
 		c.AskLogin(input.APIAccount, &config)
 		if c.Fault(err); err == nil {
 			c.NeedAirflow(config)
 		}
 		return c.Client(config, roots)
 	})
-	if d.Account = config.Account; config.Token.Empty() {
-		d.Login = config.Login
+	d.Account, d.Login = config.Account, config.Login
+	if !c.Bool("run") {
+		d.Docker = unlessFaulty(d, "docker engine", c.Docker)
 	}
+	return d
 }
 
-// unlessFaulty returns what read returns, or nil and adds to faults.
-func unlessFaulty[T any](c *call, faults map[string]error, name string, read func() *T) (client *T) {
-	if err := c.Collect(func() { client = read() }); err != nil {
-		faults[name], client = err, nil
+// unlessFaulty returns what read returns, or nil and adds a finding.
+func unlessFaulty[T any](d *doctor.Doctor, name string, read func() *T) (client *T) {
+	if err := d.Inputs.Collect(func() { client = read() }); err != nil {
+		d.Fault(name, err)
+		return nil
 	}
 	return client
 }

@@ -84,7 +84,7 @@ func TestDoctorAsks(t *testing.T) {
 	shown := onTerminal(t, env, "\nrefresher\n"+refresher.Password+"\n", "doctor")
 	for _, line := range []string{
 		"ecr-refresh: login of the admin account (empty: none): ", "ecr-refresh: login of the airflow-api account: ",
-		`ecr-refresh: password of the airflow-api account "refresher": `, "role op, may edit",
+		`ecr-refresh: password of the airflow-api account "refresher": `, "connection airflow-api may edit",
 	} {
 		if strings.Count(shown, line) != 1 {
 			t.Errorf("%q is not once in %q", line, shown)
@@ -112,7 +112,7 @@ func TestDoctorRunInterrupted(t *testing.T) {
 	_ = cmd.Wait()
 	text := strings.Join(strings.Fields(stdout.String()), " ")
 	if !strings.Contains(string(first[:n]), "triggered") || cmd.ProcessState.ExitCode() != 130 ||
-		!strings.Contains(text, "is queued, and goes on in Airflow: doctor has stopped waiting") {
+		!strings.Contains(text, "is still queued, and goes on in Airflow") {
 		t.Errorf("exit code %d: %s %s", cmd.ProcessState.ExitCode(), first[:n], text)
 	}
 }

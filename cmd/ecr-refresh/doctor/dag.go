@@ -1,27 +1,17 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
-	"errors"
 
-	"ecr-refresh/airflowclient"
-	"ecr-refresh/cmd/ecr-refresh/names"
 	"ecr-refresh/dags"
 )
 
 const hintDeploy = "deploy the file of this version: ecr-refresh dag install"
 
-// dagChecks are of what Airflow has beside Variables and connections, where somebody could log in.
-func (d *Doctor) dagChecks() []check {
-	if d.Reader == nil {
-		return nil
-	}
-	return []check{d.checkPool, d.checkDAG}
-}
-
 func (d *Doctor) checkPool(ctx context.Context, f *Findings) {
 	pool, err := d.Reader.Pool(ctx, d.Pool)
-	f.object("pool "+d.Pool, err, "%d slots", pool.Slots)
+	f.result("pool "+d.Pool, err, "%d slots", pool.Slots)
 }
 
 // checkDAG looks at the DAG, and then at its last run.
@@ -36,7 +26,7 @@ func (d *Doctor) checkDAG(ctx context.Context, f *Findings) {
 	case dag.Paused:
 		f.add(fail, name, "airflow dags unpause "+dag.ID, "it is paused")
 	default:
-		f.object(name, err, "deployed and not paused")
+		f.result(name, err, "deployed and not paused")
 	}
 	if err == nil {
 		f.then = []check{d.checkFile, d.checkRuns}
@@ -53,39 +43,14 @@ func (d *Doctor) checkDAG(ctx context.Context, f *Findings) {
 func (d *Doctor) checkFile(ctx context.Context, f *Findings) {
 	const name = "DAG file"
 	text, err := d.Reader.DAGSource(ctx, d.DAG)
-	version, edited := dags.Version(text), ""
-	if _, _, err := dags.Upgrade(dags.RefreshDockerToken, text, nil); err != nil {
-		edited = ", and edited since"
-	}
+	version := dags.Version(text)
 	switch {
 	case err != nil:
-		f.object(name, err, "")
-	case version == d.Version:
-		f.add(ok, name, "", "written by this version of ecr-refresh%s", edited)
-	case version != "":
-		f.add(warn, name, hintDeploy, "written by ecr-refresh %s%s, and this is %s", version, edited, d.Version)
-	case text == dags.RefreshDockerToken:
-		f.add(ok, name, "", "that of this version")
+		f.result(name, err, "")
+	case version == d.Version || text == dags.RefreshDockerToken:
+		f.add(ok, name, "", "that of this version of ecr-refresh")
 	default:
-		f.add(warn, name, hintDeploy, "it does not say which version of ecr-refresh wrote it")
+		const form = "written by ecr-refresh %s, and this is %s"
+		f.add(warn, name, hintDeploy, form, cmp.Or(version, "of unknown version"), d.Version)
 	}
-}
-
-// object adds the message, or why an object was not read: the account may lack the right to.
-func (f *Findings) object(name string, err error, format string, args ...any) {
-	if !isForbidden(err) {
-		f.result(name, err, format, args...)
-		return
-	}
-	var e *airflowclient.Error
-	errors.As(err, &e)
-	const hint = "give one that has it, or role Op (SimpleAuthManager): " + names.AdminPrefix + "LOGIN and " +
-		names.AdminPrefix + "PASSWORD"
-	f.add(skip, name, hint, "not known: this account lacks %s on %s", e.Right, e.Object)
-}
-
-// isForbidden reports whether err says that the account lacks a right.
-func isForbidden(err error) bool {
-	var e *airflowclient.Error
-	return errors.As(err, &e) && e.Kind == airflowclient.Forbidden
 }

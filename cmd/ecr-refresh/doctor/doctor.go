@@ -3,15 +3,15 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"log/slog"
-	"maps"
-	"slices"
 	"sync"
 	"time"
 
 	"ecr-refresh/airflowclient"
 	"ecr-refresh/cmd/ecr-refresh/hints"
+	"ecr-refresh/cmd/ecr-refresh/input"
+	"ecr-refresh/cmd/ecr-refresh/names"
 	"ecr-refresh/steps/docker"
 	"ecr-refresh/steps/ecr"
 	"ecr-refresh/steps/failure"
@@ -24,51 +24,42 @@ const checkLimit = 10 * time.Second
 
 // Doctor is what a run would use. A client is nil where there is none, or its inputs are faulty.
 type Doctor struct {
-	Faults map[string]error // of inputs, by the name of what they are for
-
-	Airflow        *airflowclient.Client // logs in as the DAG does
-	Account, Login string                // what it logs in with; Login is "" for a token
-	Reader         *airflowclient.Client // of Variables, the pool, the DAG and its runs, if not Airflow
-
-	Flags     map[string]string                          // what the command line gives in place of Variables
-	IDs       func(variables map[string]string) []string // of the connections, given Airflow's Variables
-	Targets   func(hosts map[string]string) ([]target.Target, error)
+	Inputs    *input.Reader
 	Pool, DAG string
 	Version   string // of this program
-	KeyFile   bool   // a file here has the private key
+
+	Airflow        *airflowclient.Client // logs in as the DAG does
+	Account, Login string                // what it logs in with
+	Reader         *airflowclient.Client // of all that Airflow has, if not Airflow
 
 	AWS      ecr.Config
 	Registry *registry.Client
 	Docker   *docker.Engine
-	Log      *slog.Logger
 
-	patience    time.Duration // with a task that waits
-	variables   map[string]string
-	connections map[string]airflowclient.Connection
-	targets     []target.Target
+	faults   Findings
+	patience time.Duration // with a task that waits: none at the end of Run
+	targets  []target.Target
 }
 
 type check func(context.Context, *Findings)
 
 // Examine runs all checks: first those of Airflow's Variables and connections, since these may name the registries,
 // then all others at once.
-func (d *Doctor) Examine(ctx context.Context) (found Findings) {
-	d.patience = patience
-	d.checkFaults(&found)
+func (d *Doctor) Examine(ctx context.Context) Findings {
+	d.patience = 2 * time.Minute
+	found, checks := d.faults, []check{d.checkDocker}
 	found.concurrently(ctx, d.checkAirflow)
-	found.concurrently(ctx, d.checkVariables)
-	ids := d.IDs(d.variables)
-	found.concurrently(ctx, d.checkAPI, func(ctx context.Context, f *Findings) { d.readConnections(ctx, f, ids) })
-	d.checkTargets(&found)
-	found.concurrently(ctx, slices.Concat(d.awsChecks(), d.dagChecks(), d.workerChecks())...)
+	if d.Reader != nil {
+		found.concurrently(ctx, d.checkVariables)
+		checks = append(checks, d.checkAPI, d.checkPool, d.checkDAG)
+	}
+	found.concurrently(ctx, d.checkConnections)
+	found.concurrently(ctx, append(checks, d.targetChecks()...)...)
 	return found
 }
 
-func (d *Doctor) checkFaults(f *Findings) {
-	for _, name := range slices.Sorted(maps.Keys(d.Faults)) {
-		f.result(name, d.Faults[name], "")
-	}
-}
+// Fault adds what is wrong with the inputs for name.
+func (d *Doctor) Fault(name string, err error) { d.faults.result(name, err, "") }
 
 // concurrently adds what the checks find, in their order. What one of them leaves in then has a time of its own.
 func (f *Findings) concurrently(ctx context.Context, checks ...check) {
@@ -86,20 +77,6 @@ func (f *Findings) concurrently(ctx context.Context, checks ...check) {
 	for _, one := range found {
 		f.Checks = append(f.Checks, one.Checks...)
 	}
-}
-
-// each returns a check of every different value that of returns for the targets.
-func each[T comparable](targets []target.Target, of func(target.Target) T, look func(context.Context, *Findings, T)) (
-	checks []check,
-) {
-	seen := map[T]bool{}
-	for _, t := range targets {
-		if value := of(t); !seen[value] {
-			seen[value] = true
-			checks = append(checks, func(ctx context.Context, f *Findings) { look(ctx, f, value) })
-		}
-	}
-	return checks
 }
 
 // The states of a finding.
@@ -133,21 +110,39 @@ func (f *Findings) add(state, name, hint, format string, args ...any) {
 	f.Checks = append(f.Checks, one)
 }
 
-// result adds the message, or err if there is one, and reports whether there is none.
+// result adds the message, or err if there is one, and reports whether there is none. What an account may not read of
+// Airflow is skipped.
 func (f *Findings) result(name string, err error, format string, args ...any) bool {
-	if err != nil {
+	const hint = "give one that has it, or role Op (SimpleAuthManager): " + names.AdminPrefix + "LOGIN and " +
+		names.AdminPrefix + "PASSWORD"
+	var e *airflowclient.Error
+	switch {
+	case err == nil:
+		f.add(ok, name, "", format, args...)
+	case isForbidden(err) && errors.As(err, &e):
+		f.add(skip, name, hint, "not known: this account lacks %s on %s", e.Right, e.Object)
+	default:
 		f.add(fail, name, hints.Of(err), "%s", err)
-		return false
 	}
-	f.add(ok, name, "", format, args...)
-	return true
+	return err == nil
+}
+
+// isForbidden reports whether err says that the account lacks a right.
+func isForbidden(err error) bool {
+	var e *airflowclient.Error
+	return errors.As(err, &e) && e.Kind == airflowclient.Forbidden
 }
 
 // Err returns an error if a check failed.
 func (f Findings) Err() error {
-	passed := func(one Finding) bool { return one.State != fail }
-	if failed := slices.DeleteFunc(slices.Clone(f.Checks), passed); len(failed) > 0 {
-		return failure.Transient("", "%d of %d checks failed", len(failed), len(f.Checks))
+	failed := 0
+	for _, one := range f.Checks {
+		if one.State == fail {
+			failed++
+		}
+	}
+	if failed > 0 {
+		return failure.Transient("", "%d of %d checks failed", failed, len(f.Checks))
 	}
 	return nil
 }

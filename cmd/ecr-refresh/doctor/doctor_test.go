@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -35,7 +34,7 @@ func found(t *testing.T, answers map[string]string) string {
 	}
 	var f Findings
 	d := &Doctor{Reader: client, Pool: "p", DAG: "d"}
-	f.concurrently(t.Context(), d.dagChecks()...)
+	f.concurrently(t.Context(), d.checkPool, d.checkDAG)
 	var all []string
 	for _, one := range f.Checks {
 		all = append(all, one.State+" "+one.Name)
@@ -53,8 +52,7 @@ func TestDAG(t *testing.T) {
 	const file, going = ", skip DAG file", ", ok run in progress, skip tasks"
 	for name, row := range map[string]struct{ dag, runs, want string }{
 		"good":        {dag, runs("success", 7*time.Hour), "ok DAG d" + file + going + ", ok last run"},
-		"late":        {dag, runs("success", 7*time.Hour+time.Minute), "ok DAG d" + file + going + ", warn last run"},
-		"still valid": {dag, runs("success", 12*time.Hour), "ok DAG d" + file + going + ", warn last run"},
+		"still valid": {dag, runs("success", 12*time.Hour), "ok DAG d" + file + going + ", ok last run"},
 		"expired":     {dag, runs("success", 12*time.Hour+time.Minute), "ok DAG d" + file + going + ", fail last run"},
 		"failed":      {dag, runs("failed", time.Minute), "ok DAG d" + file + going + ", fail last run, skip tasks"},
 		"never":       {dag, running, "ok DAG d" + file + going + ", warn last run"},
@@ -91,27 +89,27 @@ func TestLimit(t *testing.T) {
 	}
 }
 
-// The errors of ecr-refresh come first, each with its hint; Airflow's own only where it has not begun.
-func TestErrorsIn(t *testing.T) {
+// The last error of ecr-refresh counts, with its hint; Airflow's own only where it has not begun.
+func TestLastError(t *testing.T) {
 	t.Parallel()
 	ours := func(text string) airflowclient.LogEvent { return airflowclient.LogEvent{Level: "info", Text: text} }
 	airflows := airflowclient.LogEvent{Level: "error", Text: "AirflowException: exit code 2"}
 	for name, row := range map[string]struct {
 		log  []airflowclient.LogEvent
-		want [][2]string
+		want [2]string
 	}{
-		"none":    {[]airflowclient.LogEvent{ours("Running")}, nil},
-		"airflow": {[]airflowclient.LogEvent{airflows}, [][2]string{{"AirflowException: exit code 2"}}},
+		"none":    {[]airflowclient.LogEvent{ours("Running")}, [2]string{}},
+		"airflow": {[]airflowclient.LogEvent{airflows}, [2]string{"AirflowException: exit code 2"}},
 		"ours": {[]airflowclient.LogEvent{ours("ecr-refresh: error: a"), ours("ecr-refresh: hint: h"), airflows},
-			[][2]string{{"a", "h"}}},
+			[2]string{"a", "h"}},
 		"one event": {[]airflowclient.LogEvent{ours("ecr-refresh: error: a\necr-refresh: hint: h\n")},
-			[][2]string{{"a\n", "h\n"}}},
-		"several": {[]airflowclient.LogEvent{ours("ecr-refresh: error: a"), ours("ecr-refresh: error: b"),
-			ours("ecr-refresh: hint: h")}, [][2]string{{"a"}, {"b", "h"}}},
-		"a hint alone": {[]airflowclient.LogEvent{ours("ecr-refresh: hint: h")}, nil},
+			[2]string{"a\n", "h\n"}},
+		"several": {[]airflowclient.LogEvent{ours("ecr-refresh: error: a"), ours("ecr-refresh: hint: h"),
+			ours("ecr-refresh: error: b")}, [2]string{"b"}},
+		"a hint alone": {[]airflowclient.LogEvent{ours("ecr-refresh: hint: h")}, [2]string{}},
 	} {
-		if got := errorsIn(row.log); !slices.Equal(got, row.want) {
-			t.Errorf("%s: %q, want %q", name, got, row.want)
+		if text, hint := lastError(row.log); text != row.want[0] || hint != row.want[1] {
+			t.Errorf("%s: %q, %q, want %q", name, text, hint, row.want)
 		}
 	}
 }

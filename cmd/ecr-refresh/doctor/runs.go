@@ -4,69 +4,69 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"ecr-refresh/airflowclient"
 	"ecr-refresh/cmd/ecr-refresh/hints"
+	"ecr-refresh/steps/failure"
+	"ecr-refresh/steps/registry"
 	"ecr-refresh/steps/xcom"
 )
 
-// latestRuns are how many runs are looked through. The DAG runs every 6 hours, and its tokens are valid for 12.
+// RunLimit is for how long Run waits unless the caller says otherwise: a task has three tries of up to three minutes.
+const RunLimit = 10 * time.Minute
+
 const (
-	latestRuns = 25
-	runDue     = 7 * time.Hour
+	latestRuns = 25 // how many are looked through
 	tokenLife  = 12 * time.Hour
 )
 
-// patience is for how long a task may wait before that is a failure.
-const patience = 2 * time.Minute
-
-type instance = airflowclient.TaskInstance
+type (
+	dagRun   = airflowclient.DAGRun
+	instance = airflowclient.TaskInstance
+)
 
 // checkRuns looks at the run that is going on, and at the last one that has ended.
 func (d *Doctor) checkRuns(ctx context.Context, f *Findings) {
 	const name, hintLate = "last run", "check that the scheduler runs, and that the DAG is not paused"
 	runs, err := d.Reader.DAGRuns(ctx, d.DAG, latestRuns)
 	if err != nil {
-		f.object(name, err, "")
+		f.result(name, err, "")
 		return
 	}
-	if run, found := newest(runs, "running"); found {
+	if run := newest(runs, "running"); run.ID != "" {
 		f.add(ok, "run in progress", "", "%s, for %s", run.ID, since(run.Start))
 		d.tasks(ctx, f, run)
-	} else if run, found := newest(runs, "queued"); found {
+	} else if run := newest(runs, "queued"); run.ID != "" {
 		f.add(warn, "run in progress", hintLate, "%s is queued, and no other is running", run.ID)
 	}
-	at := slices.IndexFunc(runs, func(r airflowclient.DAGRun) bool { return r.Conf.DryRun != true && ended(r) })
-	if at < 0 {
+	dry := func(r dagRun) bool { return r.Conf.DryRun == true }
+	last := newest(slices.DeleteFunc(runs, dry), "success", "failed")
+	switch age := time.Since(last.End).Round(time.Minute); {
+	case last.ID == "":
 		f.add(warn, name, "trigger the DAG", "no run has ended yet")
-		return
-	}
-	switch age := time.Since(runs[at].End).Round(time.Minute); {
-	case runs[at].State == "failed":
-		f.add(fail, name, "see what is said of its tasks below", "run %s failed %s ago", runs[at].ID, age)
-		d.tasks(ctx, f, runs[at])
+	case last.State == "failed":
+		f.add(fail, name, "see what is said of its tasks below", "run %s failed %s ago", last.ID, age)
+		d.tasks(ctx, f, last)
 	case age > tokenLife:
 		f.add(fail, name, hintLate, "it ended %s ago, and a token is valid for 12h", age)
-	case age > runDue:
-		f.add(warn, name, hintLate, "it ended %s ago, and a run is due every 6h", age)
 	default:
 		f.add(ok, name, "", "succeeded %s ago", age)
 	}
 }
 
-// newest returns the newest run of a state.
-func newest(runs []airflowclient.DAGRun, state string) (run airflowclient.DAGRun, found bool) {
-	at := slices.IndexFunc(runs, func(r airflowclient.DAGRun) bool { return r.State == state })
-	if at < 0 {
-		return run, false
+// newest returns the newest run of any of the states.
+func newest(runs []dagRun, states ...string) (run dagRun) {
+	if at := slices.IndexFunc(runs, func(r dagRun) bool { return slices.Contains(states, r.State) }); at >= 0 {
+		run = runs[at]
 	}
-	return runs[at], true
+	return run
 }
 
-func ended(run airflowclient.DAGRun) bool { return run.State == "success" || run.State == "failed" }
+func ended(run dagRun) bool { return run.State == "success" || run.State == "failed" }
 
 func since(t time.Time) time.Duration { return time.Since(t).Round(time.Second) }
 
@@ -81,106 +81,195 @@ func (d *Doctor) taskInstances(ctx context.Context, runID string) ([]instance, e
 }
 
 // tasks adds what became of the tasks of a run, and what the next one waits for.
-func (d *Doctor) tasks(ctx context.Context, f *Findings, run airflowclient.DAGRun) {
+func (d *Doctor) tasks(ctx context.Context, f *Findings, run dagRun) {
 	tasks, err := d.taskInstances(ctx, run.ID)
 	if err != nil {
-		f.object("tasks", err, "")
-		return
+		f.result("tasks", err, "")
 	}
 	from, blocked := run.Start, false
 	for _, task := range tasks {
 		if blocked { // Airflow sets what is behind a task that failed to one of several states
-			f.add(skip, "task "+task.ID, "", "not run%s", map[bool]string{false: " yet"}[ended(run)])
+			f.add(skip, "task "+task.ID, "", "not run")
 			continue
 		}
-		blocked = d.task(ctx, f, run, task, from)
-		from = task.End
+		d.task(ctx, f, run, task, from)
+		from, blocked = task.End, task.State != "success"
 	}
 }
 
-// task adds what became of a task, before which nothing happened since from. It reports whether it is in the way of
-// those behind it.
-func (d *Doctor) task(ctx context.Context, f *Findings, run airflowclient.DAGRun, task instance, from time.Time) bool {
+// task adds what became of a task, before which nothing happened since from.
+func (d *Doctor) task(ctx context.Context, f *Findings, run dagRun, task instance, from time.Time) {
 	name := "task " + task.ID
 	switch {
 	case task.State == "success":
 		f.add(ok, name, "", "succeeded in %s", task.End.Sub(task.Start).Round(time.Second/10))
-		return false
-	case task.State == "failed" || task.State == "up_for_retry":
+	case task.State == "failed", task.State == "up_for_retry", ended(run) && !task.Start.IsZero():
 		d.failed(ctx, f, run, task)
-	case !ended(run) && task.Start.IsZero():
-		d.waits(ctx, f, task, from)
-	case !ended(run):
-		f.add(ok, name, "", "%s, for %s", cmp.Or(task.State, "waiting"), since(task.Start))
-	case task.Start.IsZero():
+	case ended(run):
 		f.add(fail, name, hintWorker(task), "not begun when dagrun_timeout ended the run: no slot of pool %q, or no "+
 			"worker of queue %q", task.Pool, task.Queue)
+	case task.Start.IsZero():
+		d.waits(ctx, f, task, since(from))
 	default:
-		f.add(fail, name, "see its log", "%s", task.State)
+		f.add(ok, name, "", "%s, for %s", task.State, since(task.Start))
 	}
-	return true
 }
 
-// failed adds the errors in the log of a task's last try.
-func (d *Doctor) failed(ctx context.Context, f *Findings, run airflowclient.DAGRun, task instance) {
+// failed adds the last error in the log of a task's last try.
+func (d *Doctor) failed(ctx context.Context, f *Findings, run dagRun, task instance) {
 	log, err := d.Reader.Log(ctx, d.DAG, run.ID, task.ID, task.Try)
-	name, errs := "task "+task.ID, errorsIn(log)
-	switch {
-	case err != nil:
-		errs = [][2]string{{"it failed, and its log could not be read: " + err.Error(), hints.Of(err)}}
-	case len(errs) == 0:
-		errs = [][2]string{{"it failed, and its log has no error", ""}}
+	text, hint := lastError(log)
+	if err != nil {
+		text, hint = task.State+", and its log could not be read: "+err.Error(), hints.Of(err)
 	}
-	for _, e := range errs {
-		f.add(fail, name, d.Reader.Clean(e[1]), "%s", d.Reader.Clean(e[0]))
-	}
+	text = cmp.Or(text, task.State+", and its log has no error")
+	f.add(fail, "task "+task.ID, d.Reader.Clean(hint), "%s", d.Reader.Clean(text))
 	f.Checks[len(f.Checks)-1].URL = d.Reader.TaskURL(d.DAG, run.ID, task.ID, task.Try)
 }
 
-// maxErrors bounds what is shown of one log.
-const maxErrors = 5
-
-// errorsIn returns the last errors of a log, each with its hint: those of ecr-refresh or, where it has not begun, the
-// last one of Airflow.
-func errorsIn(log []airflowclient.LogEvent) (errs [][2]string) {
+// lastError returns the last error of a log, and its hint: ecr-refresh's or, where it has not begun, Airflow's.
+func lastError(log []airflowclient.LogEvent) (text, hint string) {
 	var other string
 	for _, event := range log {
 		for line := range strings.Lines(event.Text) {
-			if _, text, found := strings.Cut(line, "ecr-refresh: error: "); found {
-				errs = append(errs, [2]string{text})
-			} else if _, text, found := strings.Cut(line, "ecr-refresh: hint: "); found && len(errs) > 0 {
-				errs[len(errs)-1][1] = text
+			if _, after, found := strings.Cut(line, "ecr-refresh: error: "); found {
+				text, hint = after, ""
+			} else if _, after, found := strings.Cut(line, "ecr-refresh: hint: "); found && text != "" {
+				hint = after
 			}
 		}
 		if event.Level == "error" || event.Level == "critical" {
 			other = event.Text
 		}
 	}
-	if len(errs) == 0 && other != "" {
-		errs = [][2]string{{other}}
-	}
-	return errs[max(0, len(errs)-maxErrors):]
+	return cmp.Or(text, other), hint
 }
 
 // waits adds what a task waits for that no worker has begun: scheduled, it needs a slot of its pool; queued, a worker.
-func (d *Doctor) waits(ctx context.Context, f *Findings, task instance, from time.Time) {
-	state, name, waited, hint := ok, "task "+task.ID, since(from), ""
+func (d *Doctor) waits(ctx context.Context, f *Findings, task instance, waited time.Duration) {
+	state, hint := ok, ""
 	if waited > d.patience {
 		state, hint = fail, hintWorker(task)
 	}
-	_, err := d.Reader.Pool(ctx, task.Pool)
-	switch {
-	case errors.Is(err, airflowclient.ErrNotFound):
-		f.add(fail, name, hints.Of(err), "%s for %s: pool %q does not exist", task.State, waited, task.Pool)
-	case task.State == "queued":
-		f.add(state, name, hint, "queued for %s: no worker of queue %q has begun it", waited, task.Queue)
-	default:
-		f.add(state, name, hint, "%s for %s: it waits for a slot of pool %q, or for the scheduler",
-			cmp.Or(task.State, "not scheduled"), waited, task.Pool)
+	why := fmt.Sprintf("it waits for a slot of pool %q, or for the scheduler", task.Pool)
+	if _, err := d.Reader.Pool(ctx, task.Pool); errors.Is(err, airflowclient.ErrNotFound) {
+		state, hint, why = fail, hints.Of(err), fmt.Sprintf("pool %q does not exist", task.Pool)
+	} else if task.State == "queued" {
+		why = fmt.Sprintf("no worker of queue %q has begun it", task.Queue)
 	}
+	f.add(state, "task "+task.ID, hint, "%s for %s: %s", cmp.Or(task.State, "not scheduled"), waited, why)
 }
 
 func hintWorker(task instance) string {
 	return "let a worker serve queue " + task.Queue + " (airflow celery worker -q default," + task.Queue +
 		"), and check that pool " + task.Pool + " has free slots and that the scheduler runs"
+}
+
+// Run triggers a dry run of the DAG, waits for its end, and returns what became of its tasks, and what step 3 says of
+// the present password of each connection.
+func (d *Doctor) Run(ctx context.Context) Findings {
+	found := d.faults
+	found.concurrently(ctx, d.checkAirflow)
+	if d.Reader == nil {
+		return found
+	}
+	d.checkDAG(ctx, &found)
+	if found.Err() != nil { // Airflow would queue a run of a paused DAG for ever
+		return found
+	}
+	run, err := d.Reader.Trigger(ctx, d.DAG, map[string]any{"dry_run": true})
+	if err != nil {
+		hint := hints.Of(err)
+		if isForbidden(err) { // Airflow does not say which right is missing
+			hint = "the account needs can_create on DAG Runs and can_edit on DAGs (FAB), or role User " +
+				"(SimpleAuthManager)"
+		}
+		found.add(fail, "trigger DAG", hint, "%s", err)
+		return found
+	}
+	d.Inputs.Log.Info(fmt.Sprintf("triggered a dry run of DAG %s: %s", d.DAG, run.ID))
+	err = d.await(ctx, &run)
+	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), checkLimit)
+	defer cancel()
+	d.report(after, &found, run, err)
+	return found
+}
+
+// await polls until the run or ctx ends, and logs each change. An Airflow that is away for a while ends nothing.
+func (d *Doctor) await(ctx context.Context, run *dagRun) error {
+	for said := ""; ; {
+		runs, err := d.Reader.DAGRuns(ctx, d.DAG, latestRuns)
+		for _, one := range runs {
+			if one.ID == run.ID {
+				*run = one
+			}
+		}
+		if now := d.progress(ctx, *run, runs); now != "" && now != said {
+			d.Inputs.Log.Info(now)
+			said = now
+		}
+		if ended(*run) || failure.IsPermanent(err) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// progress returns what a run is at, or "" where that is not known.
+func (d *Doctor) progress(ctx context.Context, run dagRun, runs []dagRun) string {
+	if other := newest(runs, "running"); run.State == "queued" && other.ID != "" {
+		return "waiting for the end of run " + other.ID
+	}
+	var states []string
+	tasks, _ := d.taskInstances(ctx, run.ID) // is asked again
+	for _, task := range tasks {
+		if task.State != "" {
+			states = append(states, task.ID+": "+task.State)
+		}
+	}
+	return failure.Clean(strings.Join(states, ", "))
+}
+
+// report adds how the run ended, or why nobody waits for it any more, and what became of its tasks.
+func (d *Doctor) report(ctx context.Context, f *Findings, run dagRun, err error) {
+	const name, hintLonger = "dry run", "see what it waits for in Airflow's UI, or give a longer --timeout"
+	switch {
+	case run.State == "success":
+		f.add(ok, name, "", "%s succeeded", run.ID)
+		defer d.checkPasswords(ctx, f, run.ID)
+	case run.State == "failed":
+		f.add(fail, name, "", "%s failed", run.ID)
+	case err != nil:
+		f.add(fail, name, hints.Of(err), "%s goes on in Airflow, which does not say how it is: %s", run.ID, err)
+	default:
+		f.add(fail, name, hintLonger, "%s is still %s, and goes on in Airflow", run.ID, run.State)
+	}
+	if run.State != "queued" {
+		d.tasks(ctx, f, run)
+	}
+}
+
+// checkPasswords adds what step 3 says of the present password of each connection, which a dry run leaves as it is.
+func (d *Doctor) checkPasswords(ctx context.Context, f *Findings, runID string) {
+	const step, hint = xcom.StepTestDockerConnection, "trigger the DAG without dry_run: it sets a new password"
+	text, unread := d.Reader.XCom(ctx, d.DAG, runID, step, -1)
+	result, invalid := xcom.Parse[xcom.TestDockerConnection](text)
+	if err := cmp.Or(unread, invalid); err != nil {
+		f.result("result of "+step, err, "")
+	}
+	for _, c := range result.Connections {
+		name := "connection " + c.ConnectionID
+		switch c.Login {
+		case xcom.LoginRefused:
+			f.add(fail, name, hint, "its present password is rejected by %s", registry.Host(c.RegistryURL))
+		case xcom.NoPassword:
+			f.add(fail, name, hint, "it has no login or no password yet")
+		default:
+			f.add(ok, name, "", "its present password is accepted: %s", d.Reader.Clean(c.Login))
+		}
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -18,30 +19,25 @@ const (
 
 // Table returns the findings for a person, to be written to w.
 func (f Findings) Table(w io.Writer) []byte {
+	const width = columns - len("skip  ") - nameColumn - len("  ")
 	colours := map[string]string{ok: console.Good, warn: console.Warn, fail: console.Bad, skip: console.Dim}
-	const none = "    "
 	var text bytes.Buffer
 	for _, one := range f.Checks {
-		state, name := console.Paint(w, colours[one.State], fmt.Sprintf("%-4s", one.State)), one.Name
-		if utf8.RuneCountInString(name) > nameColumn {
-			fmt.Fprintf(&text, "%s  %s\n", state, name)
-			state, name = none, ""
+		state, name, hint := console.Paint(w, colours[one.State], fmt.Sprintf("%-4s", one.State)), one.Name, ""
+		if one.Hint != "" {
+			hint = "→ " + one.Hint
 		}
-		for _, line := range one.lines(columns - len("skip  ") - nameColumn - len("  ")) {
-			fmt.Fprintf(&text, "%s  %-*s  %s\n", state, nameColumn, name, line)
-			state, name = none, ""
+		lines := slices.Concat(wrap(one.Message, width), wrap(hint, width), wrap(one.URL, width))
+		if utf8.RuneCountInString(name) > nameColumn {
+			lines = append([]string{""}, lines...)
+		}
+		for _, line := range lines {
+			row := fmt.Sprintf("%s  %-*s  %s", state, nameColumn, name, line)
+			fmt.Fprintln(&text, strings.TrimRight(row, " "))
+			state, name = "    ", ""
 		}
 	}
 	return text.Bytes()
-}
-
-// lines returns message, hint and URL in lines of a width.
-func (f Finding) lines(width int) []string {
-	lines := wrap(f.Message, width)
-	for i, line := range wrap(f.Hint, width-2) {
-		lines = append(lines, []string{"→ ", "  "}[min(i, 1)]+line)
-	}
-	return append(lines, wrap(f.URL, width)...) // one word
 }
 
 // wrap breaks a text between its words.

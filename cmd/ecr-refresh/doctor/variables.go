@@ -13,68 +13,50 @@ import (
 	"ecr-refresh/steps/target"
 )
 
-// variable is one of Airflow's that a run reads. A list of targets stands in for account and region.
-type variable struct {
-	key, example string
-	check        func(string) error // nil: checkKeyPair does, or nobody
-}
-
-func variables() []variable {
-	list := func(text string) error { _, err := target.Parse(text); return err }
-	return []variable{
-		{names.TargetsVariable, `'[{"connection_id": "docker_default", "registry": "HOST"}]'`, list},
-		{names.AccountVariable, "123456789012", ecr.CheckAccount},
-		{names.RegionVariable, "us-east-1", ecr.CheckRegion},
-		{names.RecipientVariable, "", nil}, {names.PrivateKeyVariable, "", nil}, {names.TokenVariable, "", nil},
-	}
-}
-
-// checkVariables reads the Variables as far as Airflow's database has them.
+// checkVariables reads the Variables of a run as far as Airflow's database has them.
 func (d *Doctor) checkVariables(ctx context.Context, f *Findings) {
-	if d.Reader == nil {
-		return
-	}
 	stored := map[string]string{}
-	for _, v := range variables() {
-		value, err := d.Reader.Variable(ctx, v.key)
+	for _, key := range []string{names.TargetsVariable, names.AccountVariable, names.RegionVariable,
+		names.RecipientVariable, names.PrivateKeyVariable, names.TokenVariable} {
+		value, err := d.Reader.Variable(ctx, key)
 		if err != nil && !errors.Is(err, airflowclient.ErrNotFound) {
-			f.object("Variables", err, "")
+			f.result("Variables", err, "")
 			return
 		}
-		stored[v.key] = strings.TrimSpace(value.Reveal())
-		if env := input.VariableOverride(v.key, stored[v.key]); env != "" {
-			f.add(warn, "Variable "+v.key, "set the Variable in Airflow alone, unless this shell alone has "+env,
+		stored[key] = strings.TrimSpace(value.Reveal())
+		if env := input.VariableOverride(key, stored[key]); env != "" {
+			f.add(warn, "Variable "+key, "set the Variable in Airflow alone, unless this shell alone has "+env,
 				"%s is set here, and not to what Airflow stores: tasks read it first on workers that have it", env)
 		}
-		if v.check != nil && (v.key == names.TargetsVariable || stored[names.TargetsVariable] == "") {
-			d.checkForm(f, v, stored)
-		}
 	}
-	d.variables = stored
+	d.Inputs.Variables = stored
+	list := func(text string) error { _, err := target.Parse(text); return err }
+	d.checkForm(f, names.TargetsVariable, "", `'[{"connection_id": "docker_default", "registry": "HOST"}]'`, list)
+	if stored[names.TargetsVariable] == "" { // which stands in for both
+		d.checkForm(f, names.AccountVariable, d.Inputs.String("account"), "123456789012", ecr.CheckAccount)
+		d.checkForm(f, names.RegionVariable, d.Inputs.String("region"), "us-east-1", ecr.CheckRegion)
+	}
 	d.checkKeyPair(f, stored[names.RecipientVariable], stored[names.PrivateKeyVariable])
 }
 
-// checkForm drops from the stored ones what a run would reject.
-func (d *Doctor) checkForm(f *Findings, v variable, stored map[string]string) {
-	name, value, given := "Variable "+v.key, stored[v.key], d.Flags[v.key]
-	err := v.check(value)
+// checkForm checks a Variable, for which another value may be given here. It drops what a run would reject.
+func (d *Doctor) checkForm(f *Findings, key, given, example string, check func(string) error) {
+	name, set, value := "Variable "+key, "airflow variables set "+key+" ", d.Inputs.Variables[key]
+	err := check(value)
 	switch {
-	case value == "" && given != "": // the connection's host may say it
-		f.add(warn, name, "airflow variables set "+v.key+" "+given, "a run does not see what this command line has")
+	case value == "" && given != "": // the connection's host may have it
+		f.add(warn, name, set+given, "a run does not see what this command line has")
 	case value == "":
 	case err != nil:
-		f.add(fail, name, "correct it: airflow variables set "+v.key+" "+v.example, "%s", err)
-		delete(stored, v.key)
+		f.add(fail, name, "correct it: "+set+example, "%s", err)
+		delete(d.Inputs.Variables, key)
 	case given != "" && given != value:
-		f.add(fail, name, "airflow variables set "+v.key+" "+given,
+		f.add(fail, name, set+given,
 			"it is %q in Airflow, which a run reads, and %q on this command line", value, given)
 	default:
 		f.add(ok, name, "", "%.60s", value)
 	}
 }
-
-// masked is what Airflow shows of the private key, for the Variable's name.
-const masked = "***"
 
 // checkKeyPair checks the Variables of the encryption key pair. Without it, each worker has a pair of its own.
 func (d *Doctor) checkKeyPair(f *Findings, public, private string) {
@@ -92,15 +74,13 @@ func (d *Doctor) checkKeyPair(f *Findings, public, private string) {
 		f.add(fail, name, hint, alone, names.RecipientVariable, names.PrivateKeyVariable)
 	case wrong != nil:
 		f.add(fail, name, hint, "Variable %s: %s", names.RecipientVariable, wrong)
-	case private == "" && !d.KeyFile:
+	case private == "" && d.Inputs.Optional(d.Inputs.IdentityFile) == "":
 		f.add(fail, name, hint, alone, names.PrivateKeyVariable, names.RecipientVariable)
-	case private == "" || private == masked:
+	case private == "" || private == "***": // Airflow masks it, for its name
 		f.add(ok, name, "", "there are both; whether they belong together is not known, since Airflow does not show "+
 			"the private key: doctor --run tests it")
-	case unread != nil:
-		f.add(fail, name, hint, "Variable %s: %s", names.PrivateKeyVariable, unread)
-	case id.Recipient() != public:
-		f.add(fail, name, hint, "the two Variables are not of one pair")
+	case unread != nil || id.Recipient() != public:
+		f.add(fail, name, hint, "Variable %s is not the private key of the other", names.PrivateKeyVariable)
 	default:
 		f.add(ok, name, "", "both Variables are set, and belong together")
 	}
