@@ -10,79 +10,100 @@ import (
 	"ecr-refresh/airflowclient"
 	"ecr-refresh/cmd/ecr-refresh/connection"
 	"ecr-refresh/cmd/ecr-refresh/names"
+	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/secret"
 )
 
-// object is one thing that Airflow shall have.
-type object struct {
-	kind, id string
-	look     func(context.Context) (differs []string, err error) // or ErrNotFound
-	write    func(context.Context) error
-}
+// object creates or updates one thing that Airflow shall have.
+type object func(context.Context) (Outcome, error)
 
 func (s Setup) objects() []object {
-	pool := object{
-		kind: "pool", id: names.Pool,
-		look: func(ctx context.Context) (differs []string, err error) { // it may have any size: that is its owner's
-			_, err = s.Admin.Pool(ctx, names.Pool)
-			return nil, err
-		},
-		write: func(ctx context.Context) error {
-			pool := airflowclient.Pool{Name: names.Pool, Slots: 5, Description: "System maintenance tasks"}
-			return s.Admin.CreatePool(ctx, pool)
-		},
-	}
-	all := []object{pool}
+	all := []object{s.pool}
 	for _, v := range s.Variables {
 		all = append(all, s.variable(v[0], v[1]))
 	}
-	all = append(all,
-		s.connection(airflowclient.Update{
-			ID: names.AirflowConnection, Type: "http", Host: s.BaseURL, Login: s.Login, Password: s.Password,
-		}, s.airflowDiffers),
-		s.connection(airflowclient.Update{
-			ID: names.DockerConnection, Type: "docker", Host: s.Registry, Login: "AWS",
-		}, func(is airflowclient.Connection) []string { return DockerDiffers(is, s.Registry) }))
+	all = append(all, s.airflowConnection, s.dockerConnection)
 	if s.KeyPair {
-		all = append(all, s.keyPair())
+		all = append(all, s.keyPair)
 	}
 	return all
 }
 
+// settle creates or updates an object where it may; err is of reading it, and differs what is to be changed.
+func (s Setup) settle(kind, id string, differs []string, err error, write func() error) (Outcome, error) {
+	const failed = "%s %s %q with the admin account: %w"
+	done, verb := Outcome{kind, id, "failed", []string{}}, "update"
+	switch {
+	case errors.Is(err, airflowclient.ErrNotFound):
+		verb = "create"
+	case err != nil:
+		return done, fmt.Errorf(failed, "read", kind, id, err)
+	default:
+		done.Differs = append(done.Differs, differs...)
+	}
+	switch {
+	case err == nil && len(differs) == 0:
+		done.State = "there"
+	case err == nil && !s.Force:
+		done.State = "differs"
+		return done, failure.Permanent(Differs, "%s %q differs: %s", kind, id, strings.Join(differs, "; "))
+	case s.DryRun:
+		done.State = "would " + verb
+	default:
+		if err := write(); err != nil {
+			return done, fmt.Errorf(failed, verb, kind, id, err)
+		}
+		done.State = verb + "d"
+	}
+	return done, nil
+}
+
+func (s Setup) pool(ctx context.Context) (Outcome, error) {
+	_, err := s.Admin.Pool(ctx, names.Pool) // it may have any size: that is its owner's
+	return s.settle("pool", names.Pool, nil, err, func() error {
+		pool := airflowclient.Pool{Name: names.Pool, Slots: 5, Description: "System maintenance tasks"}
+		return s.Admin.CreatePool(ctx, pool)
+	})
+}
+
 // variable is one whose value is no secret.
 func (s Setup) variable(key, value string) object {
-	return object{
-		kind: "Variable", id: key,
-		look: func(ctx context.Context) (differs []string, err error) {
-			is, err := s.Admin.Variable(ctx, key)
-			if err == nil && is.Reveal() != value {
-				differs = []string{"its value is not " + value}
-			}
-			return differs, err
-		},
-		write: func(ctx context.Context) error { return s.Admin.PutVariable(ctx, key, secret.New(value)) },
+	return func(ctx context.Context) (Outcome, error) {
+		var differs []string
+		is, err := s.Admin.Variable(ctx, key)
+		if is.Reveal() != value {
+			differs = []string{"its value is not " + value}
+		}
+		return s.settle("Variable", key, differs, err, func() error {
+			return s.Admin.PutVariable(ctx, key, secret.New(value))
+		})
 	}
 }
 
-func (s Setup) connection(want airflowclient.Update, compare func(airflowclient.Connection) []string) object {
-	return object{
-		kind: "connection", id: want.ID,
-		look: func(ctx context.Context) (differs []string, err error) {
-			is, err := s.Admin.Connection(ctx, want.ID)
-			return compare(is), err
-		},
-		write: func(ctx context.Context) error { return s.Admin.PutConnection(ctx, want) },
-	}
+func (s Setup) dockerConnection(ctx context.Context) (Outcome, error) {
+	is, err := s.Admin.Connection(ctx, names.DockerConnection)
+	return s.connection(ctx, DockerDiffers(is, s.Registry), err, airflowclient.Update{
+		ID: names.DockerConnection, Type: "docker", Host: s.Registry, Login: "AWS",
+	})
 }
 
-func (s Setup) airflowDiffers(is airflowclient.Connection) []string {
+func (s Setup) airflowConnection(ctx context.Context) (Outcome, error) {
+	is, err := s.Admin.Connection(ctx, names.AirflowConnection)
 	differs := AirflowDiffers(is, s.BaseURL, s.Login)
 	if is.Password == nil {
 		differs = append(differs, "it has no password")
 	} else if s.Force {
 		differs = append(differs, "the password is set again")
 	}
-	return differs
+	return s.connection(ctx, differs, err, airflowclient.Update{
+		ID: names.AirflowConnection, Type: "http", Host: s.BaseURL, Login: s.Login, Password: s.Password,
+	})
+}
+
+func (s Setup) connection(
+	ctx context.Context, differs []string, err error, want airflowclient.Update,
+) (Outcome, error) {
+	return s.settle("connection", want.ID, differs, err, func() error { return s.Admin.PutConnection(ctx, want) })
 }
 
 // AirflowDiffers compares the login of a connection and the URL that it leads to: several sets of host, port and schema
@@ -116,28 +137,23 @@ func port(of airflowclient.Connection) string { return strings.TrimPrefix(fmt.Sp
 
 // keyPair is one object of two Variables, since one without the other is of no use. It writes the private key first:
 // with the public key alone, step 1 would encrypt what step 2 cannot decrypt.
-func (s Setup) keyPair() object {
+func (s Setup) keyPair(ctx context.Context) (Outcome, error) {
 	const public, private = names.RecipientVariable, names.PrivateKeyVariable
-	return object{
-		kind: "encryption key pair", id: public + ", " + private,
-		look: func(ctx context.Context) (differs []string, err error) {
-			_, err1 := s.Admin.Variable(ctx, public)
-			_, err2 := s.Admin.Variable(ctx, private)
-			no1, no2 := errors.Is(err1, airflowclient.ErrNotFound), errors.Is(err2, airflowclient.ErrNotFound)
-			switch {
-			case err1 != nil && !no1:
-				return nil, err1
-			case err2 == nil && no1 || err1 == nil && no2:
-				return []string{"one of them is missing: a new pair is needed"}, nil
-			}
-			return nil, err2
-		},
-		write: func(ctx context.Context) error {
-			id := secret.NewIdentity()
-			if err := s.Admin.PutVariable(ctx, private, id.PrivateKey()); err != nil {
-				return err
-			}
-			return s.Admin.PutVariable(ctx, public, secret.New(id.Recipient()))
-		},
+	var differs []string
+	_, err := s.Admin.Variable(ctx, public)
+	_, other := s.Admin.Variable(ctx, private)
+	no, noOther := errors.Is(err, airflowclient.ErrNotFound), errors.Is(other, airflowclient.ErrNotFound)
+	switch {
+	case no && other == nil || noOther && err == nil:
+		differs, err = []string{"one of them is missing: a new pair is needed"}, nil
+	case no || err == nil:
+		err = other
 	}
+	return s.settle("encryption key pair", public+", "+private, differs, err, func() error {
+		id := secret.NewIdentity()
+		if err := s.Admin.PutVariable(ctx, private, id.PrivateKey()); err != nil {
+			return err
+		}
+		return s.Admin.PutVariable(ctx, public, secret.New(id.Recipient()))
+	})
 }

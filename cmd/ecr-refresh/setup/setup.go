@@ -65,73 +65,39 @@ func (s Setup) Run(ctx context.Context) (Result, error) {
 	if _, err := s.Admin.SimpleRole(ctx); err != nil { // logs in
 		return result, fmt.Errorf("use the admin account: %w", err)
 	}
-	var rejected *airflowclient.Error
-	_, err := s.Account.SimpleRole(ctx)
-	if errors.As(err, &rejected) && rejected.Kind == airflowclient.LoginRejected {
+	var e *airflowclient.Error
+	if _, err := s.Account.SimpleRole(ctx); errors.As(err, &e) && e.Kind == airflowclient.LoginRejected {
 		const form = "account %q of connection %s cannot log in: %w"
-		return result, failure.Permanent(CannotLogIn, form, s.Login, names.AirflowConnection, rejected)
+		return result, failure.Permanent(CannotLogIn, form, s.Login, names.AirflowConnection, e)
 	}
 	var failures []error
 	for _, o := range s.objects() {
-		done, err := s.settle(ctx, o)
-		var e *airflowclient.Error
+		done, err := o(ctx)
 		if errors.As(err, &e) && e.Kind == airflowclient.TokenRejected {
 			return result, err
 		}
-		result.Objects = append(result.Objects, done)
-		if err != nil {
+		if result.Objects = append(result.Objects, done); err != nil {
 			failures = append(failures, err)
 		}
 	}
-	if account, err := s.checkAccount(ctx); err != nil {
+	account, err := s.checkAccount(ctx)
+	if err != nil {
 		err = fmt.Errorf("check the %s account %q: %w", names.AirflowConnection, s.Login, err)
-		failures = append(failures, err)
-	} else {
-		result.Account = &account
+		return result, last(append(failures, err))
 	}
+	result.Account = &account
 	return result, last(failures)
 }
 
 // last logs all failures but the last, each with its hint, and returns that one: permanent only if each is.
 func last(failures []error) error {
-	if len(failures) == 0 {
-		return nil
-	}
-	end := len(failures) - 1
-	for _, err := range failures[:end] {
+	for i, err := range failures {
+		if i == len(failures)-1 {
+			return &failure.Error{Err: err, Transient: !failure.IsPermanent(failure.Join(failures))}
+		}
 		slog.Error(err.Error(), steps.FailureKey, err)
 	}
-	return &failure.Error{Err: failures[end], Transient: !failure.IsPermanent(failure.Join(failures))}
-}
-
-// settle looks at an object, and creates or updates it where it may.
-func (s Setup) settle(ctx context.Context, o object) (Outcome, error) {
-	differs, err := o.look(ctx)
-	verb, missing := "update", errors.Is(err, airflowclient.ErrNotFound)
-	if missing {
-		verb, differs, err = "create", nil, nil
-	}
-	done := Outcome{o.kind, o.id, "there", append([]string{}, differs...)}
-	switch {
-	case err != nil:
-		verb, done.Differs = "read", []string{}
-	case !missing && len(differs) == 0:
-		return done, nil
-	case !missing && !s.Force:
-		done.State = "differs"
-		return done, failure.Permanent(Differs, "%s %q differs: %s", o.kind, o.id, strings.Join(differs, "; "))
-	case s.DryRun:
-		done.State = "would " + verb
-		return done, nil
-	default:
-		done.State = verb + "d"
-		err = o.write(ctx)
-	}
-	if err != nil {
-		done.State = "failed"
-		err = fmt.Errorf("%s %s %q with the admin account: %w", verb, o.kind, o.id, err)
-	}
-	return done, err
+	return nil
 }
 
 // checkAccount logs in and tries what the DAG does: read a connection, and update one that does not exist. Then it
