@@ -35,14 +35,6 @@ const (
 	maxUpdate = time.Hour
 )
 
-// Airflow is the part of Airflow's REST API that is read; *airflowclient.Client implements it.
-type Airflow interface {
-	DAGRuns(ctx context.Context, dagID string, limit int) ([]airflowclient.DAGRun, error)
-	XComAt(ctx context.Context, dagID, runID, taskID string, mapIndex int) (string, time.Time, error)
-	ConnectionEvents(ctx context.Context, after time.Time) ([]airflowclient.ConnectionEvent, error)
-	ConnectionsByID(ctx context.Context, ids []string) (map[string]airflowclient.Connection, map[string]error)
-}
-
 // Connection is a connection after its last update. Where runs only failed to update it, what that left is null.
 type Connection struct {
 	ID          string     `json:"connection_id"`
@@ -64,6 +56,9 @@ type Connection struct {
 const (
 	asUpdated = "as updated"
 	unknown   = "unknown"
+
+	accepted      = "ok"
+	otherPassword = "ok, another password"
 )
 
 // Change is an entry of Airflow's event log.
@@ -83,48 +78,52 @@ type Test struct {
 
 // Status is what is known of all connections, sorted by id.
 type Status struct {
-	Connections []Connection `json:"connections"`
-	Unknown     []string     `json:"unknown"` // what is not known, and why
+	Connections []*Connection `json:"connections"`
+	Unknown     []string      `json:"unknown"` // what is not known, and why
 
 	now time.Time
 }
 
 // Read reads the latest runs of a DAG, and what became of the connections that they updated.
-func Read(ctx context.Context, airflow Airflow, dag string, now time.Time) (Status, error) {
+func Read(ctx context.Context, airflow *airflowclient.Client, dag string, now time.Time) (Status, error) {
 	runs, err := airflow.DAGRuns(ctx, dag, maxRuns)
 	if err != nil {
 		return Status{}, fmt.Errorf("read runs of DAG %q: %w", dag, err)
 	}
-	r := reader{airflow, dag, map[string]Connection{}, map[string]*Test{}, false}
+	r := reader{Client: airflow, dag: dag, known: map[string]*Connection{}, tests: map[string]Test{}}
 	for _, run := range runs { // one that is cleared starts anew
-		if r.updated && !run.Start.IsZero() && now.Sub(run.Start) > maxAge {
+		if !r.oldest.IsZero() && !run.Start.IsZero() && now.Sub(run.Start) > maxAge {
 			continue
 		}
 		if err := r.read(ctx, run); err != nil {
 			return Status{}, fmt.Errorf("read XCom of run %q: %w", run.ID, err)
 		}
 	}
-	s := Status{Connections: []Connection{}, Unknown: []string{}, now: now}
-	for _, id := range slices.Sorted(maps.Keys(r.known)) {
+	ids := slices.Sorted(maps.Keys(r.known))
+	s := Status{Connections: []*Connection{}, Unknown: []string{}, now: now}
+	for _, id := range ids {
 		c := r.known[id]
-		if c.Tested = r.tests[id]; c.ExpiresAt != nil {
+		if c.ExpiresAt != nil {
 			c.LeftSeconds = new(int64(c.ExpiresAt.Sub(now).Seconds()))
+		}
+		if test, found := r.tests[id]; found {
+			c.Tested = &test
 		}
 		s.Connections = append(s.Connections, c)
 	}
-	if r.updated {
-		err = errors.Join(s.readEvents(ctx, airflow), s.readConnections(ctx, airflow))
+	if !r.oldest.IsZero() {
+		err = errors.Join(s.readEvents(ctx, airflow, r.oldest), s.readConnections(ctx, airflow, ids))
 	}
 	return s, err
 }
 
 // reader reads what the runs of a DAG returned.
 type reader struct {
-	Airflow
-	dag     string
-	known   map[string]Connection
-	tests   map[string]*Test // the newest of each connection
-	updated bool             // any connection
+	*airflowclient.Client
+	dag    string
+	known  map[string]*Connection
+	tests  map[string]Test // the newest of each connection
+	oldest time.Time       // the first result that has updated a connection; zero: none has
 }
 
 // read adds what a run returned, unless it is of another program or version.
@@ -134,17 +133,21 @@ func (r *reader) read(ctx context.Context, run airflowclient.DAGRun) error {
 	if err != nil || invalid != nil {
 		return err
 	}
-	for _, u := range result.Connections {
-		if last := r.known[u.ConnectionID].PublishedAt; u.Published && (last == nil || u.PublishedAt.After(*last)) {
-			r.updated = true
-			r.known[u.ConnectionID] = Connection{ID: u.ConnectionID, RegistryURL: &u.RegistryURL, IssuedAt: &u.IssuedAt,
-				ExpiresAt: &u.ExpiresAt, RunID: &run.ID, PublishedAt: u.PublishedAt, Stored: unknown,
-				login: u.Username, returned: returned}
+	for _, f := range result.Failures {
+		if r.known[f.ConnectionID] == nil && xcom.IsConnectionID(f.ConnectionID) {
+			r.known[f.ConnectionID] = &Connection{ID: f.ConnectionID, Stored: unknown}
 		}
 	}
-	for _, f := range result.Failures {
-		if _, found := r.known[f.ConnectionID]; !found && xcom.IsConnectionID(f.ConnectionID) {
-			r.known[f.ConnectionID] = Connection{ID: f.ConnectionID, Stored: unknown}
+	for _, u := range result.Connections {
+		last := r.known[u.ConnectionID]
+		if !u.Published || last != nil && last.RunID != nil && !u.PublishedAt.After(*last.PublishedAt) {
+			continue
+		}
+		r.known[u.ConnectionID] = &Connection{ID: u.ConnectionID, RegistryURL: &u.RegistryURL, IssuedAt: &u.IssuedAt,
+			ExpiresAt: &u.ExpiresAt, RunID: &run.ID, PublishedAt: u.PublishedAt, Stored: unknown,
+			login: u.Username, returned: returned, unlogged: true}
+		if r.oldest.IsZero() || returned.Before(r.oldest) {
+			r.oldest = returned
 		}
 	}
 	return r.readTest(ctx, run, result)
@@ -153,67 +156,62 @@ func (r *reader) read(ctx context.Context, run airflowclient.DAGRun) error {
 // readTest adds how step 3 of a run ended, which had the result of step 2.
 func (r *reader) readTest(ctx context.Context, run airflowclient.DAGRun, input xcom.UpdateDockerConnection) error {
 	text, at, err := r.result(ctx, run.ID, xcom.StepTestDockerConnection)
-	tested, invalid := xcom.Parse[xcom.TestDockerConnection](text)
-	switch {
-	case invalid == nil:
+	if err != nil {
+		return err
+	}
+	results := map[string]string{} // by connection id
+	if tested, err := xcom.Parse[xcom.TestDockerConnection](text); err == nil {
 		for _, t := range tested.Connections {
-			test := Test{at, run.ID, t.Login != xcom.LoginRefused && t.Login != xcom.NoPassword, "ok"}
-			if !test.Passed {
-				test.Result = t.Login
-			} else if t.Matches != nil && !*t.Matches {
-				test.Result = "ok, another password"
+			switch {
+			case t.Login == xcom.LoginRefused || t.Login == xcom.NoPassword:
+				results[t.ConnectionID] = t.Login
+			case t.Matches != nil && !*t.Matches:
+				results[t.ConnectionID] = otherPassword
+			default:
+				results[t.ConnectionID] = accepted
 			}
-			r.add(t.ConnectionID, test)
 		}
-	case err == nil && run.State == "failed" && len(input.Failures) == 0:
+	} else if run.State == "failed" && len(input.Failures) == 0 {
+		at = run.End
 		for _, u := range input.Connections {
-			r.add(u.ConnectionID, Test{run.End, run.ID, false, "failed"})
+			results[u.ConnectionID] = "failed"
 		}
 	}
-	return err
+	for id, result := range results {
+		if at.After(r.tests[id].At) {
+			r.tests[id] = Test{at, run.ID, result == accepted || result == otherPassword, result}
+		}
+	}
+	return nil
 }
 
 // result returns what a task returned and when, or "" for one that has failed, or has not run yet.
 func (r *reader) result(ctx context.Context, run, task string) (string, time.Time, error) {
 	text, at, err := r.XComAt(ctx, r.dag, run, task, -1)
 	if errors.Is(err, airflowclient.ErrNotFound) {
-		return "", at, nil
+		err = nil
 	}
 	return text, at, err
 }
 
-func (r *reader) add(id string, t Test) {
-	if r.tests[id] == nil || t.At.After(r.tests[id].At) {
-		r.tests[id] = &t
-	}
-}
-
-// readEvents adds the newest change of each connection.
-func (s *Status) readEvents(ctx context.Context, airflow Airflow) error {
-	first := s.now
-	for _, c := range s.Connections {
-		if c.RunID != nil && c.returned.Before(first) {
-			first = c.returned
-		}
-	}
-	events, err := airflow.ConnectionEvents(ctx, first.Add(-maxUpdate))
-	lacks := s.lacks(err, "whether a connection was changed after its update", " (of FAB's roles, only Admin has it)")
-	if err != nil && !lacks {
-		return fmt.Errorf("read event log: %w", err)
+// readEvents adds the newest change of each connection that was updated; the oldest update is known.
+func (s *Status) readEvents(ctx context.Context, airflow *airflowclient.Client, oldest time.Time) error {
+	events, err := airflow.ConnectionEvents(ctx, oldest.Add(-maxUpdate))
+	if err != nil {
+		return s.lacks(fmt.Errorf("read event log: %w", err), "whether a connection was changed after its update",
+			" (of FAB's roles, only Admin has it)")
 	}
 	var unlogged []string
-	for i := range s.Connections {
-		c := &s.Connections[i]
+	for _, c := range s.Connections {
 		at := slices.IndexFunc(events, func(e airflowclient.ConnectionEvent) bool { return e.Concerns(c.ID) })
-		switch {
-		case c.RunID == nil:
-		case at < 0:
-			c.unlogged, unlogged = true, append(unlogged, c.ID)
-		case events[at].When.After(c.returned):
+		switch c.unlogged = c.unlogged && at < 0; {
+		case c.unlogged:
+			unlogged = append(unlogged, c.ID)
+		case c.RunID != nil && events[at].When.After(c.returned):
 			c.Changed = &Change{events[at].When, events[at].Owner, events[at].Event}
 		}
 	}
-	if unlogged != nil && !lacks {
+	if unlogged != nil {
 		s.Unknown = append(s.Unknown, "whether "+strings.Join(unlogged, ", ")+" was changed after its update, is not "+
 			"known: Airflow's event log has no entry of the update itself")
 	}
@@ -221,23 +219,16 @@ func (s *Status) readEvents(ctx context.Context, airflow Airflow) error {
 }
 
 // readConnections compares the connections with what their updates left.
-func (s *Status) readConnections(ctx context.Context, airflow Airflow) error {
-	var ids []string
-	for _, c := range s.Connections {
-		ids = append(ids, c.ID)
-	}
+func (s *Status) readConnections(ctx context.Context, airflow *airflowclient.Client, ids []string) error {
 	found, failed := airflow.ConnectionsByID(ctx, ids)
-	for i := range s.Connections {
-		c := &s.Connections[i]
+	for _, c := range s.Connections {
 		stored, err := found[c.ID], failed[c.ID]
 		switch {
 		case errors.Is(err, airflowclient.ErrNotFound):
 			c.Stored = "deleted"
-		case s.lacks(err, "whether a connection was deleted, or has no password, another host or another login",
-			" (FAB), or the role Op (SimpleAuthManager)"):
-			return nil
 		case err != nil:
-			return fmt.Errorf("read connection %q: %w", c.ID, err)
+			return s.lacks(fmt.Errorf("read connection %q: %w", c.ID, err), "whether a connection was deleted, or "+
+				"has no password, another host or another login", " (FAB), or the role Op (SimpleAuthManager)")
 		case c.RunID == nil:
 		case stored.Password == nil:
 			c.Stored = "no password"
@@ -252,13 +243,13 @@ func (s *Status) readConnections(ctx context.Context, airflow Airflow) error {
 	return nil
 }
 
-// lacks reports whether the account lacks the right for a call, and adds what is not known then.
-func (s *Status) lacks(err error, what, who string) bool {
+// lacks adds what is not known where err says that the account lacks a right, and returns any other error.
+func (s *Status) lacks(err error, what, who string) error {
 	var e *airflowclient.Error
 	if !errors.As(err, &e) || e.Kind != airflowclient.Forbidden {
-		return false
+		return err
 	}
 	const form = "%s, is not known: the account lacks %s on %s%s"
 	s.Unknown = append(s.Unknown, fmt.Sprintf(form, what, e.Right, e.Object, who))
-	return true
+	return nil
 }
