@@ -32,19 +32,20 @@ func (s Setup) objects() []object {
 // settle creates or updates an object where it may; err is of reading it, and differs what is to be changed.
 func (s Setup) settle(kind, id string, differs []string, err error, write func() error) (Outcome, error) {
 	const failed = "%s %s %q with the admin account: %w"
-	done, verb := Outcome{kind, id, "failed", []string{}}, "update"
-	switch {
-	case errors.Is(err, airflowclient.ErrNotFound):
+	verb, missing := "update", errors.Is(err, airflowclient.ErrNotFound)
+	if missing {
 		verb = "create"
-	case err != nil:
-		return done, fmt.Errorf(failed, "read", kind, id, err)
-	default:
-		done.Differs = append(done.Differs, differs...)
 	}
+	if err != nil {
+		differs = nil
+	}
+	done := Outcome{kind, id, "failed", append([]string{}, differs...)}
 	switch {
-	case err == nil && len(differs) == 0:
+	case err != nil && !missing:
+		return done, fmt.Errorf(failed, "read", kind, id, err)
+	case !missing && len(differs) == 0:
 		done.State = "there"
-	case err == nil && !s.Force:
+	case !missing && !s.Force:
 		done.State = "differs"
 		return done, failure.Permanent(Differs, "%s %q differs: %s", kind, id, strings.Join(differs, "; "))
 	case s.DryRun:
@@ -81,29 +82,26 @@ func (s Setup) variable(key, value string) object {
 }
 
 func (s Setup) dockerConnection(ctx context.Context) (Outcome, error) {
-	is, err := s.Admin.Connection(ctx, names.DockerConnection)
-	return s.connection(ctx, DockerDiffers(is, s.Registry), err, airflowclient.Update{
-		ID: names.DockerConnection, Type: "docker", Host: s.Registry, Login: "AWS",
+	want := airflowclient.Update{ID: names.DockerConnection, Type: "docker", Host: s.Registry, Login: "AWS"}
+	is, err := s.Admin.Connection(ctx, want.ID)
+	return s.settle("connection", want.ID, DockerDiffers(is, s.Registry), err, func() error {
+		return s.Admin.PutConnection(ctx, want)
 	})
 }
 
 func (s Setup) airflowConnection(ctx context.Context) (Outcome, error) {
-	is, err := s.Admin.Connection(ctx, names.AirflowConnection)
+	const id = names.AirflowConnection
+	is, err := s.Admin.Connection(ctx, id)
 	differs := AirflowDiffers(is, s.BaseURL, s.Login)
 	if is.Password == nil {
 		differs = append(differs, "it has no password")
 	} else if s.Force {
 		differs = append(differs, "the password is set again")
 	}
-	return s.connection(ctx, differs, err, airflowclient.Update{
-		ID: names.AirflowConnection, Type: "http", Host: s.BaseURL, Login: s.Login, Password: s.Password,
+	return s.settle("connection", id, differs, err, func() error {
+		want := airflowclient.Update{ID: id, Type: "http", Host: s.BaseURL, Login: s.Login, Password: s.Password}
+		return s.Admin.PutConnection(ctx, want)
 	})
-}
-
-func (s Setup) connection(
-	ctx context.Context, differs []string, err error, want airflowclient.Update,
-) (Outcome, error) {
-	return s.settle("connection", want.ID, differs, err, func() error { return s.Admin.PutConnection(ctx, want) })
 }
 
 // AirflowDiffers compares the login of a connection and the URL that it leads to: several sets of host, port and schema

@@ -1,14 +1,11 @@
 // Package status finds out which token each connection has, until when, and whether that is still so, from what
-// Airflow can tell: what the DAG's runs returned, its event log, and its connections, whose passwords it shows to
-// nobody.
+// Airflow can tell: what the DAG's runs returned, its event log, and its connections, whose passwords it does not show.
 //
 // The update with the latest published_at counts, in whichever run it is: who clears step 2 of an older run puts an
 // older token over a newer one. A connection was changed since if its newest entry in the event log is later than the
-// stored result of that update. The update's own entry is earlier, by the same clock, the API server's. So the rule
-// needs neither the worker's clock nor the name of airflow-api's user; and what is changed between the two, step 3
-// finds when it compares. (Between the two, an update under way looks like a change.) Where even the update's own
-// entry is missing, the log was purged, or the account may not see it: whether there was a change is not known.
-// Changes by SQL, and overrides on the workers, are not logged at all.
+// stored result of that update. The update's own entry is earlier, by the same clock, the API server's; what is changed
+// between the two, step 3 finds when it compares. Where even the update's own entry is missing, the log was purged, or
+// the account may not see it: then it is not known. Changes by SQL, and overrides on the workers, are not logged.
 //
 // A test counts if it is later than update and change. A step 3 that fails returns nothing; so a run that failed after
 // its step 2 is a failed test of all its connections, unless step 2 passed on a failure, which fails step 3 by itself.
@@ -56,9 +53,6 @@ type Connection struct {
 const (
 	asUpdated = "as updated"
 	unknown   = "unknown"
-
-	accepted      = "ok"
-	otherPassword = "ok, another password"
 )
 
 // Change is an entry of Airflow's event log.
@@ -90,7 +84,7 @@ func Read(ctx context.Context, airflow *airflowclient.Client, dag string, now ti
 	if err != nil {
 		return Status{}, fmt.Errorf("read runs of DAG %q: %w", dag, err)
 	}
-	r := reader{Client: airflow, dag: dag, known: map[string]*Connection{}, tests: map[string]Test{}}
+	r := reader{Client: airflow, dag: dag, now: now, known: map[string]*Connection{}, tests: map[string]Test{}}
 	for _, run := range runs { // one that is cleared starts anew
 		if !r.oldest.IsZero() && !run.Start.IsZero() && now.Sub(run.Start) > maxAge {
 			continue
@@ -103,9 +97,6 @@ func Read(ctx context.Context, airflow *airflowclient.Client, dag string, now ti
 	s := Status{Connections: []*Connection{}, Unknown: []string{}, now: now}
 	for _, id := range ids {
 		c := r.known[id]
-		if c.ExpiresAt != nil {
-			c.LeftSeconds = new(int64(c.ExpiresAt.Sub(now).Seconds()))
-		}
 		if test, found := r.tests[id]; found {
 			c.Tested = &test
 		}
@@ -121,6 +112,7 @@ func Read(ctx context.Context, airflow *airflowclient.Client, dag string, now ti
 type reader struct {
 	*airflowclient.Client
 	dag    string
+	now    time.Time
 	known  map[string]*Connection
 	tests  map[string]Test // the newest of each connection
 	oldest time.Time       // the first result that has updated a connection; zero: none has
@@ -144,8 +136,8 @@ func (r *reader) read(ctx context.Context, run airflowclient.DAGRun) error {
 			continue
 		}
 		r.known[u.ConnectionID] = &Connection{ID: u.ConnectionID, RegistryURL: &u.RegistryURL, IssuedAt: &u.IssuedAt,
-			ExpiresAt: &u.ExpiresAt, RunID: &run.ID, PublishedAt: u.PublishedAt, Stored: unknown,
-			login: u.Username, returned: returned, unlogged: true}
+			ExpiresAt: &u.ExpiresAt, LeftSeconds: new(int64(u.ExpiresAt.Sub(r.now).Seconds())), RunID: &run.ID,
+			PublishedAt: u.PublishedAt, Stored: unknown, login: u.Username, returned: returned, unlogged: true}
 		if r.oldest.IsZero() || returned.Before(r.oldest) {
 			r.oldest = returned
 		}
@@ -162,14 +154,7 @@ func (r *reader) readTest(ctx context.Context, run airflowclient.DAGRun, input x
 	results := map[string]string{} // by connection id
 	if tested, err := xcom.Parse[xcom.TestDockerConnection](text); err == nil {
 		for _, t := range tested.Connections {
-			switch {
-			case t.Login == xcom.LoginRefused || t.Login == xcom.NoPassword:
-				results[t.ConnectionID] = t.Login
-			case t.Matches != nil && !*t.Matches:
-				results[t.ConnectionID] = otherPassword
-			default:
-				results[t.ConnectionID] = accepted
-			}
+			results[t.ConnectionID] = outcome(t)
 		}
 	} else if run.State == "failed" && len(input.Failures) == 0 {
 		at = run.End
@@ -179,10 +164,20 @@ func (r *reader) readTest(ctx context.Context, run airflowclient.DAGRun, input x
 	}
 	for id, result := range results {
 		if at.After(r.tests[id].At) {
-			r.tests[id] = Test{at, run.ID, result == accepted || result == otherPassword, result}
+			r.tests[id] = Test{at, run.ID, strings.HasPrefix(result, "ok"), result}
 		}
 	}
 	return nil
+}
+
+func outcome(t xcom.Tested) string {
+	switch {
+	case t.Login == xcom.LoginRefused || t.Login == xcom.NoPassword:
+		return t.Login
+	case t.Matches != nil && !*t.Matches:
+		return "ok, another password"
+	}
+	return "ok"
 }
 
 // result returns what a task returned and when, or "" for one that has failed, or has not run yet.

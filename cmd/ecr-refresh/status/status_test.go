@@ -12,7 +12,7 @@ import (
 	"ecr-refresh/steps/secret"
 )
 
-// airflow has runs of ages, each with what its step 2 returned; "" is nothing. Each path may answer with a status alone.
+// airflow has runs of ages, each with what its step 2 returned; "" is nothing. A path may answer with a status.
 type airflow struct {
 	ages    []time.Duration
 	results []string
@@ -158,7 +158,8 @@ func TestCheck(t *testing.T) {
 		want        string
 	}{
 		{-hour, 0, "<nil>"},
-		{0, 1, `check connection "a": less than 1ns left (expired); check connection "b": less than 1ns left (expired)`},
+		{0, 1, `check connection "a": less than 1ns left (expired); ` +
+			`check connection "b": less than 1ns left (expired)`},
 		{3 * hour, 3 * hour, "<nil>"},
 		{3 * hour, 3*hour + 1, `check connection "a": less than 3h0m0.000000001s left (3h0m0s); ` +
 			`check connection "b": less than 3h0m0.000000001s left (3h0m0s)`},
