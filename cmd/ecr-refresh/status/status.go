@@ -99,7 +99,7 @@ func Read(ctx context.Context, airflow *airflowclient.Client, dag string, now ti
 		if !r.oldest.IsZero() && !run.Start.IsZero() && now.Sub(run.Start) > maxAge {
 			continue
 		}
-		if err := r.read(ctx, run); err != nil {
+		if err := r.read(ctx, run); err != nil && !errors.Is(err, airflowclient.ErrNotFound) {
 			return Status{}, fmt.Errorf("read XCom of run %q: %w", run.ID, err)
 		}
 	}
@@ -130,7 +130,7 @@ type reader struct {
 
 // read adds what a run returned, unless it is of another program or version.
 func (r *reader) read(ctx context.Context, run airflowclient.DAGRun) error {
-	text, returned, err := r.result(ctx, run.ID, xcom.StepUpdateDockerConnection)
+	text, returned, err := r.XComAt(ctx, r.dag, run.ID, xcom.StepUpdateDockerConnection, -1)
 	result, invalid := xcom.Parse[xcom.UpdateDockerConnection](text)
 	if err != nil || invalid != nil {
 		return err
@@ -157,8 +157,8 @@ func (r *reader) read(ctx context.Context, run airflowclient.DAGRun) error {
 
 // readTest adds how step 3 of a run ended, which had the result of step 2.
 func (r *reader) readTest(ctx context.Context, run airflowclient.DAGRun, input xcom.UpdateDockerConnection) error {
-	text, at, err := r.result(ctx, run.ID, xcom.StepTestDockerConnection)
-	if err != nil {
+	text, at, err := r.XComAt(ctx, r.dag, run.ID, xcom.StepTestDockerConnection, -1)
+	if err != nil && !errors.Is(err, airflowclient.ErrNotFound) { // it has failed, or has not run yet
 		return err
 	}
 	results := map[string]string{} // by connection id
@@ -188,15 +188,6 @@ func outcome(t xcom.Tested) string {
 		return "ok, another password"
 	}
 	return "ok"
-}
-
-// result returns what a task returned and when, or "" for one that has failed, or has not run yet.
-func (r *reader) result(ctx context.Context, run, task string) (string, time.Time, error) {
-	text, at, err := r.XComAt(ctx, r.dag, run, task, -1)
-	if errors.Is(err, airflowclient.ErrNotFound) {
-		err = nil
-	}
-	return text, at, err
 }
 
 // readEvents adds the newest change of each connection that was updated; the oldest update is known.
