@@ -26,12 +26,11 @@ const (
 
 // Setup is what Airflow shall have.
 type Setup struct {
-	Registry  string      // its host
-	Variables [][2]string // keys and values, which are no secrets
-	BaseURL   string      // of Airflow's API, without a slash at its end
-	Login     string      // of the account that the Airflow connection has
-	Password  airflowclient.Secret
-	KeyPair   bool // for encryption, where steps 1 and 2 may run on different hosts
+	AWSAccount, Region string
+	Registry           string // its host
+	Login              string // of the account that the Airflow connection has
+	Password           airflowclient.Secret
+	KeyPair            bool // for encryption, where steps 1 and 2 may run on different hosts
 
 	Admin   *airflowclient.Client
 	Account *airflowclient.Client // with Login and Password
@@ -105,11 +104,10 @@ func last(failures []error) error {
 type object func(context.Context) (Outcome, error)
 
 func (s Setup) objects() []object {
-	all := []object{s.pool}
-	for _, v := range s.Variables {
-		all = append(all, s.variable(v[0], v[1]))
+	all := []object{
+		s.pool, s.variable(names.AccountVariable, s.AWSAccount), s.variable(names.RegionVariable, s.Region),
+		s.airflowConnection, s.dockerConnection,
 	}
-	all = append(all, s.airflowConnection, s.dockerConnection)
 	if s.KeyPair {
 		all = append(all, s.keyPair)
 	}
@@ -178,15 +176,16 @@ func (s Setup) dockerConnection(ctx context.Context) (Outcome, error) {
 
 func (s Setup) airflowConnection(ctx context.Context) (Outcome, error) {
 	const id = names.AirflowConnection
+	base := s.Account.BaseURL()
 	is, err := s.Admin.Connection(ctx, id)
-	differs := AirflowDiffers(is, s.BaseURL, s.Login)
+	differs := AirflowDiffers(is, base, s.Login)
 	if is.Password == nil {
 		differs = append(differs, "it has no password")
 	} else if s.Force {
 		differs = append(differs, "the password is set again")
 	}
 	return s.settle("connection", id, differs, err, func() error {
-		want := airflowclient.Update{ID: id, Type: "http", Host: s.BaseURL, Login: s.Login, Password: s.Password}
+		want := airflowclient.Update{ID: id, Type: "http", Host: base, Login: s.Login, Password: s.Password}
 		return s.Admin.PutConnection(ctx, want)
 	})
 }
