@@ -239,26 +239,25 @@ func (s Setup) keyPair(ctx context.Context) (Outcome, error) {
 	})
 }
 
-// checkAccount tries what the DAG does: read a connection, and update one that does not exist. Then it tries to read a
-// Variable, as those may who have one of FAB's own roles with these two rights.
+// checkAccount tries what the DAG does. Then it tries to read a Variable, as those may who have one of FAB's own roles
+// with these rights.
 func (s Setup) checkAccount(ctx context.Context, role string) (*Account, error) {
-	_, err := s.Account.Connection(ctx, names.DockerConnection)
-	if err == nil || errors.Is(err, airflowclient.ErrNotFound) {
-		err = MayUpdate(ctx, s.Account)
-	}
-	if err != nil {
+	if err := MayUpdate(ctx, s.Account); err != nil {
 		return nil, err
 	}
-	_, err = s.Account.Variable(ctx, names.AccountVariable)
+	_, err := s.Account.Variable(ctx, names.AccountVariable)
 	return &Account{s.Login, role, err == nil || errors.Is(err, airflowclient.ErrNotFound)}, nil
 }
 
-// MayUpdate returns nil if the account may update connections. It tries that on a connection that does not exist:
+// MayUpdate returns nil if the account may read and update connections. It tries that on one that does not exist:
 // Airflow checks the right first.
 func MayUpdate(ctx context.Context, account *airflowclient.Client) error {
 	id := "ecr_refresh_probe_" + rand.Text()
 	probe := airflowclient.Update{ID: id, Type: "docker", Password: secret.New(rand.Text())}
-	err := account.UpdateConnections(ctx, []airflowclient.Update{probe})[id]
+	_, err := account.Connection(ctx, id)
+	if errors.Is(err, airflowclient.ErrNotFound) {
+		err = account.UpdateConnections(ctx, []airflowclient.Update{probe})[id]
+	}
 	if errors.Is(err, airflowclient.ErrNotFound) {
 		return nil
 	}

@@ -130,7 +130,7 @@ type reader struct {
 
 // read adds what a run returned, unless it is of another program or version.
 func (r *reader) read(ctx context.Context, run airflowclient.DAGRun) error {
-	text, returned, err := r.XComAt(ctx, r.dag, run.ID, xcom.StepUpdateDockerConnection, -1)
+	text, returned, err := r.XCom(ctx, r.dag, run.ID, xcom.StepUpdateDockerConnection)
 	result, invalid := xcom.Parse[xcom.UpdateDockerConnection](text)
 	if err != nil || invalid != nil {
 		return err
@@ -157,7 +157,7 @@ func (r *reader) read(ctx context.Context, run airflowclient.DAGRun) error {
 
 // readTest adds how step 3 of a run ended, which had the result of step 2.
 func (r *reader) readTest(ctx context.Context, run airflowclient.DAGRun, input xcom.UpdateDockerConnection) error {
-	text, at, err := r.XComAt(ctx, r.dag, run.ID, xcom.StepTestDockerConnection, -1)
+	text, at, err := r.XCom(ctx, r.dag, run.ID, xcom.StepTestDockerConnection)
 	if err != nil && !errors.Is(err, airflowclient.ErrNotFound) { // it has failed, or has not run yet
 		return err
 	}
