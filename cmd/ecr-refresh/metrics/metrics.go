@@ -68,6 +68,5 @@ func (r Run) text() string {
 		const line = "ecr_refresh_token_expiry_timestamp_seconds{%s,connection=%q} %d\n"
 		expiry += fmt.Sprintf(line, labels, c.ConnectionID, c.ExpiresAt.Unix())
 	}
-	took := r.Ended.Sub(r.Began).Seconds()
-	return fmt.Sprintf(file, labels, expiry, r.Ended.Unix(), took, len(result.Failures))
+	return fmt.Sprintf(file, labels, expiry, r.Ended.Unix(), r.Ended.Sub(r.Began).Seconds(), len(result.Failures))
 }

@@ -66,16 +66,15 @@ func (s Setup) Run(ctx context.Context) (Result, error) {
 	if _, err := s.Admin.SimpleRole(ctx); err != nil { // logs in
 		return result, fmt.Errorf("use the admin account: %w", err)
 	}
-	var e *airflowclient.Error
 	role, err := s.Account.SimpleRole(ctx)
-	if errors.As(err, &e) && e.Kind == airflowclient.LoginRejected {
+	if e, ok := errors.AsType[*airflowclient.Error](err); ok && e.Kind == airflowclient.LoginRejected {
 		const form = "account %q of connection %s cannot log in: %w"
 		return result, failure.Permanent(CannotLogIn, form, s.Login, names.AirflowConnection, e)
 	}
 	var failures []error
 	for _, o := range s.objects() {
 		done, err := o(ctx)
-		if errors.As(err, &e) && e.Kind == airflowclient.TokenRejected {
+		if e, ok := errors.AsType[*airflowclient.Error](err); ok && e.Kind == airflowclient.TokenRejected {
 			return result, err
 		}
 		if result.Objects = append(result.Objects, done); err != nil {
