@@ -24,18 +24,18 @@ var steps = []string{"extract_ecr_token", "update_docker_connection", "test_dock
 
 // revealers are the only files in which a secret is revealed, each because it leaves for its service there.
 var revealers = []string{
-	"airflowclient/auth.go",            // Airflow's login, and the JWT in a header
-	"airflowclient/client.go",          // a bearer token is checked for what no header holds
-	"airflowclient/connections.go",     // the connection's password
-	"airflowclient/objects.go",         // the Variable's value
-	"airflowclient/scrub.go",           // what must not be repeated of a server's message
-	"cmd/ecr-refresh/keygen.go",        // what keygen is for
-	"cmd/ecr-refresh/setup/objects.go", // a Variable's value is compared
-	"steps/docker/engine.go",           // Docker's login
-	"steps/registry/registry.go",       // the registry's login
-	"steps/secret/encryption.go",       // the encrypted tokens
-	"steps/secret/identity.go",         // the private key and its file
-	"steps/secret/secret.go",           // Reveal itself, and the fingerprint
+	"airflowclient/auth.go",          // Airflow's login, and the JWT in a header
+	"airflowclient/client.go",        // a bearer token is checked for what no header holds
+	"airflowclient/connections.go",   // the connection's password
+	"airflowclient/objects.go",       // the Variable's value
+	"airflowclient/scrub.go",         // what must not be repeated of a server's message
+	"cmd/ecr-refresh/keygen.go",      // what keygen is for
+	"cmd/ecr-refresh/setup/setup.go", // a Variable's value is compared
+	"steps/docker/engine.go",         // Docker's login
+	"steps/registry/registry.go",     // the registry's login
+	"steps/secret/encryption.go",     // the encrypted tokens
+	"steps/secret/identity.go",       // the private key and its file
+	"steps/secret/secret.go",         // Reveal itself, and the fingerprint
 
 	"cmd/ecr-refresh/doctor/variables.go", // a Variable's value is checked
 }

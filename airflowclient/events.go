@@ -48,8 +48,8 @@ func (c *Client) ConnectionEvents(ctx context.Context, after time.Time) (all []C
 // delete, or in the command line, which is in Python's notation. An import names a file: one that overwrites may change
 // any connection, another one none that exists.
 func (e ConnectionEvent) Concerns(id string) bool {
-	id = `"` + id + `"`
-	command := strings.ReplaceAll(id, `"`, `'`)
-	return slices.ContainsFunc([]string{`"connection_id": ` + id, `[` + id, `, ` + id + `,`, `, ` + id + `]`,
-		command, `'--overwrite'`}, func(part string) bool { return strings.Contains(e.Extra, part) })
+	forms := []string{`"connection_id": "ID"`, `["ID"`, `, "ID",`, `, "ID"]`, `'ID'`, `'--overwrite'`}
+	return slices.ContainsFunc(forms, func(form string) bool {
+		return strings.Contains(e.Extra, strings.Replace(form, "ID", id, 1))
+	})
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -50,22 +49,20 @@ Example:
 // setup reads the inputs, and then the accounts, or asks for them.
 func (c *call) setup() setup.Setup {
 	s := setup.Setup{KeyPair: !c.Bool("no-identity"), Force: c.Bool("force"), DryRun: c.DryRun()}
-	account, region := c.Need(c.Account, ""), c.Need(c.Region, "")
-	registry, err := ecr.NewHost(account, region, "", false, false)
+	s.AWSAccount, s.Region = c.Need(c.Account, ""), c.Need(c.Region, "")
+	registry, err := ecr.NewHost(s.AWSAccount, s.Region, "", false, false)
 	if !c.Faulty() {
 		c.Fault(err)
 	}
-	s.Variables = [][2]string{{names.AccountVariable, account}, {names.RegionVariable, region}}
 	config, err := c.AirflowConfig()
 	if c.Fault(err); err == nil {
 		c.NeedHost(config)
 	}
 	config.Token, config.Account = secret.Secret{}, input.AirflowAccount // a token cannot be stored
-	s.Registry, s.BaseURL = registry.Name, strings.TrimRight(config.BaseURL, "/")
-	roots, admin := c.Certificates(), c.AdminConfig(s.BaseURL, false)
+	roots, admin := c.Certificates(), c.AdminConfig(config.BaseURL, false)
 	c.AskLogin(input.APIAccount, &config)
 	c.NeedLogin(config, input.APIAccount, names.AirflowPrefix)
-	s.Login, s.Password = config.Login, config.Password
+	s.Registry, s.Login, s.Password = registry.Name, config.Login, config.Password
 	s.Admin, s.Account = c.Client(admin, roots), c.Client(config, roots)
 	return s
 }

@@ -128,7 +128,7 @@ func (s setupSite) rights(t *testing.T) {
 			t.Errorf("%s: nothing of %s in %s", user, right, log)
 		}
 	}
-	more := "and op is enough"
+	more := "its role is admin (op is enough)"
 	if isFAB() {
 		more = "which is not needed"
 	}

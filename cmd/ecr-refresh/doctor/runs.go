@@ -256,7 +256,7 @@ func (d *Doctor) report(ctx context.Context, f *Findings, run dagRun, err error)
 // checkPasswords adds what step 3 says of the present password of each connection, which a dry run leaves as it is.
 func (d *Doctor) checkPasswords(ctx context.Context, f *Findings, runID string) {
 	const step, hint = xcom.StepTestDockerConnection, "trigger the DAG without dry_run: it sets a new password"
-	text, unread := d.Reader.XCom(ctx, d.DAG, runID, step, -1)
+	text, _, unread := d.Reader.XCom(ctx, d.DAG, runID, step)
 	result, invalid := xcom.Parse[xcom.TestDockerConnection](text)
 	if err := cmp.Or(unread, invalid); err != nil {
 		f.result("result of "+step, err, "")

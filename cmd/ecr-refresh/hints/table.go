@@ -174,8 +174,8 @@ func hints() map[any]string {
 		setup.CannotLogIn: "create this account in Airflow, or correct ECR_REFRESH_AIRFLOW_{LOGIN,PASSWORD}",
 		setup.Differs:     "look at what differs, then let ecr-refresh setup --force change it",
 		status.NoToken:    "trigger the DAG, and look at its last run",
-		status.TooShort:   "look at the last runs of the DAG: ecr-refresh doctor",
-		status.Doubtful:   "trigger the DAG: it updates and tests the connection; changes are in Airflow's Audit Log",
+		status.Doubtful: "trigger the DAG: it updates and tests the connection; ecr-refresh doctor shows its last " +
+			"run, Airflow's Audit Log who changed the connection",
 
 		// Airflow
 		airflowclient.BadBaseURL:    apiAddress + orURL + ": http[s]://HOST[:PORT][/PATH], without a login",

@@ -6,10 +6,8 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
@@ -36,41 +34,39 @@ func (r Run) Write(pattern string) error {
 	return privatefile.WritePublic(path, []byte(r.text()))
 }
 
-func (r Run) text() (text string) {
+// file is what is written, but for labels and values.
+const file = `# HELP ecr_refresh_token_expiry_timestamp_seconds When the token of a connection expires.
+# TYPE ecr_refresh_token_expiry_timestamp_seconds gauge
+%[2]s# HELP ecr_refresh_last_success_timestamp_seconds When the step last succeeded.
+# TYPE ecr_refresh_last_success_timestamp_seconds gauge
+ecr_refresh_last_success_timestamp_seconds{%[1]s} %[3]d
+# HELP ecr_refresh_duration_seconds How long the step took.
+# TYPE ecr_refresh_duration_seconds gauge
+ecr_refresh_duration_seconds{%[1]s} %[4]v
+# HELP ecr_refresh_failed_connections How many connections failed in this step or before it.
+# TYPE ecr_refresh_failed_connections gauge
+ecr_refresh_failed_connections{%[1]s} %[5]d
+`
+
+func (r Run) text() string {
 	var result struct {
 		Tokens      []xcom.Token
 		Connections []xcom.Tested // or xcom.Updated, which has the same two fields
-		Failures    []xcom.Failure
+		Failures    []any
 	}
 	_ = json.Unmarshal(r.Result, &result)
-	expiry := map[string]any{} // by label
 	for _, t := range result.Tokens {
 		for _, id := range t.Connections {
-			expiry[fmt.Sprintf(",connection=%q", id)] = t.ExpiresAt.Unix()
+			result.Connections = append(result.Connections, xcom.Tested{ConnectionID: id, ExpiresAt: t.ExpiresAt})
 		}
 	}
-	for _, c := range result.Connections {
-		expiry[fmt.Sprintf(",connection=%q", c.ConnectionID)] = c.ExpiresAt.Unix()
-	}
-	labels := fmt.Sprintf("step=%q", r.Step)
+	labels, expiry := fmt.Sprintf("step=%q", r.Step), ""
 	if r.DAG != "" {
 		labels += fmt.Sprintf(",dag=%q", r.DAG)
 	}
-	for _, m := range []struct {
-		name, help string
-		values     map[string]any
-	}{
-		{"token_expiry_timestamp_seconds", "When the token of a connection expires.", expiry},
-		{"last_success_timestamp_seconds", "When the step last succeeded.", map[string]any{"": r.Ended.Unix()}},
-		{"duration_seconds", "How long the step took.", map[string]any{"": r.Ended.Sub(r.Began).Seconds()}},
-		{"failed_connections", "How many connections failed in this step or before it.",
-			map[string]any{"": len(result.Failures)}},
-	} {
-		name := "ecr_refresh_" + m.name
-		text += fmt.Sprintf("# HELP %s %s\n# TYPE %s gauge\n", name, m.help, name)
-		for _, label := range slices.Sorted(maps.Keys(m.values)) {
-			text += fmt.Sprintf("%s{%s%s} %v\n", name, labels, label, m.values[label])
-		}
+	for _, c := range result.Connections {
+		const line = "ecr_refresh_token_expiry_timestamp_seconds{%s,connection=%q} %d\n"
+		expiry += fmt.Sprintf(line, labels, c.ConnectionID, c.ExpiresAt.Unix())
 	}
-	return text
+	return fmt.Sprintf(file, labels, expiry, r.Ended.Unix(), r.Ended.Sub(r.Began).Seconds(), len(result.Failures))
 }

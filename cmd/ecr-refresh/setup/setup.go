@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 
 	"ecr-refresh/airflowclient"
+	"ecr-refresh/cmd/ecr-refresh/connection"
 	"ecr-refresh/cmd/ecr-refresh/names"
 	"ecr-refresh/steps"
 	"ecr-refresh/steps/failure"
@@ -24,12 +26,11 @@ const (
 
 // Setup is what Airflow shall have.
 type Setup struct {
-	Registry  string      // its host
-	Variables [][2]string // keys and values, which are no secrets
-	BaseURL   string      // of Airflow's API, without a slash at its end
-	Login     string      // of the account that the Airflow connection has
-	Password  airflowclient.Secret
-	KeyPair   bool // for encryption, where steps 1 and 2 may run on different hosts
+	AWSAccount, Region string
+	Registry           string // its host
+	Login              string // of the account that the Airflow connection has
+	Password           airflowclient.Secret
+	KeyPair            bool // for encryption, where steps 1 and 2 may run on different hosts
 
 	Admin   *airflowclient.Client
 	Account *airflowclient.Client // with Login and Password
@@ -65,85 +66,186 @@ func (s Setup) Run(ctx context.Context) (Result, error) {
 	if _, err := s.Admin.SimpleRole(ctx); err != nil { // logs in
 		return result, fmt.Errorf("use the admin account: %w", err)
 	}
-	var rejected *airflowclient.Error
-	_, err := s.Account.SimpleRole(ctx)
-	if errors.As(err, &rejected) && rejected.Kind == airflowclient.LoginRejected {
+	role, err := s.Account.SimpleRole(ctx)
+	if e, ok := errors.AsType[*airflowclient.Error](err); ok && e.Kind == airflowclient.LoginRejected {
 		const form = "account %q of connection %s cannot log in: %w"
-		return result, failure.Permanent(CannotLogIn, form, s.Login, names.AirflowConnection, rejected)
+		return result, failure.Permanent(CannotLogIn, form, s.Login, names.AirflowConnection, e)
 	}
 	var failures []error
 	for _, o := range s.objects() {
-		done, err := s.settle(ctx, o)
-		var e *airflowclient.Error
-		if errors.As(err, &e) && e.Kind == airflowclient.TokenRejected {
+		done, err := o(ctx)
+		if e, ok := errors.AsType[*airflowclient.Error](err); ok && e.Kind == airflowclient.TokenRejected {
 			return result, err
 		}
-		result.Objects = append(result.Objects, done)
-		if err != nil {
+		if result.Objects = append(result.Objects, done); err != nil {
 			failures = append(failures, err)
 		}
 	}
-	if account, err := s.checkAccount(ctx); err != nil {
+	if result.Account, err = s.checkAccount(ctx, role); err != nil {
 		err = fmt.Errorf("check the %s account %q: %w", names.AirflowConnection, s.Login, err)
 		failures = append(failures, err)
-	} else {
-		result.Account = &account
 	}
 	return result, last(failures)
 }
 
 // last logs all failures but the last, each with its hint, and returns that one: permanent only if each is.
 func last(failures []error) error {
-	if len(failures) == 0 {
-		return nil
-	}
-	end := len(failures) - 1
-	for _, err := range failures[:end] {
+	for i, err := range failures {
+		if i == len(failures)-1 {
+			return &failure.Error{Err: err, Transient: !failure.IsPermanent(failure.Join(failures))}
+		}
 		slog.Error(err.Error(), steps.FailureKey, err)
 	}
-	return &failure.Error{Err: failures[end], Transient: !failure.IsPermanent(failure.Join(failures))}
+	return nil
 }
 
-// settle looks at an object, and creates or updates it where it may.
-func (s Setup) settle(ctx context.Context, o object) (Outcome, error) {
-	differs, err := o.look(ctx)
+// object creates or updates one thing that Airflow shall have.
+type object func(context.Context) (Outcome, error)
+
+func (s Setup) objects() []object {
+	all := []object{
+		s.pool, s.variable(names.AccountVariable, s.AWSAccount), s.variable(names.RegionVariable, s.Region),
+		s.airflowConnection, s.dockerConnection,
+	}
+	if s.KeyPair {
+		all = append(all, s.keyPair)
+	}
+	return all
+}
+
+// settle creates or updates an object where it may; err is of reading it, and differs what is to be changed.
+func (s Setup) settle(kind, id string, differs []string, err error, write func() error) (Outcome, error) {
+	const failed = "%s %s %q with the admin account: %w"
 	verb, missing := "update", errors.Is(err, airflowclient.ErrNotFound)
 	if missing {
-		verb, differs, err = "create", nil, nil
+		verb = "create"
 	}
-	done := Outcome{o.kind, o.id, "there", append([]string{}, differs...)}
+	if err != nil {
+		differs = nil
+	}
+	done := Outcome{kind, id, "failed", append([]string{}, differs...)}
 	switch {
-	case err != nil:
-		verb, done.Differs = "read", []string{}
+	case err != nil && !missing:
+		return done, fmt.Errorf(failed, "read", kind, id, err)
 	case !missing && len(differs) == 0:
-		return done, nil
+		done.State = "there"
 	case !missing && !s.Force:
 		done.State = "differs"
-		return done, failure.Permanent(Differs, "%s %q differs: %s", o.kind, o.id, strings.Join(differs, "; "))
+		return done, failure.Permanent(Differs, "%s %q differs: %s", kind, id, strings.Join(differs, "; "))
 	case s.DryRun:
 		done.State = "would " + verb
-		return done, nil
 	default:
+		if err := write(); err != nil {
+			return done, fmt.Errorf(failed, verb, kind, id, err)
+		}
 		done.State = verb + "d"
-		err = o.write(ctx)
 	}
-	if err != nil {
-		done.State = "failed"
-		err = fmt.Errorf("%s %s %q with the admin account: %w", verb, o.kind, o.id, err)
-	}
-	return done, err
+	return done, nil
 }
 
-// checkAccount logs in and tries what the DAG does. Then it tries to read a Variable, as those may who have one of
-// FAB's own roles with these two rights.
-func (s Setup) checkAccount(ctx context.Context) (Account, error) {
-	role, err := s.Account.SimpleRole(ctx)
-	if err != nil {
-		return Account{}, err // the calls below would log in again
+func (s Setup) pool(ctx context.Context) (Outcome, error) {
+	_, err := s.Admin.Pool(ctx, names.Pool) // it may have any size: that is its owner's
+	return s.settle("pool", names.Pool, nil, err, func() error {
+		pool := airflowclient.Pool{Name: names.Pool, Slots: 5, Description: "System maintenance tasks"}
+		return s.Admin.CreatePool(ctx, pool)
+	})
+}
+
+// variable is one whose value is no secret.
+func (s Setup) variable(key, value string) object {
+	return func(ctx context.Context) (Outcome, error) {
+		var differs []string
+		is, err := s.Admin.Variable(ctx, key)
+		if is.Reveal() != value {
+			differs = []string{"its value is not " + value}
+		}
+		return s.settle("Variable", key, differs, err, func() error {
+			return s.Admin.PutVariable(ctx, key, secret.New(value))
+		})
 	}
-	err = MayUpdate(ctx, s.Account)
-	_, no := s.Account.Variable(ctx, names.AccountVariable)
-	return Account{s.Login, role, no == nil || errors.Is(no, airflowclient.ErrNotFound)}, err
+}
+
+func (s Setup) dockerConnection(ctx context.Context) (Outcome, error) {
+	want := airflowclient.Update{ID: names.DockerConnection, Type: "docker", Host: s.Registry, Login: "AWS"}
+	is, err := s.Admin.Connection(ctx, want.ID)
+	return s.settle("connection", want.ID, DockerDiffers(is, s.Registry), err, func() error {
+		return s.Admin.PutConnection(ctx, want)
+	})
+}
+
+func (s Setup) airflowConnection(ctx context.Context) (Outcome, error) {
+	const id = names.AirflowConnection
+	base := s.Account.BaseURL()
+	is, err := s.Admin.Connection(ctx, id)
+	differs := AirflowDiffers(is, base, s.Login)
+	if is.Password == nil {
+		differs = append(differs, "it has no password")
+	} else if s.Force {
+		differs = append(differs, "the password is set again")
+	}
+	return s.settle("connection", id, differs, err, func() error {
+		want := airflowclient.Update{ID: id, Type: "http", Host: base, Login: s.Login, Password: s.Password}
+		return s.Admin.PutConnection(ctx, want)
+	})
+}
+
+// AirflowDiffers compares the login of a connection and the URL that it leads to: several sets of host, port and schema
+// have the same. The type may be any: without the HTTP provider, Airflow's command line makes "generic" of http.
+func AirflowDiffers(is airflowclient.Connection, baseURL, login string) []string {
+	url, _ := connection.Connection{Type: is.Type, Schema: is.Schema, Host: is.Host, Port: port(is)}.BaseURL()
+	return differ("its URL", strings.TrimRight(url, "/"), baseURL, "login", is.Login, login)
+}
+
+// DockerDiffers compares a connection with what it has to be to log in at a registry. It leaves out the password, which
+// the DAG sets.
+func DockerDiffers(is airflowclient.Connection, host string) []string {
+	return differ("type", is.Type, "docker", "host", is.Host, host, "port", port(is), "", "login", is.Login, "AWS")
+}
+
+// differ compares fields: each is its name, what it is and what is wanted.
+func differ(fields ...string) (differs []string) {
+	for f := range slices.Chunk(fields, 3) {
+		if f[1] != f[2] {
+			differs = append(differs, fmt.Sprintf("%s is %.80q, want %q", f[0], f[1], f[2]))
+		}
+	}
+	return differs
+}
+
+// port returns "" for none.
+func port(of airflowclient.Connection) string { return strings.TrimPrefix(fmt.Sprint(of.Port), "0") }
+
+// keyPair is one object of two Variables, since one without the other is of no use. It writes the private key first:
+// with the public key alone, step 1 would encrypt what step 2 cannot decrypt.
+func (s Setup) keyPair(ctx context.Context) (Outcome, error) {
+	const public, private = names.RecipientVariable, names.PrivateKeyVariable
+	var differs []string
+	_, err := s.Admin.Variable(ctx, public)
+	_, other := s.Admin.Variable(ctx, private)
+	no, noOther := errors.Is(err, airflowclient.ErrNotFound), errors.Is(other, airflowclient.ErrNotFound)
+	switch {
+	case no && other == nil || noOther && err == nil:
+		differs, err = []string{"one of them is missing: a new pair is needed"}, nil
+	case no || err == nil:
+		err = other
+	}
+	return s.settle("encryption key pair", public+", "+private, differs, err, func() error {
+		id := secret.NewIdentity()
+		if err := s.Admin.PutVariable(ctx, private, id.PrivateKey()); err != nil {
+			return err
+		}
+		return s.Admin.PutVariable(ctx, public, secret.New(id.Recipient()))
+	})
+}
+
+// checkAccount tries what the DAG does. Then it tries to read a Variable, as those may who have one of FAB's own roles
+// with these rights.
+func (s Setup) checkAccount(ctx context.Context, role string) (*Account, error) {
+	if err := MayUpdate(ctx, s.Account); err != nil {
+		return nil, err
+	}
+	_, err := s.Account.Variable(ctx, names.AccountVariable)
+	return &Account{s.Login, role, err == nil || errors.Is(err, airflowclient.ErrNotFound)}, nil
 }
 
 // MayUpdate returns nil if the account may read and update connections. It tries that on one that does not exist:
@@ -171,21 +273,15 @@ func (r Result) Text() []byte {
 		}
 		fmt.Fprintln(&text, failure.Clean(line))
 	}
-	if r.Account != nil {
-		fmt.Fprintln(&text, failure.Clean(r.Account.text()))
+	if a := r.Account; a != nil {
+		more := ", and nothing more was found"
+		if a.SimpleRole != "" {
+			more = "; its role is " + a.SimpleRole + " (op is enough)"
+		} else if a.Variables {
+			more = ", and read Variables, which is not needed: give it a role of its own, and no other"
+		}
+		const can = " account %s: can log in, read and update connections%s"
+		fmt.Fprintln(&text, failure.Clean(fmt.Sprintf(names.AirflowConnection+can, a.Login, more)))
 	}
 	return []byte(text.String())
-}
-
-func (a Account) text() string {
-	more := ", and nothing more was found"
-	switch {
-	case a.SimpleRole == "admin":
-		more = "; its role is admin, and op is enough"
-	case a.SimpleRole != "":
-		more = "; its role is " + a.SimpleRole
-	case a.Variables:
-		more = ", and read Variables, which is not needed: give it a role of its own, and no other"
-	}
-	return names.AirflowConnection + " account " + a.Login + ": can log in, read and update connections" + more
 }

@@ -1,31 +1,38 @@
 // Package status finds out which token each connection has, until when, and whether that is still so, from what
-// Airflow can tell: what the DAG's runs returned, its event log, and its connections, whose passwords it shows to
-// nobody.
+// Airflow can tell: what the DAG's runs returned, its event log, and its connections, whose passwords it does not show.
 //
 // The update with the latest published_at counts, in whichever run it is: who clears step 2 of an older run puts an
 // older token over a newer one. A connection was changed since if its newest entry in the event log is later than the
-// stored result of that update. The update's own entry is earlier, by the same clock, the API server's. So the rule
-// needs neither the worker's clock nor the name of airflow-api's user; and what is changed between the two, step 3
-// finds when it compares. (Between the two, an update under way looks like a change.) Where even the update's own
-// entry is missing, the log was purged, or the account may not see it: whether there was a change is not known.
-// Changes by SQL, and overrides on the workers, are not logged at all.
+// stored result of that update. The update's own entry is earlier, by the same clock, the API server's; what is changed
+// between the two, step 3 finds when it compares. Where even the update's own entry is missing, the log was purged, or
+// the account may not see it: then it is not known. Changes by SQL, and overrides on the workers, are not logged.
 //
 // A test counts if it is later than update and change. A step 3 that fails returns nothing; so a run that failed after
 // its step 2 is a failed test of all its connections, unless step 2 passed on a failure, which fails step 3 by itself.
 package status
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"ecr-refresh/airflowclient"
+	"ecr-refresh/cmd/ecr-refresh/console"
+	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/registry"
 	"ecr-refresh/steps/xcom"
+)
+
+// Kinds of failure.
+const (
+	NoToken  failure.Kind = "no run updated a connection"
+	Doubtful failure.Kind = "token expires too soon, or the connection may not have it"
 )
 
 // How far back Read looks, since a token is valid for 12 hours; and for the entry of an update, before its result.
@@ -34,14 +41,6 @@ const (
 	maxAge    = 24 * time.Hour
 	maxUpdate = time.Hour
 )
-
-// Airflow is the part of Airflow's REST API that is read; *airflowclient.Client implements it.
-type Airflow interface {
-	DAGRuns(ctx context.Context, dagID string, limit int) ([]airflowclient.DAGRun, error)
-	XComAt(ctx context.Context, dagID, runID, taskID string, mapIndex int) (string, time.Time, error)
-	ConnectionEvents(ctx context.Context, after time.Time) ([]airflowclient.ConnectionEvent, error)
-	ConnectionsByID(ctx context.Context, ids []string) (map[string]airflowclient.Connection, map[string]error)
-}
 
 // Connection is a connection after its last update. Where runs only failed to update it, what that left is null.
 type Connection struct {
@@ -83,68 +82,74 @@ type Test struct {
 
 // Status is what is known of all connections, sorted by id.
 type Status struct {
-	Connections []Connection `json:"connections"`
-	Unknown     []string     `json:"unknown"` // what is not known, and why
+	Connections []*Connection `json:"connections"`
+	Unknown     []string      `json:"unknown"` // what is not known, and why
 
 	now time.Time
 }
 
 // Read reads the latest runs of a DAG, and what became of the connections that they updated.
-func Read(ctx context.Context, airflow Airflow, dag string, now time.Time) (Status, error) {
+func Read(ctx context.Context, airflow *airflowclient.Client, dag string, now time.Time) (Status, error) {
 	runs, err := airflow.DAGRuns(ctx, dag, maxRuns)
 	if err != nil {
 		return Status{}, fmt.Errorf("read runs of DAG %q: %w", dag, err)
 	}
-	r := reader{airflow, dag, map[string]Connection{}, map[string]*Test{}, false}
+	r := reader{Client: airflow, dag: dag, now: now, known: map[string]*Connection{}, tests: map[string]Test{}}
 	for _, run := range runs { // one that is cleared starts anew
-		if r.updated && !run.Start.IsZero() && now.Sub(run.Start) > maxAge {
+		if !r.oldest.IsZero() && !run.Start.IsZero() && now.Sub(run.Start) > maxAge {
 			continue
 		}
-		if err := r.read(ctx, run); err != nil {
+		if err := r.read(ctx, run); err != nil && !errors.Is(err, airflowclient.ErrNotFound) {
 			return Status{}, fmt.Errorf("read XCom of run %q: %w", run.ID, err)
 		}
 	}
-	s := Status{Connections: []Connection{}, Unknown: []string{}, now: now}
-	for _, id := range slices.Sorted(maps.Keys(r.known)) {
+	ids := slices.Sorted(maps.Keys(r.known))
+	s := Status{Connections: []*Connection{}, Unknown: []string{}, now: now}
+	for _, id := range ids {
 		c := r.known[id]
-		if c.Tested = r.tests[id]; c.ExpiresAt != nil {
-			c.LeftSeconds = new(int64(c.ExpiresAt.Sub(now).Seconds()))
+		if test, found := r.tests[id]; found {
+			c.Tested = &test
 		}
 		s.Connections = append(s.Connections, c)
 	}
-	if r.updated {
-		err = errors.Join(s.readEvents(ctx, airflow), s.readConnections(ctx, airflow))
+	if !r.oldest.IsZero() {
+		err = errors.Join(s.readEvents(ctx, airflow, r.oldest), s.readConnections(ctx, airflow, ids))
 	}
 	return s, err
 }
 
 // reader reads what the runs of a DAG returned.
 type reader struct {
-	Airflow
-	dag     string
-	known   map[string]Connection
-	tests   map[string]*Test // the newest of each connection
-	updated bool             // any connection
+	*airflowclient.Client
+	dag    string
+	now    time.Time
+	known  map[string]*Connection
+	tests  map[string]Test // the newest of each connection
+	oldest time.Time       // the first result that has updated a connection; zero: none has
 }
 
 // read adds what a run returned, unless it is of another program or version.
 func (r *reader) read(ctx context.Context, run airflowclient.DAGRun) error {
-	text, returned, err := r.result(ctx, run.ID, xcom.StepUpdateDockerConnection)
+	text, returned, err := r.XCom(ctx, r.dag, run.ID, xcom.StepUpdateDockerConnection)
 	result, invalid := xcom.Parse[xcom.UpdateDockerConnection](text)
 	if err != nil || invalid != nil {
 		return err
 	}
-	for _, u := range result.Connections {
-		if last := r.known[u.ConnectionID].PublishedAt; u.Published && (last == nil || u.PublishedAt.After(*last)) {
-			r.updated = true
-			r.known[u.ConnectionID] = Connection{ID: u.ConnectionID, RegistryURL: &u.RegistryURL, IssuedAt: &u.IssuedAt,
-				ExpiresAt: &u.ExpiresAt, RunID: &run.ID, PublishedAt: u.PublishedAt, Stored: unknown,
-				login: u.Username, returned: returned}
+	for _, f := range result.Failures {
+		if r.known[f.ConnectionID] == nil && xcom.IsConnectionID(f.ConnectionID) {
+			r.known[f.ConnectionID] = &Connection{ID: f.ConnectionID, Stored: unknown}
 		}
 	}
-	for _, f := range result.Failures {
-		if _, found := r.known[f.ConnectionID]; !found && xcom.IsConnectionID(f.ConnectionID) {
-			r.known[f.ConnectionID] = Connection{ID: f.ConnectionID, Stored: unknown}
+	for _, u := range result.Connections {
+		last := r.known[u.ConnectionID]
+		if !u.Published || last != nil && last.RunID != nil && !u.PublishedAt.After(*last.PublishedAt) {
+			continue
+		}
+		r.known[u.ConnectionID] = &Connection{ID: u.ConnectionID, RegistryURL: &u.RegistryURL, IssuedAt: &u.IssuedAt,
+			ExpiresAt: &u.ExpiresAt, LeftSeconds: new(int64(u.ExpiresAt.Sub(r.now).Seconds())), RunID: &run.ID,
+			PublishedAt: u.PublishedAt, Stored: unknown, login: u.Username, returned: returned, unlogged: true}
+		if r.oldest.IsZero() || returned.Before(r.oldest) {
+			r.oldest = returned
 		}
 	}
 	return r.readTest(ctx, run, result)
@@ -152,68 +157,57 @@ func (r *reader) read(ctx context.Context, run airflowclient.DAGRun) error {
 
 // readTest adds how step 3 of a run ended, which had the result of step 2.
 func (r *reader) readTest(ctx context.Context, run airflowclient.DAGRun, input xcom.UpdateDockerConnection) error {
-	text, at, err := r.result(ctx, run.ID, xcom.StepTestDockerConnection)
-	tested, invalid := xcom.Parse[xcom.TestDockerConnection](text)
-	switch {
-	case invalid == nil:
+	text, at, err := r.XCom(ctx, r.dag, run.ID, xcom.StepTestDockerConnection)
+	if err != nil && !errors.Is(err, airflowclient.ErrNotFound) { // it has failed, or has not run yet
+		return err
+	}
+	results := map[string]string{} // by connection id
+	if tested, err := xcom.Parse[xcom.TestDockerConnection](text); err == nil {
 		for _, t := range tested.Connections {
-			test := Test{at, run.ID, t.Login != xcom.LoginRefused && t.Login != xcom.NoPassword, "ok"}
-			if !test.Passed {
-				test.Result = t.Login
-			} else if t.Matches != nil && !*t.Matches {
-				test.Result = "ok, another password"
-			}
-			r.add(t.ConnectionID, test)
+			results[t.ConnectionID] = outcome(t)
 		}
-	case err == nil && run.State == "failed" && len(input.Failures) == 0:
+	} else if run.State == "failed" && len(input.Failures) == 0 {
+		at = run.End
 		for _, u := range input.Connections {
-			r.add(u.ConnectionID, Test{run.End, run.ID, false, "failed"})
+			results[u.ConnectionID] = "failed"
 		}
 	}
-	return err
-}
-
-// result returns what a task returned and when, or "" for one that has failed, or has not run yet.
-func (r *reader) result(ctx context.Context, run, task string) (string, time.Time, error) {
-	text, at, err := r.XComAt(ctx, r.dag, run, task, -1)
-	if errors.Is(err, airflowclient.ErrNotFound) {
-		return "", at, nil
-	}
-	return text, at, err
-}
-
-func (r *reader) add(id string, t Test) {
-	if r.tests[id] == nil || t.At.After(r.tests[id].At) {
-		r.tests[id] = &t
-	}
-}
-
-// readEvents adds the newest change of each connection.
-func (s *Status) readEvents(ctx context.Context, airflow Airflow) error {
-	first := s.now
-	for _, c := range s.Connections {
-		if c.RunID != nil && c.returned.Before(first) {
-			first = c.returned
+	for id, result := range results {
+		if at.After(r.tests[id].At) {
+			r.tests[id] = Test{at, run.ID, strings.HasPrefix(result, "ok"), result}
 		}
 	}
-	events, err := airflow.ConnectionEvents(ctx, first.Add(-maxUpdate))
-	lacks := s.lacks(err, "whether a connection was changed after its update", " (of FAB's roles, only Admin has it)")
-	if err != nil && !lacks {
-		return fmt.Errorf("read event log: %w", err)
+	return nil
+}
+
+func outcome(t xcom.Tested) string {
+	switch {
+	case t.Login == xcom.LoginRefused || t.Login == xcom.NoPassword:
+		return t.Login
+	case t.Matches != nil && !*t.Matches:
+		return "ok, another password"
+	}
+	return "ok"
+}
+
+// readEvents adds the newest change of each connection that was updated; the oldest update is known.
+func (s *Status) readEvents(ctx context.Context, airflow *airflowclient.Client, oldest time.Time) error {
+	events, err := airflow.ConnectionEvents(ctx, oldest.Add(-maxUpdate))
+	if err != nil {
+		return s.lacks(fmt.Errorf("read event log: %w", err), "whether a connection was changed after its update",
+			" (of FAB's roles, only Admin has it)")
 	}
 	var unlogged []string
-	for i := range s.Connections {
-		c := &s.Connections[i]
+	for _, c := range s.Connections {
 		at := slices.IndexFunc(events, func(e airflowclient.ConnectionEvent) bool { return e.Concerns(c.ID) })
-		switch {
-		case c.RunID == nil:
-		case at < 0:
-			c.unlogged, unlogged = true, append(unlogged, c.ID)
-		case events[at].When.After(c.returned):
+		switch c.unlogged = c.unlogged && at < 0; {
+		case c.unlogged:
+			unlogged = append(unlogged, c.ID)
+		case c.RunID != nil && events[at].When.After(c.returned):
 			c.Changed = &Change{events[at].When, events[at].Owner, events[at].Event}
 		}
 	}
-	if unlogged != nil && !lacks {
+	if unlogged != nil {
 		s.Unknown = append(s.Unknown, "whether "+strings.Join(unlogged, ", ")+" was changed after its update, is not "+
 			"known: Airflow's event log has no entry of the update itself")
 	}
@@ -221,23 +215,16 @@ func (s *Status) readEvents(ctx context.Context, airflow Airflow) error {
 }
 
 // readConnections compares the connections with what their updates left.
-func (s *Status) readConnections(ctx context.Context, airflow Airflow) error {
-	var ids []string
-	for _, c := range s.Connections {
-		ids = append(ids, c.ID)
-	}
+func (s *Status) readConnections(ctx context.Context, airflow *airflowclient.Client, ids []string) error {
 	found, failed := airflow.ConnectionsByID(ctx, ids)
-	for i := range s.Connections {
-		c := &s.Connections[i]
+	for _, c := range s.Connections {
 		stored, err := found[c.ID], failed[c.ID]
 		switch {
 		case errors.Is(err, airflowclient.ErrNotFound):
 			c.Stored = "deleted"
-		case s.lacks(err, "whether a connection was deleted, or has no password, another host or another login",
-			" (FAB), or the role Op (SimpleAuthManager)"):
-			return nil
 		case err != nil:
-			return fmt.Errorf("read connection %q: %w", c.ID, err)
+			return s.lacks(fmt.Errorf("read connection %q: %w", c.ID, err), "whether a connection was deleted, or "+
+				"has no password, another host or another login", " (FAB), or the role Op (SimpleAuthManager)")
 		case c.RunID == nil:
 		case stored.Password == nil:
 			c.Stored = "no password"
@@ -252,13 +239,105 @@ func (s *Status) readConnections(ctx context.Context, airflow Airflow) error {
 	return nil
 }
 
-// lacks reports whether the account lacks the right for a call, and adds what is not known then.
-func (s *Status) lacks(err error, what, who string) bool {
-	var e *airflowclient.Error
-	if !errors.As(err, &e) || e.Kind != airflowclient.Forbidden {
-		return false
+// lacks adds what is not known where err says that the account lacks a right, and returns any other error.
+func (s *Status) lacks(err error, what, who string) error {
+	e, ok := errors.AsType[*airflowclient.Error](err)
+	if !ok || e.Kind != airflowclient.Forbidden {
+		return err
 	}
 	const form = "%s, is not known: the account lacks %s on %s%s"
 	s.Unknown = append(s.Unknown, fmt.Sprintf(form, what, e.Right, e.Object, who))
-	return true
+	return nil
+}
+
+// Check returns an error if no token is known. If minLeft is not 0, it also returns one if a token expires sooner or is
+// unknown, or if its connection may not have it. What is not known for lack of a right is none.
+func (s Status) Check(dag string, minLeft time.Duration) error {
+	if !slices.ContainsFunc(s.Connections, func(c *Connection) bool { return c.RunID != nil }) {
+		return failure.Transient(NoToken, "check tokens: no run of DAG %q has updated a connection", dag)
+	}
+	var errs []error
+	for _, c := range s.Connections {
+		if why := c.problem(s.now, minLeft); why != "" && minLeft > 0 {
+			errs = append(errs, failure.Transient(Doubtful, "check connection %q: %s", c.ID, why))
+		}
+	}
+	return failure.Join(errs)
+}
+
+// problem returns why the token is not valid for minLeft, or the connection may not have it, or "".
+func (c *Connection) problem(now time.Time, minLeft time.Duration) string {
+	switch left, text := c.left(); {
+	case left <= 0 || left < minLeft:
+		return fmt.Sprintf("less than %s left (%s)", minLeft, text)
+	case c.differs():
+		return "it is not as its update left it: " + c.Stored
+	case c.tested() && !c.Tested.Passed:
+		return fmt.Sprintf("run %s tested it %s: %s", c.Tested.RunID, ago(now, c.Tested.At), c.Tested.Result)
+	case c.Changed != nil && !c.tested():
+		return fmt.Sprintf("changed %s (%s), and not tested since", c.change(now), c.Changed.Event)
+	}
+	return ""
+}
+
+// left returns for how long the token is valid, which is less than 0 where it is not known.
+func (c *Connection) left() (left time.Duration, text string) {
+	if c.LeftSeconds == nil {
+		return -1, unknown
+	}
+	if left = time.Duration(*c.LeftSeconds) * time.Second; left <= 0 {
+		return left, "expired"
+	}
+	return left, left.Round(time.Minute).String()
+}
+
+func (c *Connection) differs() bool { return c.Stored != asUpdated && c.Stored != unknown }
+
+// tested reports whether there was a test after the update, and after the change.
+func (c *Connection) tested() bool {
+	return c.Tested != nil && !c.Tested.At.Before(c.returned) && (c.Changed == nil || c.Tested.At.After(c.Changed.At))
+}
+
+// change returns how the connection differs from what its update left, and who changed it when.
+func (c *Connection) change(now time.Time) string {
+	var known []string
+	if c.differs() {
+		known = append(known, c.Stored)
+	}
+	if c.Changed != nil {
+		known = append(known, ago(now, c.Changed.At)+" by "+cmp.Or(c.Changed.By, "somebody"))
+	}
+	if known == nil && c.unlogged {
+		return unknown
+	}
+	return cmp.Or(strings.Join(known, ", "), "no")
+}
+
+// Table returns the status for a person, to be written to w. Colours mark what Check would reject.
+func (s Status) Table(minLeft time.Duration, w io.Writer) []byte {
+	rows := [][]string{{console.Paint(w, console.Dim, "CONNECTION"), "UPDATED", "EXPIRES", "LEFT", "CHANGED", "TESTED"}}
+	for _, c := range s.Connections {
+		colour, updated, expires, test := console.Good, "-", "-", "-"
+		if c.RunID != nil {
+			updated, expires, test = ago(s.now, *c.PublishedAt), c.ExpiresAt.UTC().Format(time.RFC3339), "not since"
+		}
+		if c.tested() {
+			test = ago(s.now, c.Tested.At) + ": " + c.Tested.Result
+		}
+		if c.problem(s.now, minLeft) != "" {
+			colour = console.Bad
+		}
+		_, left := c.left()
+		rows = append(rows, []string{console.Paint(w, colour, c.ID), updated, expires, left, c.change(s.now), test})
+	}
+	return console.Table(rows)
+}
+
+// ago returns how long ago t was: seconds, or hours and minutes.
+func ago(now, t time.Time) string {
+	d := max(now.Sub(t), 0).Round(time.Second)
+	if d >= time.Minute {
+		return strings.TrimSuffix(d.Round(time.Minute).String(), "0s") + " ago"
+	}
+	return d.String() + " ago"
 }

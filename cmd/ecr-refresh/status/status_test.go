@@ -1,54 +1,72 @@
 package status
 
 import (
-	"context"
-	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
 	"ecr-refresh/airflowclient"
+	"ecr-refresh/steps/secret"
 )
 
-// airflow has runs of ages, each with what its task returned; "" is nothing.
+// airflow has runs of ages, each with what its step 2 returned; "" is nothing. A path may answer with a status.
 type airflow struct {
 	ages    []time.Duration
 	results []string
-	err     error // of the runs, or of XCom where there are runs
-
-	log, connection error // of the event log, and of each connection
+	answers map[string]int // by what a path has
 }
 
 func now() time.Time { return time.Date(2026, 11, 23, 18, 0, 0, 0, time.UTC) }
 
-func (a airflow) DAGRuns(context.Context, string, int) (runs []airflowclient.DAGRun, err error) {
-	for i, age := range a.ages {
-		run := airflowclient.DAGRun{ID: fmt.Sprint(i)}
-		if age >= 0 {
-			run.Start = now().Add(-age)
+func (a airflow) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	for part, status := range a.answers {
+		if strings.Contains(r.URL.Path, part) {
+			w.WriteHeader(status)
+			fmt.Fprint(w, `{"detail":"no"}`)
+			return
 		}
-		runs = append(runs, run)
 	}
-	if runs == nil {
-		err = a.err
+	parts := strings.Split(r.URL.Path, "/")
+	switch {
+	case parts[3] == "eventLogs":
+		fmt.Fprint(w, `{"event_logs":[],"total_entries":0}`)
+	case parts[3] == "connections":
+		fmt.Fprintf(w, `{"connection_id":%q}`, parts[4])
+	case len(parts) == 6:
+		fmt.Fprint(w, a.runs())
+	case parts[8] == "update_docker_connection" && a.results[parts[6][0]-'0'] != "":
+		fmt.Fprintf(w, `{"value":%q,"timestamp":%q}`, a.results[parts[6][0]-'0'], now().Format(time.RFC3339))
+	default:
+		w.WriteHeader(http.StatusNotFound)
+		fmt.Fprint(w, `{"detail":"XCom entry with key: \"return_value\" not found"}`)
 	}
-	return runs, err
 }
 
-func (a airflow) XComAt(_ context.Context, _, run, task string, _ int) (string, time.Time, error) {
-	if text := a.results[run[0]-'0']; text != "" && task == "update_docker_connection" {
-		return text, now(), a.err
+func (a airflow) runs() string {
+	var all []string
+	for i, age := range a.ages {
+		start := "null"
+		if age >= 0 {
+			start = now().Add(-age).Format(`"` + time.RFC3339Nano + `"`)
+		}
+		all = append(all, fmt.Sprintf(`{"dag_run_id":"%d","start_date":%s}`, i, start))
 	}
-	return "", time.Time{}, airflowclient.ErrNotFound
+	return `{"dag_runs":[` + strings.Join(all, ",") + `]}`
 }
 
-func (a airflow) ConnectionEvents(context.Context, time.Time) ([]airflowclient.ConnectionEvent, error) {
-	return nil, a.log
-}
-
-func (a airflow) ConnectionsByID(context.Context, []string) (map[string]airflowclient.Connection, map[string]error) {
-	return nil, map[string]error{"a": a.connection}
+func (a airflow) read(t *testing.T) (Status, error) {
+	t.Helper()
+	server := httptest.NewServer(a)
+	t.Cleanup(server.Close)
+	client, err := airflowclient.New(airflowclient.Config{BaseURL: server.URL, Token: secret.New("jwt-of-a-test")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Read(t.Context(), client, "d", now())
 }
 
 // result returns what a run returned that updated connections, each given as ID=HOURS that its token is still valid.
@@ -82,7 +100,7 @@ func TestRead(t *testing.T) {
 		"no start":      {[]time.Duration{1, -1}, []string{result("b=3h"), result("a=2h")}, "a:1 b:0 failed:-"},
 		"not ours":      {[]time.Duration{1, 2}, []string{`{"version":2}`, result("failed=2h")}, "failed:1"},
 	} {
-		s, err := Read(t.Context(), airflow{ages: row.ages, results: row.results}, "d", now())
+		s, err := airflow{ages: row.ages, results: row.results}.read(t)
 		var all []string
 		for _, c := range s.Connections {
 			run := "-"
@@ -95,34 +113,37 @@ func TestRead(t *testing.T) {
 			t.Errorf("%s: %s, %v, want %s", name, got, err, row.want)
 		}
 	}
-	for want, ages := range map[string][]time.Duration{
-		`read runs of DAG "d": airflow is down`: nil,
-		`read XCom of run "0": airflow is down`: {1},
+	for part, want := range map[string]string{
+		"dagRuns":     `read runs of DAG "d": airflow answered 400: no`,
+		"xcomEntries": `read XCom of run "0": airflow answered 400: no`,
 	} {
-		a := airflow{ages: ages, results: []string{"a result"}, err: errors.New("airflow is down")}
-		if _, err := Read(t.Context(), a, "d", now()); err == nil || err.Error() != want {
+		a := airflow{ages: []time.Duration{1}, results: []string{""}, answers: map[string]int{part: 400}}
+		if _, err := a.read(t); err == nil || err.Error() != want {
 			t.Errorf("%v, want %s", err, want)
 		}
 	}
 }
 
-// A right that is missing leaves something unknown; Airflow that is down is an error.
+// A right that is missing leaves something unknown; another failure is an error.
 func TestReadWithoutRights(t *testing.T) {
 	t.Parallel()
-	down, forbidden := errors.New("down"), &airflowclient.Error{Kind: airflowclient.Forbidden, Err: errors.New("403")}
 	for _, row := range []struct {
-		log, connection error
+		log, connection int // what Airflow answers
 		unknown         int
 		want            string
 	}{
-		{forbidden, forbidden, 2, "<nil>"},
-		{nil, nil, 1, "<nil>"}, // the log is empty
-		{down, nil, 0, "read event log: down"},
-		{forbidden, down, 1, `read connection "a": down`},
+		{403, 403, 2, "<nil>"},
+		{0, 0, 1, "<nil>"}, // the log is empty
+		{400, 0, 0, "read event log: airflow answered 400: no"},
+		{403, 400, 1, `read connection "a": airflow answered 400: no`},
 	} {
-		a := airflow{ages: []time.Duration{1}, results: []string{result("a=3h")}}
-		a.log, a.connection = row.log, row.connection
-		s, err := Read(t.Context(), a, "d", now())
+		a := airflow{ages: []time.Duration{1}, results: []string{result("a=3h")}, answers: map[string]int{}}
+		for part, status := range map[string]int{"eventLogs": row.log, "connections": row.connection} {
+			if status != 0 {
+				a.answers[part] = status
+			}
+		}
+		s, err := a.read(t)
 		if fmt.Sprint(err) != row.want || len(s.Unknown) != row.unknown {
 			t.Errorf("%v, %q, want %s, %d unknown", err, s.Unknown, row.want, row.unknown)
 		}
@@ -137,15 +158,17 @@ func TestCheck(t *testing.T) {
 		want        string
 	}{
 		{-hour, 0, "<nil>"},
-		{0, 1, "check tokens: less than 1ns left for a (expired), b (expired)"},
+		{0, 1, `check connection "a": less than 1ns left (expired); ` +
+			`check connection "b": less than 1ns left (expired)`},
 		{3 * hour, 3 * hour, "<nil>"},
-		{3 * hour, 3*hour + 1, "check tokens: less than 3h0m0.000000001s left for a (3h0m0s), b (3h0m0s)"},
+		{3 * hour, 3*hour + 1, `check connection "a": less than 3h0m0.000000001s left (3h0m0s); ` +
+			`check connection "b": less than 3h0m0.000000001s left (3h0m0s)`},
 	} {
 		seconds, run := int64(row.left.Seconds()), "r"
 		a := Connection{ID: "a", LeftSeconds: &seconds, RunID: &run, Stored: asUpdated}
 		b := a
 		b.ID = "b"
-		if got := fmt.Sprint(Status{Connections: []Connection{a, b}}.Check("d", row.limit)); got != row.want {
+		if got := fmt.Sprint(Status{Connections: []*Connection{&a, &b}}.Check("d", row.limit)); got != row.want {
 			t.Errorf("%s: %s, want %s", row.left, got, row.want)
 		}
 	}
