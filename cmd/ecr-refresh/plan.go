@@ -36,15 +36,9 @@ Examples:
 // plannedTarget is what --json prints of a target. What is not known is "".
 type plannedTarget struct {
 	ConnectionID string `json:"connection_id"`
-	Registry     string `json:"registry"`
-	Account      string `json:"account"` // of the registry; ECR Public has none
-	Region       string `json:"region"`
-	Partition    string `json:"partition"`
-	Service      string `json:"service"`
-	FIPS         bool   `json:"fips"`
-	DualStack    bool   `json:"dual_stack"`
-	Endpoint     string `json:"endpoint"`
-	AirflowURL   string `json:"airflow_url"`
+	ecr.Host
+	Endpoint   string `json:"endpoint"`
+	AirflowURL string `json:"airflow_url"`
 }
 
 // plan returns the work that shows the plan. It sends nothing, but reads AWS's own settings.
@@ -72,15 +66,11 @@ func (c *call) plan() work {
 			if err != nil {
 				return nil, fmt.Errorf("plan connection %q: %w", t.ConnectionID, err)
 			}
-			all = append(all, plannedTarget{
-				ConnectionID: t.ConnectionID, Registry: t.Registry.Name, Account: t.Registry.Account,
-				Region: t.Registry.Region, Partition: t.Registry.Partition, Service: t.Registry.Service,
-				FIPS: t.Source.FIPS, DualStack: t.Source.DualStack, Endpoint: endpoint, AirflowURL: airflow.BaseURL,
-			})
-			rows = append(rows, []string{
-				cmp.Or(t.ConnectionID, "-"), t.Registry.Name, cmp.Or(t.Registry.Partition, "-"), endpoint,
-				cmp.Or(airflow.BaseURL, "-"),
-			})
+			host := t.Registry
+			host.FIPS, host.DualStack = t.Source.FIPS, t.Source.DualStack // of the endpoint
+			all = append(all, plannedTarget{t.ConnectionID, host, endpoint, airflow.BaseURL})
+			rows = append(rows, []string{cmp.Or(t.ConnectionID, "-"), host.Name, cmp.Or(host.Partition, "-"), endpoint,
+				cmp.Or(airflow.BaseURL, "-")})
 		}
 		return c.text(map[string]any{"targets": all}, console.Table(rows)), nil
 	}
