@@ -15,14 +15,12 @@ func (p *program) testDockerConnection() *cli.Command {
 		Name:  "test-docker-connection",
 		Usage: "step 3: log in with the connection, as a Docker task would",
 		Flags: []cli.Flag{input.RequireHTTPSFlag()},
-		Description: `Compares the connection, as Airflow's tasks see it, with what step 2
-updated; looks for entries of ~/.docker/config.json that docker-py would use in its place; logs in to the
-registry with it, through Docker.
+		Description: `Compares the connection, as tasks see it, with what step 2 updated; looks for
+entries of ~/.docker/config.json that docker-py would use in its place; logs in with it, through Docker.
 
-The connections, with their passwords, come from the environment: ECR_REFRESH_DOCKER_SECRETS, the DAG's JSON
-list of logins ({"login", "password", "connections": [{"connection_id", "host", "port"}]}); or, for one,
-ECR_REFRESH_DOCKER_{HOST,PORT,LOGIN,PASSWORD}; or AIRFLOW_CONN_DOCKER_DEFAULT (a URI, or JSON; another
-connection id in its place).
+The connections come from the environment: ECR_REFRESH_DOCKER_SECRETS, the DAG's JSON list of logins ({"login",
+"password", "connections": [{"connection_id", "host", "port"}]}); or, for one,
+ECR_REFRESH_DOCKER_{HOST,PORT,LOGIN,PASSWORD}; or AIRFLOW_CONN_DOCKER_DEFAULT (a URI, or JSON; another id in its place).
 DOCKER_HOST, DOCKER_TLS_VERIFY and DOCKER_CERT_PATH count as for Docker's own tools.
 
 Example, on a host that reaches Airflow's database, and whose command line prints the connection:
