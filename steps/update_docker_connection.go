@@ -35,6 +35,8 @@ type UpdateDockerConnection struct {
 	Registry *registry.Client
 	Now      func() time.Time
 	Log      *slog.Logger
+
+	Before map[string]airflowclient.Connection // gets the connections by id, as they were, unless it is nil
 }
 
 // Airflow is the part of Airflow's REST API that step 2 uses; *airflowclient.Client implements it.
@@ -62,6 +64,9 @@ func (s UpdateDockerConnection) Run(ctx context.Context) (xcom.UpdateDockerConne
 	read.Go(func() { found, failed = s.Airflow.ConnectionsByID(ctx, ids) })
 	checkAll(ctx, s.Registry, s.Log, tokens) // anyone who knows the public key can encrypt a token, and time has passed
 	read.Wait()
+	if s.Before != nil {
+		maps.Copy(s.Before, found)
+	}
 	var updates []airflowclient.Update
 	for _, t := range tokens {
 		for _, id := range t.connections {

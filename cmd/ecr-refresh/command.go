@@ -80,11 +80,11 @@ func (p *program) local(command cli.Command, settings []input.Setting, read func
 			return unknown(c, "unexpected argument", word, c.Command.VisibleCommands())
 		}
 		unread, err := input.EnvFile()
-		call := &call{Reader: &input.Reader{Context: c, Settings: p.Settings, Stdin: p.stdin}, stdout: p.stdout}
-		if err == nil {
-			err = p.openLog(call)
-		}
 		if err != nil {
+			return err
+		}
+		call := &call{Reader: &input.Reader{Context: c, Settings: p.Settings, Stdin: p.stdin}, stdout: p.stdout}
+		if err := p.openLog(call); err != nil {
 			return err
 		}
 		for _, name := range unread {

@@ -67,8 +67,7 @@ func (c *call) allSteps() func(context.Context) (xcom.TestDockerConnection, erro
 		ids = append(ids, t.ConnectionID)
 	}
 	test.Connections = c.DockerConnections(ids, false) // before anything is changed
-	seen := &connectionsSeen{Airflow: update.Airflow}
-	update.Airflow = seen
+	update.Before = map[string]airflowclient.Connection{}
 	extract.Registry, test.Registry = update.Registry, update.Registry
 	return func(ctx context.Context) (result xcom.TestDockerConnection, err error) {
 		update.Identity = secret.NewIdentity()
@@ -86,7 +85,7 @@ func (c *call) allSteps() func(context.Context) (xcom.TestDockerConnection, erro
 		for i, t := range tokens {
 			for _, id := range update.Input.Tokens[i].Connections {
 				if _, given := test.Connections[id]; !given {
-					test.Connections[id] = assumed(seen.byID[id], t)
+					test.Connections[id] = assumed(update.Before[id], t)
 				}
 			}
 		}
@@ -101,18 +100,4 @@ func assumed(read airflowclient.Connection, t secret.Token) steps.DockerConnecti
 		c.Port = strconv.Itoa(read.Port)
 	}
 	return c
-}
-
-// connectionsSeen remembers the connections that step 2 read, for step 3.
-type connectionsSeen struct {
-	steps.Airflow
-	byID map[string]airflowclient.Connection
-}
-
-// ConnectionsByID implements steps.Airflow.
-func (s *connectionsSeen) ConnectionsByID(
-	ctx context.Context, ids []string,
-) (found map[string]airflowclient.Connection, failed map[string]error) {
-	s.byID, failed = s.Airflow.ConnectionsByID(ctx, ids)
-	return s.byID, failed
 }
