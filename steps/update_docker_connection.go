@@ -36,7 +36,7 @@ type UpdateDockerConnection struct {
 	Now      func() time.Time
 	Log      *slog.Logger
 
-	Before map[string]airflowclient.Connection // gets the connections by id, as they were, unless it is nil
+	After map[string]DockerConnection // gets the connections, by id, as tasks should read them, unless it is nil
 }
 
 // Airflow is the part of Airflow's REST API that step 2 uses; *airflowclient.Client implements it.
@@ -64,9 +64,6 @@ func (s UpdateDockerConnection) Run(ctx context.Context) (xcom.UpdateDockerConne
 	read.Go(func() { found, failed = s.Airflow.ConnectionsByID(ctx, ids) })
 	checkAll(ctx, s.Registry, s.Log, tokens) // anyone who knows the public key can encrypt a token, and time has passed
 	read.Wait()
-	if s.Before != nil {
-		maps.Copy(s.Before, found)
-	}
 	var updates []airflowclient.Update
 	for _, t := range tokens {
 		for _, id := range t.connections {
@@ -76,6 +73,9 @@ func (s UpdateDockerConnection) Run(ctx context.Context) (xcom.UpdateDockerConne
 			update, err := s.prepare(id, found[id], t.token)
 			if failed[id] = err; err == nil {
 				updates = append(updates, update)
+			}
+			if s.After != nil {
+				s.After[id] = assumed(found[id], t.token)
 			}
 		}
 	}

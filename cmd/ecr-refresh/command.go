@@ -49,11 +49,10 @@ const (
 
 // exits returns the end of a command's help: its exit codes. One that has no code 1 calls no service, and ends at once.
 func exits(one, two string) string {
-	const done, interrupted = "\n\nExit codes:\n  0  done\n", "\n  130, 143  ended by SIGINT, SIGTERM"
-	if one == "" {
-		return done + "  2  " + two
+	if one != "" {
+		one, two = "  1  "+one+"\n", two+"\n  130, 143  ended by SIGINT, SIGTERM"
 	}
-	return done + "  1  " + one + "\n  2  " + two + interrupted
+	return "\n\nExit codes:\n  0  done\n" + one + "  2  " + two
 }
 
 // command returns a command that calls services, with flags for settings. read reads the inputs and returns the work,

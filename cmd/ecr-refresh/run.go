@@ -2,11 +2,10 @@ package main
 
 import (
 	"context"
-	"strconv"
+	"maps"
 
 	"github.com/urfave/cli/v2"
 
-	"ecr-refresh/airflowclient"
 	"ecr-refresh/cmd/ecr-refresh/input"
 	"ecr-refresh/steps"
 	"ecr-refresh/steps/failure"
@@ -66,8 +65,9 @@ func (c *call) allSteps() func(context.Context) (xcom.TestDockerConnection, erro
 	for _, t := range extract.Targets {
 		ids = append(ids, t.ConnectionID)
 	}
-	test.Connections = c.DockerConnections(ids, false) // before anything is changed
-	update.Before = map[string]airflowclient.Connection{}
+	given := c.DockerConnections(ids, false) // before anything is changed
+	test.Connections = map[string]steps.DockerConnection{}
+	update.After = test.Connections
 	extract.Registry, test.Registry = update.Registry, update.Registry
 	return func(ctx context.Context) (result xcom.TestDockerConnection, err error) {
 		update.Identity = secret.NewIdentity()
@@ -78,26 +78,7 @@ func (c *call) allSteps() func(context.Context) (xcom.TestDockerConnection, erro
 		if test.Input, err = update.Run(ctx); err != nil {
 			return result, err
 		}
-		tokens, err := secret.Decrypt(update.Identity, update.Input.Recipient, update.Input.Sealed)
-		if err != nil {
-			return result, err
-		}
-		for i, t := range tokens {
-			for _, id := range update.Input.Tokens[i].Connections {
-				if _, given := test.Connections[id]; !given {
-					test.Connections[id] = assumed(update.Before[id], t)
-				}
-			}
-		}
+		maps.Copy(test.Connections, given)
 		return test.Run(ctx)
 	}
-}
-
-// assumed returns what tasks should read, once a token was put into a connection.
-func assumed(read airflowclient.Connection, t secret.Token) steps.DockerConnection {
-	c := steps.DockerConnection{Host: read.Host, Login: t.Username, Password: t.Password, Assumed: true}
-	if read.Port != 0 {
-		c.Port = strconv.Itoa(read.Port)
-	}
-	return c
 }
