@@ -26,12 +26,11 @@ Example:
 	}, []input.Setting{
 		p.Account.Required("without --targets"), p.Region.Required("without --targets"), p.ConnectionIDs,
 		p.TargetsFile, p.Recipient, p.IdentityFile, p.Out, p.Metrics,
-	},
-		func(c *call) work {
-			s := c.extract(c.Certificates())
-			s.Recipient = c.PublicKey()
-			return result(c, s.Run)
-		})
+	}, func(c *call) work {
+		s := c.extract(c.Certificates())
+		s.Recipient = c.PublicKey()
+		return result(c, s.Run)
+	})
 }
 
 // extract reads the inputs of step 1, but for the public key.

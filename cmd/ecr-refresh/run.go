@@ -34,8 +34,7 @@ Example:
 	}, []input.Setting{
 		p.Account.Required(without), p.Region.Required(without), p.ConnectionIDs, p.TargetsFile, p.AirflowURL,
 		p.Engine, p.Out, p.Metrics,
-	},
-		(*call).run)
+	}, (*call).run)
 }
 
 // run returns the work of all steps or, with --json, that of plan if they succeed.

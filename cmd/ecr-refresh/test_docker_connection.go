@@ -26,22 +26,21 @@ DOCKER_HOST, DOCKER_TLS_VERIFY and DOCKER_CERT_PATH count as for Docker's own to
 Example, on a host that reaches Airflow's database, and whose command line prints the connection:
   export AIRFLOW_CONN_DOCKER_DEFAULT=$(airflow connections export - --file-format env | sed -n 's/^docker_default=//p')
   ecr-refresh test-docker-connection --in published.json` + exits(unavailable, wrong+inTheDAG),
-	}, []input.Setting{p.Previous.Required(""), p.Out, p.Metrics, p.Engine},
-		func(c *call) work {
-			s := c.test()
-			if s.Engine == nil || !s.Config.Empty() { // a login of the file is tried there
-				s.Registry = checker(c.Certificates())
-			} else {
-				c.CAFile() // is checked, though Docker has its own certificates
-			}
-			s.Input = input.Result(c.Reader, xcom.Parse[xcom.UpdateDockerConnection])
-			var ids []string
-			for _, updated := range s.Input.Connections {
-				ids = append(ids, updated.ConnectionID)
-			}
-			s.Connections = c.DockerConnections(ids, true)
-			return result(c, s.Run)
-		})
+	}, []input.Setting{p.Previous.Required(""), p.Out, p.Metrics, p.Engine}, func(c *call) work {
+		s := c.test()
+		if s.Engine == nil || !s.Config.Empty() { // a login of the file is tried there
+			s.Registry = checker(c.Certificates())
+		} else {
+			c.CAFile() // is checked, though Docker has its own certificates
+		}
+		s.Input = input.Result(c.Reader, xcom.Parse[xcom.UpdateDockerConnection])
+		var ids []string
+		for _, updated := range s.Input.Connections {
+			ids = append(ids, updated.ConnectionID)
+		}
+		s.Connections = c.DockerConnections(ids, true)
+		return result(c, s.Run)
+	})
 }
 
 // test reads the inputs of step 3, but for step 2's result and the connections.
