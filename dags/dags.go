@@ -74,15 +74,13 @@ func (o Option) Set(text, value string) (string, error) {
 		return "", fmt.Errorf("%.60q is not %s", value, o.What)
 	}
 	literal := strconv.Quote(value)
-	switch o.Constant {
-	case "RETRIES":
+	switch {
+	case o.Constant == "RETRIES", o.Constant == "SCHEDULE" && value == "None":
 		literal = value
-	case "RETRY_DELAY":
+	case o.Constant == "RETRY_DELAY":
 		delay, _ := time.ParseDuration(value) // of its form
 		literal = strconv.Itoa(int(delay.Seconds()))
-	case "SCHEDULE":
-		literal = strings.ReplaceAll(literal, `"None"`, "None")
-	case "TAGS":
+	case o.Constant == "TAGS":
 		literal = strings.ReplaceAll("["+literal+"]", ",", `", "`)
 	}
 	line := regexp.MustCompile(`(?m)^` + o.Constant + ` = (None|\d+|"[^"\n]*"|\[[^]\n]*\])`)
@@ -91,9 +89,9 @@ func (o Option) Set(text, value string) (string, error) {
 
 // Version returns the version of the ecr-refresh that signed a text, or "" where there is no such line.
 func Version(signed string) string {
-	version, signedBy := strings.CutPrefix(strings.SplitN(signed, ". ", 2)[0], written)
-	if !signedBy {
+	head := regexp.MustCompile(`^` + written + `(.+?)\. `).FindStringSubmatch(signed)
+	if head == nil {
 		return ""
 	}
-	return version
+	return head[1]
 }
