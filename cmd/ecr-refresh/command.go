@@ -32,10 +32,7 @@ type program struct {
 }
 
 // call is one invocation of a command.
-type call struct {
-	*input.Reader
-	stdout io.Writer
-}
+type call struct{ *input.Reader }
 
 // work is what a command does when it has its inputs. It returns what is printed, even if there is an error.
 type work = func(context.Context) ([]byte, error)
@@ -82,7 +79,7 @@ func (p *program) local(command cli.Command, settings []input.Setting, read func
 		if err != nil {
 			return err
 		}
-		call := &call{Reader: &input.Reader{Context: c, Settings: p.Settings, Stdin: p.stdin}, stdout: p.stdout}
+		call := &call{&input.Reader{Context: c, Settings: p.Settings, Stdin: p.stdin}}
 		if err := p.openLog(call); err != nil {
 			return err
 		}
@@ -132,7 +129,7 @@ func (c *call) do(read func(*call) work) error {
 	if result == nil {
 		return err
 	}
-	if _, failed := c.stdout.Write(result); failed != nil {
+	if _, failed := c.App.Writer.Write(result); failed != nil {
 		err = errors.Join(failure.Permanent(console.StdoutFailed, "write result: %w", failed), err)
 	}
 	if out != "" {
