@@ -29,66 +29,67 @@ func Template(operator string) (name, text string) {
 	if operator != Docker {
 		return RefreshDockerTokenFile, RefreshDockerToken
 	}
-	text = RefreshDockerToken // both DAGs can be deployed, and one of them scheduled
-	for setting, value := range map[string]string{
-		"OPERATOR": Docker, "DAG_ID": "refresh_docker_token_docker_v4", "SCHEDULE": "None",
-	} {
-		text, _ = Set(text, setting, value) // each is of its form
-	}
-	return RefreshDockerTokenDockerFile, text
+	return RefreshDockerTokenDockerFile, strings.NewReplacer( // both DAGs can be deployed, and one of them scheduled
+		`OPERATOR = "bash"`, `OPERATOR = "docker"`, `DAG_ID = "refresh_docker_token_v4"`,
+		`DAG_ID = "refresh_docker_token_docker_v4"`, `SCHEDULE = "55 5,11,17,23 * * *"`, "SCHEDULE = None",
+	).Replace(RefreshDockerToken)
 }
 
-// form is what the values of a setting look like. None has a quote, a backslash or a line end in it, so that none
-// breaks out of its quotes.
-type form struct{ pattern, what string }
+// Option is a setting that the command line sets.
+type Option struct {
+	Name, Constant string
+	What           string // its value is, for people
+	form           string // of its value: without quotes, backslashes and line ends, none breaks out of its quotes
+}
 
-func forms() map[string]form {
+// Options returns them all.
+func Options() []Option {
 	const field, name, id = `[0-9A-Za-z*/,#?-]+`, `[A-Za-z_]\w*`, `[\w.-]{1,200}`
 	const label = `[\w.:/@+-]([\w.:/@+ -]{0,98}[\w.:/@+-])?`
-	return map[string]form{
-		"OPERATOR": {Bash + "|" + Docker, Bash + " or " + Docker},
-		"DAG_ID":   {id, "a DAG's id: up to 200 letters, digits, '_', '.', '-'"},
-		"SCHEDULE": {`None|@(once|hourly|daily|weekly|monthly|quarterly|yearly|continuous)|` +
-			field + `( ` + field + `){4}`, "a cron expression, a preset or None"},
-		"CONNECTION_IDS":      {`|` + id + `(,` + id + `)*`, "connection ids joined by commas"},
-		"AIRFLOW_API":         {id, "a connection id"},
-		"QUEUE":               {label, "the name of a queue"},
-		"POOL":                {label, "the name of a pool"},
-		"RETRIES":             {`0|[1-9]\d?`, "a number from 0 to 99"},
-		"RETRY_DELAY":         {`\d{1,5}s|\d{1,4}m|\d{1,2}h`, "a duration such as 90s, 5m or 1h"},
-		"OWNER":               {label, "the name of an owner"},
-		"TAGS":                {label + `(,` + label + `)*`, "a tag"},
-		"ON_FAILURE_CALLBACK": {`|` + name + `(\.` + name + `)*:` + name, "of the form module:name"},
-		"IMAGE":               {`[a-zA-Z0-9][\w./:@-]*`, "the name of an image"},
+	const preset = `@(once|hourly|daily|weekly|monthly|quarterly|yearly|continuous)`
+	return []Option{
+		{"operator", "OPERATOR", "bash or docker, which runs each step", Bash + `|` + Docker},
+		{"dag-id", "DAG_ID", "a DAG's id: up to 200 letters, digits, '_', '.', '-'", id},
+		{"schedule", "SCHEDULE", "a cron expression, a preset such as @daily, or None",
+			`None|` + preset + `|` + field + `( ` + field + `){4}`},
+		{"connection-ids", "CONNECTION_IDS", "connection ids joined by commas, for runs that name none",
+			`|` + id + `(,` + id + `)*`},
+		{"airflow-connection", "AIRFLOW_API", "the id of the connection to Airflow's REST API", id},
+		{"queue", "QUEUE", "the name of the tasks' queue", label},
+		{"pool", "POOL", "the name of the tasks' pool", label},
+		{"retries", "RETRIES", "a number from 0 to 99, of retries after exit code 1", `0|[1-9]\d?`},
+		{"retry-delay", "RETRY_DELAY", "a duration such as 90s, 5m or 1h", `\d{1,5}s|\d{1,4}m|\d{1,2}h`},
+		{"owner", "OWNER", "the name of the tasks' owner", label},
+		{"tag", "TAGS", "a tag, in place of the DAG's own", label + `(,` + label + `)*`},
+		{"on-failure-callback", "ON_FAILURE_CALLBACK", "the module:name of what is called when a run has failed",
+			`|` + name + `(\.` + name + `)*:` + name},
+		{"image", "IMAGE", "the name of the containers' image, with docker", `[a-zA-Z0-9][\w./:@-]*`},
 	}
 }
 
-// Set returns the text of Template with another value of a setting. Several TAGS are joined by commas; a duration is
-// one of Go. It returns an error if the value is not of the setting's form.
-func Set(text, setting, value string) (string, error) {
-	f := forms()[setting]
-	if !regexp.MustCompile(`^(` + f.pattern + `)$`).MatchString(value) {
-		return "", fmt.Errorf("%.60q is not %s", value, f.what)
+// Set returns the text of Template with another value. Several tags are joined by commas; a duration is one of Go.
+// It returns an error if the value is not of the option's form.
+func (o Option) Set(text, value string) (string, error) {
+	if !regexp.MustCompile(`^(` + o.form + `)$`).MatchString(value) {
+		return "", fmt.Errorf("%.60q is not %s", value, o.What)
 	}
 	literal := strconv.Quote(value)
-	switch setting {
-	case "RETRIES":
+	switch {
+	case o.Constant == "RETRIES", o.Constant == "SCHEDULE" && value == "None":
 		literal = value
-	case "RETRY_DELAY":
+	case o.Constant == "RETRY_DELAY":
 		delay, _ := time.ParseDuration(value) // of its form
 		literal = strconv.Itoa(int(delay.Seconds()))
-	case "SCHEDULE":
-		literal = strings.ReplaceAll(literal, `"None"`, "None")
-	case "TAGS":
+	case o.Constant == "TAGS":
 		literal = strings.ReplaceAll("["+literal+"]", ",", `", "`)
 	}
-	line := regexp.MustCompile(`(?m)^` + setting + ` = (None|\d+|"[^"\n]*"|\[[^]\n]*\])`)
-	return line.ReplaceAllLiteralString(text, setting+" = "+literal), nil
+	line := regexp.MustCompile(`(?m)^` + o.Constant + ` = (None|\d+|"[^"\n]*"|\[[^]\n]*\])`)
+	return line.ReplaceAllLiteralString(text, o.Constant+" = "+literal), nil
 }
 
 // Version returns the version of the ecr-refresh that signed a text, or "" where there is no such line.
 func Version(signed string) string {
-	head := regexp.MustCompile(`^# Written by ecr-refresh (.+?)\. (?:sha256|Checksums:) `).FindStringSubmatch(signed)
+	head := regexp.MustCompile(`^` + written + `(.+?)\. `).FindStringSubmatch(signed)
 	if head == nil {
 		return ""
 	}

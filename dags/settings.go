@@ -94,12 +94,11 @@ func Upgrade(text, installed string, given []string) (upgraded string, kept []st
 		}
 	}
 	comments, around := was.checksums()
-	signed := strings.HasSuffix(head, whole(old)) // by an older version, with its settings
-	if !signed && !strings.Contains(head, comments) {
+	if !strings.Contains(head, comments) {
 		added := slices.DeleteFunc(own.settings, func(s setting) bool { return was.index(s.name) >= 0 })
 		own.settings, own.last = append(was.settings, added...), was.last
 	}
-	if !signed && !strings.HasSuffix(head, around) {
+	if !strings.HasSuffix(head, around) {
 		err = ErrEdited
 	}
 	return own.String(), kept, err
@@ -129,8 +128,4 @@ func (d dag) checksums() (comments, around string) {
 	}
 	return fmt.Sprintf("settings' comments %.8x", sha256.Sum256([]byte(comments+d.last))),
 		fmt.Sprintf("rest %.8x", sha256.Sum256([]byte(d.before+d.after)))
-}
-
-func whole(text string) string {
-	return fmt.Sprintf("sha256 of what follows: %x", sha256.Sum256([]byte(text)))
 }

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
 
+	"ecr-refresh/airflowclient"
 	"ecr-refresh/steps/docker"
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/registry"
@@ -51,6 +53,15 @@ type DockerConnection struct {
 	KeepLogin    bool   // reauth of its extra is off: docker-py keeps a login of the same user that its file has
 	Assumed      bool   // made of what was updated, not read as a task reads it: nothing to compare
 	OverriddenBy string // name of an environment variable that tasks read before the database, if it is set
+}
+
+// assumed returns what tasks should read, once a token was put into a connection.
+func assumed(read airflowclient.Connection, t secret.Token) DockerConnection {
+	c := DockerConnection{Host: read.Host, Login: t.Username, Password: t.Password, Assumed: true}
+	if read.Port != 0 {
+		c.Port = strconv.Itoa(read.Port)
+	}
+	return c
 }
 
 // server returns what DockerHook logs in to: the host as it is written, with the port if there is one.

@@ -35,6 +35,8 @@ type UpdateDockerConnection struct {
 	Registry *registry.Client
 	Now      func() time.Time
 	Log      *slog.Logger
+
+	After map[string]DockerConnection // gets the connections, by id, as tasks should read them, unless it is nil
 }
 
 // Airflow is the part of Airflow's REST API that step 2 uses; *airflowclient.Client implements it.
@@ -71,6 +73,9 @@ func (s UpdateDockerConnection) Run(ctx context.Context) (xcom.UpdateDockerConne
 			update, err := s.prepare(id, found[id], t.token)
 			if failed[id] = err; err == nil {
 				updates = append(updates, update)
+			}
+			if s.After != nil {
+				s.After[id] = assumed(found[id], t.token)
 			}
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -30,10 +31,7 @@ type program struct {
 }
 
 // call is one invocation of a command.
-type call struct {
-	*input.Reader
-	stdout io.Writer
-}
+type call struct{ *input.Reader }
 
 // work is what a command does when it has its inputs. It returns what is printed, even if there is an error.
 type work = func(context.Context) ([]byte, error)
@@ -47,11 +45,10 @@ const (
 
 // exits returns the end of a command's help: its exit codes. One that has no code 1 calls no service, and ends at once.
 func exits(one, two string) string {
-	const done, interrupted = "\n\nExit codes:\n  0  done\n", "\n  130, 143  ended by SIGINT, SIGTERM"
-	if one == "" {
-		return done + "  2  " + two
+	if one != "" {
+		one, two = "  1  "+one+"\n", two+"\n  130, 143  ended by SIGINT, SIGTERM"
 	}
-	return done + "  1  " + one + "\n  2  " + two + interrupted
+	return "\n\nExit codes:\n  0  done\n" + one + "  2  " + two
 }
 
 // command returns a command that calls services, with flags for settings. read reads the inputs and returns the work,
@@ -75,12 +72,12 @@ func (p *program) local(command cli.Command, settings []input.Setting, read func
 	command.HideHelpCommand = true
 	command.Action = func(c *cli.Context) error {
 		if word := c.Args().First(); c.Args().Present() {
-			return usage(c, similar(word, c.Command.VisibleCommands()), "unexpected argument %q", word)
+			return unknown(c, "unexpected argument", word, c.Command.VisibleCommands())
 		}
 		if err := input.EnvFile(); err != nil {
 			return err
 		}
-		call := &call{Reader: &input.Reader{Context: c, Settings: p.Settings, Stdin: p.stdin}, stdout: p.stdout}
+		call := &call{&input.Reader{Context: c, Settings: p.Settings, Stdin: p.stdin}}
 		if err := p.openLog(call); err != nil {
 			return err
 		}
@@ -127,7 +124,7 @@ func (c *call) do(read func(*call) work) error {
 	if result == nil {
 		return err
 	}
-	if _, failed := c.stdout.Write(result); failed != nil {
+	if _, failed := c.App.Writer.Write(result); failed != nil {
 		err = errors.Join(failure.Permanent(console.StdoutFailed, "write result: %w", failed), err)
 	}
 	if out != "" {
@@ -169,41 +166,31 @@ func jsonFlag() cli.Flag { return input.Switch("json", "print one JSON object") 
 // noCommand prints the help when no command was named. For another word, the library itself would exit with 0, or 3.
 func noCommand(c *cli.Context) error {
 	if word := c.Args().First(); word != "" {
-		return usage(c, similar(word, c.App.VisibleCommands()), "unknown command %q", word)
+		return unknown(c, "unknown command", word, c.App.VisibleCommands())
 	}
 	return cli.ShowAppHelp(c)
 }
 
-// usageError returns an error of the command line with the flag that was probably meant.
+// usageError returns an error of the command line.
 func usageError(c *cli.Context, err error, _ bool) error {
-	_, flag, unknown := strings.Cut(err.Error(), "flag provided but not defined: -")
-	if !unknown {
-		return usage(c, "", "%w", err)
-	}
-	meant := similar(flag, c.Command.VisibleFlags())
-	if meant != "" {
-		meant = "--" + meant
-	}
-	return usage(c, meant, "unknown flag --%s", flag)
-}
-
-// usage returns an error of the command line: with what was probably meant or, where that is "", a hint.
-func usage(c *cli.Context, meant, format string, args ...any) error {
-	if meant != "" {
-		return failure.Permanent("", "read command line: "+format+": did you mean %s?", append(args, meant)...)
+	if _, flag, found := strings.Cut(err.Error(), "flag provided but not defined: -"); found {
+		return unknown(c, "unknown flag", "--"+flag, c.Command.VisibleFlags())
 	}
 	hint := "see " + cmp.Or(c.Command.HelpName, c.App.Name) + " --help"
-	return failure.Permanent(console.Usage, "read command line: "+format, args...).Want(hint)
+	return failure.Permanent(console.Usage, "read command line: %w", err).Want(hint)
 }
 
-// similar returns the name of the flag or command that word was probably meant to be, or "".
-func similar[T interface{ Names() []string }](word string, all []T) (meant string) {
-	best := 0.8 // of 1, by Jaro and Winkler's measure
-	for _, one := range all {
-		name := one.Names()[0]
-		if likeness := smetrics.JaroWinkler(name, word, 0.7, 4); likeness >= best {
-			meant, best = name, likeness
+// unknown returns an error of the command line with the one of known, flags or commands, that was probably meant.
+func unknown[T interface{ Names() []string }](c *cli.Context, what, word string, known []T) error {
+	name := strings.TrimPrefix(word, "--")
+	meant, best := "", 0.8 // of 1, by Jaro and Winkler's measure
+	for _, one := range known {
+		if likeness := smetrics.JaroWinkler(one.Names()[0], name, 0.7, 4); likeness >= best {
+			meant, best = strings.TrimSuffix(word, name)+one.Names()[0], likeness
 		}
 	}
-	return meant
+	if meant == "" {
+		return usageError(c, fmt.Errorf("%s %q", what, word), false)
+	}
+	return failure.Permanent("", "read command line: %s %q: did you mean %s?", what, word, meant)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -49,21 +50,15 @@ func (p *program) values() map[string]string {
 }
 
 // completesValue prints the values of the flag behind which args end, and reports whether it has any: the library knows
-// commands and flags alone. Where nothing is printed, the shell completes names of files.
+// commands and flags alone. Where nothing is printed, the shell completes names of files. Bash splits --flag=value.
 func (p *program) completesValue(args []string) bool {
-	end := len(args) - 1
-	if end < 2 || args[end] != "--generate-bash-completion" {
+	end := regexp.MustCompile(` --([a-z-]+)( =)? --generate-bash-completion$`)
+	flag := end.FindStringSubmatch(strings.Join(args, " "))
+	if flag == nil || p.values()[flag[1]] == "" {
 		return false
 	}
-	if args[end-1] == "=" { // Bash splits --flag=value
-		end--
-	}
-	flag, typed := strings.CutPrefix(args[end-1], "--")
-	values := strings.Fields(p.values()[flag])
-	if typed && values != nil {
-		fmt.Fprintln(p.stdout, strings.Join(values, "\n"))
-	}
-	return typed && values != nil
+	fmt.Fprintln(p.stdout, strings.ReplaceAll(p.values()[flag[1]], " ", "\n"))
+	return true
 }
 
 // The program itself prints what may come next, when the last word is --generate-bash-completion. No word of the line

@@ -52,7 +52,7 @@ func (p *program) doctor() *cli.Command {
 				defer d.Airflow.Logout(ctx)
 				defer d.Reader.Logout(ctx)
 				found := examine(d, ctx)
-				return c.text(found, found.Table(c.stdout)), found.Err()
+				return c.text(found, found.Table(c.App.Writer)), found.Err()
 			}
 		})
 }

@@ -17,10 +17,8 @@ func (p *program) extractECRToken() *cli.Command {
 		Name:  "extract-ecr-token",
 		Usage: "step 1: get a token from ECR, check it at its registry, encrypt it",
 		Flags: []cli.Flag{input.RequireHTTPSFlag()},
-		Description: `Gets one authorization token, which the registries of all accounts in the
-region accept that this AWS identity may use. AWS credentials come from AWS's default chain (AWS_PROFILE,
-AWS_ACCESS_KEY_ID, a role, …). The result has the token encrypted (age) to a public key: --recipient, or that of
-this host's own key pair.
+		Description: `AWS credentials come from AWS's default chain (AWS_PROFILE, AWS_ACCESS_KEY_ID, a
+role, …). One token is for the registries of all accounts in the region that this AWS identity may use.
 
 Example:
   ecr-refresh extract-ecr-token --account 123456789012 --region us-east-1 --out token.json` +
@@ -28,12 +26,11 @@ Example:
 	}, []input.Setting{
 		p.Account.Required("without --targets"), p.Region.Required("without --targets"), p.ConnectionIDs,
 		p.TargetsFile, p.Recipient, p.IdentityFile, p.Out, p.Metrics,
-	},
-		func(c *call) work {
-			s := c.extract(c.Certificates())
-			s.Recipient = c.PublicKey()
-			return result(c, s.Run)
-		})
+	}, func(c *call) work {
+		s := c.extract(c.Certificates())
+		s.Recipient = c.PublicKey()
+		return result(c, s.Run)
+	})
 }
 
 // extract reads the inputs of step 1, but for the public key.

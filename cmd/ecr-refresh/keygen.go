@@ -18,9 +18,8 @@ func (p *program) keygen() *cli.Command {
 		Usage: "make the encryption key pair that several workers share",
 		Flags: []cli.Flag{input.Switch("json", "print a file for: airflow variables import FILE")},
 		Description: `Prints an age key pair as the two Airflow Variables that the DAG reads. Needed
-where steps 1 and 2 may run on different hosts or users (Celery, Kubernetes, DockerOperator). Airflow masks a Variable
-whose name has "private_key" in logs and in its UI. The commands leave the key in the shell's history; --json and
-"airflow variables import" do not.
+where steps 1 and 2 may run on different hosts or users (Celery, Kubernetes, DockerOperator). --json keeps the key
+out of the shell's history.
 
 Example:
   ecr-refresh keygen

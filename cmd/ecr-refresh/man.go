@@ -1,8 +1,8 @@
 package main
 
 import (
+	"context"
 	"fmt"
-	"io"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -11,37 +11,32 @@ import (
 // man prints what --help prints, of the program and of each command, as roff. The library's own generator leaves out
 // the descriptions.
 func (p *program) man() *cli.Command {
-	return &cli.Command{
-		Name:            "man",
-		Usage:           "print the manual page, as roff",
-		Hidden:          true,
-		HideHelpCommand: true,
-		OnUsageError:    usageError,
-		Action: func(c *cli.Context) error {
-			var page strings.Builder
+	command := cli.Command{Name: "man", Usage: "print the manual page, as roff", Hidden: true}
+	return p.local(command, nil, func(c *call) work {
+		return func(context.Context) ([]byte, error) {
 			version, _, _ := strings.Cut(c.App.Version, " ")
-			fmt.Fprintf(&page, ".TH ECR-REFRESH 1 \"\" \"ecr-refresh %s\"\n", escaped(version))
-			fmt.Fprintf(&page, ".SH NAME\n%s \\- %s\n", escaped(c.App.Name), escaped(c.App.Usage))
-			manSection(&page, ".SH DESCRIPTION", cli.AppHelpTemplate, c.App)
-			fmt.Fprintln(&page, ".SH COMMANDS")
-			for _, command := range c.App.VisibleCommands() {
-				manSection(&page, ".SS "+escaped(command.HelpName), cli.CommandHelpTemplate, command)
-				for _, sub := range command.Subcommands {
-					sub.HelpName = command.HelpName + " " + sub.Name // as the library does before it runs one
-					manSection(&page, ".SS "+escaped(sub.HelpName), cli.CommandHelpTemplate, sub)
-				}
-			}
-			_, err := io.WriteString(p.stdout, page.String())
-			return err
-		},
-	}
+			page := fmt.Sprintf(".TH ECR-REFRESH 1 \"\" \"ecr-refresh %s\"\n.SH NAME\n%s \\- %s\n",
+				escaped(version), escaped(c.App.Name), escaped(c.App.Usage)) +
+				manSection(".SH DESCRIPTION", cli.AppHelpTemplate, c.App) + ".SH COMMANDS\n"
+			return []byte(page + manCommands(c.App.Name, c.App.VisibleCommands())), nil
+		}
+	})
 }
 
-// manSection prints what --help prints, unfilled.
-func manSection(page io.Writer, title, template string, data any) {
+func manCommands(parent string, commands []*cli.Command) (page string) {
+	for _, c := range commands {
+		c.HelpName = parent + " " + c.Name // as the library does before it runs one
+		page += manSection(".SS "+escaped(c.HelpName), cli.CommandHelpTemplate, c)
+		page += manCommands(c.HelpName, c.Subcommands)
+	}
+	return page
+}
+
+// manSection returns what --help prints, unfilled.
+func manSection(title, template string, data any) string {
 	var text strings.Builder
 	cli.HelpPrinter(&text, template, data)
-	fmt.Fprintf(page, "%s\n.nf\n%s\n.fi\n", title, escaped(strings.TrimSpace(text.String())))
+	return fmt.Sprintf("%s\n.nf\n%s\n.fi\n", title, escaped(strings.TrimSpace(text.String())))
 }
 
 // escaped keeps roff from reading text as a command, and from making its signs typographic.

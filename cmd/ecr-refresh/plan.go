@@ -22,8 +22,7 @@ func (p *program) plan() *cli.Command {
 			jsonFlag(),
 			&cli.StringFlag{Name: "registry", Usage: "show what the name of this `HOST` says, and nothing else"},
 		},
-		Description: `Sends nothing and needs no credentials. What is not known here is "-" in
-the table and empty in the JSON.
+		Description: `Sends nothing and needs no credentials.
 
 Examples:
   ecr-refresh plan --account 123456789012 --region us-east-1
@@ -31,45 +30,32 @@ Examples:
   ecr-refresh plan --registry 123456789012.dkr.ecr-fips.us-gov-west-1.amazonaws.com` + exits("", wrong),
 	}, []input.Setting{
 		p.Account.Required(otherwise), p.Region.Required(otherwise), p.ConnectionIDs, p.TargetsFile, p.AirflowURL,
-	},
-		func(c *call) work {
-			roots := c.Certificates()
-			var targets []target.Target
-			if c.IsSet("registry") {
-				t, err := target.Of(c.String("registry"))
-				c.Fault(err)
-				targets = append(targets, t)
-			} else {
-				targets = c.Targets()
-			}
-			return c.plan(targets, roots)
-		})
+	}, (*call).plan)
 }
 
-// plan is what --json prints. What is not known is "".
-type plan struct {
-	Targets []plannedTarget `json:"targets"`
-}
-
+// plannedTarget is what --json prints of a target. What is not known is "".
 type plannedTarget struct {
 	ConnectionID string `json:"connection_id"`
-	Registry     string `json:"registry"`
-	Account      string `json:"account"` // of the registry; ECR Public has none
-	Region       string `json:"region"`
-	Partition    string `json:"partition"`
-	Service      string `json:"service"`
-	FIPS         bool   `json:"fips"`
-	DualStack    bool   `json:"dual_stack"`
-	Endpoint     string `json:"endpoint"`
-	AirflowURL   string `json:"airflow_url"`
+	ecr.Host
+	Endpoint   string `json:"endpoint"`
+	AirflowURL string `json:"airflow_url"`
 }
 
 // plan returns the work that shows the plan. It sends nothing, but reads AWS's own settings.
-func (c *call) plan(targets []target.Target, roots input.Certificates) work {
+func (c *call) plan() work {
+	roots := c.Certificates()
+	var targets []target.Target
+	if c.IsSet("registry") {
+		t, err := target.Of(c.String("registry"))
+		c.Fault(err)
+		targets = append(targets, t)
+	} else {
+		targets = c.Targets()
+	}
 	load := ecr.DefaultConfig(roots.All, roots.Extra, c.Log)
 	airflow, _ := c.AirflowConfig() // as far as it is known
 	return func(ctx context.Context) ([]byte, error) {
-		var all plan
+		var all []plannedTarget
 		rows := [][]string{{"CONNECTION", "REGISTRY", "PARTITION", "TOKEN FROM", "AIRFLOW"}}
 		for _, t := range targets {
 			cfg, err := load(ctx, t.Source.Profile, t.Source.Region)
@@ -80,16 +66,12 @@ func (c *call) plan(targets []target.Target, roots input.Certificates) work {
 			if err != nil {
 				return nil, fmt.Errorf("plan connection %q: %w", t.ConnectionID, err)
 			}
-			all.Targets = append(all.Targets, plannedTarget{
-				ConnectionID: t.ConnectionID, Registry: t.Registry.Name, Account: t.Registry.Account,
-				Region: t.Registry.Region, Partition: t.Registry.Partition, Service: t.Registry.Service,
-				FIPS: t.Source.FIPS, DualStack: t.Source.DualStack, Endpoint: endpoint, AirflowURL: airflow.BaseURL,
-			})
-			rows = append(rows, []string{
-				cmp.Or(t.ConnectionID, "-"), t.Registry.Name, cmp.Or(t.Registry.Partition, "-"), endpoint,
-				cmp.Or(airflow.BaseURL, "-"),
-			})
+			host := t.Registry
+			host.FIPS, host.DualStack = t.Source.FIPS, t.Source.DualStack // of the endpoint
+			all = append(all, plannedTarget{t.ConnectionID, host, endpoint, airflow.BaseURL})
+			rows = append(rows, []string{cmp.Or(t.ConnectionID, "-"), host.Name, cmp.Or(host.Partition, "-"), endpoint,
+				cmp.Or(airflow.BaseURL, "-")})
 		}
-		return c.text(all, console.Table(rows)), nil
+		return c.text(map[string]any{"targets": all}, console.Table(rows)), nil
 	}
 }

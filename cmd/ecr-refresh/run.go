@@ -2,11 +2,10 @@ package main
 
 import (
 	"context"
-	"strconv"
+	"maps"
 
 	"github.com/urfave/cli/v2"
 
-	"ecr-refresh/airflowclient"
 	"ecr-refresh/cmd/ecr-refresh/input"
 	"ecr-refresh/steps"
 	"ecr-refresh/steps/failure"
@@ -23,11 +22,10 @@ func (p *program) run() *cli.Command {
 			input.DryRunFlag(), input.RequireHTTPSFlag(),
 			input.Switch("json", "with --dry-run: print the plan as one JSON object, if all is well"),
 		},
-		Description: `For cron, systemd timers and Kubernetes CronJobs in place of the DAG, and for a
-shell. Run it every six hours, with its inputs in the file of ECR_REFRESH_ENV_FILE; a second run does no harm. Logs
-in to Docker with the new token and the host that Airflow's REST API shows, since this command does not see the
-connection as tasks do: "matches" is null in its result, unless AIRFLOW_CONN_DOCKER_DEFAULT or
-ECR_REFRESH_DOCKER_{HOST,PORT,LOGIN,PASSWORD} is that connection.
+		Description: `For cron, systemd timers and Kubernetes CronJobs in place of the DAG: run it every
+six hours, with its inputs in the file of ECR_REFRESH_ENV_FILE; a second run does no harm. Step 3 logs in with the
+new token to the host that Airflow's REST API shows ("matches" is null in the result), unless
+AIRFLOW_CONN_DOCKER_DEFAULT or ECR_REFRESH_DOCKER_{HOST,PORT,LOGIN,PASSWORD} is the connection as tasks see it.
 
 ` + input.AirflowHelp + `
 
@@ -36,28 +34,19 @@ Example:
 	}, []input.Setting{
 		p.Account.Required(without), p.Region.Required(without), p.ConnectionIDs, p.TargetsFile, p.AirflowURL,
 		p.Engine, p.Out, p.Metrics,
-	},
-		(*call).run)
+	}, (*call).run)
 }
 
-// run reads the inputs of all steps.
+// run returns the work of all steps or, with --json, that of plan if they succeed.
 func (c *call) run() work {
-	roots := c.Certificates()
-	all := allSteps{extract: c.extract(roots), update: c.update(roots), test: c.test()}
-	var ids []string
-	for _, t := range all.extract.Targets {
-		ids = append(ids, t.ConnectionID)
-	}
-	all.test.Connections = c.DockerConnections(ids, false) // before anything is changed
-	all.extract.Registry, all.test.Registry = all.update.Registry, all.update.Registry
-	run := result(c, all.run)
-	if !c.Bool("json") {
-		return run
-	}
-	if !all.update.DryRun {
+	run, asJSON := result(c, c.allSteps()), c.Bool("json")
+	if asJSON && !c.DryRun() {
 		c.Fault(failure.Permanent("", "--json needs --dry-run: the result is JSON anyway"))
 	}
-	plan := c.plan(all.extract.Targets, roots)
+	if !asJSON || c.Faulty() {
+		return run
+	}
+	plan := c.plan()
 	return func(ctx context.Context) ([]byte, error) {
 		if _, err := run(ctx); err != nil {
 			return nil, err
@@ -66,55 +55,29 @@ func (c *call) run() work {
 	}
 }
 
-// allSteps are the steps with their inputs, but for the results and the keys that each gets from the one before. The
-// token is encrypted all the same, to a key pair that exists for this run only.
-type allSteps struct {
-	extract steps.ExtractECRToken
-	update  steps.UpdateDockerConnection
-	test    steps.TestDockerConnection
-}
-
-func (a allSteps) run(ctx context.Context) (result xcom.TestDockerConnection, err error) {
-	a.update.Identity = secret.NewIdentity()
-	a.extract.Recipient = a.update.Identity.Recipient()
-	if a.update.Input, err = a.extract.Run(ctx); err != nil {
-		return result, err
+// allSteps hands to each step the result and the keys from the one before. The token is encrypted all the same, to a
+// key pair that exists for this run only.
+func (c *call) allSteps() func(context.Context) (xcom.TestDockerConnection, error) {
+	roots := c.Certificates()
+	extract, update, test := c.extract(roots), c.update(roots), c.test()
+	var ids []string
+	for _, t := range extract.Targets {
+		ids = append(ids, t.ConnectionID)
 	}
-	seen := &connectionsSeen{Airflow: a.update.Airflow}
-	a.update.Airflow = seen
-	if a.test.Input, err = a.update.Run(ctx); err != nil {
-		return result, err
-	}
-	tokens, err := secret.Decrypt(a.update.Identity, a.update.Input.Recipient, a.update.Input.Sealed)
-	if err != nil {
-		return result, err
-	}
-	for i, t := range tokens {
-		for _, id := range a.update.Input.Tokens[i].Connections {
-			if _, given := a.test.Connections[id]; given {
-				continue
-			}
-			read := seen.byID[id]
-			made := steps.DockerConnection{Host: read.Host, Login: t.Username, Password: t.Password, Assumed: true}
-			if read.Port != 0 {
-				made.Port = strconv.Itoa(read.Port)
-			}
-			a.test.Connections[id] = made
+	given := c.DockerConnections(ids, false) // before anything is changed
+	test.Connections = map[string]steps.DockerConnection{}
+	update.After = test.Connections
+	extract.Registry, test.Registry = update.Registry, update.Registry
+	return func(ctx context.Context) (result xcom.TestDockerConnection, err error) {
+		update.Identity = secret.NewIdentity()
+		extract.Recipient = update.Identity.Recipient()
+		if update.Input, err = extract.Run(ctx); err != nil {
+			return result, err
 		}
+		if test.Input, err = update.Run(ctx); err != nil {
+			return result, err
+		}
+		maps.Copy(test.Connections, given)
+		return test.Run(ctx)
 	}
-	return a.test.Run(ctx)
-}
-
-// connectionsSeen remembers the connections that step 2 read, for step 3.
-type connectionsSeen struct {
-	steps.Airflow
-	byID map[string]airflowclient.Connection
-}
-
-// ConnectionsByID implements steps.Airflow.
-func (s *connectionsSeen) ConnectionsByID(
-	ctx context.Context, ids []string,
-) (found map[string]airflowclient.Connection, failed map[string]error) {
-	s.byID, failed = s.Airflow.ConnectionsByID(ctx, ids)
-	return s.byID, failed
 }

@@ -57,7 +57,7 @@ func (p *program) status() *cli.Command {
 				for _, what := range found.Unknown {
 					c.Log.Warn(what)
 				}
-				return c.text(found, found.Table(limit, c.stdout)), found.Check(dag, limit)
+				return c.text(found, found.Table(limit, c.App.Writer)), found.Check(dag, limit)
 			}
 		})
 }

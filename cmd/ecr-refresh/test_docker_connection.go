@@ -15,35 +15,32 @@ func (p *program) testDockerConnection() *cli.Command {
 		Name:  "test-docker-connection",
 		Usage: "step 3: log in with the connection, as a Docker task would",
 		Flags: []cli.Flag{input.RequireHTTPSFlag()},
-		Description: `Compares the connection, as Airflow's tasks see it, with what step 2
-updated; looks for entries of ~/.docker/config.json that docker-py would use in its place; logs in to the
-registry with it, through Docker.
+		Description: `Compares the connection, as tasks see it, with what step 2 updated; looks for
+entries of ~/.docker/config.json that docker-py would use in its place; logs in with it, through Docker.
 
-The connections, with their passwords, come from the environment: ECR_REFRESH_DOCKER_SECRETS, the DAG's JSON
-list of logins ({"login", "password", "connections": [{"connection_id", "host", "port"}]}); or, for one,
-ECR_REFRESH_DOCKER_{HOST,PORT,LOGIN,PASSWORD}; or AIRFLOW_CONN_DOCKER_DEFAULT (a URI, or JSON; another
-connection id in its place).
+The connections come from the environment: ECR_REFRESH_DOCKER_SECRETS, the DAG's JSON list of logins ({"login",
+"password", "connections": [{"connection_id", "host", "port"}]}); or, for one,
+ECR_REFRESH_DOCKER_{HOST,PORT,LOGIN,PASSWORD}; or AIRFLOW_CONN_DOCKER_DEFAULT (a URI, or JSON; another id in its place).
 DOCKER_HOST, DOCKER_TLS_VERIFY and DOCKER_CERT_PATH count as for Docker's own tools.
 
 Example, on a host that reaches Airflow's database, and whose command line prints the connection:
   export AIRFLOW_CONN_DOCKER_DEFAULT=$(airflow connections export - --file-format env | sed -n 's/^docker_default=//p')
   ecr-refresh test-docker-connection --in published.json` + exits(unavailable, wrong+inTheDAG),
-	}, []input.Setting{p.Previous.Required(""), p.Out, p.Metrics, p.Engine},
-		func(c *call) work {
-			s := c.test()
-			if s.Engine == nil || !s.Config.Empty() { // a login of the file is tried there
-				s.Registry = checker(c.Certificates())
-			} else {
-				c.CAFile() // is checked, though Docker has its own certificates
-			}
-			s.Input = input.Result(c.Reader, xcom.Parse[xcom.UpdateDockerConnection])
-			var ids []string
-			for _, updated := range s.Input.Connections {
-				ids = append(ids, updated.ConnectionID)
-			}
-			s.Connections = c.DockerConnections(ids, true)
-			return result(c, s.Run)
-		})
+	}, []input.Setting{p.Previous.Required(""), p.Out, p.Metrics, p.Engine}, func(c *call) work {
+		s := c.test()
+		if s.Engine == nil || !s.Config.Empty() { // a login of the file is tried there
+			s.Registry = checker(c.Certificates())
+		} else {
+			c.CAFile() // is checked, though Docker has its own certificates
+		}
+		s.Input = input.Result(c.Reader, xcom.Parse[xcom.UpdateDockerConnection])
+		var ids []string
+		for _, updated := range s.Input.Connections {
+			ids = append(ids, updated.ConnectionID)
+		}
+		s.Connections = c.DockerConnections(ids, true)
+		return result(c, s.Run)
+	})
 }
 
 // test reads the inputs of step 3, but for step 2's result and the connections.

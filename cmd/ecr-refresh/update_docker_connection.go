@@ -15,9 +15,8 @@ func (p *program) updateDockerConnection() *cli.Command {
 		Name:  "update-docker-connection",
 		Usage: "step 2: update Airflow's connection with the token",
 		Flags: []cli.Flag{input.DryRunFlag(), input.RequireHTTPSFlag()},
-		Description: `Checks the token at its registry again, logs in to Airflow's REST API and
-changes the password of the connection, and its login if that is not the token's. Nothing else of the connection
-is changed.
+		Description: `Changes the password of the connection, and its login if that is not the
+token's, but nothing else of it.
 
 ` + input.AirflowHelp + `
 The private key that decrypts the token is ECR_REFRESH_PRIVATE_KEY, or --identity-file, or this host's own.

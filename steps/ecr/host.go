@@ -20,13 +20,13 @@ const NotECRHost failure.Kind = "not an ecr registry host"
 
 // Host is what the name of an ECR registry's host says. What the name does not say is "".
 type Host struct {
-	Name      string // in lower case, as Docker requires
-	Service   string // Private or Public
-	Account   string // 12 digits; "" for ECR Public
-	Region    string
-	Partition string // aws, aws-cn, …; "" where its suffix was configured
-	FIPS      bool   // the host is a FIPS endpoint
-	DualStack bool   // the host has IPv6 too
+	Name      string `json:"registry"`   // in lower case, as Docker requires
+	Account   string `json:"account"`    // 12 digits; "" for ECR Public
+	Region    string `json:"region"`     //
+	Partition string `json:"partition"`  // aws, aws-cn, …; "" where its suffix was configured
+	Service   string `json:"service"`    // Private or Public
+	FIPS      bool   `json:"fips"`       // the host is a FIPS endpoint
+	DualStack bool   `json:"dual_stack"` // the host has IPv6 too
 }
 
 // partition is a part of AWS with its own accounts, regions and names.

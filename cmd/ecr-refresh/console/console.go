@@ -37,21 +37,21 @@ func NewLog(w io.Writer, level slog.Level, asJSON bool, hint func(error) string)
 		}
 		return slog.Attr{}
 	}
+	handler := slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: hinted})
 	if asJSON {
-		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: hinted}))
+		return slog.New(handler)
 	}
-	return slog.New(&sentences{out: log.New(w, "", 0), level: level, hinted: hinted})
+	return slog.New(&sentences{handler, log.New(w, "", 0), hinted})
 }
 
 // sentences writes a log that reads well in Airflow's log page, which adds the time itself:
-// "ecr-refresh: warning: …", and a hint on a line of its own.
+// "ecr-refresh: warning: …", and a hint on a line of its own. Only the level is left to the Handler: nothing here uses
+// a logger's own attributes, or groups.
 type sentences struct {
+	slog.Handler
 	out    *log.Logger
-	level  slog.Level
 	hinted func([]string, slog.Attr) slog.Attr
 }
-
-func (h *sentences) Enabled(_ context.Context, level slog.Level) bool { return level >= h.level }
 
 func (h *sentences) Handle(_ context.Context, r slog.Record) error {
 	line, hint := r.Message, ""
@@ -75,10 +75,6 @@ func (h *sentences) Handle(_ context.Context, r slog.Record) error {
 func oneLine(text string) string {
 	return failure.Clean(strings.ReplaceAll(strings.TrimSpace(text), "\n", "; "))
 }
-
-// Nothing here uses a logger's own attributes, or groups.
-func (h *sentences) WithAttrs([]slog.Attr) slog.Handler { return h }
-func (h *sentences) WithGroup(string) slog.Handler      { return h }
 
 // IsTerminal reports whether stream is a terminal.
 func IsTerminal(stream any) bool {
