@@ -22,9 +22,8 @@ func (c *Client) authorized(ctx context.Context, out any, req *http.Request, err
 			return failed
 		}
 		failed = c.exchange(ctx, bearer, out)(req, err)
-		var e *Error
-		switch {
-		case !errors.As(failed, &e) || e.Kind != JWTRejected:
+		switch e, _ := errors.AsType[*Error](failed); {
+		case e == nil || e.Kind != JWTRejected:
 			return failed
 		case bearer == c.config.Token.Reveal():
 			return c.rejected(TokenRejected, "the bearer token is rejected: ", e)
@@ -64,8 +63,7 @@ func (c *Client) createToken(ctx context.Context) (string, error) {
 	body := LoginBody{Username: c.config.Login, Password: c.config.Password.Reveal()}
 	var created LoginResponse
 	err := c.exchange(ctx, "", &created)(NewCreateTokenRequest(c.server, body))
-	var e *Error
-	switch errors.As(err, &e); {
+	switch e, _ := errors.AsType[*Error](err); {
 	case e == nil && created.AccessToken == "":
 		err = failf(NotAirflow, 0, "", "airflow answered without a token")
 	case e == nil:
@@ -139,9 +137,8 @@ func (c *Client) Logout(ctx context.Context) error {
 		req.AddCookie(&http.Cookie{Name: "_token", Value: jwt}) // #nosec G124 -- a request carries no attributes
 	}
 	err = c.exchange(ctx, jwt, new(any))(req, err)
-	var e *Error
-	if errors.As(err, &e) && (e.Kind == Redirect || e.Kind == JWTRejected) { // a rejected JWT needs no revocation
-		return nil
+	if e, _ := errors.AsType[*Error](err); e != nil && (e.Kind == Redirect || e.Kind == JWTRejected) {
+		return nil // a rejected JWT needs no revocation
 	}
 	return err
 }

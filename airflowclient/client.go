@@ -87,9 +87,8 @@ func baseURL(raw string) (string, error) {
 func (c *Client) Version(ctx context.Context) (info VersionInfo, err error) {
 	err = c.exchange(ctx, "", &info)(NewGetVersionRequest(c.server))
 	info.Version = line(info.Version)
-	var e *Error
-	if errors.As(err, &e) && (e.Kind == Forbidden || e.Kind == JWTRejected) { // it takes neither
-		e.Kind = NotAirflow
+	if e, _ := errors.AsType[*Error](err); e != nil && (e.Kind == Forbidden || e.Kind == JWTRejected) {
+		e.Kind = NotAirflow // it takes neither
 	}
 	return info, err
 }
@@ -109,8 +108,7 @@ func (c *Client) call(ctx context.Context, out any, resource string, names ...st
 			}
 		}
 		err = c.authorized(ctx, out, req, err)
-		var e *Error
-		switch errors.As(err, &e); {
+		switch e, _ := errors.AsType[*Error](err); {
 		case e == nil:
 		case e.Kind == Forbidden:
 			rights := map[string]string{"GET": "can_read", "POST": "can_create", "PATCH": "can_edit"}

@@ -140,25 +140,23 @@ func kindOf(status int) Kind {
 
 // unanswered returns the error of a call that got no answer, or none that could be read.
 func (c *Client) unanswered(ctx context.Context, err error) *Error {
-	var own *Error
-	if errors.As(err, &own) {
+	if own, ok := errors.AsType[*Error](err); ok {
 		return own
 	}
-	var wrapped *url.Error // it repeats method and URL
-	if errors.As(err, &wrapped) {
+	if wrapped, ok := errors.AsType[*url.Error](err); ok { // it repeats method and URL
 		err = wrapped.Err
 	}
-	var timeout net.Error
-	var op *net.OpError
+	timeout, _ := errors.AsType[net.Error](err)
+	op, _ := errors.AsType[*net.OpError](err)
 	base, doing, kind := c.config.BaseURL, "reach", Unreachable
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
 		return failf(Unreachable, 0, "", "no answer from airflow at %s: %w", base, ctx.Err())
-	case ctx.Err() != nil || errors.As(err, &timeout) && timeout.Timeout():
+	case ctx.Err() != nil || timeout != nil && timeout.Timeout():
 		return failf(Timeout, 0, "", "no answer in time from airflow at %s", base)
 	case errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, new(tls.RecordHeaderError)):
 		kind = WrongScheme
-	case errors.As(err, &op) && op.Op == "remote error": // crypto/tls has no exported type for an alert
+	case op != nil && op.Op == "remote error": // crypto/tls has no exported type for an alert
 		doing, kind = "agree on TLS with", TLSAlert
 	case errors.As(err, new(*tls.CertificateVerificationError)):
 		doing, kind = "trust", Untrusted

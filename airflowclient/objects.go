@@ -105,26 +105,17 @@ func (c *Client) ImportErrors(ctx context.Context) ([]ImportError, error) {
 	return page.Errors, err
 }
 
-// XCom returns what a task returned, as JSON text; mapIndex is -1 for a task that is not mapped. A result that is text
-// is returned as it is: Airflow stores JSON in one way or the other, by release and operator, and an old DockerOperator
+// XCom returns what a task returned, as JSON text, and when, by the clock of the API server. A result that is text is
+// returned as it is: Airflow stores JSON in one way or the other, by release and operator, and an old DockerOperator
 // leaves lines of its log before it. ErrNotFound says that the task returned nothing, or that there is no such task.
-func (c *Client) XCom(ctx context.Context, dagID, runID, taskID string, mapIndex int) (string, error) {
-	text, _, err := c.XComAt(ctx, dagID, runID, taskID, mapIndex)
-	return text, err
-}
-
-// XComAt is XCom, and when the task returned it, by the clock of the API server.
-func (c *Client) XComAt(
-	ctx context.Context, dagID, runID, taskID string, mapIndex int,
-) (text string, at time.Time, err error) {
+func (c *Client) XCom(ctx context.Context, dagID, runID, taskID string) (text string, at time.Time, err error) {
 	const key = "return_value"
 	var row struct {
 		Value     json.RawMessage
 		Timestamp time.Time
 	}
-	params := GetXcomEntryParams{MapIndex: &mapIndex}
 	err = c.call(ctx, &row, "XComs", dagID, runID, taskID, key)(
-		NewGetXcomEntryRequest(c.server, dagID, runID, taskID, key, &params))
+		NewGetXcomEntryRequest(c.server, dagID, runID, taskID, key, nil))
 	return unquoted(string(row.Value)), row.Timestamp, err
 }
 

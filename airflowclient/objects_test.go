@@ -11,7 +11,7 @@ import (
 
 const (
 	run  = "manual__2026-11-24T06:41:40+00:00"
-	xcom = "GET /api/v2/dags/d/dagRuns/" + run + "/taskInstances/a/xcomEntries/return_value?map_index=-1"
+	xcom = "GET /api/v2/dags/d/dagRuns/" + run + "/taskInstances/a/xcomEntries/return_value"
 	day  = "2026-11-24T06:41:40.500000Z"
 )
 
@@ -54,7 +54,7 @@ func TestCalls(t *testing.T) {
 			func(c *Client) (any, error) { return c.DAGRuns(ctx, "d", 3) },
 			[]DAGRun{{"r", "success", at, at, conf{DryRun: true}}, {ID: "q", State: "failed"}}},
 		{xcom, "", `{"value":{"n":12345678901234567}}`,
-			func(c *Client) (any, error) { return c.XCom(ctx, "d", run, "a", -1) }, `{"n":12345678901234567}`},
+			func(c *Client) (any, error) { text, _, err := c.XCom(ctx, "d", run, "a"); return text, err }, `{"n":12345678901234567}`},
 		{"GET /api/v2/importErrors?limit=100", "",
 			`{"import_errors":[{"filename":"a\u001b[1m.py","stack_trace":` + quoted(trace) + `}],"total_entries":1}`,
 			func(c *Client) (any, error) { return c.ImportErrors(ctx) },
@@ -134,7 +134,7 @@ func TestRightsAndNames(t *testing.T) {
 		{"DAG Runs can_read", "Dag with dag_id: 'd' not found", "d", NoDAG,
 			func(c *Client, name string) error { _, err := c.DAGRuns(ctx, name, 3); return err }},
 		{"XComs can_read", "XCom entry with key: `return_value` not found", "return_value", NoXCom,
-			func(c *Client, name string) error { _, err := c.XCom(ctx, "d", name, "t", -1); return err }},
+			func(c *Client, name string) error { _, _, err := c.XCom(ctx, "d", name, "t"); return err }},
 		{"ImportError can_read", "", "", "",
 			func(c *Client, _ string) error { _, err := c.ImportErrors(ctx); return err }},
 		{"Pools can_create", "", "", "", func(c *Client, _ string) error { return c.CreatePool(ctx, Pool{}) }},

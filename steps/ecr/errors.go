@@ -135,7 +135,7 @@ func (c call) credentials(err error) error {
 		return failure.Network(c.service, err)
 	case strings.Contains(cause, "process provider error: "):
 		kind, why = ProcessFailed, "credential_process failed"
-		if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 			why += ": " + exit.String()
 		}
 	case strings.Contains(cause, "SSO"):

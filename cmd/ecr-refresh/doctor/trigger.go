@@ -127,7 +127,7 @@ func (d *Doctor) report(ctx context.Context, f *Findings, run airflowclient.DAGR
 func (d *Doctor) checkPasswords(ctx context.Context, f *Findings, runID string) {
 	const step = xcom.StepTestDockerConnection
 	var result xcom.TestDockerConnection
-	text, err := d.Reader.XCom(ctx, d.DAG, runID, step, -1)
+	text, _, err := d.Reader.XCom(ctx, d.DAG, runID, step)
 	if err == nil {
 		result, err = xcom.Parse[xcom.TestDockerConnection](text)
 	}

@@ -38,7 +38,7 @@ const (
 // Airflow is the part of Airflow's REST API that is read; *airflowclient.Client implements it.
 type Airflow interface {
 	DAGRuns(ctx context.Context, dagID string, limit int) ([]airflowclient.DAGRun, error)
-	XComAt(ctx context.Context, dagID, runID, taskID string, mapIndex int) (string, time.Time, error)
+	XCom(ctx context.Context, dagID, runID, taskID string) (string, time.Time, error)
 	ConnectionEvents(ctx context.Context, after time.Time) ([]airflowclient.ConnectionEvent, error)
 	ConnectionsByID(ctx context.Context, ids []string) (map[string]airflowclient.Connection, map[string]error)
 }
@@ -175,7 +175,7 @@ func (r *reader) readTest(ctx context.Context, run airflowclient.DAGRun, input x
 
 // result returns what a task returned and when, or "" for one that has failed, or has not run yet.
 func (r *reader) result(ctx context.Context, run, task string) (string, time.Time, error) {
-	text, at, err := r.XComAt(ctx, r.dag, run, task, -1)
+	text, at, err := r.XCom(ctx, r.dag, run, task)
 	if errors.Is(err, airflowclient.ErrNotFound) {
 		return "", at, nil
 	}

@@ -36,7 +36,7 @@ func (a airflow) DAGRuns(context.Context, string, int) (runs []airflowclient.DAG
 	return runs, err
 }
 
-func (a airflow) XComAt(_ context.Context, _, run, task string, _ int) (string, time.Time, error) {
+func (a airflow) XCom(_ context.Context, _, run, task string) (string, time.Time, error) {
 	if text := a.results[run[0]-'0']; text != "" && task == "update_docker_connection" {
 		return text, now(), a.err
 	}
