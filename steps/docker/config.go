@@ -30,8 +30,8 @@ type Config struct {
 	path        string
 	err         error           // why docker-py, and with it every Docker task, fails
 	auths       []login         // in the order of the file
-	credsStore  json.RawMessage // both may be of any type: docker-py fails once it uses a wrong one
-	credHelpers json.RawMessage
+	credsStore  json.RawMessage // of any type: docker-py fails once it uses a wrong one
+	credHelpers map[string]json.RawMessage
 }
 
 // login is what an entry of auths, or a helper, has for a registry.
@@ -66,8 +66,7 @@ func ReadConfig(paths ...string) (Config, error) {
 	}
 	config := Config{path: path}
 	if err := config.parse(text); err != nil {
-		const form = "docker-py cannot read %s, and every Docker task fails: %w"
-		config.err = failure.Permanent(BadConfig, form, path, err).About(path)
+		config.err = config.fails(err.Error())
 	}
 	return config, nil
 }
@@ -89,9 +88,11 @@ func (c *Config) parse(text []byte) error {
 			return errors.New("proxies is not an object of objects")
 		}
 	}
-	auths := unlessEmpty(file["auths"])
-	c.credsStore, c.credHelpers = unlessEmpty(file["credsStore"]), unlessEmpty(file["credHelpers"])
+	auths, helpers := unlessEmpty(file["auths"]), unlessEmpty(file["credHelpers"])
+	c.credsStore, c.credHelpers = unlessEmpty(file["credsStore"]), object(helpers)
 	switch {
+	case helpers != nil && c.credHelpers == nil:
+		return errors.New("credHelpers is not an object")
 	case auths != nil:
 		return c.addAuths(auths, false)
 	case c.credsStore == nil && c.credHelpers == nil:
@@ -220,11 +221,7 @@ func (c Config) find(ctx context.Context, name string) (*login, error) {
 // ofHelper returns what the helper or store for a registry has, or nil.
 func (c Config) ofHelper(ctx context.Context, name string) (*login, error) {
 	value, from := c.credsStore, "credsStore"
-	helpers := object(c.credHelpers)
-	if c.credHelpers != nil && helpers == nil {
-		return nil, c.fails("credHelpers is not an object")
-	}
-	if own := unlessEmpty(helpers[name]); own != nil {
+	if own := unlessEmpty(c.credHelpers[name]); own != nil {
 		value, from = own, fmt.Sprintf("credHelpers[%q]", name)
 	}
 	if value == nil {
@@ -246,7 +243,7 @@ func (c Config) ofHelper(ctx context.Context, name string) (*login, error) {
 }
 
 func (c Config) fails(why string) error {
-	const form = "docker-py cannot use %s, and every Docker task fails: %s"
+	const form = "docker-py cannot read %s, and every Docker task fails: %s"
 	return failure.Permanent(BadConfig, form, c.path, why).About(c.path)
 }
 

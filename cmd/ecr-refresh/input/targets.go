@@ -108,7 +108,7 @@ func (r *Reader) list() (entries []target.Entry, from string) {
 func (r *Reader) needRegistry(entries []target.Entry) {
 	hostOf, also := r.hostOf(), ""
 	unknown := slices.IndexFunc(entries, func(e target.Entry) bool {
-		host, err := ecr.ParseHost(hostOf(e.ConnectionID))
+		host, err := ecr.ParseHost(hostOf(e.ConnectionID), "")
 		return err != nil || host.Service != ecr.Private
 	})
 	if unknown >= 0 && hostOf(entries[unknown].ConnectionID) != "" {
