@@ -94,11 +94,9 @@ func (c *Client) Version(ctx context.Context) (info VersionInfo, err error) {
 }
 
 // call returns a function that takes what a generated function returns: a request. It sends that with a bearer token
-// and decodes the answer, which must be 200 or 201 and JSON, into out. So a call of one object is that of Pool, and one
-// of a list that of ImportErrors.
-//
-// resource is what the FAB auth manager calls the objects. The last of names is the object's; the others stand before
-// it in the path. The object is missing when the message of a 404 has its name; that of an unknown route has not.
+// and decodes the answer, which must be 200 or 201 and JSON, into out. resource is what the FAB auth manager calls the
+// objects. The last of names is the object's; the others stand before it in the path. The object is missing when the
+// message of a 404 has its name; that of an unknown route has not.
 func (c *Client) call(ctx context.Context, out any, resource string, names ...string) func(*http.Request, error) error {
 	return func(req *http.Request, err error) error {
 		name := ""

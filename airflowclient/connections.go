@@ -20,10 +20,9 @@ const (
 	fewConnections = 3   // are read one by one: more of them cost fewer calls in pages
 	bulkSize       = 100 // connections that one call updates: a token has 2.4 kB
 	updatesAtOnce  = 2   // more would only delay one another on an Airflow with one process
-)
 
-// masked is what Airflow shows instead of a password. Sent back, it means "keep what is stored", and is a success.
-const masked = "***"
+	masked = "***" // shown instead of a password; sent back, it means "keep what is stored", and is a success
+)
 
 // Connection is a connection as Airflow shows it: a field that is null there is zero here.
 type Connection struct {

@@ -54,7 +54,10 @@ func TestCalls(t *testing.T) {
 			func(c *Client) (any, error) { return c.DAGRuns(ctx, "d", 3) },
 			[]DAGRun{{"r", "success", at, at, conf{DryRun: true}}, {ID: "q", State: "failed"}}},
 		{xcom, "", `{"value":{"n":12345678901234567}}`,
-			func(c *Client) (any, error) { text, _, err := c.XCom(ctx, "d", run, "a"); return text, err }, `{"n":12345678901234567}`},
+			func(c *Client) (any, error) {
+				text, _, err := c.XCom(ctx, "d", run, "a")
+				return text, err
+			}, `{"n":12345678901234567}`},
 		{"GET /api/v2/importErrors?limit=100", "",
 			`{"import_errors":[{"filename":"a\u001b[1m.py","stack_trace":` + quoted(trace) + `}],"total_entries":1}`,
 			func(c *Client) (any, error) { return c.ImportErrors(ctx) },

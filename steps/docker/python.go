@@ -56,7 +56,7 @@ func isTrue(value any) bool {
 // what is not of the alphabet, and what stands behind the padding.
 func decodeAuth(raw json.RawMessage) (username, password string, ok bool) {
 	var auth string
-	if json.Unmarshal(raw, &auth) != nil || strings.ContainsFunc(auth, func(r rune) bool { return r >= utf8.RuneSelf }) {
+	if json.Unmarshal(raw, &auth) != nil {
 		return "", "", false
 	}
 	auth = regexp.MustCompile(`[^A-Za-z0-9+/=]`).ReplaceAllString(auth, "")

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
@@ -100,18 +101,12 @@ func decode(token *string, expires *time.Time) (secret.Token, error) {
 	user, password, _ := strings.Cut(string(clear), ":")
 	why := ""
 	switch {
-	case token == nil:
-		why = "the response does not hold exactly one"
-	case err != nil:
-		why = "it is not base64"
-	case user != "AWS":
-		why = fmt.Sprintf("its user is %.20q, not \"AWS\"", user)
-	case password == "" || len(password) > maxPassword:
-		why = fmt.Sprintf("its password has %d characters, not 1 to %d", len(password), maxPassword)
-	case strings.ContainsFunc(password, func(r rune) bool { return r <= ' ' || r > '~' }):
-		why = "its password holds blanks or characters beyond ASCII"
-	case expires == nil:
-		why = "it has no expiry"
+	case token == nil || expires == nil:
+		why = "the response does not hold exactly one, with its expiry"
+	case err != nil || user != "AWS":
+		why = `it is not "AWS:password" in base64`
+	case !regexp.MustCompile(`^[!-~]+$`).MatchString(password) || len(password) > maxPassword:
+		why = fmt.Sprintf("its password is not 1 to %d ASCII characters without blanks", maxPassword)
 	default:
 		info := secret.TokenInfo{Username: user, ExpiresAt: expires.UTC().Truncate(time.Second)}
 		return secret.Token{TokenInfo: info, Password: secret.New(password)}, nil
