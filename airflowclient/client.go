@@ -3,8 +3,7 @@
 // OpenAPI document that is used, has the models and a function for each request.
 //
 // Every error is an *Error in the end: it has a kind and facts, and no advice. No error and no log line holds a
-// password, a JWT or a body: Airflow repeats the input of a request that fails validation, so its message is picked out
-// and scrubbed.
+// password, a JWT or a body: Airflow repeats what fails validation, so its message is picked out and scrubbed.
 package airflowclient
 
 //go:generate go tool oapi-codegen -config oapi-codegen.yaml openapi.yaml

@@ -17,8 +17,7 @@ import (
 // Kind names what went wrong.
 type Kind string
 
-// The kinds. The last block is transient: the same call may succeed later. All others fail again until something is
-// changed.
+// The kinds. The last block is transient: the same call may succeed later.
 const (
 	BadBaseURL      Kind = "bad base URL"
 	BadName         Kind = "bad name"     // Object cannot be the name of what was asked for
@@ -104,11 +103,8 @@ func notFound(kind Kind, name string) *Error {
 // (resolve_user_from_token in airflow/api_fastapi/core_api/security.py).
 func (c *Client) failed(a answer) *Error {
 	status, message := a.StatusCode, a.message()
-	err := failf(kindOf(status), status, "", "%s", c.answered(status, message))
+	err := failf(kindOf(status), status, "", "%s", c.answered(a.through(), status, message))
 	err.message = hide(message)
-	if who := a.through(); who != "airflow" {
-		err.Err = fmt.Errorf("%s answered %d %s", who, status, http.StatusText(status))
-	}
 	switch {
 	case err.Kind == Redirect:
 		to := "nowhere"

@@ -16,8 +16,7 @@ import (
 	"ecr-refresh/steps/xcom"
 )
 
-// Why step 3 fails. The fact Object is the connection, of EarlierFailure the step. Want of OverriddenByVariable is the
-// name of that variable.
+// Why step 3 fails. Object is the connection, of EarlierFailure the step; Want of OverriddenByVariable that variable.
 const (
 	EarlierFailure       failure.Kind = "an earlier step failed"
 	NotGiven             failure.Kind = "connection was not given to the step"

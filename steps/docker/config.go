@@ -36,9 +36,8 @@ type Config struct {
 
 // login is what an entry of auths, or a helper, has for a registry.
 type login struct {
-	key      string // of auths
+	key      string // of auths; "": it is a helper's
 	from     string // what it is of, to show; "": the connection
-	helper   bool   // it is a helper's
 	empty    bool   // an entry without any login
 	username string // "" with an identity token
 	password secret.Secret
@@ -189,7 +188,7 @@ func (c Config) resolve(ctx context.Context, pull Pull) (*login, error) {
 	if err != nil {
 		return nil, err
 	}
-	inFile := there != nil && there.username == pull.Username && !there.helper
+	inFile := there != nil && there.username == pull.Username && there.key != ""
 	if pull.Reauth || !inFile {
 		c.auths = slices.Clone(c.auths)
 		at := slices.IndexFunc(c.auths, func(l login) bool { return l.key == pull.Server })
@@ -237,7 +236,7 @@ func (c Config) ofHelper(ctx context.Context, name string) (*login, error) {
 		return nil, fmt.Errorf(form, c.path, from, helper, err)
 	}
 	if found != nil {
-		found.from, found.helper = fmt.Sprintf("%s = %q", from, helper), true
+		found.from = fmt.Sprintf("%s = %q", from, helper)
 	}
 	return found, nil
 }

@@ -39,8 +39,7 @@ func askHelper(ctx context.Context, name, server string) (*login, error) {
 	return nil, failure.Permanent(HelperFails, "%s %s", program, why).About(program).Want(server)
 }
 
-// helperLogin reads what a helper printed. Both fields must be there, as docker-py spells them; ok is false where
-// docker-py fails.
+// helperLogin reads what a helper printed; ok is false where docker-py fails.
 func helperLogin(output []byte) (found *login, ok bool) {
 	var fields map[string]any // docker-py looks at no type
 	if !isJSON(output) || json.Unmarshal(output, &fields) != nil {

@@ -48,8 +48,7 @@ type Identity struct {
 	RoleSessionName string `json:"role_session_name,omitempty"` // as CloudTrail shows it; "": ecr-refresh
 }
 
-// config returns the AWS settings of the identity, in the region. A role is assumed at the STS of that region, so that
-// one region that fails stops no other.
+// config returns the AWS settings of the identity. A role is assumed at the STS of its region: no other one must work.
 func (s Source) config(ctx context.Context, load Config) (aws.Config, error) {
 	cfg, err := load(ctx, s.Profile, s.Region)
 	cfg.Region = s.Region
@@ -75,8 +74,7 @@ func (s Source) sts(cfg aws.Config) *sts.Client {
 	})
 }
 
-// GetToken returns the token of a source, without RegistryURL and IssuedAt. (As an interface of the SDK's client it
-// would make the linker keep every call of the API.)
+// GetToken returns the token of a source, without RegistryURL and IssuedAt. (An interface would link the whole API.)
 type GetToken func(ctx context.Context, source Source) (secret.Token, error)
 
 // New returns a GetToken that calls ECR with the settings that load returns.

@@ -1,8 +1,7 @@
 // Package xcom reads and writes the result that one step passes to the next as an XCom: one compact JSON object. Every
 // Viewer of Airflow can read it, so nothing in it is secret but the encrypted tokens.
 //
-// Airflow passes it on through Jinja's tojson, which sorts keys and adds spaces: results are equal as JSON, not as
-// bytes.
+// Airflow passes it on through Jinja's tojson, which sorts keys and adds spaces: equal results may differ as bytes.
 package xcom
 
 import (
