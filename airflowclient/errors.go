@@ -128,9 +128,7 @@ func kindOf(status int) Kind {
 	case status >= 500, slices.Contains([]int{408, 423, 425, 429}, status):
 		return Unavailable
 	}
-	kinds := map[int]Kind{
-		400: Invalid, 401: JWTRejected, 403: Forbidden, 407: ProxyAuth, 409: Conflict, 422: Invalid,
-	}
+	kinds := map[int]Kind{400: Invalid, 401: JWTRejected, 403: Forbidden, 407: ProxyAuth, 409: Conflict, 422: Invalid}
 	return cmp.Or(kinds[status], NotAirflow)
 }
 

@@ -53,12 +53,7 @@ type DockerConnection struct {
 }
 
 // server returns what DockerHook logs in to: the host as it is written, with the port if there is one.
-func (c DockerConnection) server() string {
-	if c.Port == "" {
-		return c.Host
-	}
-	return c.Host + ":" + c.Port
-}
+func (c DockerConnection) server() string { return strings.TrimSuffix(c.Host+":"+c.Port, ":") }
 
 // test is one connection and how it logs in.
 type test struct {

@@ -156,11 +156,10 @@ func Parse[R result](text string) (r R, err error) {
 // unmarshal repeats of the JSON package's messages only those that do not quote the input.
 func unmarshal(line string, into any) error {
 	err := json.Unmarshal([]byte(line), into)
-	var field *json.UnmarshalTypeError
-	switch {
+	switch field, _ := errors.AsType[*json.UnmarshalTypeError](err); {
 	case err == nil:
 		return nil
-	case errors.As(err, &field) && field.Field != "":
+	case field != nil && field.Field != "":
 		name := field.Field[strings.LastIndexByte(field.Field, '.')+1:] // without Go's embedded structs
 		return fmt.Errorf("field %q is not of type %s", name, field.Type)
 	}
