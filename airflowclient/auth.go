@@ -75,11 +75,8 @@ func (c *Client) createToken(ctx context.Context) (string, error) {
 	return created.AccessToken, err
 }
 
-// The auth managers that Error.AuthManager names.
-const (
-	FAB    = "FAB"
-	Simple = "SimpleAuthManager"
-)
+// FAB and Simple are the auth managers that Error.AuthManager names.
+const FAB, Simple = "FAB", "SimpleAuthManager"
 
 // forbidden adds to e which right is missing, and which auth manager grants it. The JWTs of FAB have only sub beside
 // what Airflow adds to each; the SimpleAuthManager adds role, Keycloak user_id and more (serialize_user in each one).

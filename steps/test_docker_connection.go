@@ -43,8 +43,7 @@ type TestDockerConnection struct {
 
 // DockerConnection is a connection as tasks read it: from a secrets backend, the environment or the database.
 type DockerConnection struct {
-	Host         string
-	Port         string
+	Host, Port   string
 	Login        string
 	Password     secret.Secret
 	KeepLogin    bool   // reauth of its extra is off: docker-py keeps a login of the same user that its file has
@@ -164,9 +163,7 @@ func (s TestDockerConnection) compare(want xcom.Updated) (*bool, error) {
 func (s TestDockerConnection) logIn(ctx context.Context, conn DockerConnection, registryURL string) (string, error) {
 	warning, err := s.Config.Check(ctx, docker.Pull{
 		Server: conn.server(), Registry: registry.Host(registryURL), Username: conn.Login, Reauth: !conn.KeepLogin,
-		Accepts: func(ctx context.Context, username string, password secret.Secret) error {
-			return s.Registry.Check(ctx, registryURL, username, password)
-		},
+		Accepts: s.Registry.Check,
 	})
 	if warning != nil {
 		s.Log.Warn(warning.Error(), FailureKey, warning)

@@ -145,8 +145,8 @@ type Pull struct {
 	Registry string // of the image: a host
 	Username string // of the connection
 	Reauth   bool   // of its extra: log in though the file has a login of this user
-	// Accepts returns nil if the registry accepts a login of the file.
-	Accepts func(ctx context.Context, username string, password secret.Secret) error
+	// Accepts returns nil if the registry accepts a login of the file: registry.Client.Check.
+	Accepts func(ctx context.Context, registryURL, username string, password secret.Secret) error
 }
 
 // Check looks at which login docker-py takes for a pull. warning is for what does no harm now, or none to the names of
@@ -164,7 +164,7 @@ func (c Config) Check(ctx context.Context, pull Pull) (warning, err error) {
 	}
 	err = registry.ErrRejected // of an identity token: ECR issues none
 	if found.username != "" {
-		err = pull.Accepts(ctx, found.username, found.password)
+		err = pull.Accepts(ctx, "https://"+pull.Registry, found.username, found.password)
 	}
 	used := fmt.Sprintf("docker-py takes the login of %s, entry %s, in place of the connection's", c.path, found.from)
 	switch {

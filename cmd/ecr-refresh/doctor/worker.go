@@ -6,7 +6,6 @@ import (
 	"ecr-refresh/cmd/ecr-refresh/hints"
 	"ecr-refresh/cmd/ecr-refresh/input"
 	"ecr-refresh/steps/docker"
-	"ecr-refresh/steps/secret"
 )
 
 // workerChecks are of what this worker has: Docker, and docker-py's config.json.
@@ -27,10 +26,7 @@ func (d *Doctor) checkConfig(ctx context.Context, f *Findings, host string) {
 	const name = "docker config"
 	config, unread := input.DockerConfig()
 	warning, err := config.Check(ctx, docker.Pull{
-		Server: host, Registry: host, Username: "AWS", Reauth: true,
-		Accepts: func(ctx context.Context, username string, password secret.Secret) error {
-			return d.Registry.Check(ctx, "https://"+host, username, password)
-		},
+		Server: host, Registry: host, Username: "AWS", Reauth: true, Accepts: d.Registry.Check,
 	})
 	switch {
 	case unread != nil:
