@@ -22,9 +22,8 @@ func (c *Client) authorized(ctx context.Context, out any, req *http.Request, err
 			return failed
 		}
 		failed = c.exchange(ctx, bearer, out)(req, err)
-		var e *Error
-		switch {
-		case !errors.As(failed, &e) || e.Kind != JWTRejected:
+		switch e, _ := errors.AsType[*Error](failed); {
+		case e == nil || e.Kind != JWTRejected:
 			return failed
 		case bearer == c.config.Token.Reveal():
 			return c.rejected(TokenRejected, "the bearer token is rejected: ", e)
@@ -64,8 +63,7 @@ func (c *Client) createToken(ctx context.Context) (string, error) {
 	body := LoginBody{Username: c.config.Login, Password: c.config.Password.Reveal()}
 	var created LoginResponse
 	err := c.exchange(ctx, "", &created)(NewCreateTokenRequest(c.server, body))
-	var e *Error
-	switch errors.As(err, &e); {
+	switch e, _ := errors.AsType[*Error](err); {
 	case e == nil && created.AccessToken == "":
 		err = failf(NotAirflow, 0, "", "airflow answered without a token")
 	case e == nil:
@@ -77,11 +75,8 @@ func (c *Client) createToken(ctx context.Context) (string, error) {
 	return created.AccessToken, err
 }
 
-// The auth managers that Error.AuthManager names.
-const (
-	FAB    = "FAB"
-	Simple = "SimpleAuthManager"
-)
+// FAB and Simple are the auth managers that Error.AuthManager names.
+const FAB, Simple = "FAB", "SimpleAuthManager"
 
 // forbidden adds to e which right is missing, and which auth manager grants it. The JWTs of FAB have only sub beside
 // what Airflow adds to each; the SimpleAuthManager adds role, Keycloak user_id and more (serialize_user in each one).
@@ -139,9 +134,8 @@ func (c *Client) Logout(ctx context.Context) error {
 		req.AddCookie(&http.Cookie{Name: "_token", Value: jwt}) // #nosec G124 -- a request carries no attributes
 	}
 	err = c.exchange(ctx, jwt, new(any))(req, err)
-	var e *Error
-	if errors.As(err, &e) && (e.Kind == Redirect || e.Kind == JWTRejected) { // a rejected JWT needs no revocation
-		return nil
+	if e, _ := errors.AsType[*Error](err); e != nil && (e.Kind == Redirect || e.Kind == JWTRejected) {
+		return nil // a rejected JWT needs no revocation
 	}
 	return err
 }

@@ -3,8 +3,7 @@
 // OpenAPI document that is used, has the models and a function for each request.
 //
 // Every error is an *Error in the end: it has a kind and facts, and no advice. No error and no log line holds a
-// password, a JWT or a body: Airflow repeats the input of a request that fails validation, so its message is picked out
-// and scrubbed.
+// password, a JWT or a body: Airflow repeats what fails validation, so its message is picked out and scrubbed.
 package airflowclient
 
 //go:generate go tool oapi-codegen -config oapi-codegen.yaml openapi.yaml
@@ -87,19 +86,16 @@ func baseURL(raw string) (string, error) {
 func (c *Client) Version(ctx context.Context) (info VersionInfo, err error) {
 	err = c.exchange(ctx, "", &info)(NewGetVersionRequest(c.server))
 	info.Version = line(info.Version)
-	var e *Error
-	if errors.As(err, &e) && (e.Kind == Forbidden || e.Kind == JWTRejected) { // it takes neither
-		e.Kind = NotAirflow
+	if e, _ := errors.AsType[*Error](err); e != nil && (e.Kind == Forbidden || e.Kind == JWTRejected) {
+		e.Kind = NotAirflow // it takes neither
 	}
 	return info, err
 }
 
 // call returns a function that takes what a generated function returns: a request. It sends that with a bearer token
-// and decodes the answer, which must be 200 or 201 and JSON, into out. So a call of one object is that of Pool, and one
-// of a list that of ImportErrors.
-//
-// resource is what the FAB auth manager calls the objects. The last of names is the object's; the others stand before
-// it in the path. The object is missing when the message of a 404 has its name; that of an unknown route has not.
+// and decodes the answer, which must be 200 or 201 and JSON, into out. resource is what the FAB auth manager calls the
+// objects. The last of names is the object's; the others stand before it in the path. The object is missing when the
+// message of a 404 has its name; that of an unknown route has not.
 func (c *Client) call(ctx context.Context, out any, resource string, names ...string) func(*http.Request, error) error {
 	return func(req *http.Request, err error) error {
 		name := ""
@@ -109,8 +105,7 @@ func (c *Client) call(ctx context.Context, out any, resource string, names ...st
 			}
 		}
 		err = c.authorized(ctx, out, req, err)
-		var e *Error
-		switch errors.As(err, &e); {
+		switch e, _ := errors.AsType[*Error](err); {
 		case e == nil:
 		case e.Kind == Forbidden:
 			rights := map[string]string{"GET": "can_read", "POST": "can_create", "PATCH": "can_edit"}

@@ -20,10 +20,9 @@ const (
 	fewConnections = 3   // are read one by one: more of them cost fewer calls in pages
 	bulkSize       = 100 // connections that one call updates: a token has 2.4 kB
 	updatesAtOnce  = 2   // more would only delay one another on an Airflow with one process
-)
 
-// masked is what Airflow shows instead of a password. Sent back, it means "keep what is stored", and is a success.
-const masked = "***"
+	masked = "***" // shown instead of a password; sent back, it means "keep what is stored", and is a success
+)
 
 // Connection is a connection as Airflow shows it: a field that is null there is zero here.
 type Connection struct {
@@ -35,8 +34,7 @@ type Connection struct {
 	Password      *json.RawMessage // nil: there is none; Airflow never returns the password itself
 }
 
-// Connection returns one connection of the metadata database. A connection that comes from an environment variable or a
-// secrets backend is not there: ErrNotFound.
+// Connection returns one connection of the metadata database, or ErrNotFound. One from elsewhere is not there.
 func (c *Client) Connection(ctx context.Context, id string) (conn Connection, err error) {
 	err = c.call(ctx, &conn, "Connections", id)(NewGetConnectionRequest(c.server, id))
 	return conn, err
@@ -82,8 +80,7 @@ func (c *Client) ConnectionsByID(ctx context.Context, ids []string) (map[string]
 	return found, failed
 }
 
-// Update is what to write of a connection. A field that is empty is not sent: Airflow leaves it as it is, where it
-// would wipe one that is sent as null.
+// Update is what to write of a connection. A field that is empty is not sent, and so left as it is; null would wipe it.
 type Update struct {
 	ID, Type, Host string // Airflow wants the type in every update: that of Connection
 	Port           int
@@ -121,8 +118,7 @@ func (c *Client) check(u Update, needsPassword bool) error {
 	return nil
 }
 
-// PutConnection changes the fields that u has, and sets port and schema to those of u, be they empty; or it creates the
-// connection.
+// PutConnection changes the fields that u has, and port and schema even to none; or it creates the connection.
 func (c *Client) PutConnection(ctx context.Context, u Update) error {
 	if err := c.check(u, false); err != nil {
 		return err
@@ -209,8 +205,7 @@ func (c *Client) update(ctx context.Context, updates []Update) map[string]error 
 	return failed
 }
 
-// bulkError is an entry of update.errors. One without a status is a validation error: Python's repr of the input,
-// password included, so that nothing of it is repeated.
+// bulkError is an entry of update.errors. One without a status is Python's repr of the input, password included.
 type bulkError struct {
 	Error  any
 	Status int `json:"status_code"`
@@ -230,7 +225,7 @@ func (c *Client) skipped(id string, of bulkError) *Error {
 		return notFound(NoConnection, id)
 	}
 	text, _ := of.Error.(string)
-	e := failf(kindOf(of.Status), of.Status, id, "%s", c.answered(of.Status, text))
+	e := failf(kindOf(of.Status), of.Status, id, "%s", c.answered("airflow", of.Status, text))
 	if e.Kind == Forbidden {
 		c.forbidden(e, "Connections", "can_edit")
 	}

@@ -17,8 +17,7 @@ import (
 // Kind names what went wrong.
 type Kind string
 
-// The kinds. The last block is transient: the same call may succeed later. All others fail again until something is
-// changed.
+// The kinds. The last block is transient: the same call may succeed later.
 const (
 	BadBaseURL      Kind = "bad base URL"
 	BadName         Kind = "bad name"     // Object cannot be the name of what was asked for
@@ -104,11 +103,8 @@ func notFound(kind Kind, name string) *Error {
 // (resolve_user_from_token in airflow/api_fastapi/core_api/security.py).
 func (c *Client) failed(a answer) *Error {
 	status, message := a.StatusCode, a.message()
-	err := failf(kindOf(status), status, "", "%s", c.answered(status, message))
+	err := failf(kindOf(status), status, "", "%s", c.answered(a.through(), status, message))
 	err.message = hide(message)
-	if who := a.through(); who != "airflow" {
-		err.Err = fmt.Errorf("%s answered %d %s", who, status, http.StatusText(status))
-	}
 	switch {
 	case err.Kind == Redirect:
 		to := "nowhere"
@@ -132,33 +128,29 @@ func kindOf(status int) Kind {
 	case status >= 500, slices.Contains([]int{408, 423, 425, 429}, status):
 		return Unavailable
 	}
-	kinds := map[int]Kind{
-		400: Invalid, 401: JWTRejected, 403: Forbidden, 407: ProxyAuth, 409: Conflict, 422: Invalid,
-	}
+	kinds := map[int]Kind{400: Invalid, 401: JWTRejected, 403: Forbidden, 407: ProxyAuth, 409: Conflict, 422: Invalid}
 	return cmp.Or(kinds[status], NotAirflow)
 }
 
 // unanswered returns the error of a call that got no answer, or none that could be read.
 func (c *Client) unanswered(ctx context.Context, err error) *Error {
-	var own *Error
-	if errors.As(err, &own) {
+	if own, ok := errors.AsType[*Error](err); ok {
 		return own
 	}
-	var wrapped *url.Error // it repeats method and URL
-	if errors.As(err, &wrapped) {
+	if wrapped, ok := errors.AsType[*url.Error](err); ok { // it repeats method and URL
 		err = wrapped.Err
 	}
-	var timeout net.Error
-	var op *net.OpError
+	timeout, _ := errors.AsType[net.Error](err)
+	op, _ := errors.AsType[*net.OpError](err)
 	base, doing, kind := c.config.BaseURL, "reach", Unreachable
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
 		return failf(Unreachable, 0, "", "no answer from airflow at %s: %w", base, ctx.Err())
-	case ctx.Err() != nil || errors.As(err, &timeout) && timeout.Timeout():
+	case ctx.Err() != nil || timeout != nil && timeout.Timeout():
 		return failf(Timeout, 0, "", "no answer in time from airflow at %s", base)
 	case errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, new(tls.RecordHeaderError)):
 		kind = WrongScheme
-	case errors.As(err, &op) && op.Op == "remote error": // crypto/tls has no exported type for an alert
+	case op != nil && op.Op == "remote error": // crypto/tls has no exported type for an alert
 		doing, kind = "agree on TLS with", TLSAlert
 	case errors.As(err, new(*tls.CertificateVerificationError)):
 		doing, kind = "trust", Untrusted

@@ -27,8 +27,7 @@ func (c *Client) CreatePool(ctx context.Context, p Pool) error {
 	return c.call(ctx, new(struct{}), "Pools")(NewPostPoolRequest(c.server, body))
 }
 
-// Variable returns the value of a Variable of the metadata database, or ErrNotFound. One that comes from an environment
-// variable or a secrets backend is not there.
+// Variable returns the value of a Variable of the metadata database, or ErrNotFound. One from elsewhere is not there.
 func (c *Client) Variable(ctx context.Context, key string) (Secret, error) {
 	var row struct{ Value string }
 	err := c.call(ctx, &row, "Variables", key)(NewGetVariableRequest(c.server, key))

@@ -69,8 +69,7 @@ func (c *Client) Log(ctx context.Context, dagID, runID, taskID string, try int) 
 // Clean returns a text that Airflow stored, on one line and without the secrets that c has held.
 func (c *Client) Clean(text string) string { return c.scrubber.clean(text) }
 
-// TaskURL returns the page of Airflow's UI that shows the log of a task's try. Its route is that of
-// airflow/ui/src/router.tsx, from 3.0 to 3.3.
+// TaskURL returns the page of Airflow's UI (router.tsx, from 3.0 to 3.3) that shows the log of a task's try.
 func (c *Client) TaskURL(dagID, runID, taskID string, try int) string {
 	return fmt.Sprintf("%s/dags/%s/runs/%s/tasks/%s?try_number=%d", c.config.BaseURL,
 		url.PathEscape(dagID), url.PathEscape(runID), url.PathEscape(taskID), try)

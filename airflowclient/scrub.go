@@ -17,8 +17,7 @@ import (
 	"unicode"
 )
 
-// Secret is a password, a token or a value that may be one. It must not print or marshal its text: only Reveal returns
-// it. A nil Secret is an empty one.
+// Secret is a password or a token, which no way of printing or marshalling shows. A nil Secret is an empty one.
 type Secret interface {
 	Reveal() string
 	Empty() bool
@@ -154,18 +153,17 @@ func forms(secret string) []string {
 // invalid stands for a message that may quote the request, password included.
 const invalid = "the request did not pass validation"
 
-// answered words an answer. What stands behind the colon is the server's.
-func (c *Client) answered(status int, message string) string {
+// answered words an answer of who. What stands behind the colon is the server's.
+func (c *Client) answered(who string, status int, message string) string {
 	if message = c.scrubber.scrub(message); message != "" {
-		return fmt.Sprintf("airflow answered %d: %s", status, message)
+		return fmt.Sprintf("%s answered %d: %s", who, status, message)
 	}
-	return strings.TrimSpace(fmt.Sprintf("airflow answered %d %s", status, http.StatusText(status)))
+	return strings.TrimSpace(fmt.Sprintf("%s answered %d %s", who, status, http.StatusText(status)))
 }
 
 // message picks what a person can use out of an answer that reports a failure. Airflow's `detail` is a string, a list
-// of validation errors or an object; an unknown route has `error` instead; a 500 is plain text, of which nothing is
-// repeated. Input and context of a validation error are left out, and so is the Simple auth manager's 422, a string
-// that holds the request.
+// of validation errors or an object; an unknown route has `error` instead; of plain text nothing is repeated, nor the
+// input and context of a validation error, nor the Simple auth manager's 422, a string that holds the request.
 func (a answer) message() string {
 	var body struct{ Detail, Error any }
 	if !a.isJSON() || json.Unmarshal(a.body, &body) != nil {

@@ -58,9 +58,8 @@ func (a answer) through() string {
 	return "airflow"
 }
 
-// exchange returns a function that sends a request up to three times, a login up to six, with bearer where that is not
-// empty, and decodes the last answer into out. Every call may be repeated: reading, logging in and writing the same
-// password twice do no harm.
+// exchange returns a function that sends a request, with bearer where that is not empty, until shouldRetry is content,
+// and decodes the last answer into out. Reading, logging in and writing the same password twice do no harm.
 func (c *Client) exchange(ctx context.Context, bearer string, out any) func(*http.Request, error) error {
 	return func(req *http.Request, err error) error {
 		if err != nil {
@@ -113,8 +112,7 @@ func (c *Client) retrying() *retryablehttp.Client {
 
 // shouldRetry reports whether to send again: after 429 and most of 5xx. A login that is answered 500 has more attempts:
 // FAB 3.5, the auth manager of Airflow 3.1.8, builds all of itself anew for each login, answers 500 to everybody until
-// that is done, and two logins at once can undo one another. It is an error when Airflow asks, by Retry-After, to wait
-// for longer than the caller has time for.
+// that is done, and two logins at once can undo one another. A Retry-After beyond the caller's deadline is an error.
 func shouldRetry(ctx context.Context, resp *http.Response, attempt int) (bool, error) {
 	most := attempts
 	if resp.StatusCode == http.StatusInternalServerError && strings.HasSuffix(resp.Request.URL.Path, "/auth/token") {

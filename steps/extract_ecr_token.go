@@ -39,8 +39,7 @@ func (s ExtractECRToken) Run(ctx context.Context) (xcom.ExtractECRToken, error) 
 	return s.result(all)
 }
 
-// tokens returns each registry with its own copy of the token, in the order of the targets. It asks ECR once for each
-// identity, region and form of endpoint.
+// tokens returns each registry with its copy of the token, in the order of the targets. It asks ECR once per source.
 func (s ExtractECRToken) tokens(ctx context.Context) (all []*issued) {
 	got := map[ecr.Source]*issued{}
 	var first []target.Target // of each source

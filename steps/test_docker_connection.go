@@ -18,8 +18,7 @@ import (
 	"ecr-refresh/steps/xcom"
 )
 
-// Why step 3 fails. The fact Object is the connection, of EarlierFailure the step. Want of OverriddenByVariable is the
-// name of that variable.
+// Why step 3 fails. Object is the connection, of EarlierFailure the step; Want of OverriddenByVariable that variable.
 const (
 	EarlierFailure       failure.Kind = "an earlier step failed"
 	NotGiven             failure.Kind = "connection was not given to the step"
@@ -46,8 +45,7 @@ type TestDockerConnection struct {
 
 // DockerConnection is a connection as tasks read it: from a secrets backend, the environment or the database.
 type DockerConnection struct {
-	Host         string
-	Port         string
+	Host, Port   string
 	Login        string
 	Password     secret.Secret
 	KeepLogin    bool   // reauth of its extra is off: docker-py keeps a login of the same user that its file has
@@ -65,12 +63,7 @@ func assumed(read airflowclient.Connection, t secret.Token) DockerConnection {
 }
 
 // server returns what DockerHook logs in to: the host as it is written, with the port if there is one.
-func (c DockerConnection) server() string {
-	if c.Port == "" {
-		return c.Host
-	}
-	return c.Host + ":" + c.Port
-}
+func (c DockerConnection) server() string { return strings.TrimSuffix(c.Host+":"+c.Port, ":") }
 
 // test is one connection and how it logs in.
 type test struct {
@@ -181,9 +174,7 @@ func (s TestDockerConnection) compare(want xcom.Updated) (*bool, error) {
 func (s TestDockerConnection) logIn(ctx context.Context, conn DockerConnection, registryURL string) (string, error) {
 	warning, err := s.Config.Check(ctx, docker.Pull{
 		Server: conn.server(), Registry: registry.Host(registryURL), Username: conn.Login, Reauth: !conn.KeepLogin,
-		Accepts: func(ctx context.Context, username string, password secret.Secret) error {
-			return s.Registry.Check(ctx, registryURL, username, password)
-		},
+		Accepts: s.Registry.Check,
 	})
 	if warning != nil {
 		s.Log.Warn(warning.Error(), FailureKey, warning)

@@ -125,12 +125,9 @@ func (s UpdateDockerConnection) prepare(
 	return update, nil
 }
 
-func (s UpdateDockerConnection) result(
-	tokens []*issued, failed map[string]error,
-) (xcom.UpdateDockerConnection, error) {
-	result := xcom.UpdateDockerConnection{
-		Head: xcom.NewHead(xcom.StepUpdateDockerConnection), Failures: append([]xcom.Failure{}, s.Input.Failures...),
-	}
+func (s UpdateDockerConnection) result(tokens []*issued, failed map[string]error) (xcom.UpdateDockerConnection, error) {
+	result := xcom.UpdateDockerConnection{Head: xcom.NewHead(xcom.StepUpdateDockerConnection)}
+	result.Failures = append([]xcom.Failure{}, s.Input.Failures...)
 	var errs []error
 	for _, t := range tokens {
 		for _, id := range t.connections {

@@ -126,7 +126,7 @@ func outcomeOf(ctx context.Context, c peers.DockerPyCase) string {
 	sent := "token"
 	warning, err := config.Check(ctx, docker.Pull{
 		Server: c.Server, Registry: c.Registry, Username: "AWS", Reauth: c.Reauth,
-		Accepts: func(_ context.Context, _ string, password secret.Secret) error {
+		Accepts: func(_ context.Context, _, _ string, password secret.Secret) error {
 			sent = password.Reveal()
 			return registry.ErrRejected
 		},

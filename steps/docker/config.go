@@ -28,22 +28,16 @@ const (
 // login (docker/auth.py). TestRealDockerConfig compares it with docker-py itself.
 type Config struct {
 	path        string
-	err         error // why docker-py, and with it every Docker task, fails
-	auths       []entry
-	credsStore  json.RawMessage // both may be of any type: docker-py fails once it uses a wrong one
-	credHelpers json.RawMessage
+	err         error           // why docker-py, and with it every Docker task, fails
+	auths       []login         // in the order of the file
+	credsStore  json.RawMessage // of any type: docker-py fails once it uses a wrong one
+	credHelpers map[string]json.RawMessage
 }
 
-// entry is an entry of auths, in the order of the file.
-type entry struct {
-	key string
-	login
-}
-
-// login is what an entry, or a helper, has for a registry.
+// login is what an entry of auths, or a helper, has for a registry.
 type login struct {
+	key      string // of auths; "": it is a helper's
 	from     string // what it is of, to show; "": the connection
-	helper   bool   // it is a helper's
 	empty    bool   // an entry without any login
 	username string // "" with an identity token
 	password secret.Secret
@@ -71,8 +65,7 @@ func ReadConfig(paths ...string) (Config, error) {
 	}
 	config := Config{path: path}
 	if err := config.parse(text); err != nil {
-		const form = "docker-py cannot read %s, and every Docker task fails: %w"
-		config.err = failure.Permanent(BadConfig, form, path, err).About(path)
+		config.err = config.fails(err.Error())
 	}
 	return config, nil
 }
@@ -84,78 +77,66 @@ func (c Config) Empty() bool { return c.path == "" }
 // counts as missing. A file with none of the three is of the old format, with the entries of auths at its top. The
 // error says what makes docker-py fail.
 func (c *Config) parse(text []byte) error {
-	file, ok := object(text)
-	if !ok {
+	file := object(text)
+	if file == nil {
 		return errors.New("it is not a JSON object")
 	}
-	if err := checkProxies(file); err != nil {
-		return err
+	if proxies, found := file["proxies"]; found { // they say nothing about logins, but docker-py reads them
+		of := object(proxies)
+		if usual, found := of["default"]; of == nil || found && object(usual) == nil {
+			return errors.New("proxies is not an object of objects")
+		}
 	}
-	auths := file.unlessEmpty("auths")
-	c.credsStore, c.credHelpers = file.unlessEmpty("credsStore"), file.unlessEmpty("credHelpers")
-	entries, ok := object(auths)
+	auths, helpers := unlessEmpty(file["auths"]), unlessEmpty(file["credHelpers"])
+	c.credsStore, c.credHelpers = unlessEmpty(file["credsStore"]), object(helpers)
 	switch {
-	case auths != nil && !ok:
-		return errors.New("auths is not an object")
+	case helpers != nil && c.credHelpers == nil:
+		return errors.New("credHelpers is not an object")
 	case auths != nil:
-		return c.addAuths(entries, false)
+		return c.addAuths(auths, false)
 	case c.credsStore == nil && c.credHelpers == nil:
-		return c.addAuths(file, true)
-	}
-	return nil
-}
-
-// checkProxies looks at a section that says nothing about logins, but must be an object of objects.
-func checkProxies(file members) error {
-	proxies, found := file.get("proxies")
-	if !found {
-		return nil
-	}
-	of, ok := object(proxies)
-	usual, found := of.get("default")
-	if _, isObject := object(usual); !ok || found && !isObject {
-		return errors.New("proxies is not an object of objects")
+		return c.addAuths(text, true)
 	}
 	return nil
 }
 
 // addAuths reads entries. In a file of the old format, one that is no object means that none of them is an entry.
-func (c *Config) addAuths(entries members, oldFormat bool) error {
-	for _, m := range entries {
-		fields, ok := object(m.value)
-		if !ok && oldFormat {
+func (c *Config) addAuths(auths []byte, oldFormat bool) error {
+	entries := object(auths)
+	if entries == nil {
+		return errors.New("auths is not an object")
+	}
+	for _, key := range names(auths) {
+		fields := object(entries[key])
+		if fields == nil && oldFormat {
 			c.auths = nil
 			return nil
 		}
-		if !ok {
-			return fmt.Errorf("entry auths[%q] is not an object", m.name)
+		found := login{key: key, from: fmt.Sprintf("auths[%q]", key)}
+		if fields == nil {
+			return fmt.Errorf("entry %s is not an object", found.from)
 		}
-		found, err := parseEntry(fields)
-		if err != nil {
-			return fmt.Errorf("entry auths[%q] %w", m.name, err)
+		if err := found.parse(fields); err != nil {
+			return fmt.Errorf("entry %s %w", found.from, err)
 		}
-		found.from = fmt.Sprintf("auths[%q]", m.name)
-		c.auths = append(c.auths, entry{m.name, found})
+		c.auths = append(c.auths, found)
 	}
 	return nil
 }
 
-// parseEntry reads an entry of auths (parse_auth, decode_auth).
-func parseEntry(fields members) (login, error) {
-	if _, found := fields.get("identitytoken"); found {
-		return login{}, nil
+// parse reads an entry of auths (parse_auth, decode_auth).
+func (l *login) parse(fields map[string]json.RawMessage) error {
+	auth, found := fields["auth"]
+	if _, token := fields["identitytoken"]; token || !found {
+		l.empty = !token
+		return nil
 	}
-	raw, found := fields.get("auth")
-	if !found {
-		return login{empty: true}, nil
+	username, password, ok := decodeAuth(auth)
+	if !ok {
+		return errors.New(`has an "auth" that is not user:password in base64`)
 	}
-	var auth *string
-	if json.Unmarshal(raw, &auth) == nil && auth != nil {
-		if username, password, ok := decodeAuth(*auth); ok {
-			return login{username: username, password: secret.New(password)}, nil
-		}
-	}
-	return login{}, errors.New(`has an "auth" that is not user:password in base64`)
+	l.username, l.password = username, secret.New(password)
+	return nil
 }
 
 // Pull is a login and then a pull, as a Docker task does both.
@@ -164,8 +145,8 @@ type Pull struct {
 	Registry string // of the image: a host
 	Username string // of the connection
 	Reauth   bool   // of its extra: log in though the file has a login of this user
-	// Accepts returns nil if the registry accepts a login of the file.
-	Accepts func(ctx context.Context, username string, password secret.Secret) error
+	// Accepts returns nil if the registry accepts a login of the file: registry.Client.Check.
+	Accepts func(ctx context.Context, registryURL, username string, password secret.Secret) error
 }
 
 // Check looks at which login docker-py takes for a pull. warning is for what does no harm now, or none to the names of
@@ -181,19 +162,19 @@ func (c Config) Check(ctx context.Context, pull Pull) (warning, err error) {
 	case found.from == "":
 		return nil, nil
 	}
+	err = registry.ErrRejected // of an identity token: ECR issues none
 	if found.username != "" {
-		err = pull.Accepts(ctx, found.username, found.password)
+		err = pull.Accepts(ctx, "https://"+pull.Registry, found.username, found.password)
 	}
-	if found.username != "" && err == nil {
-		const form = "docker-py takes the login of %s, entry %s, in place of the connection's: " +
-			"the registry accepts it"
-		return failure.Permanent(EntryUsed, form, c.path, found.from).About(pull.Registry).Want(pull.Registry), nil
-	}
-	if err != nil && !errors.Is(err, registry.ErrRejected) {
+	used := fmt.Sprintf("docker-py takes the login of %s, entry %s, in place of the connection's", c.path, found.from)
+	switch {
+	case err == nil:
+		warning := failure.Permanent(EntryUsed, "%s: the registry accepts it", used)
+		return warning.About(pull.Registry).Want(pull.Registry), nil
+	case !errors.Is(err, registry.ErrRejected):
 		return nil, err
 	}
-	const form = "docker-py takes the login of %s, entry %s, in place of the connection's: the registry rejects it"
-	return nil, failure.Permanent(EntryWins, form, c.path, found.from).About(c.path).Want(pull.Registry)
+	return nil, failure.Permanent(EntryWins, "%s: the registry rejects it", used).About(c.path).Want(pull.Registry)
 }
 
 // resolve returns the login that docker-py takes for the pull, nil for none, or an error where it fails. It looks for
@@ -207,15 +188,14 @@ func (c Config) resolve(ctx context.Context, pull Pull) (*login, error) {
 	if err != nil {
 		return nil, err
 	}
-	inFile := there != nil && there.username == pull.Username && !there.helper
+	inFile := there != nil && there.username == pull.Username && there.key != ""
 	if pull.Reauth || !inFile {
-		fresh := entry{key: pull.Server}
 		c.auths = slices.Clone(c.auths)
-		if at := slices.IndexFunc(c.auths, func(e entry) bool { return e.key == pull.Server }); at >= 0 {
-			c.auths[at] = fresh
-		} else {
-			c.auths = append(c.auths, fresh)
+		at := slices.IndexFunc(c.auths, func(l login) bool { return l.key == pull.Server })
+		if at < 0 {
+			at, c.auths = len(c.auths), append(c.auths, login{})
 		}
+		c.auths[at] = login{key: pull.Server}
 	}
 	return c.find(ctx, pull.Registry)
 }
@@ -227,28 +207,21 @@ func (c Config) find(ctx context.Context, name string) (*login, error) {
 		return found, err
 	}
 	host := hostname(name)
-	for _, same := range []func(key string) bool{
-		func(key string) bool { return key == host },
-		func(key string) bool { return hostname(key) == host },
-	} {
-		if at := slices.IndexFunc(c.auths, func(e entry) bool { return same(e.key) }); at >= 0 {
-			return &c.auths[at].login, nil
-		}
+	at := slices.IndexFunc(c.auths, func(l login) bool { return l.key == host })
+	if at < 0 {
+		at = slices.IndexFunc(c.auths, func(l login) bool { return hostname(l.key) == host })
 	}
-	return nil, nil
+	if at < 0 {
+		return nil, nil
+	}
+	return &c.auths[at], nil
 }
 
 // ofHelper returns what the helper or store for a registry has, or nil.
 func (c Config) ofHelper(ctx context.Context, name string) (*login, error) {
 	value, from := c.credsStore, "credsStore"
-	if c.credHelpers != nil {
-		helpers, ok := object(c.credHelpers)
-		if !ok {
-			return nil, c.fails("credHelpers is not an object")
-		}
-		if own := helpers.unlessEmpty(name); own != nil {
-			value, from = own, fmt.Sprintf("credHelpers[%q]", name)
-		}
+	if own := unlessEmpty(c.credHelpers[name]); own != nil {
+		value, from = own, fmt.Sprintf("credHelpers[%q]", name)
 	}
 	if value == nil {
 		return nil, nil
@@ -263,13 +236,13 @@ func (c Config) ofHelper(ctx context.Context, name string) (*login, error) {
 		return nil, fmt.Errorf(form, c.path, from, helper, err)
 	}
 	if found != nil {
-		found.from, found.helper = fmt.Sprintf("%s = %q", from, helper), true
+		found.from = fmt.Sprintf("%s = %q", from, helper)
 	}
 	return found, nil
 }
 
 func (c Config) fails(why string) error {
-	const form = "docker-py cannot use %s, and every Docker task fails: %s"
+	const form = "docker-py cannot read %s, and every Docker task fails: %s"
 	return failure.Permanent(BadConfig, form, c.path, why).About(c.path)
 }
 

@@ -50,7 +50,7 @@ func TestDockerConfigAgreesWithDockerPy(t *testing.T) {
 func rejecting(server, host string) docker.Pull {
 	return docker.Pull{
 		Server: server, Registry: host, Username: "AWS", Reauth: true,
-		Accepts: func(context.Context, string, secret.Secret) error { return registry.ErrRejected },
+		Accepts: func(context.Context, string, string, secret.Secret) error { return registry.ErrRejected },
 	}
 }
 

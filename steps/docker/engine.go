@@ -1,5 +1,4 @@
-// Package docker makes the two calls of Docker's Engine API that a login takes, and reads config.json as docker-py
-// does.
+// Package docker makes the calls of Docker's Engine API that a login takes, and reads config.json as docker-py does.
 package docker
 
 import (
@@ -39,8 +38,7 @@ type Engine struct {
 }
 
 // NewEngine returns the Engine at host, which is as docker-py reads DOCKER_HOST (see parseHost). certPath, if any,
-// turns TLS on: a folder with ca.pem, cert.pem and key.pem as in DOCKER_CERT_PATH. The error names what is wrong with
-// either.
+// turns TLS on: a folder with ca.pem, cert.pem and key.pem as in DOCKER_CERT_PATH.
 func NewEngine(host, certPath string, verify bool) (*Engine, error) {
 	scheme, address, err := parseHost(host)
 	if err != nil {
@@ -129,8 +127,7 @@ func (e *Engine) Login(ctx context.Context, server, username string, password se
 	return failure.Excerpt(answer.Status), nil
 }
 
-// call sends one request and decodes its answer: a POST of in, or, without in, a GET that has no body, since not every
-// proxy passes one that has.
+// call sends one request and decodes its answer: a POST of in, or, without in, a GET, which some proxies want bodiless.
 func (e *Engine) call(ctx context.Context, timeout time.Duration, path string, in, into any) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()

@@ -22,18 +22,15 @@ func askHelper(ctx context.Context, name, server string) (*login, error) {
 	cmd := exec.CommandContext(ctx, program, "get") // #nosec G204 -- docker-py runs it too
 	cmd.Stdin, cmd.WaitDelay = strings.NewReader(server), time.Second
 	output, err := cmd.Output()
-	if err != nil && strings.Contains(string(output), "credentials not found in native keychain") {
-		return nil, nil
-	}
-	if err == nil {
-		if found, ok := helperLogin(output); ok {
-			return found, nil
-		}
-	}
 	why := "fails"
 	switch {
 	case err == nil:
+		if found, ok := helperLogin(output); ok {
+			return found, nil
+		}
 		why = "prints something else than a login"
+	case strings.Contains(string(output), "credentials not found in native keychain"):
+		return nil, nil
 	case ctx.Err() != nil:
 		why = "does not answer"
 	case errors.Is(err, exec.ErrNotFound):
@@ -42,26 +39,24 @@ func askHelper(ctx context.Context, name, server string) (*login, error) {
 	return nil, failure.Permanent(HelperFails, "%s %s", program, why).About(program).Want(server)
 }
 
-// helperLogin reads what a helper printed. Both fields must be there, as docker-py spells them; ok is false where
-// docker-py fails.
+// helperLogin reads what a helper printed; ok is false where docker-py fails.
 func helperLogin(output []byte) (found *login, ok bool) {
-	if !isJSON(output) {
+	var fields map[string]any // docker-py looks at no type
+	if !isJSON(output) || json.Unmarshal(output, &fields) != nil {
 		return nil, false
 	}
-	fields, _ := object(output)
-	var values [2]string
-	for i, name := range []string{"Username", "Secret"} {
-		raw, there := fields.get(name)
-		if !there {
-			return nil, false
-		}
-		_ = json.Unmarshal(raw, &values[i]) // docker-py looks at no type
-	}
+	username, hasUsername := fields["Username"]
+	password, hasSecret := fields["Secret"]
+	found = new(login)
 	switch {
-	case values[0] == "" && values[1] == "":
+	case !hasUsername || !hasSecret:
+		return nil, false
+	case !isTrue(username) && !isTrue(password):
 		return nil, true
-	case values[0] == "<token>": // an identity token
-		return &login{}, true
+	case username != "<token>": // else an identity token
+		text, _ := password.(string)
+		found.username, _ = username.(string)
+		found.password = secret.New(text)
 	}
-	return &login{username: values[0], password: secret.New(values[1])}, true
+	return found, true
 }

@@ -80,17 +80,19 @@ func TestTokensThatCannotBeUsed(t *testing.T) {
 		encoded := base64.StdEncoding.EncodeToString([]byte(login))
 		return `{"authorizationToken":"` + encoded + `","expiresAt":4000000000}`
 	}
+	const one, form = "the response does not hold exactly one", `it is not "AWS:password" in base64`
+	const password = "its password is not 1 to 8192 ASCII characters without blanks"
 	longest := "AWS:" + strings.Repeat("p", 8<<10)
 	for data, says := range map[string]string{
-		``:                                    "the response does not hold exactly one",
-		token("AWS:p") + "," + token("AWS:p"): "the response does not hold exactly one",
-		`{"authorizationToken":"*","expiresAt":4000000000}`: "it is not base64",
-		token("somebody:p"):                 `its user is "somebody", not "AWS"`,
-		token("AWS"):                        "its password has 0 characters",
-		token(longest + "p"):                "its password has 8193 characters",
-		token("AWS:p p"):                    "its password holds blanks",
-		token("AWS:p\x7f"):                  "its password holds blanks or characters beyond ASCII",
-		`{"authorizationToken":"QVdTOnA="}`: "it has no expiry",
+		``:                                    one,
+		token("AWS:p") + "," + token("AWS:p"): one,
+		`{"authorizationToken":"*","expiresAt":4000000000}`: form,
+		token("somebody:p"):                 form,
+		token("AWS"):                        password,
+		token(longest + "p"):                password,
+		token("AWS:p p"):                    password,
+		token("AWS:p\x7f"):                  password,
+		`{"authorizationToken":"QVdTOnA="}`: one,
 		token(longest):                      "",
 		token("AWS:!:~"):                    "",
 	} {

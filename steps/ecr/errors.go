@@ -44,10 +44,9 @@ const (
 const (
 	containerEndpoint = "the container's credential endpoint"
 	metadataService   = "the instance metadata service"
-)
 
-// unknownCode is the SDK's word for an answer without an error code, and for one without a message.
-const unknownCode = "UnknownError"
+	unknownCode = "UnknownError" // the SDK's word for an answer without an error code, and for one without a message
+)
 
 // call is the last of the calls within an error of the AWS SDK: one for credentials, where ECR's call needed them.
 type call struct {
@@ -135,7 +134,7 @@ func (c call) credentials(err error) error {
 		return failure.Network(c.service, err)
 	case strings.Contains(cause, "process provider error: "):
 		kind, why = ProcessFailed, "credential_process failed"
-		if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 			why += ": " + exit.String()
 		}
 	case strings.Contains(cause, "SSO"):

@@ -56,10 +56,6 @@ func partitionOf(region string) partition {
 // privateHost is ACCOUNT.dkr.ecr[-fips].REGION.SUFFIX, and with "dkr-ecr" the dual-stack form.
 var privateHost = regexp.MustCompile(`^(\d{12})\.dkr([.-])ecr(-fips)?\.([a-z0-9-]+)\.`)
 
-// ParseHost reads the name of an ECR registry's host, private or public, of any partition. It rejects every other name,
-// and one that is not in lower case.
-func ParseHost(name string) (Host, error) { return ParseHostOf(name, "") }
-
 // Bare returns the host in a registry's name as people paste it: with https://, a repository, its tag or digest, port
 // 443, in upper case, between blanks. What is no such name is returned as it is.
 func Bare(pasted string) string {
@@ -71,8 +67,9 @@ func Bare(pasted string) string {
 	return strings.TrimSuffix(name, ":443")
 }
 
-// ParseHostOf is ParseHost for a partition whose registries end in suffix; "" is the suffix of the region's partition.
-func ParseHostOf(name, suffix string) (Host, error) {
+// ParseHost reads the name of an ECR registry's host, private or public, of any partition. suffix, where not "", takes
+// the place of its partition's. It rejects every other name, and one that is not in lower case.
+func ParseHost(name, suffix string) (Host, error) {
 	if dual := name == "ecr-public.aws.com"; dual || name == "public.ecr.aws" {
 		// docs.aws.amazon.com/AmazonECR/latest/public/public-registry-auth.html: no other region issues its tokens.
 		return Host{Name: name, Service: Public, Region: "us-east-1", Partition: "aws", DualStack: dual}, nil

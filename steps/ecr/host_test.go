@@ -30,7 +30,7 @@ func TestParseHost(t *testing.T) {
 	} {
 		want := ecr.Host{Name: account + row.name, Service: ecr.Private, Account: account, Region: row.region,
 			Partition: row.partition, FIPS: row.fips, DualStack: row.dual}
-		got, err := ecr.ParseHost(want.Name)
+		got, err := ecr.ParseHost(want.Name, "")
 		if err != nil || got != want {
 			t.Errorf("%s: %+v, %v", row.name, got, err)
 		}
@@ -40,7 +40,7 @@ func TestParseHost(t *testing.T) {
 		}
 	}
 	for name, dual := range map[string]bool{"public.ecr.aws": false, "ecr-public.aws.com": true} {
-		got, err := ecr.ParseHost(name)
+		got, err := ecr.ParseHost(name, "")
 		want := ecr.Host{Name: name, Service: ecr.Public, Region: "us-east-1", Partition: "aws", DualStack: dual}
 		if err != nil || got != want {
 			t.Errorf("%s: %+v, %v", name, got, err)
@@ -67,7 +67,7 @@ func TestParseHostRejects(t *testing.T) {
 		account + ".dkr.ecr-fips-x.us-east-1.amazonaws.com", account + ".dkr.ecr.us-east-1.amazonaws.co",
 		account + ".dkr_ecr.us-east-1.amazonaws.com", "api.ecr.us-east-1.amazonaws.com",
 	} {
-		got, err := ecr.ParseHost(name)
+		got, err := ecr.ParseHost(name, "")
 		if err == nil || !failure.IsPermanent(err) {
 			t.Errorf("%q: %+v, %v", name, got, err)
 		}
@@ -82,7 +82,7 @@ func TestBare(t *testing.T) {
 		host, "https://" + host, "HTTPS://" + strings.ToUpper(host) + "/", host + ":443", " " + host + "\n",
 		host + "/repo:tag", host + "/a/b@sha256:0123", "https://" + host + ":443/v2/?x#y",
 	} {
-		if got, err := ecr.ParseHost(ecr.Bare(pasted)); err != nil || got.Name != host {
+		if got, err := ecr.ParseHost(ecr.Bare(pasted), ""); err != nil || got.Name != host {
 			t.Errorf("%q is %q, %v", pasted, got.Name, err)
 		}
 	}
@@ -91,7 +91,7 @@ func TestBare(t *testing.T) {
 		"ftp://" + host, host + ":443:443", strings.Replace(host, "k", "\u212a", 1), "evil.example/" + host,
 		host + ".evil.example", host + "?x", host + "#x", "https://https://" + host,
 	} {
-		got, err := ecr.ParseHost(ecr.Bare(pasted))
+		got, err := ecr.ParseHost(ecr.Bare(pasted), "")
 		if !failure.IsPermanent(err) || strings.Contains(err.Error(), "S3CRET") {
 			t.Errorf("%q is %q, %v", pasted, got.Name, err)
 		}
@@ -103,11 +103,11 @@ func FuzzParseHost(f *testing.F) {
 	f.Add("public.ecr.aws")
 	f.Add("123456789012.dkr-ecr-fips.us-gov-east-1.on.aws")
 	f.Fuzz(func(t *testing.T, name string) {
-		host, err := ecr.ParseHost(name)
+		host, err := ecr.ParseHost(name, "")
 		if err != nil {
 			return
 		}
-		again, err := ecr.ParseHost(host.Name)
+		again, err := ecr.ParseHost(host.Name, "")
 		if err != nil || again != host || strings.ContainsAny(host.Name, "/:@?# \n") {
 			t.Errorf("%q is %+v, and that %+v, %v", name, host, again, err)
 		}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
@@ -47,8 +48,7 @@ type Identity struct {
 	RoleSessionName string `json:"role_session_name,omitempty"` // as CloudTrail shows it; "": ecr-refresh
 }
 
-// config returns the AWS settings of the identity, in the region. A role is assumed at the STS of that region, so that
-// one region that fails stops no other.
+// config returns the AWS settings of the identity. A role is assumed at the STS of its region: no other one must work.
 func (s Source) config(ctx context.Context, load Config) (aws.Config, error) {
 	cfg, err := load(ctx, s.Profile, s.Region)
 	cfg.Region = s.Region
@@ -74,8 +74,7 @@ func (s Source) sts(cfg aws.Config) *sts.Client {
 	})
 }
 
-// GetToken returns the token of a source, without RegistryURL and IssuedAt. (As an interface of the SDK's client it
-// would make the linker keep every call of the API.)
+// GetToken returns the token of a source, without RegistryURL and IssuedAt. (An interface would link the whole API.)
 type GetToken func(ctx context.Context, source Source) (secret.Token, error)
 
 // New returns a GetToken that calls ECR with the settings that load returns.
@@ -100,18 +99,12 @@ func decode(token *string, expires *time.Time) (secret.Token, error) {
 	user, password, _ := strings.Cut(string(clear), ":")
 	why := ""
 	switch {
-	case token == nil:
-		why = "the response does not hold exactly one"
-	case err != nil:
-		why = "it is not base64"
-	case user != "AWS":
-		why = fmt.Sprintf("its user is %.20q, not \"AWS\"", user)
-	case password == "" || len(password) > maxPassword:
-		why = fmt.Sprintf("its password has %d characters, not 1 to %d", len(password), maxPassword)
-	case strings.ContainsFunc(password, func(r rune) bool { return r <= ' ' || r > '~' }):
-		why = "its password holds blanks or characters beyond ASCII"
-	case expires == nil:
-		why = "it has no expiry"
+	case token == nil || expires == nil:
+		why = "the response does not hold exactly one, with its expiry"
+	case err != nil || user != "AWS":
+		why = `it is not "AWS:password" in base64`
+	case !regexp.MustCompile(`^[!-~]+$`).MatchString(password) || len(password) > maxPassword:
+		why = fmt.Sprintf("its password is not 1 to %d ASCII characters without blanks", maxPassword)
 	default:
 		info := secret.TokenInfo{Username: user, ExpiresAt: expires.UTC().Truncate(time.Second)}
 		return secret.Token{TokenInfo: info, Password: secret.New(password)}, nil

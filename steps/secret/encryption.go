@@ -15,8 +15,7 @@ import (
 	"ecr-refresh/steps/failure"
 )
 
-// Why tokens cannot be decrypted. Of OtherKeyPair the facts are both public keys: Object is the one that the tokens are
-// encrypted to, Want the one of the private key.
+// Why tokens cannot be decrypted. Object of OtherKeyPair is the public key they are encrypted to, Want the own one.
 const (
 	OtherKeyPair failure.Kind = "encrypted to another key pair"
 	Damaged      failure.Kind = "encrypted tokens are damaged"

@@ -139,7 +139,7 @@ func Resolve(entries []Entry, hostOf func(connectionID string) string) ([]Target
 
 // Of returns the target of no connection, and the ECR registry at host, with AWS's default credentials.
 func Of(host string) (Target, error) {
-	registry, err := ecr.ParseHost(ecr.Bare(host))
+	registry, err := ecr.ParseHost(ecr.Bare(host), "")
 	return Entry{}.of(registry), err
 }
 
@@ -173,16 +173,18 @@ func (e Entry) checkTogether(host ecr.Host) error {
 // connection's host.
 func (e Entry) host(hostOf func(string) string) (ecr.Host, error) {
 	if e.Registry != "" {
-		return ecr.ParseHostOf(ecr.Bare(e.Registry), e.PartitionSuffix)
+		return ecr.ParseHost(ecr.Bare(e.Registry), e.PartitionSuffix)
 	}
 	var known ecr.Host
 	if e.Account == "" || e.Region == "" {
 		var err error
 		name := hostOf(e.ConnectionID)
-		if known, err = ecr.ParseHost(name); err != nil || known.Service != ecr.Private {
-			const form = "registry, or account and region, is missing, and host %.100q of connection %q is not that " +
-				"of a private registry"
-			return ecr.Host{}, fmt.Errorf(form, name, e.ConnectionID)
+		if known, err = ecr.ParseHost(name, ""); err != nil || known.Service != ecr.Private {
+			host := fmt.Sprintf("the host of connection %q is %.100q, not a private ECR registry", e.ConnectionID, name)
+			if name == "" {
+				host = fmt.Sprintf("connection %q does not exist or has no host", e.ConnectionID)
+			}
+			return ecr.Host{}, fmt.Errorf("registry, or account and region, is missing, and %s", host)
 		}
 	}
 	return ecr.NewHost(cmp.Or(e.Account, known.Account), cmp.Or(e.Region, known.Region), e.PartitionSuffix,

@@ -1,8 +1,7 @@
 // Package xcom reads and writes the result that one step passes to the next as an XCom: one compact JSON object. Every
 // Viewer of Airflow can read it, so nothing in it is secret but the encrypted tokens.
 //
-// Airflow passes it on through Jinja's tojson, which sorts keys and adds spaces: results are equal as JSON, not as
-// bytes.
+// Airflow passes it on through Jinja's tojson, which sorts keys and adds spaces: equal results may differ as bytes.
 package xcom
 
 import (
@@ -157,11 +156,10 @@ func Parse[R result](text string) (r R, err error) {
 // unmarshal repeats of the JSON package's messages only those that do not quote the input.
 func unmarshal(line string, into any) error {
 	err := json.Unmarshal([]byte(line), into)
-	var field *json.UnmarshalTypeError
-	switch {
+	switch field, _ := errors.AsType[*json.UnmarshalTypeError](err); {
 	case err == nil:
 		return nil
-	case errors.As(err, &field) && field.Field != "":
+	case field != nil && field.Field != "":
 		name := field.Field[strings.LastIndexByte(field.Field, '.')+1:] // without Go's embedded structs
 		return fmt.Errorf("field %q is not of type %s", name, field.Type)
 	}

@@ -9,7 +9,6 @@ import (
 	"ecr-refresh/cmd/ecr-refresh/input"
 	"ecr-refresh/steps/docker"
 	"ecr-refresh/steps/ecr"
-	"ecr-refresh/steps/secret"
 	"ecr-refresh/steps/target"
 )
 
@@ -66,9 +65,7 @@ func (d *Doctor) checkConfig(ctx context.Context, f *Findings, host string) {
 	config, unread := input.DockerConfig()
 	warning, err := config.Check(ctx, docker.Pull{
 		Server: host, Registry: host, Username: "AWS", Reauth: true,
-		Accepts: func(ctx context.Context, username string, password secret.Secret) error {
-			return d.Registry.Check(ctx, "https://"+host, username, password)
-		},
+		Accepts: d.Registry.Check,
 	})
 	switch {
 	case unread != nil:

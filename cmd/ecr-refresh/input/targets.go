@@ -110,7 +110,7 @@ func (r *Reader) needRegistry(entries []target.Entry, hostOf func(id string) str
 	needed, also := false, ""
 	for _, e := range entries {
 		name := hostOf(e.ConnectionID)
-		if host, err := ecr.ParseHost(name); err == nil && host.Service == ecr.Private {
+		if host, err := ecr.ParseHost(name, ""); err == nil && host.Service == ecr.Private {
 			continue
 		}
 		if needed = true; name != "" {
