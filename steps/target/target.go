@@ -180,11 +180,9 @@ func (e Entry) host(hostOf func(string) string) (ecr.Host, error) {
 		var err error
 		name := hostOf(e.ConnectionID)
 		if known, err = ecr.ParseHost(name, ""); err != nil || known.Service != ecr.Private {
-			host := fmt.Sprintf("the host of connection %q is %.100q, not a private ECR registry", e.ConnectionID, name)
-			if name == "" {
-				host = fmt.Sprintf("connection %q does not exist or has no host", e.ConnectionID)
-			}
-			return ecr.Host{}, fmt.Errorf("registry, or account and region, is missing, and %s", host)
+			const form = "registry, or account and region, is missing, and host %.100q of connection %q is not that " +
+				"of a private registry"
+			return ecr.Host{}, fmt.Errorf(form, name, e.ConnectionID)
 		}
 	}
 	return ecr.NewHost(cmp.Or(e.Account, known.Account), cmp.Or(e.Region, known.Region), e.PartitionSuffix,
