@@ -197,6 +197,7 @@ def update_environment(variables, conn, params, result):
         "ECR_REFRESH_PRIVATE_KEY": variables.get("ecr_refresh_private_key", ""),
         "ECR_REFRESH_AIRFLOW_TOKEN": variables.get("ecr_refresh_airflow_token", ""),
     }
+    api["ECR_REFRESH_AIRFLOW_CONNECTION"] = AIRFLOW_API
     return environment(params, secrets, {**api, **in_parts("ECR_REFRESH_DOCUMENT", as_text(result))})
 
 

@@ -8,8 +8,8 @@ environments in full, and a digest for each combination of a task's inputs: a li
 two inputs. One digest is over the environments for all params and for Airflow before and since 3.2; the order of an
 environment's entries counts.
 
-ECR_REFRESH_OPERATOR and ECR_REFRESH_LOG_FORMAT are taken out of each environment; the line "operators" has their
-values. A NAME with "docker" in it may import Docker's modules, another may not; one with "settings" in it gets no
+ECR_REFRESH_OPERATOR, ECR_REFRESH_LOG_FORMAT and ECR_REFRESH_AIRFLOW_CONNECTION are taken out of each environment; the
+line "operators" has the values of the first two. A NAME with "docker" in it may import Docker's modules, another may not; one with "settings" in it gets no
 digests.
 """
 
@@ -243,6 +243,7 @@ for argument in sys.argv[1:]:
         env = environment(task, choice, texts, params)
         assert all(type(key) is str and type(value) is str and len(value) < 128 << 10 for key, value in env.items())
         operators.add(env.pop("ECR_REFRESH_OPERATOR", None) + ", " + env.pop("ECR_REFRESH_LOG_FORMAT", None))
+        env.pop("ECR_REFRESH_AIRFLOW_CONNECTION", None)
         return env
 
     def in_all_runs(task, choice):

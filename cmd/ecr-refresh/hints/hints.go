@@ -10,6 +10,7 @@ import (
 
 	"ecr-refresh/airflowclient"
 	"ecr-refresh/cmd/ecr-refresh/input"
+	"ecr-refresh/cmd/ecr-refresh/names"
 	"ecr-refresh/steps/failure"
 )
 
@@ -22,7 +23,8 @@ func Of(err error) string {
 		text = strings.ReplaceAll(text, "{grant}", grants()[e.AuthManager])
 	}
 	text = translate(text, input.Operator())
-	return strings.NewReplacer("{object}", facts.Object, "{want}", facts.Want).Replace(text)
+	text = strings.NewReplacer("{object}", facts.Object, "{want}", facts.Want).Replace(text)
+	return strings.ReplaceAll(text, names.AirflowConnection, input.APIConnection())
 }
 
 // translate returns text in the dialect of operator's tasks; "" is a shell.

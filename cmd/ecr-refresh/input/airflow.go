@@ -71,7 +71,7 @@ func (r *Reader) AirflowConfig() (airflowclient.Config, error) {
 		base, err = conn.BaseURL()
 	}
 	if err != nil {
-		err = fmt.Errorf("connection %q: %w", names.AirflowConnection, err)
+		err = fmt.Errorf("connection %q: %w", APIConnection(), err)
 	} else if base != "" {
 		_, err = airflowclient.New(airflowclient.Config{BaseURL: base})
 	}
@@ -131,7 +131,7 @@ func (r *Reader) AskLogin(account string, config *airflowclient.Config) {
 
 // NeedAirflow reports what is missing of connection airflow-api: in a task, of that one; in a shell, each input.
 func (r *Reader) NeedAirflow(config airflowclient.Config) {
-	const id = names.AirflowConnection
+	id := APIConnection()
 	fields := lacking(config)
 	if config.BaseURL == "" {
 		fields = append([]string{"host"}, fields...)

@@ -1,6 +1,7 @@
 package input
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"strings"
@@ -13,6 +14,11 @@ import (
 
 // Operator returns the operator of the DAG that runs this invocation, bash or docker, or "" in a shell.
 func Operator() string { return lookup(names.OperatorEnv) }
+
+// APIConnection returns the id of the connection to Airflow's REST API, which a site may have named in its DAG.
+func APIConnection() string {
+	return cmp.Or(lookup(names.AirflowConnectionEnv), names.AirflowConnection)
+}
 
 // sourceOf returns what the reader of the log calls the variable env: the Airflow Variable of that name in a task.
 func sourceOf(env string) string {

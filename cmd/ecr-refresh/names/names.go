@@ -29,6 +29,8 @@ const (
 	HostsEnv         = "ECR_REFRESH_CONNECTION_HOSTS" // in parts: a JSON object of hosts by connection id
 	ResultEnv        = "ECR_REFRESH_DOCUMENT"         // in parts: the result of the previous step
 
+	AirflowConnectionEnv = "ECR_REFRESH_AIRFLOW_CONNECTION" // id of the connection that the next ones come from
+
 	AirflowPrefix = "ECR_REFRESH_AIRFLOW_"       // followed by CONN_TYPE, SCHEMA, HOST, PORT, LOGIN, PASSWORD or TOKEN
 	AdminPrefix   = "ECR_REFRESH_ADMIN_"         // followed by LOGIN, PASSWORD or TOKEN
 	DockerPrefix  = "ECR_REFRESH_DOCKER_"        // followed by HOST, PORT, LOGIN or PASSWORD
