@@ -39,7 +39,7 @@ func queues(one, two, three *peers.Worker) []string {
 func (c *celery) noIdentity(t *testing.T) {
 	r := c.dag.run(t)
 	r.wantRed(t, update, 2, "the private key of recipient", r.recipient(t), "ecr-refresh keygen",
-		"set the two Airflow Variables")
+		"set Variables ecr_refresh_recipient")
 }
 
 // anotherIdentity: the host of step 2 has made an identity of its own when it once ran step 1.
