@@ -36,11 +36,14 @@ func (a *Airflow) SetDAG(d DAG) { a.set(func() { a.dags[d.ID] = &d }) }
 
 // DAG returns a DAG.
 func (a *Airflow) DAG(id string) (DAG, bool) {
-	d := locked(&a.state, func() *DAG { return a.dags[id] })
-	if d == nil {
-		return DAG{}, false
-	}
-	return *d, true
+	var found bool
+	d := locked(&a.state, func() (d DAG) {
+		if at := a.dags[id]; at != nil {
+			d, found = *at, true
+		}
+		return d
+	})
+	return d, found
 }
 
 func (a *Airflow) routeDAGs(mux *http.ServeMux) {
@@ -61,12 +64,11 @@ func (a *Airflow) dag(w http.ResponseWriter, r *http.Request, resource string) (
 		return DAG{}, false
 	}
 	id := r.PathValue("dag")
-	d := locked(&a.state, func() *DAG { return a.dags[id] })
-	if d == nil {
+	d, found := a.DAG(id)
+	if !found {
 		reject(w, http.StatusNotFound, "Dag with id: "+id+" was not found")
-		return DAG{}, false
 	}
-	return *d, true
+	return d, found
 }
 
 func (a *Airflow) getDAG(w http.ResponseWriter, r *http.Request) {
