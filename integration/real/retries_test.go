@@ -18,7 +18,7 @@ func (w *world) retries(docker bool) func(*testing.T) {
 		}).start(t)
 
 		cannot = cannot.wait(t)
-		cannot.wantRed(t, update, 2, "airflow-api")
+		cannot.wantRed(t, update, 2, "no-such-connection")
 		cannot.wantTries(t, update, 1)
 		cannot.wantRecord(t, extract, "warning", "ecr-refresh: warning: metrics: ")
 		cannot.wantRecord(t, extract, "info", "accepts the token")

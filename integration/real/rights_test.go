@@ -12,7 +12,7 @@ func (w *world) lacks(user, right string) func(*testing.T) {
 	return func(t *testing.T) {
 		w.setAPI(t, "airflow-"+user, w.Airflow.Users[user], w.Airflow.URL)
 		r := w.copy(t, user, variant{api: "airflow-" + user}).run(t)
-		r.wantRed(t, update, 2, "airflow answered 403", "the account of connection airflow-api needs "+right,
+		r.wantRed(t, update, 2, "airflow answered 403", "the account of connection airflow-"+user+" needs "+right,
 			"airflow roles add-perms ROLE -r 'Connections' -a "+right)
 
 		w.addRights(t, "ecr_"+user, "-r", "Connections", "-a", right)

@@ -10,14 +10,14 @@ import (
 func (w *world) viewer(t *testing.T) {
 	w.setAPI(t, "airflow-viewer", w.Airflow.Users["viewer"], w.Airflow.URL)
 	w.copy(t, "viewer", variant{api: "airflow-viewer"}).run(t).
-		wantRed(t, update, 2, "403", "hint: the account of connection airflow-api needs can_read on Connections: "+
+		wantRed(t, update, 2, "403", "hint: the account of connection airflow-viewer needs can_read on Connections: "+
 			map[bool]string{true: "airflow roles add-perms", false: "give it the role op"}[isFAB()])
 }
 
 // noAPIConnection: without airflow-api, the log says so, and how to create it.
 func (w *world) noAPIConnection(t *testing.T) {
 	w.copy(t, "no_api", variant{api: "no-such-connection"}).run(t).
-		wantRed(t, update, 2, `Airflow connection "airflow-api" does not exist`, "ecr-refresh setup")
+		wantRed(t, update, 2, `Airflow connection "no-such-connection" does not exist`, "ecr-refresh setup")
 }
 
 // anotherHost: Variables and the connection's host name two registries.
