@@ -372,21 +372,10 @@ type GetTaskInstancesParams struct {
 	Offset *int `form:"offset,omitempty" json:"offset,omitempty"`
 }
 
-// GetLogParams defines parameters for GetLog.
-type GetLogParams struct {
-	MapIndex *int `form:"map_index,omitempty" json:"map_index,omitempty"`
-}
-
-// GetXcomEntryParams defines parameters for GetXcomEntry.
-type GetXcomEntryParams struct {
-	MapIndex *int `form:"map_index,omitempty" json:"map_index,omitempty"`
-}
-
 // GetEventLogsParams defines parameters for GetEventLogs.
 type GetEventLogsParams struct {
-	Limit    *int `form:"limit,omitempty" json:"limit,omitempty"`
-	Offset   *int `form:"offset,omitempty" json:"offset,omitempty"`
-	MapIndex *int `form:"map_index,omitempty" json:"map_index,omitempty"`
+	Limit  *int `form:"limit,omitempty" json:"limit,omitempty"`
+	Offset *int `form:"offset,omitempty" json:"offset,omitempty"`
 }
 
 // GetImportErrorsParams defines parameters for GetImportErrors.
@@ -686,17 +675,14 @@ type ClientInterface interface {
 	// Takes a body of the `application/json` content type.
 	TriggerDagRun(ctx context.Context, dagId interface{}, body TriggerDagRunJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetDagRun performs a GET /api/v2/dags/{dag_id}/dagRuns/{dag_run_id} (the `GetDagRun` operationId) request.
-	GetDagRun(ctx context.Context, dagId string, dagRunId string, reqEditors ...RequestEditorFn) (*http.Response, error)
-
 	// GetTaskInstances performs a GET /api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances (the `GetTaskInstances` operationId) request.
 	GetTaskInstances(ctx context.Context, dagId string, dagRunId string, params *GetTaskInstancesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetLog performs a GET /api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}/logs/{try_number} (the `GetLog` operationId) request.
-	GetLog(ctx context.Context, dagId string, dagRunId string, taskId string, tryNumber int, params *GetLogParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+	GetLog(ctx context.Context, dagId string, dagRunId string, taskId string, tryNumber int, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetXcomEntry performs a GET /api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}/xcomEntries/{xcom_key} (the `GetXcomEntry` operationId) request.
-	GetXcomEntry(ctx context.Context, dagId string, dagRunId string, taskId string, xcomKey string, params *GetXcomEntryParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+	GetXcomEntry(ctx context.Context, dagId string, dagRunId string, taskId string, xcomKey string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetDagDetails performs a GET /api/v2/dags/{dag_id}/details (the `GetDagDetails` operationId) request.
 	GetDagDetails(ctx context.Context, dagId string, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -934,19 +920,6 @@ func (c *API) TriggerDagRun(ctx context.Context, dagId interface{}, body Trigger
 	return c.Client.Do(req)
 }
 
-// GetDagRun performs a GET /api/v2/dags/{dag_id}/dagRuns/{dag_run_id} (the `GetDagRun` operationId) request.
-func (c *API) GetDagRun(ctx context.Context, dagId string, dagRunId string, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewGetDagRunRequest(c.Server, dagId, dagRunId)
-	if err != nil {
-		return nil, err
-	}
-	req = req.WithContext(ctx)
-	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
-		return nil, err
-	}
-	return c.Client.Do(req)
-}
-
 // GetTaskInstances performs a GET /api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances (the `GetTaskInstances` operationId) request.
 func (c *API) GetTaskInstances(ctx context.Context, dagId string, dagRunId string, params *GetTaskInstancesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetTaskInstancesRequest(c.Server, dagId, dagRunId, params)
@@ -961,8 +934,8 @@ func (c *API) GetTaskInstances(ctx context.Context, dagId string, dagRunId strin
 }
 
 // GetLog performs a GET /api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}/logs/{try_number} (the `GetLog` operationId) request.
-func (c *API) GetLog(ctx context.Context, dagId string, dagRunId string, taskId string, tryNumber int, params *GetLogParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewGetLogRequest(c.Server, dagId, dagRunId, taskId, tryNumber, params)
+func (c *API) GetLog(ctx context.Context, dagId string, dagRunId string, taskId string, tryNumber int, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetLogRequest(c.Server, dagId, dagRunId, taskId, tryNumber)
 	if err != nil {
 		return nil, err
 	}
@@ -974,8 +947,8 @@ func (c *API) GetLog(ctx context.Context, dagId string, dagRunId string, taskId 
 }
 
 // GetXcomEntry performs a GET /api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}/xcomEntries/{xcom_key} (the `GetXcomEntry` operationId) request.
-func (c *API) GetXcomEntry(ctx context.Context, dagId string, dagRunId string, taskId string, xcomKey string, params *GetXcomEntryParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewGetXcomEntryRequest(c.Server, dagId, dagRunId, taskId, xcomKey, params)
+func (c *API) GetXcomEntry(ctx context.Context, dagId string, dagRunId string, taskId string, xcomKey string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetXcomEntryRequest(c.Server, dagId, dagRunId, taskId, xcomKey)
 	if err != nil {
 		return nil, err
 	}
@@ -1612,47 +1585,6 @@ func NewTriggerDagRunRequestWithBody(server string, dagId interface{}, contentTy
 	return req, nil
 }
 
-// NewGetDagRunRequest constructs an http.Request for the GetDagRun method
-func NewGetDagRunRequest(server string, dagId string, dagRunId string) (*http.Request, error) {
-	var err error
-
-	var pathParam0 string
-
-	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "dag_id", dagId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
-	if err != nil {
-		return nil, err
-	}
-
-	var pathParam1 string
-
-	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "dag_run_id", dagRunId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
-	if err != nil {
-		return nil, err
-	}
-
-	serverURL, err := url.Parse(server)
-	if err != nil {
-		return nil, err
-	}
-
-	operationPath := fmt.Sprintf("/api/v2/dags/%s/dagRuns/%s", pathParam0, pathParam1)
-	if operationPath[0] == '/' {
-		operationPath = "." + operationPath
-	}
-
-	queryURL, err := serverURL.Parse(operationPath)
-	if err != nil {
-		return nil, err
-	}
-
-	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
-	if err != nil {
-		return nil, err
-	}
-
-	return req, nil
-}
-
 // NewGetTaskInstancesRequest constructs an http.Request for the GetTaskInstances method
 func NewGetTaskInstancesRequest(server string, dagId string, dagRunId string, params *GetTaskInstancesParams) (*http.Request, error) {
 	var err error
@@ -1734,7 +1666,7 @@ func NewGetTaskInstancesRequest(server string, dagId string, dagRunId string, pa
 }
 
 // NewGetLogRequest constructs an http.Request for the GetLog method
-func NewGetLogRequest(server string, dagId string, dagRunId string, taskId string, tryNumber int, params *GetLogParams) (*http.Request, error) {
+func NewGetLogRequest(server string, dagId string, dagRunId string, taskId string, tryNumber int) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -1780,33 +1712,6 @@ func NewGetLogRequest(server string, dagId string, dagRunId string, taskId strin
 		return nil, err
 	}
 
-	if params != nil {
-		// queryValues collects non-styled parameters (passthrough, JSON)
-		// that are safe to round-trip through url.Values.Encode().
-		queryValues := queryURL.Query()
-		// rawQueryFragments collects pre-encoded query fragments from
-		// styled parameters, preserving literal commas as delimiters
-		// per the OpenAPI spec (e.g. "color=blue,black,brown").
-		var rawQueryFragments []string
-
-		if params.MapIndex != nil {
-
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "map_index", *params.MapIndex, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			} else {
-				for _, qp := range strings.Split(queryFrag, "&") {
-					rawQueryFragments = append(rawQueryFragments, qp)
-				}
-			}
-
-		}
-
-		if encoded := queryValues.Encode(); encoded != "" {
-			rawQueryFragments = append(rawQueryFragments, encoded)
-		}
-		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
-	}
-
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
@@ -1816,7 +1721,7 @@ func NewGetLogRequest(server string, dagId string, dagRunId string, taskId strin
 }
 
 // NewGetXcomEntryRequest constructs an http.Request for the GetXcomEntry method
-func NewGetXcomEntryRequest(server string, dagId string, dagRunId string, taskId string, xcomKey string, params *GetXcomEntryParams) (*http.Request, error) {
+func NewGetXcomEntryRequest(server string, dagId string, dagRunId string, taskId string, xcomKey string) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -1860,33 +1765,6 @@ func NewGetXcomEntryRequest(server string, dagId string, dagRunId string, taskId
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
-	}
-
-	if params != nil {
-		// queryValues collects non-styled parameters (passthrough, JSON)
-		// that are safe to round-trip through url.Values.Encode().
-		queryValues := queryURL.Query()
-		// rawQueryFragments collects pre-encoded query fragments from
-		// styled parameters, preserving literal commas as delimiters
-		// per the OpenAPI spec (e.g. "color=blue,black,brown").
-		var rawQueryFragments []string
-
-		if params.MapIndex != nil {
-
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "map_index", *params.MapIndex, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			} else {
-				for _, qp := range strings.Split(queryFrag, "&") {
-					rawQueryFragments = append(rawQueryFragments, qp)
-				}
-			}
-
-		}
-
-		if encoded := queryValues.Encode(); encoded != "" {
-			rawQueryFragments = append(rawQueryFragments, encoded)
-		}
-		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -1974,18 +1852,6 @@ func NewGetEventLogsRequest(server string, params *GetEventLogsParams) (*http.Re
 		if params.Offset != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "offset", *params.Offset, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			} else {
-				for _, qp := range strings.Split(queryFrag, "&") {
-					rawQueryFragments = append(rawQueryFragments, qp)
-				}
-			}
-
-		}
-
-		if params.MapIndex != nil {
-
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "map_index", *params.MapIndex, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {

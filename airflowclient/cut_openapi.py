@@ -39,13 +39,12 @@ KEEP = {
         *["get_version", "logout", "get_import_errors"],
         *["get_connections", "bulk_connections", "get_connection", "post_connection", "patch_connection"],
         *["get_pool", "post_pool", "patch_pool", "get_variable", "post_variable", "patch_variable"],
-        *["get_dag_details", "get_dag_source", "get_dag_runs", "get_dag_run", "trigger_dag_run"],
+        *["get_dag_details", "get_dag_source", "get_dag_runs", "trigger_dag_run"],
         *["get_task_instances", "get_log", "get_xcom_entry", "get_event_logs"],
     ],
     LOGIN: ["create_token"],
 }
-PARAMETERS = {"limit", "offset", "map_index"}
-NOT_SENT = {"get_task_instances": {"map_index"}}  # it came with 3.1
+PARAMETERS = {"limit", "offset"}
 FIELDS = {
     "DAGDetailsResponse": {"dag_id", "is_paused", "is_stale", "has_import_errors", "last_parsed_time"},
     "DAGRunCollectionResponse": {"dag_runs"},
@@ -138,8 +137,7 @@ def operation(body):
     if "requestBody" in body:
         content = body["requestBody"]["content"]
         body["requestBody"]["content"] = {"application/json": content["application/json"]}
-    names = PARAMETERS - NOT_SENT.get(body["operationId"], set())
-    parameters = [p for p in body.pop("parameters", []) if p["in"] == "path" or p["name"] in names]
+    parameters = [p for p in body.pop("parameters", []) if p["in"] == "path" or p["name"] in PARAMETERS]
     if parameters:
         body["parameters"] = parameters
     if body["operationId"] == "logout":  # the body of the redirect is of no use

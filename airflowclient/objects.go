@@ -114,7 +114,7 @@ func (c *Client) XCom(ctx context.Context, dagID, runID, taskID string) (text st
 		Timestamp time.Time
 	}
 	err = c.call(ctx, &row, "XComs", dagID, runID, taskID, key)(
-		NewGetXcomEntryRequest(c.server, dagID, runID, taskID, key, nil))
+		NewGetXcomEntryRequest(c.server, dagID, runID, taskID, key))
 	return unquoted(string(row.Value)), row.Timestamp, err
 }
 

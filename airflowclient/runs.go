@@ -57,7 +57,7 @@ func (e *LogEvent) UnmarshalJSON(text []byte) error {
 
 // Log returns the log of a task's try.
 func (c *Client) Log(ctx context.Context, dagID, runID, taskID string, try int) ([]LogEvent, error) {
-	req, err := NewGetLogRequest(c.server, dagID, runID, taskID, try, nil)
+	req, err := NewGetLogRequest(c.server, dagID, runID, taskID, try)
 	if err == nil { // all of it, where a remote log would come in pages
 		req.URL.RawQuery = "full_content=true"
 	}
