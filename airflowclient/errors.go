@@ -78,6 +78,14 @@ func (e *Error) Permanent() bool {
 	return !down && !slices.Contains([]Kind{Conflict, Unavailable, Timeout, Unreachable}, e.Kind)
 }
 
+// MissingRight returns the error of err in which Airflow says that the account lacks a right, or nil.
+func MissingRight(err error) *Error {
+	if e, ok := errors.AsType[*Error](err); ok && e.Kind == Forbidden {
+		return e
+	}
+	return nil
+}
+
 // mentions reports whether a message of Airflow has name, as a whole word.
 func mentions(message, name string) bool {
 	whole := `(^|[^\w.-])` + regexp.QuoteMeta(name) + `($|[^\w.-])`

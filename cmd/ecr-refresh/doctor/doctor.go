@@ -3,7 +3,6 @@ package doctor
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -115,22 +114,16 @@ func (f *Findings) add(state, name, hint, format string, args ...any) {
 func (f *Findings) result(name string, err error, format string, args ...any) bool {
 	const hint = "give one that has it, or role Op (SimpleAuthManager): " + names.AdminPrefix + "LOGIN and " +
 		names.AdminPrefix + "PASSWORD"
-	var e *airflowclient.Error
+	lacks := airflowclient.MissingRight(err)
 	switch {
 	case err == nil:
 		f.add(ok, name, "", format, args...)
-	case isForbidden(err) && errors.As(err, &e):
-		f.add(skip, name, hint, "not known: this account lacks %s on %s", e.Right, e.Object)
+	case lacks != nil:
+		f.add(skip, name, hint, "not known: this account lacks %s on %s", lacks.Right, lacks.Object)
 	default:
 		f.add(fail, name, hints.Of(err), "%s", err)
 	}
 	return err == nil
-}
-
-// isForbidden reports whether err says that the account lacks a right.
-func isForbidden(err error) bool {
-	var e *airflowclient.Error
-	return errors.As(err, &e) && e.Kind == airflowclient.Forbidden
 }
 
 // Err returns an error if a check failed.

@@ -241,8 +241,8 @@ func (s *Status) readConnections(ctx context.Context, airflow *airflowclient.Cli
 
 // lacks adds what is not known where err says that the account lacks a right, and returns any other error.
 func (s *Status) lacks(err error, what, who string) error {
-	e, ok := errors.AsType[*airflowclient.Error](err)
-	if !ok || e.Kind != airflowclient.Forbidden {
+	e := airflowclient.MissingRight(err)
+	if e == nil {
 		return err
 	}
 	const form = "%s, is not known: the account lacks %s on %s%s"
