@@ -179,16 +179,20 @@ func (c Config) Check(ctx context.Context, pull Pull) (warning, err error) {
 
 // resolve returns the login that docker-py takes for the pull, nil for none, or an error where it fails. It looks for
 // one of the server first (APIClient.login): the connection's login is not used where the file has the same user and
-// reauth is off, else it is kept under the server's name as it is written.
+// reauth is off, else it is kept under the server's name as it is written. A helper's login goes before all entries.
 func (c Config) resolve(ctx context.Context, pull Pull) (*login, error) {
 	if c.err != nil {
 		return nil, c.err
 	}
-	there, err := c.find(ctx, pull.Server)
-	if err != nil {
-		return nil, err
+	helpers, err := c.ofHelper(ctx, pull.Server)
+	there := c.entry(pull.Server)
+	inFile := helpers == nil && there != nil && there.username == pull.Username
+	if err == nil && pull.Registry != pull.Server {
+		helpers, err = c.ofHelper(ctx, pull.Registry)
 	}
-	inFile := there != nil && there.username == pull.Username && there.key != ""
+	if helpers != nil || err != nil {
+		return helpers, err
+	}
 	if pull.Reauth || !inFile {
 		c.auths = slices.Clone(c.auths)
 		at := slices.IndexFunc(c.auths, func(l login) bool { return l.key == pull.Server })
@@ -197,24 +201,21 @@ func (c Config) resolve(ctx context.Context, pull Pull) (*login, error) {
 		}
 		c.auths[at] = login{key: pull.Server}
 	}
-	return c.find(ctx, pull.Registry)
+	return c.entry(pull.Registry), nil
 }
 
-// find returns what the file has for a registry, or nil (AuthConfig.resolve_authconfig): the login of its helper, or
-// else the entry of its host, or else the first one whose key has that host.
-func (c Config) find(ctx context.Context, name string) (*login, error) {
-	if found, err := c.ofHelper(ctx, name); found != nil || err != nil {
-		return found, err
-	}
+// entry returns the entry of a registry's host, or else the first one whose key has that host, or nil
+// (AuthConfig.resolve_authconfig).
+func (c Config) entry(name string) *login {
 	host := hostname(name)
 	at := slices.IndexFunc(c.auths, func(l login) bool { return l.key == host })
 	if at < 0 {
 		at = slices.IndexFunc(c.auths, func(l login) bool { return hostname(l.key) == host })
 	}
 	if at < 0 {
-		return nil, nil
+		return nil
 	}
-	return &c.auths[at], nil
+	return &c.auths[at]
 }
 
 // ofHelper returns what the helper or store for a registry has, or nil.

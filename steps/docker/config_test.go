@@ -138,3 +138,18 @@ func readConfig(t *testing.T, text string) docker.Config {
 	must(t, err)
 	return config
 }
+
+// A helper is a program, perhaps slow: where the login and the pull ask it the same, it is run once.
+func TestDockerConfigAsksAHelperOnce(t *testing.T) {
+	folder := t.TempDir()
+	script := "#!/bin/sh\necho x >>" + filepath.Join(folder, "asked") +
+		"\necho 'credentials not found in native keychain'\nexit 1\n"
+	must(t, os.WriteFile(filepath.Join(folder, "docker-credential-counts"), []byte(script), 0o700))
+	t.Setenv("PATH", folder+string(os.PathListSeparator)+os.Getenv("PATH"))
+	const host = "r.example.com"
+	warning, err := readConfig(t, `{"credsStore":"counts"}`).Check(t.Context(), rejecting(host, host))
+	asked, _ := os.ReadFile(filepath.Join(folder, "asked"))
+	if warning != nil || err != nil || string(asked) != "x\n" {
+		t.Errorf("asked %q, %v, %v", asked, warning, err)
+	}
+}
