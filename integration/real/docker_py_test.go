@@ -28,7 +28,7 @@ var (
 		`{"H:443":{"auth":"QVdTOnN0YWxl"}}`, `{"H":{"identitytoken":"t"}}`, `{"o":{"auth":""}}`, `{"o":{"auth":null}}`,
 		`{"o":{"auth":"QVdTOnN0YWxl=="},"http://H":{"auth":"QUE6Qg==trailing"}}`, `{"o":{"auth":"QVdTOnN0YW"}}`,
 		`{"o":{"auth":"wqA6eA=="},"H":{"auth":"QVdT OnN0YWxl","email":3}}`, `{"o":{"auth":"/zo="}}`,
-		`{"o":{"auth":"é"}}`,
+		`{"o":{"auth":"é"}}`, `{"o":{"auth":"QTpCé"}}`, `{"o":{"auth":"=QTpC"}}`, `{"o":{"auth":"QTp=C"}}`,
 	}
 	pyStores  = []string{"", `""`, `"works"`, `["works"]`}
 	pyHelpers = []string{"", `{"H":"works"}`, `{"H":"","https://H":"broken"}`, `["H"]`, `{"H":3}`}

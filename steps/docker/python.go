@@ -53,16 +53,26 @@ func isTrue(value any) bool {
 }
 
 // decodeAuth returns the user and the password of an auth, base64 as Python's binascii.a2b_base64 reads it: it skips
-// what is not of the alphabet, and what stands behind the padding.
+// what is not of the alphabet, and ends where "=" completes a group.
 func decodeAuth(raw json.RawMessage) (username, password string, ok bool) {
 	var auth string
-	if json.Unmarshal(raw, &auth) != nil {
+	beyondASCII := func(r rune) bool { return r >= utf8.RuneSelf }
+	if json.Unmarshal(raw, &auth) != nil || strings.ContainsFunc(auth, beyondASCII) {
 		return "", "", false
 	}
-	auth = regexp.MustCompile(`[^A-Za-z0-9+/=]`).ReplaceAllString(auth, "")
-	data, _, _ := strings.Cut(auth, "=")
-	padded := (len(data) + 3) / 4 * 4
-	text, err := base64.StdEncoding.DecodeString(auth[:min(padded, len(auth))])
+	data, pads := "", 0
+	for _, char := range regexp.MustCompile(`[A-Za-z0-9+/=]`).FindAllString(auth, -1) {
+		if char != "=" {
+			data, pads = data+char, 0
+			continue
+		}
+		pads++
+		if group := len(data) % 4; group >= 2 && group+pads >= 4 {
+			data += "=="[group-2:]
+			break
+		}
+	}
+	text, err := base64.StdEncoding.DecodeString(data)
 	username, password, found := strings.Cut(string(text), ":")
 	return username, password, err == nil && found && utf8.Valid(text)
 }
