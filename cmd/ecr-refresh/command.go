@@ -77,6 +77,7 @@ func (p *program) local(command cli.Command, settings []input.Setting, read func
 		if err := input.EnvFile(); err != nil {
 			return err
 		}
+		input.PrepareAWS()
 		call := &call{&input.Reader{Context: c, Settings: p.Settings, Stdin: p.stdin}}
 		if err := p.openLog(call); err != nil {
 			return err
