@@ -177,11 +177,7 @@ func TestEnvironments(t *testing.T) {
 	).Replace(docker)
 	python := exec.Command("python3", "testdata/environments.py")
 	for _, dag := range [][2]string{{"bash", RefreshDockerToken}, {"docker", docker}, {"docker-settings", settings}} {
-		path := filepath.Join(t.TempDir(), "dag.py")
-		if err := os.WriteFile(path, []byte(dag[1]), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		python.Args = append(python.Args, dag[0]+"="+path)
+		python.Args = append(python.Args, dag[0]+"="+writeDAG(t, dag[1]))
 	}
 	wantGolden(t, python, "testdata/environments.txt")
 }
@@ -190,11 +186,7 @@ func TestEnvironments(t *testing.T) {
 func TestAnyData(t *testing.T) {
 	t.Parallel()
 	_, docker := Template(Docker)
-	path := filepath.Join(t.TempDir(), "dag.py")
-	if err := os.WriteFile(path, []byte(docker), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	out, err := exec.Command("python3", "testdata/any_data.py", path).CombinedOutput()
+	out, err := exec.Command("python3", "-B", "testdata/any_data.py", writeDAG(t, docker)).CombinedOutput()
 	if err != nil || string(out) != "9000\n" {
 		t.Errorf("%v: %s", err, out)
 	}
@@ -204,11 +196,18 @@ func TestAnyData(t *testing.T) {
 func TestStepOperator(t *testing.T) {
 	t.Parallel()
 	_, docker := Template(Docker)
+	python := exec.Command("python3", "testdata/step_operator.py", writeDAG(t, docker))
+	wantGolden(t, python, "testdata/step_operator.txt")
+}
+
+// writeDAG returns the path of a file with a DAG's text.
+func writeDAG(t *testing.T, text string) string {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "dag.py")
-	if err := os.WriteFile(path, []byte(docker), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	wantGolden(t, exec.Command("python3", "testdata/step_operator.py", path), "testdata/step_operator.txt")
+	return path
 }
 
 // wantGolden compares the output of a command with a file.
