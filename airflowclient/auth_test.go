@@ -158,7 +158,7 @@ func encoded(claims string) string {
 	return "h." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + ".s"
 }
 
-// What a JWT has beside the claims of all tells auth managers apart: those that serialize_user of each one adds.
+// The claims of a JWT that serialize_user of an auth manager adds identify that auth manager.
 func TestForbiddenNamesTheAuthManager(t *testing.T) {
 	t.Parallel()
 	const common = `"aud":"apache-airflow","exp":2,"iat":1,"nbf":1,"jti":"x"`

@@ -92,7 +92,7 @@ func cut(text string) string {
 }
 
 // redact replaces every piece of every form of every secret. A text that holds a secret shorter than a piece is
-// replaced whole: what is left around the gaps would tell it.
+// replaced whole: what is left around the gaps would reveal it.
 func (s *scrubber) redact(text string) string {
 	const redacted = "[redacted]"
 	s.mu.Lock()

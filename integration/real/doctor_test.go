@@ -191,8 +191,8 @@ func (w *world) doctorRed(t *testing.T, d *dag) {
 	w.setAPI(t, "airflow-api", login, w.Airflow.URL)
 }
 
-// doctorWaits: a run whose pool is missing is told as long as it waits, another one waits behind it, and so it is when
-// dagrun_timeout has ended it.
+// doctorWaits: a run whose pool is missing is reported while it waits, and after dagrun_timeout has ended it. Another
+// run waits behind it.
 func (w *world) doctorWaits(t *testing.T) {
 	d := w.copy(t, "doctor_waits", variant{edits: []string{`POOL = "systemqueue"`, `POOL = "no_such_pool"`,
 		`dagrun_timeout=timedelta(minutes=30)`, `dagrun_timeout=timedelta(seconds=40)`}})

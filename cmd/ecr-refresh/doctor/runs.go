@@ -197,16 +197,16 @@ func (d *Doctor) Run(ctx context.Context) Findings {
 
 // await polls until the run or ctx ends, and logs each change. An Airflow that is away for a while ends nothing.
 func (d *Doctor) await(ctx context.Context, run *dagRun) error {
-	for said := ""; ; {
+	for logged := ""; ; {
 		runs, err := d.Reader.DAGRuns(ctx, d.DAG, latestRuns)
 		for _, one := range runs {
 			if one.ID == run.ID {
 				*run = one
 			}
 		}
-		if now := d.progress(ctx, *run, runs); now != "" && now != said {
+		if now := d.progress(ctx, *run, runs); now != "" && now != logged {
 			d.Inputs.Log.Info(now)
-			said = now
+			logged = now
 		}
 		if ended(*run) || failure.IsPermanent(err) {
 			return err
