@@ -140,6 +140,9 @@ func (a *answer) read(resp *http.Response) (err error) {
 	a.Response = resp
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	a.media = cmp.Or(line(kind), "no content type")
+	if resp.StatusCode == http.StatusSwitchingProtocols { // what follows is a connection, which ends with no context
+		return nil
+	}
 	a.body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	return err
 }

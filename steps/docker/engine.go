@@ -160,7 +160,7 @@ func (e *Engine) call(ctx context.Context, timeout time.Duration, path string, i
 
 func read(resp *http.Response, into any) error {
 	form, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
-	if form != "application/json" || resp.StatusCode/100 == 3 {
+	if form != "application/json" || resp.StatusCode/100 != 2 && resp.StatusCode < 400 { // a body of 101 never ends
 		return notDocker(resp, form)
 	}
 	answer := json.NewDecoder(http.MaxBytesReader(nil, resp.Body, transport.MaxResponse))

@@ -3,6 +3,7 @@ package ecr
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -91,6 +92,9 @@ func checkKeys(ctx context.Context, provider aws.CredentialsProvider) error {
 func limited(client aws.HTTPClient) smithyhttp.ClientDoFunc {
 	return func(req *http.Request) (*http.Response, error) {
 		resp, err := client.Do(req)
+		if resp != nil && resp.StatusCode == http.StatusSwitchingProtocols { // its body is a connection, without a deadline
+			return nil, errors.Join(errors.New("it switches protocols"), resp.Body.Close())
+		}
 		if resp != nil {
 			resp.Body = http.MaxBytesReader(nil, resp.Body, transport.MaxResponse)
 		}
