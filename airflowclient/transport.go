@@ -32,6 +32,7 @@ func newHTTP(config *tls.Config) *http.Client {
 			OnProxyConnectResponse: proxyAnswer,
 			TLSClientConfig:        config,
 			ForceAttemptHTTP2:      true,
+			IdleConnTimeout:        attemptTimeout, // without one, a client that is forgotten keeps its connections
 			MaxResponseHeaderBytes: 64 << 10,
 		},
 	}

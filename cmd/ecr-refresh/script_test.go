@@ -25,6 +25,7 @@ import (
 func TestMain(m *testing.M) {
 	_ = flag.Set("test.parallel", "8") // most of their time the scripts wait, for a retry
 	testscript.Main(m, map[string]func(){
+		"repeat":      repeat,
 		"ecr-refresh": func() { os.Exit(run(context.Background(), os.Args, os.Stdin, os.Stdout, os.Stderr)) },
 	})
 }

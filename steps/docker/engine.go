@@ -48,7 +48,7 @@ func NewEngine(host, certPath string, verify bool) (*Engine, error) {
 	if scheme == "unix" {
 		base = "http://docker"
 	}
-	rt := new(http.Transport)
+	rt := &http.Transport{IdleConnTimeout: transport.AttemptTimeout}
 	if err := sockets.ConfigureTransport(rt, strings.Replace(scheme, "https", "http", 1), address); err != nil {
 		return nil, failure.Permanent(BadHost, "read Docker host %q: %w", host, err)
 	}

@@ -37,7 +37,7 @@ func DefaultConfig(roots *x509.CertPool, extra []byte, log *slog.Logger) Config 
 		client := awshttp.NewBuildableClient().WithTimeout(transport.AttemptTimeout).
 			WithTransportOptions(func(t *http.Transport) {
 				t.TLSClientConfig, t.Proxy = transport.TLS(trusted), proxy
-				t.OnProxyConnectResponse = transport.ProxyAnswer
+				t.OnProxyConnectResponse, t.IdleConnTimeout = transport.ProxyAnswer, transport.AttemptTimeout
 			})
 		cfg, err := config.LoadDefaultConfig(ctx, config.WithSharedConfigProfile(profile),
 			config.WithDefaultRegion(region),

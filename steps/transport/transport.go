@@ -23,6 +23,7 @@ const (
 func New(roots *x509.CertPool) *http.Transport {
 	return &http.Transport{
 		Proxy: http.ProxyFromEnvironment, OnProxyConnectResponse: ProxyAnswer, TLSClientConfig: TLS(roots),
+		IdleConnTimeout: AttemptTimeout,
 	}
 }
 
