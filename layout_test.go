@@ -416,3 +416,36 @@ func must[T any](value T, err error) T {
 	}
 	return value
 }
+
+// A test that a document names exists: its function, and behind each slash a subtest or a script.
+func TestDocumentsNameTests(t *testing.T) {
+	t.Parallel()
+	var tests strings.Builder
+	for _, s := range sources() {
+		if s.test || s.in("integration/...") {
+			tests.WriteString(s.text)
+		}
+	}
+	named, found := regexp.MustCompile("`(Test[A-Za-z]+)((?:/[^`]+)?)`"), 0
+	for _, path := range must(paths()) {
+		if !strings.HasSuffix(path, ".md") {
+			continue
+		}
+		for _, name := range named.FindAllStringSubmatch(read(path), -1) {
+			found++
+			exists := strings.Contains(tests.String(), "\nfunc "+name[1]+"(")
+			for part := range strings.SplitSeq(strings.Trim(name[2], "/"), "/") {
+				part = strings.TrimSuffix(part, "…")
+				_, err := os.Stat("cmd/ecr-refresh/testdata/" + part + ".txtar")
+				exists = exists && (part == "" || err == nil || strings.Contains(tests.String(), `"`+part) ||
+					strings.Contains(tests.String(), `"`+strings.ReplaceAll(part, "_", " ")))
+			}
+			if !exists {
+				t.Errorf("%s: there is no test %s", path, name[0])
+			}
+		}
+	}
+	if found < 10 {
+		t.Errorf("only %d names were found", found)
+	}
+}

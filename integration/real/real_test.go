@@ -102,6 +102,7 @@ func TestReal(t *testing.T) {
 	t.Run("engine stopped", w.engineStopped)
 	t.Run("broken ways", w.brokenWays)
 	t.Run("filtered engine", w.filteredEngine)
+	t.Run("engines", w.engines)
 	t.Run("jwt revoked", w.revoked)
 	t.Run("jwt of a stranger", w.strangers)
 	t.Run("restarted", w.restarted)

@@ -58,14 +58,16 @@ func (s *secretSet) pieces() (known leaks.Pieces) {
 	return known
 }
 
-// noSecretLeft reads every file that any peer has written (logs, Airflow's database, temporary and exchange files) for
-// pieces of every secret of all runs, green and red.
+// noSecretLeft reads every file that any peer has written (logs, temporary and exchange files) and a dump of Airflow's
+// database (XComs, rendered templates, event log) for pieces of every secret of all runs, green and red, and of every
+// token that ECR has issued.
 //
 // Airflow 3.0 fails this by its own default: with the LocalExecutor its scheduler writes the rendered env of every
 // task, not yet masked, into its own log at DEBUG, whatever [logging] logging_level says. Package peers gives it the
 // airflow_local_settings.py of the README, with which it is clean.
 func (w *world) noSecretLeft(t *testing.T) {
 	all := w.secrets.pieces()
+	all.Add(w.Sandbox.ECR.Passwords()...)
 	files := 0
 	must(t, filepath.WalkDir(w.Dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || !entry.Type().IsRegular() || keepsSecrets(path) {
@@ -81,9 +83,21 @@ func (w *world) noSecretLeft(t *testing.T) {
 	dump, err := w.Airflow.Dump(t.Context())
 	must(t, err)
 	reportPiece(t, "Airflow's database", dump, all)
+	for _, table := range []string{"connection", "variable", "log", "xcom", "rendered_task_instance_fields"} {
+		if hasRows(dump, "dag_run") && !hasRows(dump, table) {
+			t.Errorf("table %s of Airflow's database has no rows in the dump", table)
+		}
+	}
 	if files < 50 {
 		t.Errorf("only %d files were found", files)
 	}
+}
+
+// hasRows reports whether a table has rows in a dump.
+func hasRows(dump, table string) bool {
+	_, rows, found := strings.Cut(dump, "\nCOPY public."+table+" ")
+	_, rows, _ = strings.Cut(rows, "\n")
+	return found && !strings.HasPrefix(rows, `\.`)
 }
 
 // keepsSecrets reports whether a file's purpose is to hold a secret. containerd's database is one of them: a

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -211,10 +212,14 @@ func (a *Airflow) getTaskInstances(w http.ResponseWriter, r *http.Request) {
 			task = name[:at]
 			_, _ = fmt.Sscanf(name[at:], "[%d]", &index)
 		}
+		state, ended := strings.CutSuffix(state, " before it began") // by dagrun_timeout; Airflow 3.4 sets both times
 		fields := map[string]any{"task_id": task, "map_index": index, "state": nullable(state), "dag_run_id": run.ID,
 			"pool": "systemqueue", "queue": "systemqueue", "try_number": 1, "start_date": nil, "end_date": nil}
 		if !slices.Contains([]string{"", "scheduled", "queued", "skipped"}, state) {
 			fields["start_date"], fields["end_date"] = moment(run.Start), moment(run.End)
+		}
+		if ended {
+			fields["start_date"], fields["end_date"] = moment(run.End), moment(run.End)
 		}
 		list = append(list, fields)
 	}

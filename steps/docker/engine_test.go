@@ -114,6 +114,8 @@ func TestNewEngineRejects(t *testing.T) {
 func TestAnswers(t *testing.T) {
 	t.Parallel()
 	const json, at = "application/json; charset=utf-8", "login attempt to https://r/v2/ failed with status: "
+	const podman, ping = "login attempt to r failed with status: ", "pinging container registry r: "
+	const code = "invalid status code from registry "
 	rejected := func(status string) outcome {
 		return outcome{docker.BadCredential, false, true, "the registry answered Docker " + status + ": login rejected"}
 	}
@@ -138,6 +140,18 @@ func TestAnswers(t *testing.T) {
 		{500, json, `{"message":"` + at + `401"}`, rejected("401")},
 		{500, json, `{"message":"` + at + `403"}`, rejected("403")},
 		{500, json, `{"message":"` + at + `503"}`, passing(docker.Unavailable, "the registry answered Docker 503")},
+		{500, json, `{"message":"` + podman + `401 Unauthorized"}`, rejected("401")},
+		{500, json, `{"message":"` + podman + code + `400 (Bad Request)"}`, rejected("400")},
+		{500, json, `{"message":"` + podman + code + `403 (Forbidden)"}`, rejected("403")},
+		{500, json, `{"message":"` + podman + `authenticating creds for \"r\": ` + code + `403 (F)"}`, rejected("403")},
+		{500, json, `{"message":"` + podman + ping + code + `503 (Service Unavailable)"}`,
+			passing(docker.Unavailable, "the registry answered Docker 503")},
+		{500, json, `{"message":"` + podman + ping + `received unexpected HTTP status: 502 Bad Gateway"}`,
+			passing(docker.Unavailable, "the registry answered Docker 502")},
+		{500, json, `{"message":"` + podman + `too many requests to registry"}`,
+			passing(docker.Unavailable, "the registry answered Docker 429")},
+		{500, json, `{"message":"` + podman + ping + `Get \"https://r/v2/\": x509: no"}`,
+			permanent(docker.UntrustedRegistry, `Docker answered 500: Get "https://r/v2/": x509: no`)},
 	} {
 		engine := serve(t, row.status, row.form, row.body)
 		answer, err := engine.Login(t.Context(), "r", "AWS", secret.New("p"))

@@ -52,8 +52,13 @@ func notDocker(resp *http.Response, form string) error {
 	return failure.Permanent(NotDocker, "%s with %s instead of JSON", answer, cmp.Or(failure.Excerpt(form), "nothing"))
 }
 
-// fromRegistry is how Docker repeats a registry's answer, in the message of a 500 (moby, registry/auth.go).
-var fromRegistry = regexp.MustCompile(`failed with status: (\d{3})`)
+// fromRegistry is how Docker repeats a registry's answer, in the message of a 500 (moby, registry/auth.go), and podman
+// (containers/image, docker/errors.go), which has a text for 429.
+var fromRegistry = regexp.MustCompile(
+	`(?:failed with status|code from registry|HTTP status|StatusCode):? (\d{3})|too many requests to registry`)
+
+// podmanPrefix stands before what podman reports of a call that failed.
+var podmanPrefix = regexp.MustCompile(`^login attempt to \S+ failed with status: (pinging container registry \S+: )?`)
 
 // answered classifies an answer of Docker other than 200.
 func answered(status int, message string) error {
@@ -62,8 +67,9 @@ func answered(status int, message string) error {
 		case "400", "401", "403":
 			return failure.Transient(BadCredential, "the registry answered Docker %s: %w", m[1], registry.ErrRejected)
 		}
-		return failure.Transient(Unavailable, "the registry answered Docker %s", m[1])
+		return failure.Transient(Unavailable, "the registry answered Docker %s", cmp.Or(m[1], "429"))
 	}
+	message = podmanPrefix.ReplaceAllString(message, "")
 	words := fmt.Sprintf("Docker answered %d: %s", status, cmp.Or(failure.Excerpt(message), http.StatusText(status)))
 	switch {
 	case strings.Contains(message, "x509: "):

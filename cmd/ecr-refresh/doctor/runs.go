@@ -103,9 +103,9 @@ func (d *Doctor) task(ctx context.Context, f *Findings, run dagRun, task instanc
 	switch {
 	case task.State == "success":
 		f.add(ok, name, "", "succeeded in %s", task.End.Sub(task.Start).Round(time.Second/10))
-	case task.State == "failed", task.State == "up_for_retry", ended(run) && !task.Start.IsZero():
+	case task.State == "failed", task.State == "up_for_retry", ended(run) && !task.Start.Equal(task.End):
 		d.failed(ctx, f, run, task)
-	case ended(run):
+	case ended(run): // Airflow 3.4 sets both times of such a task, TaskInstance.set_state
 		f.add(fail, name, hintWorker(task), "not begun when dagrun_timeout ended the run: no slot of pool %q, or no "+
 			"worker of queue %q", task.Pool, task.Queue)
 	case task.Start.IsZero():

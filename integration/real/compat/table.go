@@ -62,8 +62,12 @@ func table(rows []row) string {
 	text.WriteString("| Airflow | auth manager | operator | executor | providers | result | day |\n" +
 		"|---|---|---|---|---|---|---|\n")
 	for _, r := range rows {
+		release := r.release
+		if optional(release) {
+			release += ", optional"
+		}
 		fmt.Fprintf(&text, "| %s | %s | %s | %s | %s | %s | %s |\n",
-			r.release, r.authManager, r.operator, r.executor, r.providers(), r.result(), r.day)
+			release, r.authManager, r.operator, r.executor, r.providers(), r.result(), r.day)
 	}
 	return text.String()
 }

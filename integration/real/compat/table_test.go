@@ -4,6 +4,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -31,6 +32,19 @@ func TestTable(t *testing.T) {
 	}
 	if err := red(rows); err == nil || err.Error() != "airflow 3.0.6, fab: TestReal/copies/docker,_no_identity failed" {
 		t.Errorf("got %v", err)
+	}
+}
+
+// A pre-release is in the table, and does not fail it.
+func TestOptional(t *testing.T) {
+	t.Parallel()
+	rows := []row{{release: "3.4.0b2", authManager: "simple", failed: []string{"TestReal/deployed"}}}
+	const want = "| 3.4.0b2, optional | simple |"
+	if got := table(rows); !strings.Contains(got, want) || !strings.Contains(got, "**red**: TestReal/deployed") {
+		t.Errorf("%s", got)
+	}
+	if err := red(rows); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the real peers need and is missing: a Docker Engine, a registry, htpasswd, PostgreSQL and Redis from
-# Debian's packages (as root), and Airflow, its providers and moto in a virtualenv of their own. Nothing is started,
+# Installs what the real peers need and is missing: a Docker Engine, podman, a registry, htpasswd, PostgreSQL and Redis
+# from Debian's packages (as root), and Airflow, its providers and moto in a virtualenv of their own. Nothing is started,
 # neither now nor at boot.
 #
 #   integration/real/peers/install.sh [AIRFLOW_VERSION]      default: $AIRFLOW, then 3.3.2
@@ -43,6 +43,7 @@ main() {
 debian_packages() {
   local missing=()
   have dockerd || missing+=(docker.io)
+  have podman || missing+=(podman)
   have docker-registry || missing+=(docker-registry)
   have htpasswd || missing+=(apache2-utils)
   have redis-server || missing+=(redis-server)

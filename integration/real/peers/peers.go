@@ -1,6 +1,6 @@
 // Package peers starts what ecr-refresh meets in production, for real and on one machine: Airflow, a Docker Engine,
-// registries, and AWS's API as moto and as the sandbox answer it. Each has its own free port, socket, data folder and
-// log, so that several runs stand side by side. install.sh installs what they need.
+// podman, registries, and AWS's API as moto and as the sandbox answer it. Each has its own free port, socket, data
+// folder and log, so that several runs stand side by side. install.sh installs what they need.
 package peers
 
 import (
@@ -49,7 +49,8 @@ type Options struct {
 type Peers struct {
 	Dir      string
 	Airflow  *Airflow
-	Docker   *Docker
+	Docker   *Engine
+	Podman   *Engine          // not started: few tests need it
 	Sandbox  *sandbox.Sandbox // for its ECR and its registry: their tokens have the length of real ones
 	Moto     *Moto
 	Registry *Registry // in Region
@@ -90,7 +91,11 @@ func (p *Peers) start(ctx context.Context, venv string, o Options) (err error) {
 		"HTTPS_PROXY=" + p.Sandbox.Proxy.URL().String(),
 		"NO_PROXY=127.0.0.1,localhost," + registryHost(account, Region) + "," + registryHost(account, RefusedRegion),
 	}
-	if p.Docker, err = newDocker(p.Dir, cleanEnv(append(proxy, "SSL_CERT_FILE="+p.CAFile())...)); err != nil {
+	engineEnv := cleanEnv(append(proxy, "SSL_CERT_FILE="+p.CAFile())...)
+	if p.Docker, err = newDocker(p.Dir, engineEnv); err != nil {
+		return err
+	}
+	if p.Podman, err = newPodman(p.Dir, engineEnv); err != nil {
 		return err
 	}
 	if p.Airflow, err = newAirflow(p.Dir, venv, o, slices.Concat(proxy, p.taskEnv(o.Binary), o.Env)); err != nil {
@@ -184,8 +189,10 @@ func (p *Peers) Close() error {
 	if p.Airflow != nil {
 		p.Airflow.stop()
 	}
-	if p.Docker != nil {
-		p.Docker.Stop()
+	for _, e := range []*Engine{p.Docker, p.Podman} {
+		if e != nil {
+			e.Stop()
+		}
 	}
 	if p.Moto != nil {
 		p.Moto.proc.stop()
@@ -221,7 +228,7 @@ func installed(release string) (string, error) {
 	venv := filepath.Join(cache, "ecr-refresh", "airflow-"+release)
 	var missing []string
 	for _, program := range []string{
-		"dockerd", "docker-registry", "htpasswd", "redis-server", filepath.Join(venv, "bin", "airflow"),
+		"dockerd", "podman", "docker-registry", "htpasswd", "redis-server", filepath.Join(venv, "bin", "airflow"),
 	} {
 		if _, err := exec.LookPath(program); err != nil {
 			missing = append(missing, program)

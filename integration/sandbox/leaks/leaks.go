@@ -8,7 +8,7 @@ import (
 )
 
 // Piece is how many characters of a secret in a row are too many to show.
-const Piece = 24
+const Piece = 20
 
 // block is the length of what is looked up. Every piece of a form has a whole block that begins at a multiple of it.
 const block = Piece / 2
@@ -25,8 +25,8 @@ type place struct {
 	at   int
 }
 
-// Of returns the pieces of secrets: as they are, URL-quoted, and as base64 of a text that has them at any offset. A
-// secret shorter than a piece is one piece; an empty one is none.
+// Of returns the pieces of secrets: as they are, URL-quoted, as base64 of a text that has them at any offset, and
+// decoded where they are base64, as ECR's tokens are. A secret shorter than a piece is one piece; an empty one is none.
 func Of(secrets ...string) Pieces {
 	var p Pieces
 	p.Add(secrets...)
@@ -49,6 +49,9 @@ func (p *Pieces) Add(secrets ...string) {
 
 func forms(secret string) []string {
 	all := []string{secret, url.QueryEscape(secret), url.PathEscape(secret)}
+	if decoded, err := base64.StdEncoding.DecodeString(secret); err == nil && len(decoded) >= Piece {
+		all = append(all, string(decoded))
+	}
 	for offset := range min(3, len(secret)) {
 		for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
 			all = append(all, encoding.EncodeToString([]byte(secret[offset:])))

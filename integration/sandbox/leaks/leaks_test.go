@@ -29,6 +29,10 @@ func TestEveryPiece(t *testing.T) {
 			}
 		}
 	}
+	decoded := leaks.Of(base64.StdEncoding.EncodeToString([]byte(secret)))
+	if decoded.In("<<"+secret[7:7+leaks.Piece]) != 2 {
+		t.Error("what a secret is the base64 of is not found")
+	}
 	if pieces.In("is short.") != 3 || pieces.In("") != -1 {
 		t.Error("a short secret is one piece")
 	}
