@@ -27,6 +27,7 @@ licences() {
 
 cp LICENSE README.md bin/ecr-refresh.1 "$beside"
 licences >"$beside/THIRD_PARTY_LICENSES"
+version="$(bin/ecr-refresh --version | cut -d " " -f 3)"
 bin/ecr-refresh completion bash >"$beside/completions/ecr-refresh.bash"
 bin/ecr-refresh completion zsh >"$beside/completions/_ecr-refresh"
 bin/ecr-refresh completion fish >"$beside/completions/ecr-refresh.fish"
@@ -37,7 +38,7 @@ for platform in linux/amd64 linux/arm64 darwin/amd64 darwin/arm64; do
   tar --sort=name --owner=0 --group=0 --numeric-owner --mode=go=rX,u+rw --mtime="@$epoch" \
     -C "$dir" -c ecr-refresh -C "$PWD/$beside" LICENSE README.md THIRD_PARTY_LICENSES completions ecr-refresh.1 | gzip -9n >"$release/ecr-refresh-$os-$arch.tar.gz"
   if [ "$os" = linux ]; then
-    SOURCE_DATE_EPOCH="$epoch" go run ./cmd/ecr-image --binary "$dir/ecr-refresh" --output "$release/ecr-refresh-image-$arch.tar" >/dev/null
+    SOURCE_DATE_EPOCH="$epoch" go run ./cmd/ecr-image --binary "$dir/ecr-refresh" --version "$version" --output "$release/ecr-refresh-image-$arch.tar" >/dev/null
   fi
 done
 

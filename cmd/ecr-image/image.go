@@ -25,8 +25,27 @@ const (
 type content struct {
 	binary   []byte
 	platform v1.Platform
-	version  string
+	labels   map[string]string
 	date     time.Time
+}
+
+// labels returns what the image says of itself, in the OCI's names; what is not known is left out.
+func labels(version, revision, source string, date time.Time) map[string]string {
+	all := map[string]string{}
+	for name, value := range map[string]string{
+		"title":       "ecr-refresh",
+		"description": "Refreshes Airflow's Docker connections to Amazon ECR",
+		"licenses":    "Apache-2.0",
+		"version":     version,
+		"revision":    revision,
+		"source":      source,
+		"created":     date.Format(time.RFC3339),
+	} {
+		if value != "" {
+			all["org.opencontainers.image."+name] = value
+		}
+	}
+	return all
 }
 
 func build(c content) (v1.Image, error) {
@@ -59,12 +78,7 @@ func (c content) config() v1.Config {
 		Cmd:        []string{"--help"},
 		Env:        []string{"PATH=/usr/bin"},
 		WorkingDir: "/",
-		Labels: map[string]string{
-			"org.opencontainers.image.title":       "ecr-refresh",
-			"org.opencontainers.image.description": "Refreshes Airflow's Docker connections to Amazon ECR",
-			"org.opencontainers.image.licenses":    "Apache-2.0",
-			"org.opencontainers.image.version":     c.version,
-		},
+		Labels:     c.labels,
 	}
 }
 

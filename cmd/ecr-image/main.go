@@ -37,6 +37,10 @@ func run(args []string, stdout io.Writer) error {
 			&cli.PathFlag{Name: "binary", Value: "bin/ecr-refresh", Usage: "static binary for Linux"},
 			&cli.PathFlag{Name: "output", Value: "bin/ecr-refresh-image.tar", Usage: "archive to write"},
 			&cli.StringFlag{Name: "tag", Value: "ecr-refresh:latest", Usage: "name of the image"},
+			&cli.StringFlag{Name: "version", Usage: "version of ecr-refresh, for the labels"},
+			&cli.StringFlag{
+				Name: "source", EnvVars: []string{"SOURCE_URL"}, Usage: "`URL` of its source, for the labels",
+			},
 			&cli.StringFlag{
 				Name: "time", Value: "0", EnvVars: []string{"SOURCE_DATE_EPOCH"},
 				Usage: "seconds since 1970, for all dates in the image",
@@ -55,7 +59,7 @@ func pack(c *cli.Context) error {
 	if err != nil {
 		return fmt.Errorf("SOURCE_DATE_EPOCH %q is not a number of seconds", c.String("time"))
 	}
-	platform, version, err := inspect(c.Path("binary"))
+	platform, revision, err := inspect(c.Path("binary"))
 	if err != nil {
 		return err
 	}
@@ -64,7 +68,8 @@ func pack(c *cli.Context) error {
 		return err
 	}
 	date := time.Unix(seconds, 0).UTC()
-	image, err := build(content{binary: binary, platform: platform, version: version, date: date})
+	labels := labels(c.String("version"), revision, c.String("source"), date)
+	image, err := build(content{binary: binary, platform: platform, labels: labels, date: date})
 	if err != nil {
 		return err
 	}
@@ -75,8 +80,9 @@ func pack(c *cli.Context) error {
 	return err
 }
 
-// inspect returns what the Go command recorded in the binary. It rejects one with cgo: the image has no C library.
-func inspect(path string) (platform v1.Platform, version string, err error) {
+// inspect returns what the Go command recorded in the binary: its platform and its commit, or "" where git was not
+// there. It rejects one with cgo: the image has no C library.
+func inspect(path string) (platform v1.Platform, revision string, err error) {
 	info, err := buildinfo.ReadFile(path)
 	if err != nil {
 		return platform, "", err
@@ -89,7 +95,7 @@ func inspect(path string) (platform v1.Platform, version string, err error) {
 		return platform, "", fmt.Errorf("%s was built for %s with CGO_ENABLED=%s: the image needs linux and 0", path,
 			settings["GOOS"], settings["CGO_ENABLED"])
 	}
-	return v1.Platform{OS: "linux", Architecture: settings["GOARCH"]}, info.Main.Version, nil
+	return v1.Platform{OS: "linux", Architecture: settings["GOARCH"]}, settings["vcs.revision"], nil
 }
 
 // write writes the archive to a temporary file and renames it, so that path is never incomplete.

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -29,7 +30,8 @@ func TestImage(t *testing.T) {
 	pack := func(name, epoch string) []byte {
 		t.Setenv("SOURCE_DATE_EPOCH", epoch)
 		archive := filepath.Join(dir, name)
-		noError(run([]string{"ecr-image", "--binary", binary, "--output", archive}, io.Discard))
+		noError(run([]string{"ecr-image", "--binary", binary, "--output", archive,
+			"--version", "1.2.3", "--source", "https://example.com/ecr-refresh"}, io.Discard))
 		return must(os.ReadFile(archive))
 	}
 	first := pack("first", "1700000000")
@@ -39,10 +41,18 @@ func TestImage(t *testing.T) {
 	image := must(tarball.ImageFromPath(filepath.Join(dir, "first"), nil))
 	config := must(image.ConfigFile())
 	c := config.Config
-	title := c.Labels["org.opencontainers.image.title"]
-	got := fmt.Sprintln(config.OS, config.Architecture, c.User, c.Entrypoint, title, config.Created.Unix())
+	got := fmt.Sprintln(config.OS, config.Architecture, c.User, c.Entrypoint, config.Created.Unix())
+	for _, name := range slices.Sorted(maps.Keys(c.Labels)) {
+		got += fmt.Sprintf("%s=%s\n", name, c.Labels[name])
+	}
 	entries, files := extracted(image)
-	want := "linux " + runtime.GOARCH + ` 65532:65532 [/usr/bin/ecr-refresh] ecr-refresh 1700000000
+	want := "linux " + runtime.GOARCH + ` 65532:65532 [/usr/bin/ecr-refresh] 1700000000
+org.opencontainers.image.created=2023-11-14T22:13:20Z
+org.opencontainers.image.description=Refreshes Airflow's Docker connections to Amazon ECR
+org.opencontainers.image.licenses=Apache-2.0
+org.opencontainers.image.source=https://example.com/ecr-refresh
+org.opencontainers.image.title=ecr-refresh
+org.opencontainers.image.version=1.2.3
 etc 755 0:0 1700000000
 etc/ssl 755 0:0 1700000000
 etc/ssl/certs 755 0:0 1700000000
