@@ -4,7 +4,7 @@ BIN   := bin
 # The tag leaves out urfave/cli's generator of man pages, which nothing calls. -buildvcs sets the commit from git.
 BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=auto -tags urfave_cli_no_docs -ldflags '-s -w'
 
-.PHONY: help build image man demo test integration compat lab lab-down lab-purge generate generate-openapi lint check bench bench-check pictures readme-test fuzz faults vuln release reproduce
+.PHONY: help build image man demo test integration compat lab lab-down lab-purge generate generate-openapi lint check bench bench-check pictures readme-test fuzz faults vuln release release-test reproduce
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -106,8 +106,11 @@ pictures: build ## write docs/pictures/: screenshots of a real Airflow's UI
 	@mkdir -p docs/pictures
 	@PICTURES="$(CURDIR)/docs/pictures" integration/real/run.sh -run '^TestRealUI$$'
 
-release: man ## write bin/release: binaries and images for each platform, SBOM, checksums
+release: man ## write bin/release: binaries, wheels and packages for each platform, image, SBOM, checksums
 	@cmd/release.sh
+
+release-test: release ## install each of these: pip, uv, dpkg, rpm, Docker, Podman (as root on Debian)
+	@integration/real/release.sh
 
 reproduce: ## build the release twice, in new clones of this commit, and compare all bytes
 	@.ci/reproduce.sh

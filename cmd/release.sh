@@ -55,7 +55,7 @@ go run ./cmd/ecr-image --binary bin/linux/amd64/ecr-refresh --binary bin/linux/a
 for arch in amd64 arm64; do
   for packager in deb rpm; do
     ARCH=$arch VERSION=$version go run github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.0 \
-      package --config cmd/release/nfpm.yaml --packager $packager --target "$release" >/dev/null
+      package --config cmd/release/nfpm.yaml --packager $packager --target "$release" >bin/nfpm.log || { cat bin/nfpm.log >&2; exit 1; }
   done
 done
 
