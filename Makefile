@@ -1,10 +1,10 @@
 # `make help` prints the note behind each target's ##.
 SHELL := /bin/bash
 BIN   := bin
-# The tag leaves out urfave/cli's generator of man pages, which nothing calls. -buildvcs sets the version from git.
+# The tag leaves out urfave/cli's generator of man pages, which nothing calls. -buildvcs sets the commit from git.
 BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=auto -tags urfave_cli_no_docs -ldflags '-s -w'
 
-.PHONY: help build image man demo test integration compat lab lab-down lab-purge generate generate-openapi lint check bench bench-check pictures readme-test fuzz faults vuln release reproduce
+.PHONY: help build image man demo test integration compat lab lab-down lab-purge generate generate-openapi lint check bench bench-check pictures readme-test fuzz faults vuln release release-test reproduce
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -12,9 +12,10 @@ help: ## print this list
 build: ## build bin/ecr-refresh, static and stripped
 	@$(BUILD) -o $(BIN)/ ./cmd/ecr-refresh
 
-image: ## build bin/ecr-refresh-image.tar, for docker load
+image: build ## build bin/ecr-refresh-image.tar, for docker load
 	@GOOS=linux $(BUILD) -o $(BIN)/linux/ ./cmd/ecr-refresh
-	@go run ./cmd/ecr-image --binary $(BIN)/linux/ecr-refresh --output $(BIN)/ecr-refresh-image.tar
+	@go run ./cmd/ecr-image --binary $(BIN)/linux/ecr-refresh --output $(BIN)/ecr-refresh-image.tar \
+	  --version "$$($(BIN)/ecr-refresh --version | cut -d ' ' -f 3)"
 
 man: build ## write the manual page, bin/ecr-refresh.1
 	@$(BIN)/ecr-refresh man >$(BIN)/ecr-refresh.1
@@ -105,8 +106,11 @@ pictures: build ## write docs/pictures/: screenshots of a real Airflow's UI
 	@mkdir -p docs/pictures
 	@PICTURES="$(CURDIR)/docs/pictures" integration/real/run.sh -run '^TestRealUI$$'
 
-release: man ## write bin/release: binaries and images for each platform, SBOM, checksums
+release: man ## write bin/release: binaries, wheels and packages for each platform, image, SBOM, checksums
 	@cmd/release.sh
+
+release-test: release ## install each of these: pip, uv, dpkg, rpm, Docker, Podman (as root on Debian)
+	@integration/real/release.sh
 
 reproduce: ## build the release twice, in new clones of this commit, and compare all bytes
 	@.ci/reproduce.sh

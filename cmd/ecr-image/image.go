@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 	"golang.org/x/crypto/x509roots/fallback/bundle"
 )
 
@@ -25,8 +26,27 @@ const (
 type content struct {
 	binary   []byte
 	platform v1.Platform
-	version  string
+	labels   map[string]string
 	date     time.Time
+}
+
+// labels returns what the image says of itself, in the OCI's names; what is not known is left out.
+func labels(version, revision, source string, date time.Time) map[string]string {
+	all := map[string]string{}
+	for name, value := range map[string]string{
+		"title":       "ecr-refresh",
+		"description": "Refreshes Airflow's Docker connections to Amazon ECR",
+		"licenses":    "Apache-2.0",
+		"version":     version,
+		"revision":    revision,
+		"source":      source,
+		"created":     date.Format(time.RFC3339),
+	} {
+		if value != "" {
+			all["org.opencontainers.image."+name] = value
+		}
+	}
+	return all
 }
 
 func build(c content) (v1.Image, error) {
@@ -34,7 +54,8 @@ func build(c content) (v1.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	image, err := mutate.Append(empty.Image, mutate.Addendum{
+	base := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
+	image, err := mutate.Append(base, mutate.Addendum{
 		Layer:   layer,
 		History: v1.History{Created: v1.Time{Time: c.date}, CreatedBy: "ecr-image"},
 	})
@@ -59,12 +80,7 @@ func (c content) config() v1.Config {
 		Cmd:        []string{"--help"},
 		Env:        []string{"PATH=/usr/bin"},
 		WorkingDir: "/",
-		Labels: map[string]string{
-			"org.opencontainers.image.title":       "ecr-refresh",
-			"org.opencontainers.image.description": "Refreshes Airflow's Docker connections to Amazon ECR",
-			"org.opencontainers.image.licenses":    "Apache-2.0",
-			"org.opencontainers.image.version":     c.version,
-		},
+		Labels:     c.labels,
 	}
 }
 
@@ -72,14 +88,14 @@ func (c content) layer() (v1.Layer, error) {
 	var archive bytes.Buffer
 	w := tar.NewWriter(&archive)
 	for _, folder := range []string{"etc/", "etc/ssl/", "etc/ssl/certs/", "usr/", "usr/bin/"} {
-		if err := c.add(w, tar.Header{Name: folder, Typeflag: tar.TypeDir, Mode: 0o755}, nil); err != nil {
+		if err := add(w, c.date, tar.Header{Name: folder, Typeflag: tar.TypeDir, Mode: 0o755}, nil); err != nil {
 			return nil, err
 		}
 	}
-	if err := c.add(w, tar.Header{Name: certificatePath, Mode: 0o644}, certificates()); err != nil {
+	if err := add(w, c.date, tar.Header{Name: certificatePath, Mode: 0o644}, certificates()); err != nil {
 		return nil, err
 	}
-	if err := c.add(w, tar.Header{Name: binaryPath, Mode: 0o755}, c.binary); err != nil {
+	if err := add(w, c.date, tar.Header{Name: binaryPath, Mode: 0o755}, c.binary); err != nil {
 		return nil, err
 	}
 	if err := w.Close(); err != nil {
@@ -87,12 +103,12 @@ func (c content) layer() (v1.Layer, error) {
 	}
 	return tarball.LayerFromOpener(func() (io.ReadCloser, error) {
 		return io.NopCloser(bytes.NewReader(archive.Bytes())), nil
-	}, tarball.WithCompressedCaching)
+	}, tarball.WithCompressedCaching, tarball.WithMediaType(types.OCILayer))
 }
 
 // add writes one entry, owned by root.
-func (c content) add(w *tar.Writer, header tar.Header, text []byte) error {
-	header.Size, header.ModTime = int64(len(text)), c.date
+func add(w *tar.Writer, date time.Time, header tar.Header, text []byte) error {
+	header.Size, header.ModTime = int64(len(text)), date
 	if err := w.WriteHeader(&header); err != nil {
 		return err
 	}

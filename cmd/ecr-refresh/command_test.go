@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -74,5 +76,20 @@ func TestRequired(t *testing.T) {
 				t.Errorf("%s --%s is marked: %v", name, flag, marked)
 			}
 		}
+	}
+}
+
+// The version is that of the changelog's first heading, and a build before its date says so.
+func TestVersion(t *testing.T) {
+	t.Parallel()
+	changes, err := os.ReadFile("../../CHANGELOG.md")
+	heading := regexp.MustCompile(`(?m)^## (.*)$`).FindSubmatch(changes)
+	if err != nil || heading == nil {
+		t.Fatalf("CHANGELOG.md has no heading: %v", err)
+	}
+	want := strings.ReplaceAll(string(heading[1]), " - Unreleased", "-dev")
+	want = regexp.MustCompile(` - \d{4}-\d\d-\d\d$`).ReplaceAllString(want, "")
+	if release != want || !regexp.MustCompile(`^\d+\.\d+\.\d+(-dev)?$`).MatchString(release) {
+		t.Errorf("const release is %q, and CHANGELOG.md begins with %q", release, heading[1])
 	}
 }

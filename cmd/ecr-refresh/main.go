@@ -112,8 +112,20 @@ func in(category string, commands ...*cli.Command) []*cli.Command {
 	return commands
 }
 
-// version returns what the Go command stamped: the module's version from git, and the Go release.
+// release is the version at the top of CHANGELOG.md, with -dev until that has a date; a test compares them.
+const release = "0.2.0-dev"
+
+// version returns it with what the Go command stamped: the commit, unless git was not there, and the Go release.
 func version() string {
 	info, _ := debug.ReadBuildInfo()
-	return info.Main.Version + " " + info.GoVersion
+	commit := "unknown commit"
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision":
+			commit = fmt.Sprintf("%.12s", s.Value)
+		case s.Key == "vcs.modified" && s.Value == "true":
+			commit += " modified"
+		}
+	}
+	return fmt.Sprintf("%s (%s, %s)", release, commit, info.GoVersion)
 }

@@ -14,9 +14,8 @@ func (p *program) man() *cli.Command {
 	command := cli.Command{Name: "man", Usage: "print the manual page, as roff", Hidden: true}
 	return p.local(command, nil, func(c *call) work {
 		return func(context.Context) ([]byte, error) {
-			version, _, _ := strings.Cut(c.App.Version, " ")
 			page := fmt.Sprintf(".TH ECR-REFRESH 1 \"\" \"ecr-refresh %s\"\n.SH NAME\n%s \\- %s\n",
-				escaped(version), escaped(c.App.Name), escaped(c.App.Usage)) +
+				escaped(release), escaped(c.App.Name), escaped(c.App.Usage)) +
 				manSection(".SH DESCRIPTION", cli.AppHelpTemplate, c.App) + ".SH COMMANDS\n"
 			return []byte(page + manCommands(c.App.Name, c.App.VisibleCommands())), nil
 		}

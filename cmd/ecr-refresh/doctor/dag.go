@@ -39,15 +39,16 @@ func (d *Doctor) checkDAG(ctx context.Context, f *Findings) {
 	}
 }
 
-// checkFile compares the version that wrote the DAG's file with this one.
+// checkFile reports whether the DAG's file is of this version, or is what dag install would leave as it is.
 func (d *Doctor) checkFile(ctx context.Context, f *Findings) {
 	const name = "DAG file"
 	text, err := d.Reader.DAGSource(ctx, d.DAG)
 	version := dags.Version(text)
+	again, _, _ := dags.Upgrade(dags.RefreshDockerToken, text, nil)
 	switch {
 	case err != nil:
 		f.result(name, err, "")
-	case version == d.Version || text == dags.RefreshDockerToken:
+	case version == d.Version, text == dags.RefreshDockerToken, again != "" && again == dags.Signed(text):
 		f.add(ok, name, "", "that of this version of ecr-refresh")
 	default:
 		const form = "written by ecr-refresh %s, and this is %s"

@@ -1,0 +1,155 @@
+#!/usr/bin/env bash
+# Installs what `make release` made, as a user would: wheels by pip and uv, deb, rpm, and the image by Docker and Podman.
+# Nothing is installed on this machine but these tools (as root). Python 3.10 and 3.13 are pyenv's, or those that uv finds
+# or fetches.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+. integration/real/peers/packages.sh
+
+release="$PWD/bin/release"
+work="$(mktemp -d)"
+trap 'stop; rm -rf "$work"' EXIT
+version="$(bin/ecr-refresh --version)"
+number="$(cut -d ' ' -f 3 <<<"$version")"
+pythons=$(printf '%s:' "${PYENV_ROOT:-$HOME/.pyenv}"/versions/*/bin)
+
+main() {
+  tools
+  (cd "$release" && sha256sum --quiet --check SHA256SUMS)
+  part wheels
+  part deb
+  part rpm
+  part units
+  part image
+  echo "release: $passed passed, 0 failed"
+}
+
+passed=0
+part() {
+  echo "release: $1" >&2
+  "$1"
+  passed=$((passed + 1))
+}
+
+# is WHAT GOT WANT fails unless both are equal.
+is() { [ "$2" = "$3" ] || { printf 'release: %s\n%s\nwant\n%s\n' "$1" "$2" "$3" >&2; exit 1; }; }
+
+# one PATTERN prints the path of the release's only file of that name.
+one() {
+  local found=("$release"/$1)
+  [ ${#found[@]} -eq 1 ] && [ -f "${found[0]}" ] || die "no file, or several, are $1"
+  echo "${found[0]}"
+}
+
+tools() {
+  local missing=()
+  have dockerd || missing+=(docker.io)
+  have podman || missing+=(podman)
+  have rpm || missing+=(rpm)
+  have systemd-analyze || missing+=(systemd)
+  mkdir -p "$cache"
+  exec 9>"$cache/install.lock"
+  flock 9
+  [ ${#missing[@]} -eq 0 ] || install_packages apt-release.log "${missing[@]}"
+  uv="$(command -v uv || echo "$cache/uv/bin/uv")"
+  [ -x "$uv" ] || python3 -m pip install --quiet --root-user-action ignore --target "$cache/uv" uv >&2
+  exec 9>&-
+}
+
+wheels() {
+  local python
+  "$uv" tool run --quiet twine check --strict "$release"/*.whl >&2
+  for wheel in "$release"/*.whl; do
+    "$uv" tool run --quiet wheel unpack --dest "$work" "$wheel" >/dev/null # compares the files with RECORD
+    rm -r "$work"/ecr_refresh-*
+  done
+  for python in 3.10 3.13; do
+    python="$(PATH="$pythons$PATH" "$uv" python find --quiet "$python" || { "$uv" python install --quiet "$python" && "$uv" python find "$python"; })"
+    "$python" -m venv --clear "$work/pip"
+    "$work/pip/bin/pip" install --quiet --pre --no-index --find-links "$release" ecr-refresh
+    is "pip, $python" "$("$work/pip/bin/ecr-refresh" --version)" "$version"
+    is "what pip shows" "$("$work/pip/bin/pip" show ecr-refresh | sed -n 's/^Version: //p')" "${number/-dev/.dev0}"
+    "$work/pip/bin/pip" uninstall --quiet --yes ecr-refresh
+    [ ! -e "$work/pip/bin/ecr-refresh" ] || die "pip uninstall leaves the binary"
+    "$uv" venv --quiet --clear --python "$python" "$work/uv"
+    VIRTUAL_ENV="$work/uv" "$uv" pip install --quiet "$(one "*manylinux*_$(uname -m)*.whl")"
+    is "uv, $python" "$("$work/uv/bin/ecr-refresh" --version)" "$version"
+  done
+  for platform in manylinux_2_17_x86_64 manylinux2014_aarch64 musllinux_1_1_x86_64 musllinux_1_1_aarch64 macosx_12_0_x86_64 macosx_26_0_arm64; do
+    "$work/pip/bin/pip" download --quiet --pre --no-index --find-links "$release" --only-binary :all: --platform "$platform" \
+      --dest "$work/$platform" ecr-refresh || die "pip finds no wheel for $platform"
+  done
+}
+
+# holds ROOT fails unless a package's files are there, and its binary runs where there is no other file.
+holds() {
+  is "the binary of $1" "$(env -i chroot "$1" /usr/bin/ecr-refresh --version)" "$version"
+  is "the modes in $1" "$(stat -c %a "$1/etc/ecr-refresh.env" "$1/usr/bin/ecr-refresh" | xargs)" "600 755"
+  gzip -t "$1/usr/share/man/man1/ecr-refresh.1.gz"
+  bash -n "$1/usr/share/bash-completion/completions/ecr-refresh"
+  ls "$1"/usr/share/fish/vendor_completions.d/ecr-refresh.fish "$1"/usr/share/zsh/*/_ecr-refresh \
+    "$1"/usr/share/doc/ecr-refresh/{copyright,THIRD_PARTY_LICENSES,ecr-refresh.cdx.json} >/dev/null
+}
+
+deb() {
+  local root="$work/deb" arch
+  arch="$(dpkg --print-architecture)"
+  mkdir -p "$root/var/lib/dpkg" && touch "$root/var/lib/dpkg/status"
+  in_root() { dpkg --root="$root" --log=/dev/null --force-script-chrootless "$@"; }
+  in_root --install "$(one "*_$arch.deb")" >/dev/null
+  holds "$root"
+  is "dpkg --verify" "$(in_root --verify ecr-refresh)" ""
+  is "its version" "$(dpkg-query --admindir="$root/var/lib/dpkg" --show --showformat '${Version}' ecr-refresh)" "${number/-/\~}"
+  cp -r "$root" "$work/units"
+  in_root --remove ecr-refresh >/dev/null
+  [ -f "$root/etc/ecr-refresh.env" ] || die "removing the package removes its configuration"
+  in_root --purge ecr-refresh >/dev/null
+  is "what is left of the package" "$(find "$root" -name '*ecr-refresh*')" ""
+  dpkg-deb --info "$(one '*_arm64.deb')" >/dev/null
+}
+
+rpm() {
+  local root="$work/rpm"
+  command rpm --root "$root" --dbpath /var/lib/rpm --initdb
+  in_root() { command rpm --root "$root" --dbpath /var/lib/rpm "$@"; }
+  in_root --install --nodeps --noscripts "$(one "*.$(uname -m).rpm")"
+  holds "$root"
+  is "rpm --verify" "$(in_root --verify --nodeps ecr-refresh)" ""
+  is "its version" "$(in_root --query --queryformat '%{VERSION}' ecr-refresh)" "${number/-/\~}"
+  command rpm --query --package --list "$(one '*.aarch64.rpm')" >/dev/null
+}
+
+# units reads the files of the deb.
+units() {
+  local folder="$work/units/usr/lib/systemd/system"
+  sed -i "s,/usr/bin/ecr-refresh,$work/units&," "$folder/ecr-refresh.service"
+  is "systemd-analyze verify" "$(systemd-analyze verify --man=no "$folder"/ecr-refresh.{service,timer} 2>&1)" ""
+  systemd-analyze security --offline=true --threshold=20 --no-pager "$folder/ecr-refresh.service" >"$work/security" ||
+    { cat "$work/security"; die "systemd-analyze security: the service is exposed more than 2.0"; }
+}
+
+image() {
+  local arch archive name
+  arch="$(dpkg --print-architecture)" archive="$(one ecr-refresh-image.tar)" name="ecr-refresh:$number"
+  export DOCKER_HOST="unix://$work/docker.sock"
+  dockerd --host "$DOCKER_HOST" --data-root "$work/docker" --exec-root "$work/exec" --pidfile "$work/docker.pid" \
+    --bridge none --iptables=false --storage-driver vfs >"$work/dockerd.log" 2>&1 &
+  daemon=$!
+  timeout 60 bash -c 'until docker version >/dev/null 2>&1; do sleep 0.2; done' || { tail "$work/dockerd.log"; die "dockerd does not start"; }
+  is "docker load" "$(docker load --input "$archive" | sort)" "Loaded image: $name-amd64
+Loaded image: $name-arm64"
+  in_docker() { docker run --rm --read-only --network none --cap-drop ALL --user 12345:12345 --env HOME= "$name-$arch" "$@"; }
+  is "the image" "$(in_docker --version)" "$version"
+  in_docker plan --account 123456789012 --region us-east-1 >/dev/null
+  in_docker dag | cmp - <(bin/ecr-refresh dag)
+  local label='{{index .Config.Labels "org.opencontainers.image.version"}}'
+  is "its label" "$(docker image inspect --format "$label" "$name-arm64")" "$number"
+  in_podman() { podman --root "$work/podman" --runroot "$work/podman-run" --storage-driver vfs "$@"; }
+  in_podman load --quiet --input "$archive" >/dev/null
+  is "podman load" "$(in_podman image inspect --format '{{.Architecture}} {{.User}}' "$name")" "$arch 65532:65532"
+}
+
+daemon=
+stop() { [ -z "$daemon" ] || { kill "$daemon" && wait "$daemon" || true; }; }
+
+main
