@@ -162,10 +162,8 @@ func TestUpgradeStops(t *testing.T) {
 // and their environments for all combinations of Variables, connections, params, results and releases of Airflow.
 // testdata/environments.py describes how they are made without Airflow.
 //
-// That script made the file from the two DAGs that this one replaces, in commit 91b4bdb: refresh_docker_token.py as
-// bash, refresh_docker_token_docker.py as docker, and the same as docker-settings with the settings below (MOUNTS was
-// [Mount("/ca.pem", "/etc/ca.pem", type="bind", read_only=True)]). Edited since are the lines "operators" (those DAGs
-// did not set these variables) and the arguments of the DAG and its operators; no environment is.
+// That script writes the file: NAME=FILE for bash and docker, and docker-settings with the settings below. Look at each
+// line that changes.
 func TestEnvironments(t *testing.T) {
 	t.Parallel()
 	_, docker := Template(Docker)

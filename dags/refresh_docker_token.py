@@ -82,12 +82,22 @@ if ! command -v "$bin" >/dev/null; then
 fi
 exec "$bin" %s </dev/null"""
 PART = 100_000  # one environment variable holds at most 128 KiB
+SUFFIXES = """amazonaws.com amazonaws.com.cn amazonaws.eu on.aws on.amazonwebservices.com.cn on.amazonwebservices.eu
+c2s.ic.gov sc2s.sgov.gov cloud.adc-e.uk csp.hci.ic.gov""".split()  # of registries, in all partitions of AWS
 
 
 def in_parts(name, text):
     """Returns the variables NAME, NAME_2 and so on. Secrets come as a list of parts: one that is cut is not masked."""
     parts = [text[at : at + PART] for at in range(0, len(text), PART)] if isinstance(text, str) else text
     return {name if n == 1 else "%s_%d" % (name, n): part for n, part in enumerate(parts or [""], 1)}
+
+
+def read(text, how, otherwise):
+    """Returns what how makes of JSON, or otherwise where it cannot: ecr-refresh reports what is wrong with it."""
+    try:
+        return how(json.loads(text))
+    except (ValueError, TypeError, KeyError, IndexError, RecursionError):
+        return otherwise
 
 
 def find(conn, connection_id):
@@ -99,42 +109,54 @@ def find(conn, connection_id):
 def fields(conn, connection_id):
     """Returns a connection's fields, empty ones when it is missing: ecr-refresh then reports all that is missing."""
     c = find(conn, connection_id)
-    names = ("conn_type", "schema", "host", "port", "login", "password")
-    return {name: str(getattr(c, name, None) or "") for name in names}
+    return {name: str(getattr(c, name, None) or "") for name in "conn_type schema host port login password".split()}
 
 
-def hosts(conn, account, region, targets, connection_ids):
+def requested(variables):
+    """Returns the environment that says what to refresh."""
+    account, region = variables.get("ecr_aws_account", ""), variables.get("ecr_aws_region_name", "")
+    targets = in_parts("AIRFLOW_VAR_ECR_TARGETS", variables.get("ecr_targets", ""))
+    return {"AIRFLOW_VAR_ECR_AWS_ACCOUNT": account, "AIRFLOW_VAR_ECR_AWS_REGION_NAME": region, **targets}
+
+
+def asked(variables, params):
+    """Returns the ids of the connections that a run refreshes, each with its entry of ecr_targets or an empty one."""
+    entries = read(variables.get("ecr_targets", "") or "[]", lambda ts: {t["connection_id"]: dict(t) for t in ts}, None)
+    names = [name.strip() for name in (params["connection_ids"] or "").split(",") if name.strip()]
+    names = [] if entries is None else names or entries or ["docker_default"]
+    return {n: entries.get(n, {}) for n in names if isinstance(n, str) and (n in entries or not entries)}
+
+
+def hosts(conn, variables, params):
     """Returns the hosts of the connections without account and region: ecr-refresh derives both from the host."""
-    try:
-        entries = json.loads(targets or "[]")
-        names = [t["connection_id"] for t in entries if not (t.get("registry") or t.get("account") and t.get("region"))]
-    except (ValueError, TypeError, KeyError, AttributeError):  # ecr-refresh reports what is wrong with it
-        return "{}"
-    if not entries and not (account and region):
-        names = [name.strip() for name in (connection_ids or "docker_default").split(",")]
-    return json.dumps({name: fields(conn, name)["host"] for name in names if isinstance(name, str)})
+    one = {"account": variables.get("ecr_aws_account", ""), "region": variables.get("ecr_aws_region_name", "")}
+    entries = {name: entry or one for name, entry in asked(variables, params).items()}
+    lacking = [n for n, t in entries.items() if not (t.get("registry") or t.get("account") and t.get("region"))]
+    return json.dumps({name: fields(conn, name)["host"] for name in lacking})
 
 
 def reauth(c):
     """Returns what DockerHook reads of a connection's extra, and nothing else of that."""
-    try:
-        value = json.loads(c.extra)["reauth"]
-    except (ValueError, TypeError, KeyError, IndexError):  # DockerHook takes its default then, or fails by itself
-        return {}
-    return {"reauth": value} if len(str(value)) <= 5 else {}
+    return read(c.extra, lambda e: {"reauth": e["reauth"]} if len(str(e["reauth"])) <= 5 else {}, {})
 
 
-def logins(conn, result):
-    """Returns, in parts, the connections of step 2's result as tasks see them; ecr-refresh reports a missing one."""
-    try:
-        names = [c["connection_id"] for c in json.loads(result.splitlines()[-1])["connections"]]
-    except (ValueError, TypeError, KeyError):  # null, or cut by a Docker provider before 4.5.1
-        names = []
+def is_ecr(c, suffix):
+    """Reports whether a login may go where a connection says: to ECR, or to a host of the suffix that is declared."""
+    form = r"[0-9]{12}\.dkr[.-]ecr(?:-fips)?\.[a-z0-9-]+\.([a-z0-9.-]+)|public\.ecr\.aws|ecr-public\.aws\.com"
+    host = re.fullmatch(rf"(?:https://)?(?:{form})(?::443)?(?:/.*)?", str(c.host).lower())
+    return host and host[1] in [None, suffix, *SUFFIXES] and c.conn_type == "docker" and str(c.port or 443) == "443"
+
+
+def logins(conn, result, entries):
+    """Returns, in parts, those connections of step 2's result that this run refreshes, as tasks see them, and the login
+    of one that is_ecr. Whoever edits XComs chooses the result. ecr-refresh reports what is missing."""
+    names = read(result.strip().rpartition("\n")[2], lambda r: {c["connection_id"]: c for c in r["connections"]}, ())
     by_login, parts, size = {}, [], PART
     for name in names:
-        if c := find(conn, name):
-            entry = {"connection_id": name, "host": c.host, "port": c.port, **reauth(c)}
-            by_login.setdefault((c.login, c.password), []).append(entry)
+        if name in entries and (c := find(conn, name)):
+            entry = {"connection_id": name, "conn_type": str(c.conn_type), "host": c.host, "port": c.port, **reauth(c)}
+            login = (c.login, c.password) if is_ecr(c, entries[name].get("partition_suffix")) else (None, None)
+            by_login.setdefault(login, []).append(entry)
     for (login, password), connections in by_login.items():
         for at in range(0, len(connections), 100):
             text = json.dumps({"login": login, "password": password, "connections": connections[at : at + 100]})
@@ -175,16 +197,9 @@ def environment(params, secrets, rest):
 
 def extract_environment(variables, conn, params):
     """Returns the environment of step 1."""
-    names = ("ecr_aws_account", "ecr_aws_region_name", "ecr_targets")
-    account, region, targets = (variables.get(name, "") for name in names)
     aws = fields(conn, AWS) if OPERATOR == "docker" else {}
-    rest = {
-        "AIRFLOW_VAR_ECR_AWS_ACCOUNT": account,
-        "AIRFLOW_VAR_ECR_AWS_REGION_NAME": region,
-        "ECR_REFRESH_RECIPIENT": variables.get("ecr_refresh_recipient", ""),
-        **in_parts("AIRFLOW_VAR_ECR_TARGETS", targets),
-        **in_parts("ECR_REFRESH_CONNECTION_HOSTS", hosts(conn, account, region, targets, params["connection_ids"])),
-    }
+    rest = {**requested(variables), "ECR_REFRESH_RECIPIENT": variables.get("ecr_refresh_recipient", "")}
+    rest.update(in_parts("ECR_REFRESH_CONNECTION_HOSTS", hosts(conn, variables, params)))
     secrets = {"AWS_SECRET_ACCESS_KEY": aws["password"], "AWS_ACCESS_KEY_ID": aws["login"]} if aws else {}
     return environment(params, secrets, rest)
 
@@ -201,10 +216,10 @@ def update_environment(variables, conn, params, result):
     return environment(params, secrets, {**api, **in_parts("ECR_REFRESH_DOCUMENT", as_text(result))})
 
 
-def test_environment(conn, params, result):
+def test_environment(variables, conn, params, result):
     """Returns the environment of step 3."""
-    secrets = in_parts("ECR_REFRESH_DOCKER_SECRETS", logins(conn, as_text(result)))
-    return environment(params, secrets, in_parts("ECR_REFRESH_DOCUMENT", as_text(result)))
+    secrets = in_parts("ECR_REFRESH_DOCKER_SECRETS", logins(conn, as_text(result), asked(variables, params)))
+    return environment(params, secrets, {**requested(variables), **in_parts("ECR_REFRESH_DOCUMENT", as_text(result))})
 
 
 class StepLog:
@@ -325,7 +340,7 @@ user's permissions, and the host of the Docker connection, which has kept its ol
     test = step(
         "test_docker_connection",
         priority_weight=3,
-        env="{{ test_environment(conn, params, ti.xcom_pull(task_ids='update_docker_connection')) }}",
+        env="{{ test_environment(var.value, conn, params, ti.xcom_pull(task_ids='update_docker_connection')) }}",
         doc_md="""Logs Docker in with the connections, as DockerOperator would. Reads them as tasks get them, and the
 worker's Docker and `~/.docker/config.json`. When it is red, look at Docker, and at what overrides a connection:
 `AIRFLOW_CONN_…`, a secrets backend. The password has been updated.""",

@@ -95,15 +95,16 @@ func (f *fixture) update(one xcom.ExtractECRToken) steps.UpdateDockerConnection 
 
 // test passes the connections on as the sandbox's Airflow holds them.
 func (f *fixture) test(two xcom.UpdateDockerConnection) steps.TestDockerConnection {
-	given := map[string]steps.DockerConnection{}
+	given, asked := map[string]steps.DockerConnection{}, []target.Entry{}
 	for _, updated := range two.Connections {
 		conn, _ := f.box.Airflow.Connection(updated.ConnectionID)
 		given[updated.ConnectionID] = steps.DockerConnection{
 			Host: conn.Host, Login: conn.Login, Password: secret.New(conn.Password),
 		}
+		asked = append(asked, target.Entry{ConnectionID: updated.ConnectionID})
 	}
 	return steps.TestDockerConnection{
-		Input: two, Connections: given, Engine: f.engine, Registry: f.registry, Now: f.clock, Log: f.log,
+		Input: two, Asked: asked, Connections: given, Engine: f.engine, Registry: f.registry, Now: f.clock, Log: f.log,
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -12,16 +13,18 @@ import (
 
 	"ecr-refresh/airflowclient"
 	"ecr-refresh/steps/docker"
+	"ecr-refresh/steps/ecr"
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/registry"
 	"ecr-refresh/steps/secret"
+	"ecr-refresh/steps/target"
 	"ecr-refresh/steps/xcom"
 )
 
 // Why step 3 fails. Object is the connection, of EarlierFailure the step; Want of OverriddenByVariable that variable.
 const (
 	EarlierFailure       failure.Kind = "an earlier step failed"
-	NotGiven             failure.Kind = "connection was not given to the step"
+	NotAsked             failure.Kind = "connection is not to be refreshed"
 	NoLogin              failure.Kind = "connection has no login or no password"
 	Overridden           failure.Kind = "connection is overridden"
 	OverriddenByVariable failure.Kind = "connection is overridden by an environment variable"
@@ -34,6 +37,7 @@ const overrideWindow = 15 * time.Minute
 // TestDockerConnection logs in with the connections as tasks read them, and compares them with what step 2 updated.
 type TestDockerConnection struct {
 	Input       xcom.UpdateDockerConnection
+	Asked       []target.Entry              // what may be tested: whoever edits XComs chooses the input
 	Connections map[string]DockerConnection // by connection id
 	Config      docker.Config
 
@@ -140,19 +144,16 @@ func (s TestDockerConnection) compareAll(ctx context.Context) (tests []test) {
 
 // compare returns whether the connection has the token that it got; nil where nothing can be compared.
 func (s TestDockerConnection) compare(want xcom.Updated) (*bool, error) {
-	id, host := want.ConnectionID, registry.Host(want.RegistryURL)
-	conn, given := s.Connections[id]
-	matches := conn.Login == want.Username && secret.Fingerprint(conn.Password) == want.Fingerprint
-	kind := Overridden
-	if conn.OverriddenBy != "" {
-		kind = OverriddenByVariable
+	id, conn := want.ConnectionID, s.Connections[want.ConnectionID]
+	at := slices.IndexFunc(s.Asked, func(e target.Entry) bool { return e.ConnectionID == id })
+	if at < 0 {
+		return nil, failure.Permanent(NotAsked, "this run was not asked to refresh it").About(id)
 	}
+	if err := checkServer(s.Asked[at], want, conn); err != nil {
+		return nil, err
+	}
+	matches := conn.Login == want.Username && secret.Fingerprint(conn.Password) == want.Fingerprint
 	switch {
-	case !given:
-		return nil, failure.Permanent(NotGiven, "it was not given to this step").About(id)
-	case registry.Host(conn.Host) != host:
-		const form = "tasks read host %q, and the token is for %q"
-		return nil, failure.Permanent(kind, form, failure.Excerpt(conn.Host), host).About(id).Want(conn.OverriddenBy)
 	case !want.Published || conn.Assumed:
 		return nil, nil
 	case matches:
@@ -162,11 +163,42 @@ func (s TestDockerConnection) compare(want xcom.Updated) (*bool, error) {
 	age := s.Now().Sub(*want.PublishedAt).Round(time.Second)
 	if age < overrideWindow {
 		const form = "tasks read another login or password than the update %s ago set: it is overridden"
-		return nil, failure.Permanent(kind, form, age).About(id).Want(conn.OverriddenBy)
+		return nil, conn.overridden(form, age).About(id)
 	}
 	s.Log.Warn(fmt.Sprintf("connection %q: tasks read another password than the update %s ago set: "+
 		"another run has refreshed it since, or it is overridden", id, age))
 	return &matches, nil
+}
+
+// checkServer returns an error unless a connection and the result are of the same registry, which is the one that the
+// run was asked for, or any of ECR where it was not named, and Docker logs in to that: the password goes nowhere else.
+func checkServer(asked target.Entry, want xcom.Updated, conn DockerConnection) error {
+	host := registry.Host(conn.Host)
+	if of := registry.Host(want.RegistryURL); host != of {
+		const form = "tasks read host %q, and the token is for %q"
+		return conn.overridden(form, failure.Excerpt(conn.Host), of).About(want.ConnectionID)
+	}
+	targets, err := target.Resolve([]target.Entry{asked}, func(string) string { return host })
+	switch {
+	case err != nil:
+		return failure.Permanent(ecr.NotECRHost, "%w", err)
+	case want.RegistryURL != "https://"+targets[0].Registry.Name:
+		const form = "the token is for %.100q, and this run was asked to refresh %q"
+		err := failure.Permanent(HostMismatch, form, want.RegistryURL, targets[0].Registry.Name)
+		return err.About(want.ConnectionID).Want(targets[0].Registry.Name)
+	case ecr.Bare(conn.server()) != host: // which is not shown: it may have a login
+		const form = "Docker would log in to another port or name than %s"
+		return failure.Permanent(docker.OtherServer, form, host).About(host)
+	}
+	return nil
+}
+
+// overridden returns an error of a connection that is not as it was updated.
+func (c DockerConnection) overridden(form string, args ...any) *failure.Error {
+	if c.OverriddenBy != "" {
+		return failure.Permanent(OverriddenByVariable, form, args...).Want(c.OverriddenBy)
+	}
+	return failure.Permanent(Overridden, form, args...)
 }
 
 // logIn checks docker-py's configuration, then asks Docker, as DockerHook does at the start of each task, or the

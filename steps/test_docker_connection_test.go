@@ -3,15 +3,18 @@ package steps_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"ecr-refresh/steps"
 	"ecr-refresh/steps/docker"
+	"ecr-refresh/steps/ecr"
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/registry"
 	"ecr-refresh/steps/secret"
+	"ecr-refresh/steps/target"
 	"ecr-refresh/steps/xcom"
 )
 
@@ -92,13 +95,68 @@ func TestTestRejectsAnotherConnection(t *testing.T) {
 	}
 	step := f.test(two)
 	delete(step.Connections, id)
-	fail(t, step.Run, "it was not given to this step", steps.NotGiven, failure.Facts{Object: id}, 2)
+	fail(t, step.Run, `tasks read host ""`, steps.Overridden, failure.Facts{Object: id}, 2)
 	noPassword := give(f.test(two), func(c *conn) { c.Assumed, c.Password = true, secret.New("") })
 	noLogin := give(f.test(two), func(c *conn) { c.Assumed, c.Login = true, "" })
 	fail(t, noPassword.Run, "it has no login or no password", steps.NoLogin, failure.Facts{}, 2)
 	fail(t, noLogin.Run, "it has no login or no password", steps.NoLogin, failure.Facts{}, 2)
 	if logins := f.box.Engine.Logins(); len(logins) != 0 {
 		t.Errorf("Docker saw %+v", logins)
+	}
+}
+
+// Whoever edits XComs chooses the result, and whoever edits connections where they lead: a password is compared, and sent
+// to its registry, only if the run was asked to refresh the connection, and that is of an ECR registry and its port.
+func TestTestTrustsItsOwnInputs(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	two := f.updated(t, id)
+	f.now = f.now.Add(time.Hour) // another fingerprint is no error
+	host := f.box.RegistryHost()
+	for _, row := range []struct {
+		host, port, registryURL string // of connection and result
+		asked                   target.Entry
+		message                 string
+		kind                    failure.Kind
+		facts                   failure.Facts
+	}{
+		{host, "", "https://" + host, target.Entry{ConnectionID: "other"}, "was not asked to refresh it",
+			steps.NotAsked, failure.Facts{Object: id}},
+		{"127.0.0.1", "", "https://127.0.0.1", target.Entry{}, `host "127.0.0.1" of connection "docker_default" is not`,
+			ecr.NotECRHost, failure.Facts{}},
+		{"evil.example.com", "", "https://evil.example.com", target.Entry{}, "is not that of a private registry",
+			ecr.NotECRHost, failure.Facts{}},
+		{"public.ecr.aws", "", "https://public.ecr.aws", target.Entry{Registry: host}, "this run was asked to refresh",
+			steps.HostMismatch, failure.Facts{Object: id, Want: host}},
+		{host, "", "https://" + host + ":8443", target.Entry{}, "this run was asked to refresh", steps.HostMismatch,
+			failure.Facts{Object: id, Want: host}},
+		{host, "", "http://" + host, target.Entry{}, "this run was asked to refresh", steps.HostMismatch,
+			failure.Facts{Object: id, Want: host}},
+		{host, "5000", "https://" + host, target.Entry{}, "another port or name", docker.OtherServer,
+			failure.Facts{Object: host}},
+		{host + ":80", "", "https://" + host, target.Entry{}, "another port or name", docker.OtherServer,
+			failure.Facts{Object: host}},
+		{"ftp://" + host, "", "https://" + host, target.Entry{}, "another port or name", docker.OtherServer,
+			failure.Facts{Object: host}},
+		{"https://me:S3CRET@" + host, "", "https://" + host, target.Entry{}, "another port or name",
+			docker.OtherServer, failure.Facts{Object: host}},
+	} {
+		step := give(f.test(two), func(c *steps.DockerConnection) {
+			c.Host, c.Port, c.Password = row.host, row.port, secret.New("of somebody")
+		})
+		step.Input.Connections = slices.Clone(two.Connections)
+		step.Input.Connections[0].RegistryURL = row.registryURL
+		if row.asked.ConnectionID == "" {
+			row.asked.ConnectionID = id
+		}
+		step.Asked = []target.Entry{row.asked}
+		fail(t, step.Run, row.message, row.kind, row.facts, 2)
+	}
+	if logins := f.box.Engine.Logins(); len(logins) != 0 || strings.Contains(f.text.String(), "S3CRET") {
+		t.Errorf("Docker saw %+v\n%s", logins, &f.text)
+	}
+	if strings.Contains(f.text.String(), "another password") {
+		t.Errorf("it says whether a fingerprint is right:\n%s", &f.text)
 	}
 }
 

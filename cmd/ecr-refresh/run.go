@@ -60,11 +60,8 @@ func (c *call) run() work {
 func (c *call) allSteps() func(context.Context) (xcom.TestDockerConnection, error) {
 	roots := c.Certificates()
 	extract, update, test := c.extract(roots), c.update(roots), c.test()
-	var ids []string
-	for _, t := range extract.Targets {
-		ids = append(ids, t.ConnectionID)
-	}
-	given := c.DockerConnections(ids, false) // before anything is changed
+	_ = c.Collect(func() { test.Asked = c.Asked() }) // extract has reported the errors of these
+	given := c.DockerConnections(test.Asked, false)  // before anything is changed
 	test.Connections = map[string]steps.DockerConnection{}
 	update.After = test.Connections
 	extract.Registry, test.Registry = update.Registry, update.Registry

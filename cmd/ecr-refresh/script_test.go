@@ -208,7 +208,7 @@ func (s script) handOver() {
 	var list []map[string]any
 	for _, id := range s.args[1:] {
 		c, _ := s.Airflow.Connection(id)
-		of := []map[string]any{{"connection_id": id, "host": c.Host, "port": nil}}
+		of := []map[string]any{{"connection_id": id, "conn_type": c.Type, "host": c.Host, "port": nil}}
 		list = append(list, map[string]any{"login": c.Login, "password": c.Password, "connections": of})
 	}
 	text, err := json.Marshal(list)

@@ -15,7 +15,7 @@ import environments  # noqa: E402 prints nothing without arguments
 
 pick = random.Random(1).choice
 ATOMS = [None, True, False, 0, -1, 1.5, "", "x", "docker_default", "a/b", "\u00fc\n", "{}", [], {}]
-NAMES = ["connection_id", "connections", "registry", "account", "region", "reauth", "version"]
+NAMES = ["connection_id", "connections", "partition_suffix", "registry", "account", "region", "reauth", "version"]
 
 
 def value(depth=3):
@@ -31,7 +31,7 @@ def value(depth=3):
 def text():
     """Returns a text: JSON, JSON that is cut, or none."""
     whole = json.dumps(value())
-    return pick([whole, whole, whole[:-1], "\ufeff" + whole, "log\n" + whole, "", "\n"])
+    return pick([whole, whole, whole[:-1], "[" * 100_000, "\ufeff" + whole, "log\n" + whole, "", "\n"])
 
 
 class Connections:
@@ -53,7 +53,7 @@ for _ in range(3000):
     for env in (
         macros["extract_environment"](variables, Connections(), params),
         macros["update_environment"](variables, Connections(), params, result),
-        macros["test_environment"](Connections(), params, result),
+        macros["test_environment"](variables, Connections(), params, result),
     ):
         assert all(type(name) is str and type(part) is str for name, part in env.items()), env
         rendered += 1

@@ -102,6 +102,7 @@ def connection(**fields):
     return SimpleNamespace(**{name: fields.get(name) for name in names})
 
 
+ECR = "12345678901%d.dkr.ecr.us-east-1.amazonaws.com"
 DECLARED = [{"connection_id": "docker_a", "account": "210987654321", "region": "eu-west-1"}]
 LACKING = [*DECLARED, {"connection_id": "docker_default"}, {"connection_id": "docker_b", "account": "210987654321"}]
 LONG = [{"connection_id": "c%04d" % n, "registry": "r" * 5_000} for n in range(30)]
@@ -110,6 +111,7 @@ TARGETS = {
     "declared": json.dumps(DECLARED),
     "lacking": json.dumps(LACKING),
     "long": json.dumps([*LONG, {"connection_id": "docker_default"}]),
+    "many": json.dumps([{"connection_id": "c%04d" % n, "partition_suffix": "example.com"} for n in range(1200)]),
     "malformed": '[{"connection_id": "docker_a"',
     "no-list": '{"connection_id": "docker_a"}',
     "no-id": '[{"account": "210987654321"}]',
@@ -124,7 +126,7 @@ CONNECTIONS = {
         "login": "u",
         "password": "p",
     },
-    "null-port": {"conn_type": "docker", "host": "1.dkr.ecr.us-east-1.amazonaws.com", "login": "AWS", "password": "s"},
+    "null-port": {"conn_type": "docker", "host": ECR % 2, "login": "AWS", "password": "s"},
 }
 IDS = {"none": None, "two": "docker_default, docker_b"}
 
@@ -141,6 +143,7 @@ RESULTS = {
     "several": published("docker_default", "docker_a", "docker_b", "no_such_connection"),
     "tokens": {"version": 1, "tokens": [], "sealed": "s" * 150_000},
     "many": published(*["c%04d" % n for n in range(1200)]),
+    "forged": published("airflow-api", "docker_default", "docker_default", "aws_default"),
 }
 TEXTS = {
     **{name: json.dumps(result, separators=(",", ":")) for name, result in RESULTS.items() if result is not None},
@@ -168,16 +171,18 @@ def inputs(task, texts):
     if task == "update_docker_connection":
         choices = {"ecr_refresh_private_key": PRESENCE, "ecr_refresh_airflow_token": PRESENCE}
         return {**choices, "airflow-api": CONNECTIONS, "result": results}
-    return {"docker_default": CONNECTIONS, "result": results}
+    return {"ecr_targets": ("missing", "lacking"), "docker_default": CONNECTIONS, "result": results}
 
 
 class Many(dict):
-    """Has a connection for each name such as c0000 too: of five logins, and of three hosts."""
+    """Has a connection for each name such as c0000 too: of five logins, and of four hosts, one of them not ECR's."""
 
     def get(self, name, default=None):
         if name[1:].isdigit():
             n = int(name[1:])
-            return connection(host="r%d" % (n % 3), port=n or None, login="AWS", password="x" * 3_000 + str(n % 5))
+            hosts = [ECR % 1, "HTTPS://" + ECR % 2 + ":443/v2", (ECR % 3)[:-13] + "example.com", "127.0.0.1"]
+            fields = {"login": "AWS", "password": "x" * 3_000 + str(n % 5)}
+            return connection(conn_type="docker", host=hosts[n % 4], port=[None, 443, 5000][n % 7 % 3], **fields)
         return super().get(name, default)
 
 
@@ -186,7 +191,10 @@ def environment(task, choice, texts, params):
     variables = {name: VALUES[name] for name in VALUES if choice.get(name) != "missing"}
     if TARGETS[choice.get("ecr_targets", "declared")] is not ABSENT:
         variables["ecr_targets"] = TARGETS[choice.get("ecr_targets", "declared")]
-    found = Many(docker_a=connection(host="a", login="AWS", password="s", port=2376), docker_b=connection(login="b"))
+    found = Many(
+        docker_a=connection(conn_type="docker", host=ECR % 0, login="AWS", password="s", port=2376),
+        docker_b=connection(conn_type="docker", host="public.ecr.aws", login="b"),
+    )
     for name in ("airflow-api", "docker_default", "aws_default"):
         if CONNECTIONS[choice.get(name, "full")]:
             found[name] = connection(**CONNECTIONS[choice.get(name, "full")])
@@ -225,8 +233,10 @@ SHOWN = (
     {"airflow-api": "null-port", "result": "one", "ecr_refresh_private_key": "missing"},
     {"result": "tokens"},
     {"docker_default": "missing", "result": "several"},
-    {"docker_default": "null-port", "result": "several"},
-    {"result": "many"},
+    {"docker_default": "null-port", "result": "several", "ecr_targets": "lacking"},
+    {"docker_default": "null-port", "result": "forged", "ecr_targets": "missing"},
+    {"docker_default": "full", "result": "one", "ecr_targets": "missing"},
+    {"result": "many", "ecr_targets": "many"},
 )
 
 for argument in sys.argv[1:]:

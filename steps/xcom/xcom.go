@@ -199,11 +199,14 @@ func (r ExtractECRToken) check() (f faults) {
 
 func (r UpdateDockerConnection) check() (f faults) {
 	f.add(len(r.Connections)+len(r.Failures) == 0, `field "connections" is empty`)
+	seen := map[string]bool{}
 	for i, c := range r.Connections {
 		f.add(!IsConnectionID(c.ConnectionID), "connections[%d]: %.40q is not a connection id", i, c.ConnectionID)
 		f.add(len(c.RegistryURL) <= len("https://") || c.Username == "" || c.ExpiresAt.IsZero() || c.Fingerprint == "",
 			"connections[%d]: registry_url, username, expires_at or fingerprint is missing", i)
 		f.add(c.Published && c.PublishedAt == nil, "connections[%d].published_at is missing", i)
+		f.add(seen[c.ConnectionID], "connections[%d]: %.40q is there twice", i, c.ConnectionID)
+		seen[c.ConnectionID] = true
 	}
 	return f
 }

@@ -35,6 +35,7 @@ func ParseList(text string) (map[string]Connection, error) {
 		Login, Password string
 		Connections     []struct {
 			ID     string `json:"connection_id"`
+			Type   string `json:"conn_type"`
 			Host   string
 			Port   any
 			Reauth json.RawMessage // of its extra
@@ -49,8 +50,11 @@ func ParseList(text string) (map[string]Connection, error) {
 		for _, l := range logins {
 			password := secret.New(l.Password)
 			for _, c := range l.Connections {
+				if c.Type == "" {
+					return nil, errors.New("it does not name the types of its connections (conn_type)")
+				}
 				byID[c.ID] = Connection{
-					Host: c.Host, Port: portOf(c.Port), Login: l.Login, Password: password,
+					Type: c.Type, Host: c.Host, Port: portOf(c.Port), Login: l.Login, Password: password,
 					KeepLogin: isOff(c.Reauth),
 				}
 			}

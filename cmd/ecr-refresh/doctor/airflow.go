@@ -72,7 +72,11 @@ func (d *Doctor) checkAPI(ctx context.Context, f *Findings) {
 // with its registry.
 func (d *Doctor) checkConnections(ctx context.Context, f *Findings) {
 	var ids []string
-	_ = d.Inputs.Collect(func() { ids = d.Inputs.WantedIDs() }) // Targets returns the errors of these
+	_ = d.Inputs.Collect(func() { // Targets returns the errors of these
+		for _, e := range d.Inputs.Asked() {
+			ids = append(ids, e.ConnectionID)
+		}
+	})
 	var stored map[string]airflowclient.Connection
 	var failed map[string]error
 	if d.Reader != nil {

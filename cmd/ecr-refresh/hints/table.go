@@ -143,8 +143,8 @@ func hints() map[any]string {
 		steps.AlteredResult:  newToken + ": it makes a new result",
 		steps.HostMismatch:   "correct " + registryIn + ", or set the host of connection {object} to {want}",
 		steps.EarlierFailure: "see the log of {object}",
-		steps.NotGiven: "<deploy the DAG of this version: ecr-refresh dag install|set AIRFLOW_CONN_… of connection " +
-			"{object}, or ECR_REFRESH_DOCKER_SECRETS>",
+		steps.NotAsked: "<clear extract_ecr_token with Downstream: its result is of other connection_ids or another " +
+			"ecr_targets, or was altered|name it in --connection-ids (ECR_REFRESH_CONNECTION_IDS) or --targets>",
 		steps.NoLogin:              "run the DAG without dry_run; check what overrides the connection on the workers",
 		steps.Overridden:           "check AIRFLOW_CONN_… and secrets backend of the workers: tasks read these first",
 		steps.OverriddenByVariable: "unset {want} on the workers: tasks read it before Airflow's database",

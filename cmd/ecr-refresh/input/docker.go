@@ -2,6 +2,7 @@ package input
 
 import (
 	"cmp"
+	"fmt"
 	"os"
 	"path/filepath"
 
@@ -10,6 +11,7 @@ import (
 	"ecr-refresh/steps"
 	"ecr-refresh/steps/docker"
 	"ecr-refresh/steps/failure"
+	"ecr-refresh/steps/target"
 )
 
 // Docker returns the client of Docker's Engine API, or nil for --engine none.
@@ -41,25 +43,31 @@ func DockerConfig() (docker.Config, error) {
 	return docker.ReadConfig(paths...)
 }
 
-// DockerConnections returns the connections of ids as tasks see them: from the DAG's list, or the fields of one, where
-// they can only be those of a single id, or AIRFLOW_CONN_<ID>. One that is missing is an error where all are needed.
-func (r *Reader) DockerConnections(ids []string, needed bool) map[string]steps.DockerConnection {
+// DockerConnections returns the connections of entries as tasks see them: from the DAG's list, or the fields of one,
+// where they can only be those of a single one, or AIRFLOW_CONN_<ID>. One that is missing is an error where all are
+// needed.
+func (r *Reader) DockerConnections(entries []target.Entry, needed bool) map[string]steps.DockerConnection {
 	listed, err := connection.ParseList(parts(names.LoginsEnv))
 	if err != nil {
 		r.Fault(failure.Permanent(OldDAG, "read %s: %w", names.LoginsEnv, err))
 	}
 	seen := map[string]steps.DockerConnection{}
 	none := connection.Connection{}
-	for _, id := range ids {
+	for _, e := range entries {
+		id := e.ConnectionID
 		conn, err := listed[id], error(nil)
-		if conn == none && len(ids) == 1 {
+		if conn == none && len(entries) == 1 {
 			conn = connectionIn(names.DockerPrefix)
 		}
 		if conn == none {
 			conn, err = connectionOf(id)
 		}
-		if wrong := connection.CheckPort(conn.Port); err == nil && wrong != nil {
-			err = failure.Permanent(BadField, "connection %q: %w", id, wrong).About(id).Want("port")
+		wrong, field := connection.CheckPort(conn.Port), "port"
+		if kind := cmp.Or(conn.Type, "docker"); kind != "docker" {
+			wrong, field = fmt.Errorf("its type is %.40q, not docker", kind), "type"
+		}
+		if err == nil && wrong != nil {
+			err = failure.Permanent(BadField, "connection %q: %w", id, wrong).About(id).Want(field)
 		}
 		if err == nil && conn == none && needed {
 			err = failure.Permanent(NoDocker, "Airflow connection %q %s", id, absent()).About(connectionEnv(id))

@@ -33,13 +33,10 @@ func (r *Reader) Targets() []target.Target {
 	return targets
 }
 
-// WantedIDs returns the ids of the connections that a run would refresh.
-func (r *Reader) WantedIDs() (ids []string) {
+// Asked returns the entries of the connections that a run would refresh.
+func (r *Reader) Asked() []target.Entry {
 	entries, _ := r.entries()
-	for _, e := range entries {
-		ids = append(ids, e.ConnectionID)
-	}
-	return ids
+	return entries
 }
 
 // entries returns the entries of the targets list that are to be refreshed, and where it comes from, or those of one
