@@ -170,7 +170,8 @@ func TestMistakesInAccountsAndRegions(t *testing.T) {
 		}
 	}
 	for _, known := range strings.Fields("us-east-1 ap-southeast-7 mx-central-1 cn-northwest-1 us-gov-east-1 " +
-		"us-iso-west-1 us-isob-east-1 eusc-de-east-1 eu-isoe-west-1 us-isof-south-1 eu-west-12 xx-new-1 us-coast-1 nz-middle-2") {
+		"us-iso-west-1 " +
+		"us-isob-east-1 eusc-de-east-1 eu-isoe-west-1 us-isof-south-1 eu-west-12 xx-new-1 us-coast-1 nz-middle-2") {
 		if err := ecr.CheckRegion(known); err != nil {
 			t.Error(err)
 		}

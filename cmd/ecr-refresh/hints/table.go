@@ -142,6 +142,7 @@ func hints() map[any]string {
 		steps.OldResult:      newToken + "<: it gets a new token|, or raise --max-age (ECR_REFRESH_MAX_AGE)>",
 		steps.AlteredResult:  newToken + ": it makes a new result",
 		steps.HostMismatch:   "correct " + registryIn + ", or set the host of connection {object} to {want}",
+		steps.HostNotBare:    "set the host of connection {object} to {want}",
 		steps.EarlierFailure: "see the log of {object}",
 		steps.NotGiven: "<deploy the DAG of this version: ecr-refresh dag install|set AIRFLOW_CONN_… of connection " +
 			"{object}, or ECR_REFRESH_DOCKER_SECRETS>",

@@ -15,6 +15,7 @@ import (
 	"ecr-refresh/cmd/ecr-refresh/names"
 	"ecr-refresh/steps"
 	"ecr-refresh/steps/failure"
+	"ecr-refresh/steps/registry"
 	"ecr-refresh/steps/secret"
 )
 
@@ -199,7 +200,8 @@ func AirflowDiffers(is airflowclient.Connection, baseURL, login string) []string
 // DockerDiffers compares a connection with what it has to be to log in at a registry. It leaves out the password, which
 // the DAG sets.
 func DockerDiffers(is airflowclient.Connection, host string) []string {
-	return differ("type", is.Type, "docker", "host", is.Host, host, "port", port(is), "", "login", is.Login, "AWS")
+	return differ("type", is.Type, "docker", "host", registry.WithoutLogin(is.Host), host, "port", port(is), "",
+		"login", is.Login, "AWS")
 }
 
 // differ compares fields: each is its name, what it is and what is wanted.
