@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"sync"
@@ -29,13 +30,14 @@ import (
 type Config func(ctx context.Context, profile, region string) (aws.Config, error)
 
 // DefaultConfig returns a Config that reads AWS's own environment, files and credential chain. It trusts roots, which
-// must not be nil; where AWS_CA_BUNDLE or a profile's ca_bundle names certificates, those and extra (PEM) instead.
-func DefaultConfig(roots *x509.CertPool, extra []byte, log *slog.Logger) Config {
+// must not be nil; where AWS_CA_BUNDLE or a profile's ca_bundle names certificates, those and extra (PEM) instead. A call
+// is sent only if allow returns nil for its URL, whatever named that.
+func DefaultConfig(roots *x509.CertPool, extra []byte, allow func(*url.URL) error, log *slog.Logger) Config {
 	return func(ctx context.Context, profile, region string) (aws.Config, error) {
 		trusted := x509.NewCertPool() // the SDK adds those of a bundle
 		client := awshttp.NewBuildableClient().WithTimeout(transport.AttemptTimeout).
 			WithTransportOptions(func(t *http.Transport) {
-				t.TLSClientConfig, t.Proxy = transport.TLS(trusted), proxy
+				t.TLSClientConfig, t.Proxy = transport.TLS(trusted), proxy(allow)
 				t.OnProxyConnectResponse = transport.ProxyAnswer
 			})
 		cfg, err := config.LoadDefaultConfig(ctx, config.WithSharedConfigProfile(profile),
@@ -110,16 +112,22 @@ func named(o *sts.Options) {
 	}
 }
 
-// proxy is http.ProxyFromEnvironment, but for the addresses where AWS issues credentials, which botocore calls
-// directly, too: a proxy cannot reach them, and would see the token of a pod.
-func proxy(req *http.Request) (*url.URL, error) {
-	switch req.URL.Hostname() {
-	case "169.254.169.254", "fd00:ec2::254", // instance metadata
-		"169.254.170.2",                  // ECS
-		"169.254.170.23", "fd00:ec2::23": // EKS Pod Identity
-		return nil, nil
+// proxy returns what a transport asks about each request before it is sent: http.ProxyFromEnvironment, if allow returns
+// nil. Not so for the addresses where AWS issues credentials (instance metadata, ECS, EKS Pod Identity), which botocore
+// calls directly, too: they know http alone, and a proxy cannot reach them, and would see the token of a pod.
+func proxy(allow func(*url.URL) error) func(*http.Request) (*url.URL, error) {
+	return func(req *http.Request) (*url.URL, error) {
+		for _, local := range []string{"169.254.0.0/16", "fd00:ec2::/32"} {
+			at, err := netip.ParseAddr(req.URL.Hostname())
+			if err == nil && netip.MustParsePrefix(local).Contains(at) {
+				return nil, nil
+			}
+		}
+		if err := allow(req.URL); err != nil {
+			return nil, err
+		}
+		return http.ProxyFromEnvironment(req)
 	}
-	return http.ProxyFromEnvironment(req)
 }
 
 // once returns a Config that loads each profile once, so that several regions share its credentials.

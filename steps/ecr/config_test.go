@@ -1,13 +1,19 @@
 package ecr_test
 
 import (
+	"context"
 	"crypto/sha1" // #nosec G505 -- names a file of AWS's
 	"crypto/x509"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"ecr-refresh/steps/ecr"
 	"ecr-refresh/steps/failure"
@@ -34,7 +40,7 @@ func TestSourcesOfCredentials(t *testing.T) { // not parallel: the sources are n
 		{"web", 403, xml("AccessDenied"), "AccessDenied", ecr.WebIdentityDenied},
 	} {
 		credentialsFrom(t, row.source, serve(t, "", row.answer, row.status, row.status))
-		_, err := ecr.New(ecr.DefaultConfig(x509.NewCertPool(), nil, discard))(t.Context(), source)
+		_, err := ecr.New(ecr.DefaultConfig(x509.NewCertPool(), nil, anyURL, discard))(t.Context(), source)
 		wantFailure(t, err, row.kind, true, row.says)
 	}
 }
@@ -99,11 +105,71 @@ func TestSTS(t *testing.T) { // not parallel: the environment
 			for key, value := range environment {
 				t.Setenv(key, value)
 			}
-			cfg, err := ecr.DefaultConfig(x509.NewCertPool(), nil, discard)(t.Context(), "", "us-east-1")
+			cfg, err := ecr.DefaultConfig(x509.NewCertPool(), nil, anyURL, discard)(t.Context(), "", "us-east-1")
 			must(t, err)
 			found, err := cfg.Credentials.Retrieve(t.Context())
 			if err != nil || found.SessionToken != "t" {
 				t.Errorf("%v, %v", found.SessionToken, err)
+			}
+		})
+	}
+}
+
+// anyURL allows all calls.
+func anyURL(*url.URL) error { return nil }
+
+// Every call to AWS is asked for before it is sent, whatever named its URL, but those to the addresses of AWS on this
+// machine.
+func TestEveryCallIsAskedFor(t *testing.T) { // not parallel: the environment
+	const refused failure.Kind = "refused"
+	for _, name := range []string{"sso", "session", "web", "container", "instance", "profile", "services", "link-local"} {
+		t.Run(name, func(t *testing.T) {
+			server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				t.Errorf("%s was sent", r.URL)
+			}))
+			defer server.Close()
+			credentialsFrom(t, name, server.URL)
+			keys := "aws_access_key_id = a\naws_secret_access_key = s\n"
+			switch name {
+			case "container":
+				t.Setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", server.URL)
+			case "link-local":
+				t.Setenv("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/x")
+			case "instance":
+				t.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", server.URL)
+				t.Setenv("AWS_EC2_METADATA_DISABLED", "")
+			case "profile":
+				keys += "endpoint_url = " + server.URL
+			case "services":
+				keys += "services = own\n[services own]\necr =\n  endpoint_url = " + server.URL
+			}
+			if slices.Contains(strings.Fields("container link-local instance profile services"), name) {
+				if !strings.Contains(keys, "endpoint_url") {
+					keys = ""
+				}
+				file := filepath.Join(t.TempDir(), "config")
+				must(t, os.WriteFile(file, []byte("[profile "+name+"]\n"+keys), 0o600))
+				t.Setenv("AWS_CONFIG_FILE", file)
+			}
+			asked := ""
+			ask := func(to *url.URL) error {
+				asked = to.Scheme + "://" + to.Host
+				return failure.Permanent(refused, "no http")
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			if name == "link-local" {
+				ctx, cancel = context.WithTimeout(ctx, 50*time.Millisecond)
+				defer cancel()
+			}
+			_, err := ecr.New(ecr.DefaultConfig(x509.NewCertPool(), nil, ask, discard))(ctx, source)
+			if name != "link-local" {
+				wantFailure(t, err, refused, true, "no http")
+			} else if asked != "" || err == nil {
+				t.Errorf("asked for %s: %v", asked, err)
+			}
+			if name != "link-local" && asked != server.URL {
+				t.Errorf("asked for %s", asked)
 			}
 		})
 	}

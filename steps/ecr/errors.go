@@ -84,9 +84,12 @@ func classify(err error) error {
 	c := innermost(err)
 	api := smithy.APIError(new(smithy.GenericAPIError))
 	var answer *smithyhttp.ResponseError
+	var refused *failure.Error // by DefaultConfig's allow
 	answered := fmt.Sprintf("%s answered %d", c.service, c.status)
 	hasCode := errors.As(err, &api) && api.ErrorCode() != unknownCode
 	switch {
+	case errors.As(err, &refused) && refused.Kind != failure.Proxy:
+		return refused
 	case errors.As(err, new(*http.MaxBytesError)):
 		return failure.Transient(NotAWS, "%s's answer is longer than %d MiB", c.service, transport.MaxResponse>>20)
 	case hasCode && c.service != containerEndpoint:
