@@ -30,8 +30,8 @@ import (
 type Config func(ctx context.Context, profile, region string) (aws.Config, error)
 
 // DefaultConfig returns a Config that reads AWS's own environment, files and credential chain. It trusts roots, which
-// must not be nil; where AWS_CA_BUNDLE or a profile's ca_bundle names certificates, those and extra (PEM) instead. A call
-// is sent only if allow returns nil for its URL, whatever named that.
+// must not be nil; where AWS_CA_BUNDLE or a profile's ca_bundle names certificates, those and extra (PEM) instead. A
+// call is sent only if allow returns nil for its URL, whatever named that.
 func DefaultConfig(roots *x509.CertPool, extra []byte, allow func(*url.URL) error, log *slog.Logger) Config {
 	return func(ctx context.Context, profile, region string) (aws.Config, error) {
 		trusted := x509.NewCertPool() // the SDK adds those of a bundle

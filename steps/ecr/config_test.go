@@ -122,7 +122,7 @@ func anyURL(*url.URL) error { return nil }
 // machine.
 func TestEveryCallIsAskedFor(t *testing.T) { // not parallel: the environment
 	const refused failure.Kind = "refused"
-	for _, name := range []string{"sso", "session", "web", "container", "instance", "profile", "services", "link-local"} {
+	for _, name := range strings.Fields("sso session web container instance profile services link-local") {
 		t.Run(name, func(t *testing.T) {
 			server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 				t.Errorf("%s was sent", r.URL)

@@ -78,32 +78,43 @@ func innermost(err error) call {
 	return last
 }
 
-// classify returns an error of the AWS SDK as one of a kind, which reports whether a retry may help. It repeats only
-// messages with an error code of AWS: something between here and AWS may have made another.
+// classify returns an error of the AWS SDK as one of a kind, which reports whether a retry may help.
 func classify(err error) error {
 	c := innermost(err)
-	api := smithy.APIError(new(smithy.GenericAPIError))
-	var answer *smithyhttp.ResponseError
-	var refused *failure.Error // by DefaultConfig's allow
-	answered := fmt.Sprintf("%s answered %d", c.service, c.status)
-	hasCode := errors.As(err, &api) && api.ErrorCode() != unknownCode
+	refused, ok := errors.AsType[*failure.Error](err)
 	switch {
-	case errors.As(err, &refused) && refused.Kind != failure.Proxy:
+	case ok && refused.Kind != failure.Proxy: // by DefaultConfig's allow
 		return refused
+	case c.status != 0:
+		return c.answered(err)
+	case c.service == metadataService:
+		return c.metadata(err)
+	case isNetwork(err):
+		return failure.Network(c.service, err)
+	}
+	return c.credentials(err)
+}
+
+// answered classifies an answer. It repeats only messages with an error code of AWS: something between here and AWS may
+// have made another.
+func (c call) answered(err error) error {
+	api := smithy.APIError(new(smithy.GenericAPIError))
+	hasCode := errors.As(err, &api) && api.ErrorCode() != unknownCode
+	var answer *smithyhttp.ResponseError
+	answered := fmt.Sprintf("%s answered %d", c.service, c.status)
+	switch {
 	case errors.As(err, new(*http.MaxBytesError)):
 		return failure.Transient(NotAWS, "%s's answer is longer than %d MiB", c.service, transport.MaxResponse>>20)
 	case hasCode && c.service != containerEndpoint:
 		return c.coded(api)
 	case transport.IsTransient(c.status):
 		return failure.Transient(Unavailable, "%s %s", answered, http.StatusText(c.status))
-	case c.service == containerEndpoint && c.status != 0:
+	case c.service == containerEndpoint:
 		return failure.Permanent(ContainerEndpoint, "%s%s", answered, textOf(api))
 	case c.service == metadataService:
 		return c.metadata(err)
-	case isNetwork(err):
+	case isNetwork(err): // within the answer
 		return failure.Network(c.service, err)
-	case c.status == 0:
-		return c.credentials(err)
 	case c.status/100 == 3 && errors.As(err, &answer):
 		to := transport.RedirectHost(answer.Response.Response)
 		return failure.Permanent(NotAWS, "%s, a redirect to %.80q", answered, to)
