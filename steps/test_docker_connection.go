@@ -152,7 +152,7 @@ func (s TestDockerConnection) compare(want xcom.Updated) (*bool, error) {
 		return nil, failure.Permanent(NotGiven, "it was not given to this step").About(id)
 	case registry.Host(conn.Host) != host:
 		const form = "tasks read host %.100q, and the token is for %q"
-		is := registry.WithoutLogin(conn.Host)
+		is := failure.WithoutLogin(conn.Host)
 		return nil, failure.Permanent(kind, form, is, host).About(id).Want(conn.OverriddenBy)
 	case !want.Published || conn.Assumed:
 		return nil, nil

@@ -121,7 +121,7 @@ func (s UpdateDockerConnection) prepare(
 		if strings.Contains(strings.ToLower(conn.Host), want) {
 			kind, form = HostNotBare, "its host is %.100q, not %q alone"
 		}
-		return update, failure.Permanent(kind, form, registry.WithoutLogin(conn.Host), want).About(id).Want(want)
+		return update, failure.Permanent(kind, form, failure.WithoutLogin(conn.Host), want).About(id).Want(want)
 	}
 	if conn.Login != t.Username {
 		s.Log.Info(fmt.Sprintf("connection %q: login %q becomes %q", id, failure.Excerpt(conn.Login), t.Username))

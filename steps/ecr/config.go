@@ -1,8 +1,10 @@
 package ecr
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -15,6 +17,7 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/credentials/ec2rolecreds"
 	"github.com/aws/aws-sdk-go-v2/credentials/endpointcreds"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
@@ -40,25 +43,9 @@ func DefaultConfig(roots *x509.CertPool, extra []byte, allow func(*url.URL) erro
 				t.TLSClientConfig, t.Proxy = transport.TLS(trusted), proxy(allow)
 				t.OnProxyConnectResponse = transport.ProxyAnswer
 			})
-		cfg, err := config.LoadDefaultConfig(ctx, config.WithSharedConfigProfile(profile),
-			config.WithDefaultRegion(region),
-			config.WithAssumeRoleCredentialOptions(func(o *stscreds.AssumeRoleOptions) {
-				if client, ok := o.Client.(*sts.Client); ok {
-					o.Client = sts.New(client.Options(), named)
-				}
-			}),
-			config.WithWebIdentityRoleCredentialOptions(func(o *stscreds.WebIdentityRoleOptions) {
-				if client, ok := o.Client.(*sts.Client); ok { // nil when the SDK reads other options
-					o.Client = sts.New(client.Options(), named)
-				}
-			}),
-			config.WithHTTPClient(client),
-			config.WithEndpointCredentialOptions(func(o *endpointcreds.Options) { o.HTTPClient = limited(client) }),
-			config.WithLogger(logging.LoggerFunc(func(_ logging.Classification, format string, v ...any) {
-				log.Debug(fmt.Sprintf("AWS SDK: "+format, v...))
-			})))
+		cfg, err := load(ctx, client, log, profile, region)
 		if err != nil {
-			return cfg, failure.Permanent(BadConfig, "load AWS configuration: %w", err)
+			return cfg, err
 		}
 		if !trusted.Equal(x509.NewCertPool()) {
 			trusted.AppendCertsFromPEM(extra)
@@ -68,6 +55,47 @@ func DefaultConfig(roots *x509.CertPool, extra []byte, allow func(*url.URL) erro
 		cfg.HTTPClient = limited(cfg.HTTPClient)
 		return cfg, checkKeys(ctx, cfg.Credentials)
 	}
+}
+
+// load reads AWS's environment and files for a client.
+func load(
+	ctx context.Context, client *awshttp.BuildableClient, log *slog.Logger, profile, region string,
+) (aws.Config, error) {
+	var files files
+	defer files.close()
+	cfg, err := config.LoadDefaultConfig(ctx, config.WithSharedConfigProfile(profile), files.option,
+		config.WithDefaultRegion(region),
+		config.WithAssumeRoleCredentialOptions(func(o *stscreds.AssumeRoleOptions) {
+			if client, ok := o.Client.(*sts.Client); ok {
+				o.Client = sts.New(client.Options(), named)
+			}
+		}),
+		config.WithWebIdentityRoleCredentialOptions(func(o *stscreds.WebIdentityRoleOptions) {
+			if client, ok := o.Client.(*sts.Client); ok { // nil when the SDK reads other options
+				o.Client = sts.New(client.Options(), named)
+			}
+		}),
+		config.WithHTTPClient(client),
+		config.WithEndpointCredentialOptions(func(o *endpointcreds.Options) { o.HTTPClient = limited(client) }),
+		config.WithLogger(logging.LoggerFunc(func(_ logging.Classification, format string, v ...any) {
+			log.Debug(fmt.Sprintf("AWS SDK: "+format, v...))
+		})))
+	failed := func(err error) error { return failure.Permanent(BadConfig, "load AWS configuration: %w", err) }
+	switch {
+	case errors.As(err, new(config.AssumeRoleTokenProviderNotSetError)):
+		err = failed(errors.New("its profile asks for an MFA code (mfa_serial), which nobody enters here"))
+	case err != nil:
+		err = failed(cmp.Or(files.unread, err))
+	case files.unread != nil && aws.IsCredentialsProvider(cfg.Credentials, (*ec2rolecreds.Provider)(nil)):
+		lastResort := cfg.Credentials
+		cfg.Credentials = aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+			if keys, err := lastResort.Retrieve(ctx); err == nil {
+				return keys, nil
+			}
+			return aws.Credentials{}, failed(files.unread)
+		})
+	}
+	return cfg, err
 }
 
 // checkKeys returns an error if keys of the environment or of a profile have a character that no key has: a line break

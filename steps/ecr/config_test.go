@@ -35,7 +35,7 @@ func TestSourcesOfCredentials(t *testing.T) { // not parallel: the sources are n
 		{"session", 400, `{"code":"InvalidGrantException"}`, "InvalidGrantException", ecr.SSOLogin},
 		{"expired", 0, "", "has expired or is invalid", ecr.SSOLogin},
 		{"process", 0, "", "get AWS credentials: credential_process failed", ecr.ProcessFailed},
-		{"processing", 0, "", "unable to read file at /", ecr.NoCredentials},
+		{"processing", 0, "", "get AWS credentials: web identity: open /", ecr.NoTokenFile},
 		{"web", 400, xml("InvalidIdentityToken"), "InvalidIdentityToken", ecr.WebIdentityDenied},
 		{"web", 403, xml("AccessDenied"), "AccessDenied", ecr.WebIdentityDenied},
 	} {
@@ -170,6 +170,53 @@ func TestEveryCallIsAskedFor(t *testing.T) { // not parallel: the environment
 			}
 			if name != "link-local" && asked != server.URL {
 				t.Errorf("asked for %s", asked)
+			}
+		})
+	}
+}
+
+// AWS's files that botocore can read, and what is said of those that nobody can.
+func TestFiles(t *testing.T) { // not parallel: the environment
+	const keys, open = "aws_access_key_id = a\naws_secret_access_key = s\n", "load AWS configuration: open "
+	const mfa = "its profile asks for an MFA code (mfa_serial), which nobody enters here"
+	const assume, legacy = "[profile p]\nrole_arn=" + role + "\nsource_profile=q\n", "retry_mode = legacy\n"
+	const bom = " begins with a byte order mark (BOM)"
+	const none = "no AWS credentials found in the environment or the AWS files"
+	for name, row := range map[string]struct{ config, credentials, profile, says string }{
+		"legacy":                {"[profile p]\n retry_mode=legacy \n" + keys, "", "p", ""},
+		"legacy of another":     {"[profile p]\n" + keys + "[profile q]\n" + legacy, "", "p", ""},
+		"legacy of a source":    {assume, "[q]\n" + legacy + keys, "p", ""},
+		"legacy in both":        {"[profile p]\n" + legacy, "[p]\n" + legacy + keys, "p", ""},
+		"as botocore, no other": {"[profile p]\nretry_mode = Legacy\n" + keys, "", "p", "unknown RetryMode, Legacy"},
+		"a long file":           {strings.Repeat("# long\n", 20000) + "[profile p]\n" + legacy + keys, "", "p", ""},
+		"MFA":                   {assume + "mfa_serial=m\n[profile q]\n" + keys, "", "p", mfa},
+		"BOM":                   {"\ufeff[profile p]\n" + keys, "", "p", bom},
+		"BOM, no profile":       {"", "\ufeff[default]\n" + keys, "", bom},
+		"unreadable":            {"-", "", "p", open},
+		"unreadable, no need":   {"-", "[default]\n" + keys, "", ""},
+		"unreadable, no other":  {"", "-", "", open},
+		"nothing":               {"", "", "", none},
+	} {
+		t.Run(name, func(t *testing.T) {
+			credentialsFrom(t, row.profile, "")
+			for env, text := range map[string]string{
+				"AWS_CONFIG_FILE": row.config, "AWS_SHARED_CREDENTIALS_FILE": row.credentials,
+			} {
+				file := filepath.Join(t.TempDir(), "file")
+				must(t, os.WriteFile(file, []byte(text), 0o600))
+				if text == "-" { // below a file: root may read all else
+					file = filepath.Join(file, "file")
+				}
+				t.Setenv(env, file)
+			}
+			cfg, err := ecr.DefaultConfig(x509.NewCertPool(), nil, anyURL, discard)(t.Context(), "", "us-east-1")
+			if err == nil && row.says != "" {
+				_, err = tokenBy(cfg.Credentials)(t.Context(), source)
+			}
+			if row.says == "" {
+				must(t, err)
+			} else if !strings.Contains(fmt.Sprint(err), row.says) || !failure.IsPermanent(err) {
+				t.Errorf("%v, want %s", err, row.says)
 			}
 		})
 	}

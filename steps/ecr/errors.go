@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os/exec"
+	"regexp"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
@@ -34,7 +35,9 @@ const (
 	Unavailable          failure.Kind = "aws unavailable"
 	NotAWS               failure.Kind = "not aws" // something else answered
 	BadConfig            failure.Kind = "aws configuration"
+	BadEndpoint          failure.Kind = "aws endpoint"
 	NoCredentials        failure.Kind = "no aws credentials"
+	NoTokenFile          failure.Kind = "web identity token not read"
 	ProcessFailed        failure.Kind = "credential_process failed"
 	ContainerEndpoint    failure.Kind = "no credentials of a container role" // ECS task role or EKS Pod Identity
 	HopLimit             failure.Kind = "instance metadata hop limit"
@@ -42,6 +45,7 @@ const (
 
 // The services that the SDK asks for credentials, beside STS and SSO: the second one last of all.
 const (
+	webIdentityFile   = "unable to read file at " // then its path, and the error
 	containerEndpoint = "the container's credential endpoint"
 	metadataService   = "the instance metadata service"
 
@@ -89,6 +93,8 @@ func classify(err error) error {
 		return c.answered(err)
 	case c.service == metadataService:
 		return c.metadata(err)
+	case regexp.MustCompile("failed to resolve service endpoint|unsupported protocol scheme").MatchString(err.Error()):
+		return failure.Permanent(BadEndpoint, "the URL of %s is not https://HOST", c.service)
 	case isNetwork(err):
 		return failure.Network(c.service, err)
 	}
@@ -153,6 +159,10 @@ func (c call) credentials(err error) error {
 		}
 	case strings.Contains(cause, "SSO"):
 		kind = SSOLogin
+	case strings.Contains(cause, webIdentityFile):
+		_, file, _ := strings.Cut(cause, webIdentityFile)
+		_, file, _ = strings.Cut(file, ": ")
+		kind, why = NoTokenFile, "web identity: "+failure.Excerpt(file)
 	}
 	return failure.Permanent(kind, "get AWS credentials: %s", why)
 }

@@ -90,14 +90,6 @@ func statusError(resp *http.Response) error {
 	}
 }
 
-// WithoutLogin returns a host as it is written, but for a login before it, which may hold a password.
-func WithoutLogin(host string) string {
-	if at := strings.LastIndex(host, "@"); at >= 0 {
-		return "…" + host[at:]
-	}
-	return host
-}
-
 // Host returns the host of a registry's URL, or of a host with neither scheme nor path, in lower case and without port.
 func Host(registry string) string {
 	if !strings.Contains(registry, "://") {

@@ -117,10 +117,13 @@ func hints() map[any]string {
 		ecr.Throttled:            "<spread the runs that call ECR|run it again in a minute>: AWS limits these calls",
 		ecr.Unavailable:          awsDown,
 		ecr.NotAWS:               "check AWS_ENDPOINT_URL and HTTPS_PROXY{env}: something answers in the place of AWS",
-		ecr.BadConfig:            "check AWS_PROFILE, AWS_CONFIG_FILE and AWS_CA_BUNDLE{env}",
+		ecr.BadConfig:            "check AWS_PROFILE, AWS_CONFIG_FILE, AWS_SHARED_CREDENTIALS_FILE and AWS_CA_BUNDLE{env}",
+		ecr.BadEndpoint:          "correct AWS_ENDPOINT_URL…{env}, or endpoint_url of the AWS profile",
 		ecr.NoCredentials:        "set AWS_PROFILE or AWS_ACCESS_KEY_ID{env}, or attach a role to {host}",
-		ecr.ProcessFailed:        "run credential_process of the profile AWS_PROFILE by hand<, as the worker's user|>",
-		ecr.ContainerEndpoint:    "check the Pod Identity association (EKS) or task role (ECS), and its trust policy",
+		ecr.NoTokenFile: "check AWS_WEB_IDENTITY_TOKEN_FILE{env}; on EKS, the service account of the pod (which must " +
+			"name the role), and fsGroup in its securityContext (which lets its user read the token)",
+		ecr.ProcessFailed:     "run credential_process of the profile AWS_PROFILE by hand<, as the worker's user|>",
+		ecr.ContainerEndpoint: "check the Pod Identity association (EKS) or task role (ECS), and its trust policy",
 		ecr.HopLimit: "in a container, set the instance's hop limit to 2 (aws ec2 modify-instance-metadata-options " +
 			"--http-put-response-hop-limit 2); elsewhere, set AWS_PROFILE or AWS_ACCESS_KEY_ID",
 		ecr.NotECRHost: "give ACCOUNT.dkr.ecr.REGION.amazonaws.com, its FIPS, dual-stack or other partition's form, " +

@@ -135,6 +135,6 @@ func (r *Reader) hostOf() func(id string) string {
 	return func(id string) string {
 		conn, _ := connectionOf(id) // step 3 reports what is wrong with it
 		host := cmp.Or(hosts[id], r.Hosts[id], conn.Host)
-		return cmp.Or(registry.Host(host), ecr.Bare(registry.WithoutLogin(host)))
+		return cmp.Or(registry.Host(host), ecr.Bare(failure.WithoutLogin(host)))
 	}
 }

@@ -15,7 +15,6 @@ import (
 	"ecr-refresh/cmd/ecr-refresh/names"
 	"ecr-refresh/steps"
 	"ecr-refresh/steps/failure"
-	"ecr-refresh/steps/registry"
 	"ecr-refresh/steps/secret"
 )
 
@@ -200,7 +199,7 @@ func AirflowDiffers(is airflowclient.Connection, baseURL, login string) []string
 // DockerDiffers compares a connection with what it has to be to log in at a registry. It leaves out the password, which
 // the DAG sets.
 func DockerDiffers(is airflowclient.Connection, host string) []string {
-	return differ("type", is.Type, "docker", "host", registry.WithoutLogin(is.Host), host, "port", port(is), "",
+	return differ("type", is.Type, "docker", "host", failure.WithoutLogin(is.Host), host, "port", port(is), "",
 		"login", is.Login, "AWS")
 }
 
