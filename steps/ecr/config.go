@@ -1,15 +1,19 @@
 package ecr
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"os"
+	"regexp"
 	"strings"
 	"sync"
 
@@ -61,9 +65,11 @@ func DefaultConfig(roots *x509.CertPool, extra []byte, allow func(*url.URL) erro
 func load(
 	ctx context.Context, client *awshttp.BuildableClient, log *slog.Logger, profile, region string,
 ) (aws.Config, error) {
-	var files files
-	defer files.close()
-	cfg, err := config.LoadDefaultConfig(ctx, config.WithSharedConfigProfile(profile), files.option,
+	env, _ := config.NewEnvConfig() // LoadDefaultConfig returns its error, too
+	settings, unread := asBotocore(ctx, cmp.Or(env.SharedConfigFile, config.DefaultSharedConfigFilename()))
+	keys, unreadKeys := asBotocore(ctx, cmp.Or(env.SharedCredentialsFile, config.DefaultSharedCredentialsFilename()))
+	cfg, err := config.LoadDefaultConfig(ctx, config.WithSharedConfigProfile(profile),
+		config.WithSharedConfigFiles([]string{settings}), config.WithSharedCredentialsFiles([]string{keys}),
 		config.WithDefaultRegion(region),
 		config.WithAssumeRoleCredentialOptions(func(o *stscreds.AssumeRoleOptions) {
 			if client, ok := o.Client.(*sts.Client); ok {
@@ -80,22 +86,53 @@ func load(
 		config.WithLogger(logging.LoggerFunc(func(_ logging.Classification, format string, v ...any) {
 			log.Debug(fmt.Sprintf("AWS SDK: "+format, v...))
 		})))
+	return cfg, because(err, cmp.Or(unread, unreadKeys), &cfg.Credentials)
+}
+
+// because returns the error of loading AWS's configuration, which may be that of a file. An unread file matters, too,
+// where the SDK's last resort fails, the instance metadata service.
+func because(err, unread error, found *aws.CredentialsProvider) error {
 	failed := func(err error) error { return failure.Permanent(BadConfig, "load AWS configuration: %w", err) }
+	last := *found
 	switch {
 	case errors.As(err, new(config.AssumeRoleTokenProviderNotSetError)):
-		err = failed(errors.New("its profile asks for an MFA code (mfa_serial), which nobody enters here"))
+		return failed(errors.New("its profile asks for an MFA code (mfa_serial), which nobody enters here"))
 	case err != nil:
-		err = failed(cmp.Or(files.unread, err))
-	case files.unread != nil && aws.IsCredentialsProvider(cfg.Credentials, (*ec2rolecreds.Provider)(nil)):
-		lastResort := cfg.Credentials
-		cfg.Credentials = aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
-			if keys, err := lastResort.Retrieve(ctx); err == nil {
+		return failed(cmp.Or(unread, err))
+	case unread != nil && aws.IsCredentialsProvider(last, (*ec2rolecreds.Provider)(nil)):
+		*found = aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+			if keys, err := last.Retrieve(ctx); err == nil {
 				return keys, nil
 			}
-			return aws.Credentials{}, failed(files.unread)
+			return aws.Credentials{}, failed(unread)
 		})
 	}
-	return cfg, err
+	return nil
+}
+
+// asBotocore returns path, or a pipe with what it holds until ctx ends: retry_mode legacy, which the SDK does not know,
+// is standard there. The error is why nothing of the file is used, which the SDK does not report.
+func asBotocore(ctx context.Context, path string) (name string, unread error) {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return path, nil // it may be such that it can be read once
+	}
+	text, err := os.ReadFile(path) // #nosec G304 -- AWS's own setting
+	legacy := regexp.MustCompile(`(?m)^(\s*retry_mode\s*=\s*)legacy\s*$`)
+	switch {
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return path, err
+	case bytes.HasPrefix(text, []byte("\ufeff")):
+		return path, fmt.Errorf("%s begins with a byte order mark (BOM)", path)
+	case !legacy.Match(text):
+		return path, nil
+	}
+	out, in, err := os.Pipe()
+	if err == nil {
+		context.AfterFunc(ctx, func() { _ = out.Close() })
+		go func() { _, _ = in.Write(legacy.ReplaceAll(text, []byte("${1}standard"))); _ = in.Close() }()
+		path = fmt.Sprintf("/dev/fd/%d", out.Fd())
+	}
+	return path, err
 }
 
 // checkKeys returns an error if keys of the environment or of a profile have a character that no key has: a line break

@@ -35,7 +35,7 @@ func TestSourcesOfCredentials(t *testing.T) { // not parallel: the sources are n
 		{"session", 400, `{"code":"InvalidGrantException"}`, "InvalidGrantException", ecr.SSOLogin},
 		{"expired", 0, "", "has expired or is invalid", ecr.SSOLogin},
 		{"process", 0, "", "get AWS credentials: credential_process failed", ecr.ProcessFailed},
-		{"processing", 0, "", "get AWS credentials: web identity: open /", ecr.NoTokenFile},
+		{"processing", 0, "", "get AWS credentials: web identity, unable to read file at /", ecr.NoTokenFile},
 		{"web", 400, xml("InvalidIdentityToken"), "InvalidIdentityToken", ecr.WebIdentityDenied},
 		{"web", 403, xml("AccessDenied"), "AccessDenied", ecr.WebIdentityDenied},
 	} {

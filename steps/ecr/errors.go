@@ -45,7 +45,7 @@ const (
 
 // The services that the SDK asks for credentials, beside STS and SSO: the second one last of all.
 const (
-	webIdentityFile   = "unable to read file at " // then its path, and the error
+	noTokenFile       = "unable to read file at " // of a web identity
 	containerEndpoint = "the container's credential endpoint"
 	metadataService   = "the instance metadata service"
 
@@ -159,10 +159,8 @@ func (c call) credentials(err error) error {
 		}
 	case strings.Contains(cause, "SSO"):
 		kind = SSOLogin
-	case strings.Contains(cause, webIdentityFile):
-		_, file, _ := strings.Cut(cause, webIdentityFile)
-		_, file, _ = strings.Cut(file, ": ")
-		kind, why = NoTokenFile, "web identity: "+failure.Excerpt(file)
+	case strings.Contains(cause, noTokenFile):
+		kind, why = NoTokenFile, failure.Excerpt("web identity, "+cause[strings.Index(cause, noTokenFile):])
 	}
 	return failure.Permanent(kind, "get AWS credentials: %s", why)
 }

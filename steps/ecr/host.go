@@ -119,35 +119,37 @@ func ifFIPS(fips bool) string { return map[bool]string{true: "-fips"}[fips] }
 // CheckAccount returns an error unless account is an AWS account id, for "account is %w". Its fact Want is what was
 // probably meant.
 func CheckAccount(account string) error {
-	if regexp.MustCompile(`^\d{12}$`).MatchString(account) {
-		return nil
+	digits := strings.NewReplacer("-", "", " ", "").Replace(account)
+	switch number := regexp.MustCompile(`^\d{11,12}$`).MatchString(digits); {
+	case !number:
+		return mistaken(account, "account", "such as 123456789012", "")
+	case len(digits) == 11:
+		return mistaken(account, "account", "a leading zero may be lost: 0"+digits, "0"+digits)
+	case digits != account:
+		return mistaken(account, "account", "without dashes or blanks: "+digits, digits)
 	}
-	meant, why := strings.NewReplacer("-", "", " ", "").Replace(account), "without dashes or blanks: "
-	if len(meant) == 11 {
-		meant, why = "0"+meant, "a leading zero may be lost: "
-	}
-	if !regexp.MustCompile(`^\d{12}$`).MatchString(meant) {
-		return failure.Permanent("", "%.40q, not an AWS account (such as 123456789012)", account)
-	}
-	return failure.Permanent("", "%.40q, not an AWS account (%s%s)", account, why, meant).Want(meant)
+	return nil
 }
 
 // CheckRegion returns an error as CheckAccount does unless region can be the name of an AWS region, maybe a new one.
 func CheckRegion(region string) error {
 	meant, zone := likeRegion(strings.ToLower(region))
 	wellFormed := regexp.MustCompile(`^[a-z]{2,}(-[a-z0-9]+)+-\d+$`).MatchString(region)
-	why := "did you mean " + meant + "?"
 	switch {
-	case wellFormed && cmp.Or(meant, region) == region:
+	case wellFormed && (meant == "" || meant == region):
 		return nil
 	case meant == "":
-		why = "such as us-east-1"
+		return mistaken(region, "region", "such as us-east-1", "")
 	case zone:
-		why = "an availability zone of " + meant
+		return mistaken(region, "region", "an availability zone of "+meant, meant)
 	case strings.ToLower(region) == meant:
-		why = "in lower case: " + meant
+		return mistaken(region, "region", "in lower case: "+meant, meant)
 	}
-	return failure.Permanent("", "%.40q, not an AWS region (%s)", region, why).Want(meant)
+	return mistaken(region, "region", "did you mean "+meant+"?", meant)
+}
+
+func mistaken(value, what, why, meant string) error {
+	return failure.Permanent("", "%.40q, not an AWS %s (%s)", value, what, why).Want(meant)
 }
 
 // likeRegion returns the region that name resembles, or "", and whether name is one of its zones. All regions have a

@@ -117,7 +117,7 @@ func hints() map[any]string {
 		ecr.Throttled:            "<spread the runs that call ECR|run it again in a minute>: AWS limits these calls",
 		ecr.Unavailable:          awsDown,
 		ecr.NotAWS:               "check AWS_ENDPOINT_URL and HTTPS_PROXY{env}: something answers in the place of AWS",
-		ecr.BadConfig:            "check AWS_PROFILE, AWS_CONFIG_FILE, AWS_SHARED_CREDENTIALS_FILE and AWS_CA_BUNDLE{env}",
+		ecr.BadConfig:            "check AWS_PROFILE, AWS_CONFIG_FILE, AWS_SHARED_CREDENTIALS_FILE, AWS_CA_BUNDLE{env}",
 		ecr.BadEndpoint:          "correct AWS_ENDPOINT_URL…{env}, or endpoint_url of the AWS profile",
 		ecr.NoCredentials:        "set AWS_PROFILE or AWS_ACCESS_KEY_ID{env}, or attach a role to {host}",
 		ecr.NoTokenFile: "check AWS_WEB_IDENTITY_TOKEN_FILE{env}; on EKS, the service account of the pod (which must " +
