@@ -86,28 +86,29 @@ func load(
 		config.WithLogger(logging.LoggerFunc(func(_ logging.Classification, format string, v ...any) {
 			log.Debug(fmt.Sprintf("AWS SDK: "+format, v...))
 		})))
-	return cfg, because(err, cmp.Or(unread, unreadKeys), &cfg.Credentials)
+	return explained(cfg, err, cmp.Or(unread, unreadKeys))
 }
 
-// because returns the error of loading AWS's configuration, which may be that of a file. An unread file matters, too,
-// where the SDK's last resort fails, the instance metadata service.
-func because(err, unread error, found *aws.CredentialsProvider) error {
+// explained returns the error of loading AWS's configuration as one of a file that could not be read, if there is any.
+// That matters, too, where the SDK's last resort fails, the instance metadata service.
+func explained(cfg aws.Config, err, unread error) (aws.Config, error) {
 	failed := func(err error) error { return failure.Permanent(BadConfig, "load AWS configuration: %w", err) }
-	last := *found
+	found := cfg.Credentials
 	switch {
 	case errors.As(err, new(config.AssumeRoleTokenProviderNotSetError)):
-		return failed(errors.New("its profile asks for an MFA code (mfa_serial), which nobody enters here"))
+		return cfg, failed(errors.New("its profile asks for an MFA code (mfa_serial), which nobody enters here"))
 	case err != nil:
-		return failed(cmp.Or(unread, err))
-	case unread != nil && aws.IsCredentialsProvider(last, (*ec2rolecreds.Provider)(nil)):
-		*found = aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
-			if keys, err := last.Retrieve(ctx); err == nil {
-				return keys, nil
+		return cfg, failed(cmp.Or(unread, err))
+	case unread != nil && aws.IsCredentialsProvider(found, (*ec2rolecreds.Provider)(nil)):
+		cfg.Credentials = aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+			keys, err := found.Retrieve(ctx)
+			if err != nil {
+				err = failed(unread)
 			}
-			return aws.Credentials{}, failed(unread)
+			return keys, err
 		})
 	}
-	return nil
+	return cfg, nil
 }
 
 // asBotocore returns path, or a pipe with what it holds until ctx ends: retry_mode legacy, which the SDK does not know,
