@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -118,7 +117,7 @@ func (s UpdateDockerConnection) prepare(
 	update := airflowclient.Update{ID: id, Type: conn.Type, Password: t.Password}
 	if want := registry.Host(t.RegistryURL); registry.Host(conn.Host) != want {
 		kind, form := HostMismatch, "its host is %.100q, and the token is for %q"
-		if strings.Contains(strings.ToLower(conn.Host), want) {
+		if registry.IsIn(conn.Host, want) {
 			kind, form = HostNotBare, "its host is %.100q, not %q alone"
 		}
 		return update, failure.Permanent(kind, form, failure.WithoutLogin(conn.Host), want).About(id).Want(want)

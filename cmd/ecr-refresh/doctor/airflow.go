@@ -108,7 +108,7 @@ func (f *Findings) connection(conn airflowclient.Connection, host string) {
 	const fields = "these fields of the connection (a run sets the login)"
 	hint := "correct Variables " + names.AccountVariable + " and " + names.RegionVariable + " (or " +
 		names.TargetsVariable + "), or " + fields
-	if strings.Contains(strings.ToLower(conn.Host), host) {
+	if registry.IsIn(conn.Host, host) {
 		hint = "correct " + fields
 	}
 	name, differs := "connection "+conn.ID, strings.Join(setup.DockerDiffers(conn, host), "; ")
