@@ -97,6 +97,8 @@ func explained(cfg aws.Config, err, unread error) (aws.Config, error) {
 	switch {
 	case errors.As(err, new(config.AssumeRoleTokenProviderNotSetError)):
 		return cfg, failed(errors.New("its profile asks for an MFA code (mfa_serial), which nobody enters here"))
+	case errors.As(err, new(*url.Error)): // which repeats the URL, and that may hold a password
+		return cfg, failed(errors.New("AWS_CONTAINER_CREDENTIALS_FULL_URI is not a URL"))
 	case err != nil:
 		return cfg, failed(cmp.Or(unread, err))
 	case unread != nil && aws.IsCredentialsProvider(found, (*ec2rolecreds.Provider)(nil)):
