@@ -120,7 +120,7 @@ func asBotocore(ctx context.Context, path string) (name string, unread error) {
 		return path, nil // it may be such that it can be read once
 	}
 	text, err := os.ReadFile(path) // #nosec G304 -- AWS's own setting
-	legacy := regexp.MustCompile(`(?m)^(\s*retry_mode\s*=\s*)legacy\s*$`)
+	legacy := regexp.MustCompile(`(?m)^(\s*(?i:retry_mode)\s*[=:]\s*)legacy\s*$`)
 	switch {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return path, err
@@ -185,11 +185,9 @@ func named(o *sts.Options) {
 // calls directly, too: they know http alone, and a proxy cannot reach them, and would see the token of a pod.
 func proxy(allow func(*url.URL) error) func(*http.Request) (*url.URL, error) {
 	return func(req *http.Request) (*url.URL, error) {
-		for _, local := range []string{"169.254.0.0/16", "fd00:ec2::/32"} {
-			at, err := netip.ParseAddr(req.URL.Hostname())
-			if err == nil && netip.MustParsePrefix(local).Contains(at) {
-				return nil, nil
-			}
+		at, _ := netip.ParseAddr(req.URL.Hostname()) // of a name, it is in no prefix
+		if netip.MustParsePrefix("169.254.0.0/16").Contains(at) || netip.MustParsePrefix("fd00:ec2::/32").Contains(at) {
+			return nil, nil
 		}
 		if err := allow(req.URL); err != nil {
 			return nil, err
