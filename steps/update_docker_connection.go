@@ -16,11 +16,12 @@ import (
 	"ecr-refresh/steps/xcom"
 )
 
-// Why step 2 updates nothing. The fact Object of HostMismatch is the connection, and Want the host of its registry.
+// Why step 2 updates nothing. The fact Object of the last two is the connection, and Want the host of its registry.
 const (
 	OldResult     failure.Kind = "result is too old"
 	AlteredResult failure.Kind = "result was altered"
 	HostMismatch  failure.Kind = "connection is to another registry"
+	HostNotBare   failure.Kind = "connection host is more than a name"
 )
 
 // UpdateDockerConnection sets the password of Airflow's connections to the tokens of step 1, and changes nothing else.
@@ -115,8 +116,11 @@ func (s UpdateDockerConnection) prepare(
 ) (airflowclient.Update, error) {
 	update := airflowclient.Update{ID: id, Type: conn.Type, Password: t.Password}
 	if want := registry.Host(t.RegistryURL); registry.Host(conn.Host) != want {
-		const form = "its host is %q, and the token is for %q"
-		return update, failure.Permanent(HostMismatch, form, failure.Excerpt(conn.Host), want).About(id).Want(want)
+		kind, form := HostMismatch, "its host is %.100q, and the token is for %q"
+		if registry.IsIn(conn.Host, want) {
+			kind, form = HostNotBare, "its host is %.100q, not %q alone"
+		}
+		return update, failure.Permanent(kind, form, failure.WithoutLogin(conn.Host), want).About(id).Want(want)
 	}
 	if conn.Login != t.Username {
 		s.Log.Info(fmt.Sprintf("connection %q: login %q becomes %q", id, failure.Excerpt(conn.Login), t.Username))

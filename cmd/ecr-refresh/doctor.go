@@ -9,7 +9,6 @@ import (
 	"ecr-refresh/cmd/ecr-refresh/doctor"
 	"ecr-refresh/cmd/ecr-refresh/input"
 	"ecr-refresh/cmd/ecr-refresh/names"
-	"ecr-refresh/steps/ecr"
 )
 
 const doctorHelp = `Run it on a worker, as the user that runs tasks. It changes nothing.
@@ -61,7 +60,7 @@ func (p *program) doctor() *cli.Command {
 func (c *call) doctor(roots input.Certificates) *doctor.Doctor {
 	d := &doctor.Doctor{
 		Inputs: c.Reader, Pool: c.String("pool"), DAG: c.String("dag-id"), Version: version(),
-		AWS: ecr.DefaultConfig(roots.All, roots.Extra, c.Log), Registry: checker(roots),
+		AWS: c.AWS(roots), Registry: checker(roots),
 	}
 	config, err := c.AirflowConfig()
 	d.Reader = unlessFaulty(d, input.AdminAccount, func() *airflowclient.Client {

@@ -35,10 +35,9 @@ Example:
 
 // extract reads the inputs of step 1, but for the public key.
 func (c *call) extract(roots input.Certificates) steps.ExtractECRToken {
-	c.AWSEndpoints()
 	return steps.ExtractECRToken{
 		Targets:  c.Targets(),
-		ECR:      ecr.New(ecr.DefaultConfig(roots.All, roots.Extra, c.Log)),
+		ECR:      ecr.New(c.AWS(roots)),
 		Registry: checker(roots),
 		Now:      time.Now,
 		Log:      c.Log,

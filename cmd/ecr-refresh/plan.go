@@ -52,7 +52,7 @@ func (c *call) plan() work {
 	} else {
 		targets = c.Targets()
 	}
-	load := ecr.DefaultConfig(roots.All, roots.Extra, c.Log)
+	load := c.AWS(roots)
 	airflow, _ := c.AirflowConfig() // as far as it is known
 	return func(ctx context.Context) ([]byte, error) {
 		var all []plannedTarget

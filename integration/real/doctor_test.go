@@ -144,7 +144,7 @@ func (w *world) doctorVariables(t *testing.T, d *dag) {
 	set := func(key, value string) { t.Helper(); must(t, w.Airflow.SetVariable(t.Context(), key, value)) }
 	set("ecr_aws_region_name", "us-east1")
 	wantCheck(t, w.diagnose(t, 1, "admin", d.of()...), "Variable ecr_aws_region_name", "fail",
-		`region "us-east1" is not an AWS region`, "airflow variables set ecr_aws_region_name")
+		`"us-east1", not an AWS region (did you mean us-east-1?)`, "airflow variables set ecr_aws_region_name")
 	wantCheck(t, w.diagnose(t, 1, "admin", d.of("--run")...), "task "+extract, "fail",
 		`Variable "ecr_aws_region_name"`)
 	set("ecr_aws_region_name", "eu-west-1")

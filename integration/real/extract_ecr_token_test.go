@@ -25,5 +25,5 @@ func (w *world) variablesMissing(t *testing.T) {
 	must(t, w.Airflow.SetVariable(t.Context(), "malformed_region", "us-east1"))
 	malformed := variant{edits: []string{`"ecr_aws_region_name"`, `"malformed_region"`}}
 	w.copy(t, "malformed", malformed).run(t).wantRed(t, extract, 2,
-		`Variable "ecr_aws_region_name" is "us-east1", not an AWS region (such as us-east-1)`)
+		`Variable "ecr_aws_region_name" is "us-east1", not an AWS region (did you mean us-east-1?)`)
 }

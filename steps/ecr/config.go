@@ -1,13 +1,19 @@
 package ecr
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
+	"os"
+	"regexp"
 	"strings"
 	"sync"
 
@@ -15,6 +21,7 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/credentials/ec2rolecreds"
 	"github.com/aws/aws-sdk-go-v2/credentials/endpointcreds"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
@@ -30,34 +37,19 @@ import (
 type Config func(ctx context.Context, profile, region string) (aws.Config, error)
 
 // DefaultConfig returns a Config that reads AWS's own environment, files and credential chain. It trusts roots, which
-// must not be nil; where AWS_CA_BUNDLE or a profile's ca_bundle names certificates, those and extra (PEM) instead.
-func DefaultConfig(roots *x509.CertPool, extra []byte, log *slog.Logger) Config {
+// must not be nil; where AWS_CA_BUNDLE or a profile's ca_bundle names certificates, those and extra (PEM) instead. A
+// call is sent only if allow returns nil for its URL, whatever named that.
+func DefaultConfig(roots *x509.CertPool, extra []byte, allow func(*url.URL) error, log *slog.Logger) Config {
 	return func(ctx context.Context, profile, region string) (aws.Config, error) {
 		trusted := x509.NewCertPool() // the SDK adds those of a bundle
 		client := awshttp.NewBuildableClient().WithTimeout(transport.AttemptTimeout).
 			WithTransportOptions(func(t *http.Transport) {
-				t.TLSClientConfig, t.Proxy = transport.TLS(trusted), proxy
+				t.TLSClientConfig, t.Proxy = transport.TLS(trusted), proxy(allow)
 				t.OnProxyConnectResponse, t.IdleConnTimeout = transport.ProxyAnswer, transport.AttemptTimeout
 			})
-		cfg, err := config.LoadDefaultConfig(ctx, config.WithSharedConfigProfile(profile),
-			config.WithDefaultRegion(region),
-			config.WithAssumeRoleCredentialOptions(func(o *stscreds.AssumeRoleOptions) {
-				if client, ok := o.Client.(*sts.Client); ok {
-					o.Client = sts.New(client.Options(), named)
-				}
-			}),
-			config.WithWebIdentityRoleCredentialOptions(func(o *stscreds.WebIdentityRoleOptions) {
-				if client, ok := o.Client.(*sts.Client); ok { // nil when the SDK reads other options
-					o.Client = sts.New(client.Options(), named)
-				}
-			}),
-			config.WithHTTPClient(client),
-			config.WithEndpointCredentialOptions(func(o *endpointcreds.Options) { o.HTTPClient = limited(client) }),
-			config.WithLogger(logging.LoggerFunc(func(_ logging.Classification, format string, v ...any) {
-				log.Debug(fmt.Sprintf("AWS SDK: "+format, v...))
-			})))
+		cfg, err := load(ctx, client, log, profile, region)
 		if err != nil {
-			return cfg, failure.Permanent(BadConfig, "load AWS configuration: %w", err)
+			return cfg, err
 		}
 		if !trusted.Equal(x509.NewCertPool()) {
 			trusted.AppendCertsFromPEM(extra)
@@ -67,6 +59,83 @@ func DefaultConfig(roots *x509.CertPool, extra []byte, log *slog.Logger) Config 
 		cfg.HTTPClient = limited(cfg.HTTPClient)
 		return cfg, checkKeys(ctx, cfg.Credentials)
 	}
+}
+
+// load reads AWS's environment and files for a client.
+func load(
+	ctx context.Context, client *awshttp.BuildableClient, log *slog.Logger, profile, region string,
+) (aws.Config, error) {
+	env, _ := config.NewEnvConfig() // LoadDefaultConfig returns its error, too
+	settings, unread := asBotocore(ctx, cmp.Or(env.SharedConfigFile, config.DefaultSharedConfigFilename()))
+	keys, unreadKeys := asBotocore(ctx, cmp.Or(env.SharedCredentialsFile, config.DefaultSharedCredentialsFilename()))
+	cfg, err := config.LoadDefaultConfig(ctx, config.WithSharedConfigProfile(profile),
+		config.WithSharedConfigFiles([]string{settings}), config.WithSharedCredentialsFiles([]string{keys}),
+		config.WithDefaultRegion(region),
+		config.WithAssumeRoleCredentialOptions(func(o *stscreds.AssumeRoleOptions) {
+			if client, ok := o.Client.(*sts.Client); ok {
+				o.Client = sts.New(client.Options(), named)
+			}
+		}),
+		config.WithWebIdentityRoleCredentialOptions(func(o *stscreds.WebIdentityRoleOptions) {
+			if client, ok := o.Client.(*sts.Client); ok { // nil when the SDK reads other options
+				o.Client = sts.New(client.Options(), named)
+			}
+		}),
+		config.WithHTTPClient(client),
+		config.WithEndpointCredentialOptions(func(o *endpointcreds.Options) { o.HTTPClient = limited(client) }),
+		config.WithLogger(logging.LoggerFunc(func(_ logging.Classification, format string, v ...any) {
+			log.Debug(fmt.Sprintf("AWS SDK: "+format, v...))
+		})))
+	return explained(cfg, err, cmp.Or(unread, unreadKeys))
+}
+
+// explained returns the error of loading AWS's configuration as one of a file that could not be read, if there is any.
+// That matters, too, where the SDK's last resort fails, the instance metadata service.
+func explained(cfg aws.Config, err, unread error) (aws.Config, error) {
+	failed := func(err error) error { return failure.Permanent(BadConfig, "load AWS configuration: %w", err) }
+	found := cfg.Credentials
+	switch {
+	case errors.As(err, new(config.AssumeRoleTokenProviderNotSetError)):
+		return cfg, failed(errors.New("its profile asks for an MFA code (mfa_serial), which nobody enters here"))
+	case errors.As(err, new(*url.Error)): // which repeats the URL, and that may hold a password
+		return cfg, failed(errors.New("AWS_CONTAINER_CREDENTIALS_FULL_URI is not a URL"))
+	case err != nil:
+		return cfg, failed(cmp.Or(unread, err))
+	case unread != nil && aws.IsCredentialsProvider(found, (*ec2rolecreds.Provider)(nil)):
+		cfg.Credentials = aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+			keys, err := found.Retrieve(ctx)
+			if err != nil {
+				err = failed(unread)
+			}
+			return keys, err
+		})
+	}
+	return cfg, nil
+}
+
+// asBotocore returns path, or a pipe with what it holds until ctx ends: retry_mode legacy, which the SDK does not know,
+// is standard there. The error is why nothing of the file is used, which the SDK does not report.
+func asBotocore(ctx context.Context, path string) (name string, unread error) {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return path, nil // it may be such that it can be read once
+	}
+	text, err := os.ReadFile(path) // #nosec G304 -- AWS's own setting
+	legacy := regexp.MustCompile(`(?m)^(\s*(?i:retry_mode)\s*[=:]\s*)legacy\s*$`)
+	switch {
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return path, err
+	case bytes.HasPrefix(text, []byte("\ufeff")):
+		return path, fmt.Errorf("%s begins with a byte order mark (BOM)", path)
+	case !legacy.Match(text):
+		return path, nil
+	}
+	out, in, err := os.Pipe()
+	if err == nil {
+		context.AfterFunc(ctx, func() { _ = out.Close() })
+		go func() { _, _ = in.Write(legacy.ReplaceAll(text, []byte("${1}standard"))); _ = in.Close() }()
+		path = fmt.Sprintf("/dev/fd/%d", out.Fd())
+	}
+	return path, err
 }
 
 // checkKeys returns an error if keys of the environment or of a profile have a character that no key has: a line break
@@ -114,16 +183,20 @@ func named(o *sts.Options) {
 	}
 }
 
-// proxy is http.ProxyFromEnvironment, but for the addresses where AWS issues credentials, which botocore calls
-// directly, too: a proxy cannot reach them, and would see the token of a pod.
-func proxy(req *http.Request) (*url.URL, error) {
-	switch req.URL.Hostname() {
-	case "169.254.169.254", "fd00:ec2::254", // instance metadata
-		"169.254.170.2",                  // ECS
-		"169.254.170.23", "fd00:ec2::23": // EKS Pod Identity
-		return nil, nil
+// proxy returns what a transport asks about each request before it is sent: http.ProxyFromEnvironment, if allow returns
+// nil. Not so for the addresses where AWS issues credentials (instance metadata, ECS, EKS Pod Identity), which botocore
+// calls directly, too: they know http alone, and a proxy cannot reach them, and would see the token of a pod.
+func proxy(allow func(*url.URL) error) func(*http.Request) (*url.URL, error) {
+	return func(req *http.Request) (*url.URL, error) {
+		at, _ := netip.ParseAddr(req.URL.Hostname()) // of a name, it is in no prefix
+		if netip.MustParsePrefix("169.254.0.0/16").Contains(at) || netip.MustParsePrefix("fd00:ec2::/32").Contains(at) {
+			return nil, nil
+		}
+		if err := allow(req.URL); err != nil {
+			return nil, err
+		}
+		return http.ProxyFromEnvironment(req)
 	}
-	return http.ProxyFromEnvironment(req)
 }
 
 // once returns a Config that loads each profile once, so that several regions share its credentials.

@@ -1,13 +1,19 @@
 package ecr_test
 
 import (
+	"context"
 	"crypto/sha1" // #nosec G505 -- names a file of AWS's
 	"crypto/x509"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"ecr-refresh/steps/ecr"
 	"ecr-refresh/steps/failure"
@@ -29,12 +35,12 @@ func TestSourcesOfCredentials(t *testing.T) { // not parallel: the sources are n
 		{"session", 400, `{"code":"InvalidGrantException"}`, "InvalidGrantException", ecr.SSOLogin},
 		{"expired", 0, "", "has expired or is invalid", ecr.SSOLogin},
 		{"process", 0, "", "get AWS credentials: credential_process failed", ecr.ProcessFailed},
-		{"processing", 0, "", "unable to read file at /", ecr.NoCredentials},
+		{"processing", 0, "", "get AWS credentials: web identity, unable to read file at /", ecr.NoTokenFile},
 		{"web", 400, xml("InvalidIdentityToken"), "InvalidIdentityToken", ecr.WebIdentityDenied},
 		{"web", 403, xml("AccessDenied"), "AccessDenied", ecr.WebIdentityDenied},
 	} {
 		credentialsFrom(t, row.source, serve(t, "", row.answer, row.status, row.status))
-		_, err := ecr.New(ecr.DefaultConfig(x509.NewCertPool(), nil, discard))(t.Context(), source)
+		_, err := ecr.New(ecr.DefaultConfig(x509.NewCertPool(), nil, anyURL, discard))(t.Context(), source)
 		wantFailure(t, err, row.kind, true, row.says)
 	}
 }
@@ -99,11 +105,118 @@ func TestSTS(t *testing.T) { // not parallel: the environment
 			for key, value := range environment {
 				t.Setenv(key, value)
 			}
-			cfg, err := ecr.DefaultConfig(x509.NewCertPool(), nil, discard)(t.Context(), "", "us-east-1")
+			cfg, err := ecr.DefaultConfig(x509.NewCertPool(), nil, anyURL, discard)(t.Context(), "", "us-east-1")
 			must(t, err)
 			found, err := cfg.Credentials.Retrieve(t.Context())
 			if err != nil || found.SessionToken != "t" {
 				t.Errorf("%v, %v", found.SessionToken, err)
+			}
+		})
+	}
+}
+
+// anyURL allows all calls.
+func anyURL(*url.URL) error { return nil }
+
+// Every call to AWS is asked for before it is sent, whatever named its URL, but those to the addresses of AWS on this
+// machine.
+func TestEveryCallIsAskedFor(t *testing.T) { // not parallel: the environment
+	const refused failure.Kind = "refused"
+	for _, name := range strings.Fields("sso session web container instance profile services link-local") {
+		t.Run(name, func(t *testing.T) {
+			server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				t.Errorf("%s was sent", r.URL)
+			}))
+			defer server.Close()
+			credentialsFrom(t, name, server.URL)
+			keys := "aws_access_key_id = a\naws_secret_access_key = s\n"
+			switch name {
+			case "container":
+				t.Setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", server.URL)
+			case "link-local":
+				t.Setenv("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/x")
+			case "instance":
+				t.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", server.URL)
+				t.Setenv("AWS_EC2_METADATA_DISABLED", "")
+			case "profile":
+				keys += "endpoint_url = " + server.URL
+			case "services":
+				keys += "services = own\n[services own]\necr =\n  endpoint_url = " + server.URL
+			}
+			if slices.Contains(strings.Fields("container link-local instance profile services"), name) {
+				if !strings.Contains(keys, "endpoint_url") {
+					keys = ""
+				}
+				file := filepath.Join(t.TempDir(), "config")
+				must(t, os.WriteFile(file, []byte("[profile "+name+"]\n"+keys), 0o600))
+				t.Setenv("AWS_CONFIG_FILE", file)
+			}
+			asked := ""
+			ask := func(to *url.URL) error {
+				asked = to.Scheme + "://" + to.Host
+				return failure.Permanent(refused, "no http")
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			if name == "link-local" {
+				ctx, cancel = context.WithTimeout(ctx, 50*time.Millisecond)
+				defer cancel()
+			}
+			_, err := ecr.New(ecr.DefaultConfig(x509.NewCertPool(), nil, ask, discard))(ctx, source)
+			if name != "link-local" {
+				wantFailure(t, err, refused, true, "no http")
+			} else if asked != "" || err == nil {
+				t.Errorf("asked for %s: %v", asked, err)
+			}
+			if name != "link-local" && asked != server.URL {
+				t.Errorf("asked for %s", asked)
+			}
+		})
+	}
+}
+
+// AWS's files that botocore can read, and what is said of those that nobody can.
+func TestFiles(t *testing.T) { // not parallel: the environment
+	const keys, open = "aws_access_key_id = a\naws_secret_access_key = s\n", "load AWS configuration: open "
+	const mfa = "its profile asks for an MFA code (mfa_serial), which nobody enters here"
+	const assume, legacy = "[profile p]\nrole_arn=" + role + "\nsource_profile=q\n", "retry_mode = legacy\n"
+	const bom = " begins with a byte order mark (BOM)"
+	const none = "no AWS credentials found in the environment or the AWS files"
+	for name, row := range map[string]struct{ config, credentials, profile, says string }{
+		"legacy":                {"[profile p]\n retry_mode=legacy \n" + keys, "", "p", ""},
+		"legacy of another":     {"[profile p]\n" + keys + "[profile q]\n" + legacy, "", "p", ""},
+		"legacy of a source":    {assume, "[q]\n" + legacy + keys, "p", ""},
+		"legacy in both":        {"[profile p]\n" + legacy, "[p]\n" + legacy + keys, "p", ""},
+		"as botocore, no other": {"[profile p]\nretry_mode = Legacy\n" + keys, "", "p", "unknown RetryMode, Legacy"},
+		"a long file":           {strings.Repeat("# long\n", 20000) + "[profile p]\n" + legacy + keys, "", "p", ""},
+		"MFA":                   {assume + "mfa_serial=m\n[profile q]\n" + keys, "", "p", mfa},
+		"BOM":                   {"\ufeff[profile p]\n" + keys, "", "p", bom},
+		"BOM, no profile":       {"", "\ufeff[default]\n" + keys, "", bom},
+		"unreadable":            {"-", "", "p", open},
+		"unreadable, no need":   {"-", "[default]\n" + keys, "", ""},
+		"unreadable, no other":  {"", "-", "", open},
+		"nothing":               {"", "", "", none},
+	} {
+		t.Run(name, func(t *testing.T) {
+			credentialsFrom(t, row.profile, "")
+			for env, text := range map[string]string{
+				"AWS_CONFIG_FILE": row.config, "AWS_SHARED_CREDENTIALS_FILE": row.credentials,
+			} {
+				file := filepath.Join(t.TempDir(), "file")
+				must(t, os.WriteFile(file, []byte(text), 0o600))
+				if text == "-" { // below a file: root may read all else
+					file = filepath.Join(file, "file")
+				}
+				t.Setenv(env, file)
+			}
+			cfg, err := ecr.DefaultConfig(x509.NewCertPool(), nil, anyURL, discard)(t.Context(), "", "us-east-1")
+			if err == nil && row.says != "" {
+				_, err = tokenBy(cfg.Credentials)(t.Context(), source)
+			}
+			if row.says == "" {
+				must(t, err)
+			} else if !strings.Contains(fmt.Sprint(err), row.says) || !failure.IsPermanent(err) {
+				t.Errorf("%v, want %s", err, row.says)
 			}
 		})
 	}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os/exec"
+	"regexp"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
@@ -34,7 +35,9 @@ const (
 	Unavailable          failure.Kind = "aws unavailable"
 	NotAWS               failure.Kind = "not aws" // something else answered
 	BadConfig            failure.Kind = "aws configuration"
+	BadEndpoint          failure.Kind = "aws endpoint"
 	NoCredentials        failure.Kind = "no aws credentials"
+	NoTokenFile          failure.Kind = "web identity token not read"
 	ProcessFailed        failure.Kind = "credential_process failed"
 	ContainerEndpoint    failure.Kind = "no credentials of a container role" // ECS task role or EKS Pod Identity
 	HopLimit             failure.Kind = "instance metadata hop limit"
@@ -42,6 +45,7 @@ const (
 
 // The services that the SDK asks for credentials, beside STS and SSO: the second one last of all.
 const (
+	noTokenFile       = "unable to read file at " // of a web identity
 	containerEndpoint = "the container's credential endpoint"
 	metadataService   = "the instance metadata service"
 
@@ -78,14 +82,32 @@ func innermost(err error) call {
 	return last
 }
 
-// classify returns an error of the AWS SDK as one of a kind, which reports whether a retry may help. It repeats only
-// messages with an error code of AWS: something between here and AWS may have made another.
+// classify returns an error of the AWS SDK as one of a kind, which reports whether a retry may help.
 func classify(err error) error {
 	c := innermost(err)
+	refused, ok := errors.AsType[*failure.Error](err)
+	switch {
+	case ok && refused.Kind != failure.Proxy: // by DefaultConfig's allow
+		return refused
+	case c.status != 0:
+		return c.answered(err)
+	case c.service == metadataService:
+		return c.metadata(err)
+	case regexp.MustCompile("failed to resolve service endpoint|unsupported protocol scheme").MatchString(err.Error()):
+		return failure.Permanent(BadEndpoint, "the URL of %s is not https://HOST", c.service)
+	case isNetwork(err):
+		return failure.Network(c.service, err)
+	}
+	return c.credentials(err)
+}
+
+// answered classifies an answer. It repeats only messages with an error code of AWS: something between here and AWS may
+// have made another.
+func (c call) answered(err error) error {
 	api := smithy.APIError(new(smithy.GenericAPIError))
+	hasCode := errors.As(err, &api) && api.ErrorCode() != unknownCode
 	var answer *smithyhttp.ResponseError
 	answered := fmt.Sprintf("%s answered %d", c.service, c.status)
-	hasCode := errors.As(err, &api) && api.ErrorCode() != unknownCode
 	switch {
 	case errors.As(err, new(*http.MaxBytesError)):
 		return failure.Transient(NotAWS, "%s's answer is longer than %d MiB", c.service, transport.MaxResponse>>20)
@@ -93,14 +115,12 @@ func classify(err error) error {
 		return c.coded(api)
 	case transport.IsTransient(c.status):
 		return failure.Transient(Unavailable, "%s %s", answered, http.StatusText(c.status))
-	case c.service == containerEndpoint && c.status != 0:
+	case c.service == containerEndpoint:
 		return failure.Permanent(ContainerEndpoint, "%s%s", answered, textOf(api))
 	case c.service == metadataService:
 		return c.metadata(err)
-	case isNetwork(err):
+	case isNetwork(err): // within the answer
 		return failure.Network(c.service, err)
-	case c.status == 0:
-		return c.credentials(err)
 	case c.status/100 == 3 && errors.As(err, &answer):
 		to := transport.RedirectHost(answer.Response.Response)
 		return failure.Permanent(NotAWS, "%s, a redirect to %.80q", answered, to)
@@ -139,6 +159,8 @@ func (c call) credentials(err error) error {
 		}
 	case strings.Contains(cause, "SSO"):
 		kind = SSOLogin
+	case strings.Contains(cause, noTokenFile):
+		kind, why = NoTokenFile, failure.Excerpt("web identity, "+cause[strings.Index(cause, noTokenFile):])
 	}
 	return failure.Permanent(kind, "get AWS credentials: %s", why)
 }

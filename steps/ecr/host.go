@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/xrash/smetrics"
+
 	"ecr-refresh/steps/failure"
 )
 
@@ -92,8 +94,11 @@ func ParseHost(name, suffix string) (Host, error) {
 // NewHost returns the host of a private registry. suffix, where not "", takes the place of its partition's.
 func NewHost(account, region, suffix string, fips, dualStack bool) (Host, error) {
 	host := Host{Service: Private, Account: account, Region: region, FIPS: fips, DualStack: dualStack}
-	if err := cmp.Or(CheckAccount(account), CheckRegion(region)); err != nil {
-		return host, err
+	if err := CheckAccount(account); err != nil {
+		return host, failure.Permanent("", "account is %w", err)
+	}
+	if err := CheckRegion(region); err != nil {
+		return host, failure.Permanent("", "region is %w", err)
 	}
 	p, service := partitionOf(region), ".dkr.ecr"
 	if dualStack {
@@ -111,18 +116,57 @@ func NewHost(account, region, suffix string, fips, dualStack bool) (Host, error)
 
 func ifFIPS(fips bool) string { return map[bool]string{true: "-fips"}[fips] }
 
-// CheckAccount returns an error unless account is an AWS account id.
+// CheckAccount returns an error unless account is an AWS account id, for "account is %w". Its fact Want is what was
+// probably meant.
 func CheckAccount(account string) error {
-	if !regexp.MustCompile(`^\d{12}$`).MatchString(account) {
-		return failure.Permanent("", "account %.40q is not 12 digits", account)
+	digits := strings.NewReplacer("-", "", " ", "").Replace(account)
+	switch number := regexp.MustCompile(`^\d{11,12}$`).MatchString(digits); {
+	case !number:
+		return mistaken(account, "account", "such as 123456789012", "")
+	case len(digits) == 11:
+		return mistaken(account, "account", "a leading zero may be lost: 0"+digits, "0"+digits)
+	case digits != account:
+		return mistaken(account, "account", "without dashes or blanks: "+digits, digits)
 	}
 	return nil
 }
 
-// CheckRegion returns an error unless region can be the name of an AWS region.
+// CheckRegion returns an error as CheckAccount does unless region can be the name of an AWS region, maybe a new one.
 func CheckRegion(region string) error {
-	if !regexp.MustCompile(`^[a-z]{2,}(-[a-z0-9]+)+-\d+$`).MatchString(region) {
-		return failure.Permanent("", "region %.40q is not an AWS region such as us-east-1", region)
+	meant, zone := likeRegion(strings.ToLower(region))
+	wellFormed := regexp.MustCompile(`^[a-z]{2,}(-[a-z0-9]+)+-\d+$`).MatchString(region)
+	switch {
+	case wellFormed && (meant == "" || meant == region):
+		return nil
+	case meant == "":
+		return mistaken(region, "region", "such as us-east-1", "")
+	case zone:
+		return mistaken(region, "region", "an availability zone of "+meant, meant)
+	case strings.ToLower(region) == meant:
+		return mistaken(region, "region", "in lower case: "+meant, meant)
 	}
-	return nil
+	return mistaken(region, "region", "did you mean "+meant+"?", meant)
+}
+
+func mistaken(value, what, why, meant string) error {
+	return failure.Permanent("", "%.40q, not an AWS %s (%s)", value, what, why).Want(meant)
+}
+
+// likeRegion returns the region that name resembles, or "", and whether name is one of its zones. All regions have a
+// direction in their name: one that nearly is one was misspelt, and another word may be that of a new region.
+func likeRegion(name string) (region string, zone bool) {
+	const form = `^\s*([a-z]{2}(?:-gov|-iso[a-z]?|sc-de)?)[-_ ]*([a-z]+(?:[-_ ][a-z]+)?)[-_ 0]*(\d*)` +
+		`([a-z]|-[a-z]{3}-\d+[a-z])?\s*$`
+	m := regexp.MustCompile(form).FindStringSubmatch(name)
+	if m == nil {
+		return "", false
+	}
+	likeness := func(direction string) float64 { return smetrics.JaroWinkler(direction, m[2], 0.7, 4) }
+	word := slices.MaxFunc(
+		strings.Fields("north northeast east southeast south southwest west northwest central"),
+		func(a, b string) int { return cmp.Compare(likeness(a), likeness(b)) })
+	if likeness(word) < 0.85 {
+		return "", false
+	}
+	return m[1] + "-" + word + "-" + cmp.Or(m[3], "1"), m[4] != ""
 }

@@ -1,6 +1,8 @@
 package ecr_test
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -124,6 +126,54 @@ func TestAccountsAndRegions(t *testing.T) {
 	} {
 		if _, err := ecr.NewHost(row[0], row[1], "", false, false); !failure.IsPermanent(err) {
 			t.Errorf("%q: %v", row, err)
+		}
+	}
+}
+
+// What was probably meant is named; a well-formed region that is not known may be new.
+func TestMistakesInAccountsAndRegions(t *testing.T) {
+	t.Parallel()
+	const account = `%q, not an AWS account (`
+	const region = `%q, not an AWS region (`
+	for _, row := range []struct {
+		check              func(string) error
+		value, says, meant string
+	}{
+		{ecr.CheckAccount, "1234-5678-9012", account + "without dashes or blanks: 123456789012)", "123456789012"},
+		{ecr.CheckAccount, "1234 5678 9012", account + "without dashes or blanks: 123456789012)", "123456789012"},
+		{ecr.CheckAccount, "23456789012", account + "a leading zero may be lost: 023456789012)", "023456789012"},
+		{ecr.CheckAccount, "2345-678-9012", account + "a leading zero may be lost: 023456789012)", "023456789012"},
+		{ecr.CheckAccount, "12345", account + "such as 123456789012)", ""},
+		{ecr.CheckAccount, "1234567890123", account + "such as 123456789012)", ""},
+		{ecr.CheckAccount, "١٢٣٤٥٦٧٨٩٠١٢", account + "such as 123456789012)", ""},
+		{ecr.CheckRegion, "us-east-1a", region + "an availability zone of us-east-1)", "us-east-1"},
+		{ecr.CheckRegion, "us-west-2-lax-1a", region + "an availability zone of us-west-2)", "us-west-2"},
+		{ecr.CheckRegion, "us-gov-west-1b", region + "an availability zone of us-gov-west-1)", "us-gov-west-1"},
+		{ecr.CheckRegion, "EU-Central-1", region + "in lower case: eu-central-1)", "eu-central-1"},
+		{ecr.CheckRegion, "us-esat-1", region + "did you mean us-east-1?)", "us-east-1"},
+		{ecr.CheckRegion, "eu-wset-3", region + "did you mean eu-west-3?)", "eu-west-3"},
+		{ecr.CheckRegion, "ap-south-east-2", region + "did you mean ap-southeast-2?)", "ap-southeast-2"},
+		{ecr.CheckRegion, "cn-nort-1", region + "did you mean cn-north-1?)", "cn-north-1"},
+		{ecr.CheckRegion, "us-east1", region + "did you mean us-east-1?)", "us-east-1"},
+		{ecr.CheckRegion, "useast1", region + "did you mean us-east-1?)", "us-east-1"},
+		{ecr.CheckRegion, "US_EAST_1", region + "did you mean us-east-1?)", "us-east-1"},
+		{ecr.CheckRegion, " us-east-1", region + "did you mean us-east-1?)", "us-east-1"},
+		{ecr.CheckRegion, "us-east-01", region + "did you mean us-east-1?)", "us-east-1"},
+		{ecr.CheckRegion, "eu-central", region + "did you mean eu-central-1?)", "eu-central-1"},
+		{ecr.CheckRegion, "mars", region + "such as us-east-1)", ""},
+		{ecr.CheckRegion, "us-east-1.evil.example", region + "such as us-east-1)", ""},
+	} {
+		err := row.check(row.value)
+		fault, ok := errors.AsType[*failure.Error](err)
+		if says := fmt.Sprintf(row.says, row.value); !ok || err.Error() != says || fault.Facts.Want != row.meant {
+			t.Errorf("%v, want %s", err, says)
+		}
+	}
+	for _, known := range strings.Fields("us-east-1 ap-southeast-7 mx-central-1 cn-northwest-1 us-gov-east-1 " +
+		"us-iso-west-1 " +
+		"us-isob-east-1 eusc-de-east-1 eu-isoe-west-1 us-isof-south-1 eu-west-12 xx-new-1 us-coast-1 nz-middle-2") {
+		if err := ecr.CheckRegion(known); err != nil {
+			t.Error(err)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -172,8 +173,10 @@ func (s Source) EndpointURL(ctx context.Context, cfg aws.Config) (string, error)
 	cfg.Retryer = func() aws.Retryer { return aws.NopRetryer{} }
 	cfg.Credentials = credentials.NewStaticCredentialsProvider("none", "none", "")
 	cfg.HTTPClient = smithyhttp.ClientDoFunc(func(req *http.Request) (*http.Response, error) {
-		endpoint = req.URL
-		return nil, http.ErrAbortHandler
+		if endpoint = req.URL; endpoint.Scheme != "https" && endpoint.Scheme != "http" {
+			endpoint = nil
+		}
+		return nil, errors.New("unsupported protocol scheme") // as net/http does
 	})
 	if _, _, err := s.request(ctx, cfg); endpoint == nil {
 		return "", classify(err)

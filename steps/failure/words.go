@@ -38,3 +38,11 @@ func Excerpt(words string) string {
 	}
 	return string(line)
 }
+
+// WithoutLogin returns a host or URL as it is written, but for what stands before an @: that may hold a password.
+func WithoutLogin(text string) string {
+	if at := strings.LastIndex(text, "@"); at >= 0 {
+		return "…" + text[at:]
+	}
+	return text
+}

@@ -9,6 +9,8 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strings"
+	"unicode/utf8"
 
 	"ecr-refresh/steps/ecr"
 	"ecr-refresh/steps/failure"
@@ -44,7 +46,11 @@ type Entry struct {
 // entry.
 func Parse(text string) ([]Entry, error) {
 	var list []map[string]json.RawMessage
-	if json.Unmarshal([]byte(text), &list) != nil || len(list) == 0 {
+	err := json.Unmarshal([]byte(text), &list)
+	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
+		return nil, failure.Permanent(BadList, "it is not JSON: %s", explain(text, syntax))
+	}
+	if err != nil || len(list) == 0 {
 		return nil, failure.Permanent(BadList, "it is not a JSON list of objects, or it is empty")
 	}
 	var faults []error
@@ -63,6 +69,34 @@ func Parse(text string) ([]Entry, error) {
 	return entries, nil
 }
 
+// explain returns where a fault of syntax is, and what it probably is. It repeats one character alone: the rest may be
+// a secret that was pasted.
+func explain(text string, fault *json.SyntaxError) string {
+	before, rest := text[:max(fault.Offset-1, 0)], text[max(fault.Offset-1, 0):]
+	_, size := utf8.DecodeRuneInString(rest)
+	line, column := strings.Count(before, "\n"), utf8.RuneCountInString(before[strings.LastIndex(before, "\n")+1:])
+	what := "it is unexpected"
+	for _, likely := range [][2]string{ // of the character and encoding/json's words
+		{`end of JSON`, "the text is cut, or a quote or bracket is not closed"},
+		{`^\x{feff}`, "remove this byte order mark (BOM)"},
+		{"^['`‘’“”„].*looking", `strings stand between "`},
+		{`^[/#].*(looking|after)`, "JSON has no comments"},
+		{`^[]},].*looking`, "a comma too many before it"},
+		{`^[^]}].*after (array|object key:)`, "a comma is missing before it"},
+		{`after object key$`, "a colon is missing before it"},
+		{`after top-level`, "the list ends before it"},
+		{`^[\r\n].*in string`, "a quote is missing before it"},
+		{`in string escape`, `write \ as \\`},
+		{`looking`, `strings stand between ", and words are true and false`},
+	} {
+		if regexp.MustCompile("(?s)" + likely[0]).MatchString(rest[:size] + fault.Error()) {
+			what = likely[1]
+			break
+		}
+	}
+	return fmt.Sprintf("line %d, column %d, at %q: %s", line+1, column+1, rest[:size], what)
+}
+
 // set reads the value of a field, and looks at it alone.
 func (e *Entry) set(name string, value json.RawMessage) error {
 	const longest = 1224 // an external id
@@ -76,7 +110,7 @@ func (e *Entry) set(name string, value json.RawMessage) error {
 	case isString && *text == "":
 		return fmt.Errorf("%s is empty", name)
 	case isString && (len(*text) > longest || !regexp.MustCompile(field.form).MatchString(*text)):
-		return fmt.Errorf("%s %.80q is not %s", name, *text, field.want)
+		return fmt.Errorf("%s %.80q is not %s", name, failure.WithoutLogin(*text), field.want)
 	}
 	return nil
 }

@@ -65,7 +65,8 @@ var lists = []struct{ name, text, want string }{
 	{"not ECR's", `"registry":"docker.io"`, "registry"},
 	{"external id alone", `REGISTRY,"external_id":"id"`, "no effect without role_arn"},
 	{"session name alone", `REGISTRY,"role_session_name":"me"`, "no effect without role_arn"},
-	{"endpoint with a login", `REGISTRY,"endpoint":"https://u:p@ecr.example.com"`, "endpoint"},
+	{"endpoint with a login", `REGISTRY,"endpoint":"https://u:p@ecr.example.com"`,
+		`endpoint "…@ecr.example.com" is not`},
 	{"bad suffix", `ACCOUNT,"region":"us-east-1","partition_suffix":"/"`, "partition_suffix"},
 	{"endpoint with a port", `REGISTRY,"endpoint":"https://[2600:1f14::1]:8443/"`, ""},
 	{"endpoint of a stand-in", `REGISTRY,"endpoint":"http://127.0.0.1:5000"`, ""},
@@ -74,7 +75,7 @@ var lists = []struct{ name, text, want string }{
 	{"endpoint with a path", `REGISTRY,"endpoint":"https://ecr.example.com/x"`, "endpoint"},
 	{"empty field", `REGISTRY,"profile":""`, "profile is empty"},
 	{"entry that is null", `[null]`, "targets"},
-	{"words behind the list", `[{"connection_id":"a",REGISTRY}] x`, "not a JSON list"},
+	{"words behind the list", `[{"connection_id":"a",REGISTRY}] x`, "the list ends before it"},
 	{"long id", `[{"connection_id":"` + strings.Repeat("a", 201) + `",REGISTRY}]`, "connection id"},
 	{"field in capitals", `REGISTRY,"Region":"us-east-1"`, `"Region" is not a field`},
 	{"short external id", `REGISTRY,ROLE,"external_id":"i"`, "external_id"},
@@ -220,5 +221,38 @@ func TestSchemaHasEachField(t *testing.T) {
 	fields := reflect.TypeFor[target.Entry]().NumField() - 2 // Identity and at
 	if fields += reflect.TypeFor[ecr.Identity]().NumField(); len(schema.Items.Properties) != fields {
 		t.Errorf("the schema has %d fields, and the program %d", len(schema.Items.Properties), fields)
+	}
+}
+
+// A fault of syntax is named with its place and what it probably is, and with no more of the text than one character.
+func TestFaultsOfSyntax(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct{ text, want string }{
+		{"[{'connection_id': 'a'}]", `line 1, column 3, at "'": strings stand between "`},
+		{"[{“connection_id”: 1}]", `line 1, column 3, at "“": strings stand between "`},
+		{"\ufeff[]", `line 1, column 1, at "\ufeff": remove this byte order mark (BOM)`},
+		{"[\n  {\"é\": 1,}]", `line 2, column 11, at "}": a comma too many before it`},
+		{"[{\"a\": 1},\r\n]", `line 2, column 1, at "]": a comma too many before it`},
+		{"[{\"a\": 1},,]", `line 1, column 11, at ",": a comma too many before it`},
+		{"[{\"a\": 1}\n{}]", `line 2, column 1, at "{": a comma is missing before it`},
+		{"[{\"a\": 1 \"b\": 2}]", `line 1, column 10, at "\"": a comma is missing before it`},
+		{"[{\"a\" 1}]", `line 1, column 7, at "1": a colon is missing before it`},
+		{"[{\"a\": \"S3CRET\n\"}]", `line 1, column 15, at "\n": a quote is missing before it`},
+		{"[{\"a\": 1}, // S3CRET\n]", `line 1, column 12, at "/": JSON has no comments`},
+		{"# S3CRET\n[]", `line 1, column 1, at "#": JSON has no comments`},
+		{"[{\"a\": 1", `line 1, column 8, at "1": the text is cut, or a quote or bracket is not closed`},
+		{"[{\"a\": \"S3CRET", `line 1, column 14, at "T": the text is cut, or a quote or bracket is not closed`},
+		{"", `line 1, column 1, at "": the text is cut, or a quote or bracket is not closed`},
+		{"[{\"a\": True}]", `line 1, column 8, at "T": strings stand between ", and words are true and false`},
+		{"[{a: 1}]", `line 1, column 3, at "a": strings stand between ", and words are true and false`},
+		{"[] x", `line 1, column 4, at "x": the list ends before it`},
+		{"[{\"a\": \"\\S3CRET\"}]", `line 1, column 10, at "S": write \ as \\`},
+		{"[{\"a\": tru}]", `line 1, column 11, at "}": it is unexpected`},
+	} {
+		_, err := target.Parse(row.text)
+		kind, _ := failure.Describe(err)
+		if fmt.Sprint(err) != "it is not JSON: "+row.want || kind != target.BadList || !failure.IsPermanent(err) {
+			t.Errorf("%q: %v\nwant %s", row.text, err, row.want)
+		}
 	}
 }

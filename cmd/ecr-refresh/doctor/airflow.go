@@ -84,7 +84,7 @@ func (d *Doctor) checkConnections(ctx context.Context, f *Findings) {
 	}
 	d.Inputs.Hosts = map[string]string{}
 	for _, id := range ids {
-		d.Inputs.Hosts[id] = registry.Host(stored[id].Host)
+		d.Inputs.Hosts[id] = stored[id].Host
 		if failed[id] != nil {
 			f.result("connection "+id, failed[id], "")
 		}
@@ -109,8 +109,12 @@ func (d *Doctor) checkConnections(ctx context.Context, f *Findings) {
 // connection compares a connection with the registry that it should lead to. docker-py may not find the login of one
 // whose host has a scheme or a port.
 func (f *Findings) connection(conn airflowclient.Connection, host string) {
-	const hint = "correct Variables " + names.AccountVariable + " and " + names.RegionVariable + " (or " +
-		names.TargetsVariable + "), or these fields of the connection (a run sets the login)"
+	const fields = "these fields of the connection (a run sets the login)"
+	hint := "correct Variables " + names.AccountVariable + " and " + names.RegionVariable + " (or " +
+		names.TargetsVariable + "), or " + fields
+	if registry.IsIn(conn.Host, host) {
+		hint = "correct " + fields
+	}
 	name, differs := "connection "+conn.ID, strings.Join(setup.DockerDiffers(conn, host), "; ")
 	switch {
 	case differs == "":

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"ecr-refresh/cmd/ecr-refresh/input"
 	"ecr-refresh/cmd/ecr-refresh/names"
 	"ecr-refresh/steps/ecr"
+	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/secret"
 	"ecr-refresh/steps/target"
 )
@@ -48,6 +50,9 @@ func (d *Doctor) checkForm(f *Findings, key, given, example string, check func(s
 		f.add(warn, name, set+given, "a run does not see what this command line has")
 	case value == "":
 	case err != nil:
+		if fault, ok := errors.AsType[*failure.Error](err); ok {
+			example = cmp.Or(fault.Facts.Want, example)
+		}
 		f.add(fail, name, "correct it: "+set+example, "%s", err)
 		delete(d.Inputs.Variables, key)
 	case given != "" && given != value:

@@ -117,10 +117,13 @@ func hints() map[any]string {
 		ecr.Throttled:            "<spread the runs that call ECR|run it again in a minute>: AWS limits these calls",
 		ecr.Unavailable:          awsDown,
 		ecr.NotAWS:               "check AWS_ENDPOINT_URL and HTTPS_PROXY{env}: something answers in the place of AWS",
-		ecr.BadConfig:            "check AWS_PROFILE, AWS_CONFIG_FILE and AWS_CA_BUNDLE{env}",
+		ecr.BadConfig:            "check AWS_PROFILE, AWS_CONFIG_FILE, AWS_SHARED_CREDENTIALS_FILE, AWS_CA_BUNDLE{env}",
+		ecr.BadEndpoint:          "correct AWS_ENDPOINT_URL…{env}, or endpoint_url of the AWS profile",
 		ecr.NoCredentials:        "set AWS_PROFILE or AWS_ACCESS_KEY_ID{env}, or attach a role to {host}",
-		ecr.ProcessFailed:        "run credential_process of the profile AWS_PROFILE by hand<, as the worker's user|>",
-		ecr.ContainerEndpoint:    "check the Pod Identity association (EKS) or task role (ECS), and its trust policy",
+		ecr.NoTokenFile: "check AWS_WEB_IDENTITY_TOKEN_FILE{env}; on EKS, the service account of the pod (which must " +
+			"name the role), and fsGroup in its securityContext (which lets its user read the token)",
+		ecr.ProcessFailed:     "run credential_process of the profile AWS_PROFILE by hand<, as the worker's user|>",
+		ecr.ContainerEndpoint: "check the Pod Identity association (EKS) or task role (ECS), and its trust policy",
 		ecr.HopLimit: "in a container, set the instance's hop limit to 2 (aws ec2 modify-instance-metadata-options " +
 			"--http-put-response-hop-limit 2); elsewhere, set AWS_PROFILE or AWS_ACCESS_KEY_ID",
 		ecr.NotECRHost: "give ACCOUNT.dkr.ecr.REGION.amazonaws.com, its FIPS, dual-stack or other partition's form, " +
@@ -142,6 +145,7 @@ func hints() map[any]string {
 		steps.OldResult:      newToken + "<: it gets a new token|, or raise --max-age (ECR_REFRESH_MAX_AGE)>",
 		steps.AlteredResult:  newToken + ": it makes a new result",
 		steps.HostMismatch:   "correct " + registryIn + ", or set the host of connection {object} to {want}",
+		steps.HostNotBare:    "set the host of connection {object} to {want}",
 		steps.EarlierFailure: "see the log of {object}",
 		steps.NotAsked: "<clear extract_ecr_token with Downstream: its result is of other connection_ids or another " +
 			"ecr_targets, or was altered|name it in --connection-ids (ECR_REFRESH_CONNECTION_IDS) or --targets>",

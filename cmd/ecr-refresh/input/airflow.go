@@ -6,12 +6,14 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync"
 
 	"ecr-refresh/airflowclient"
 	"ecr-refresh/cmd/ecr-refresh/connection"
 	"ecr-refresh/cmd/ecr-refresh/console"
 	"ecr-refresh/cmd/ecr-refresh/names"
 	"ecr-refresh/steps"
+	"ecr-refresh/steps/ecr"
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/transport"
 )
@@ -184,27 +186,37 @@ func (r *Reader) Client(config airflowclient.Config, roots Certificates) *airflo
 	return client
 }
 
-// AWSEndpoints checks the addresses that AWS's SDK takes from the environment.
-func (r *Reader) AWSEndpoints() {
-	for _, name := range []string{"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_ECR", "AWS_ENDPOINT_URL_ECR_PUBLIC"} {
-		r.unencrypted(os.Getenv(name), "https in "+name)
+// AWS returns what reads AWS's own settings, and checks the URL of each call.
+func (r *Reader) AWS(roots Certificates) ecr.Config {
+	const want = "https in AWS_ENDPOINT_URL… or endpoint_url of the AWS profile"
+	return ecr.DefaultConfig(roots.All, roots.Extra, r.encrypted(want), r.Log)
+}
+
+// unencrypted checks an address as encrypted does.
+func (r *Reader) unencrypted(address, want string) {
+	if to, err := url.Parse(address); err == nil {
+		r.Fault(r.encrypted(want)(to))
 	}
 }
 
-// unencrypted warns that what is sent to another host over http, or to Docker over tcp, can be read on its way, or
-// rejects that. want is what to use instead.
-func (r *Reader) unencrypted(address, want string) {
-	to, err := url.Parse(address)
-	if err != nil || to.Scheme != "http" && to.Scheme != "tcp" {
-		return
+// encrypted returns what warns, once for each host, that what is sent to another host over http, or to Docker over tcp,
+// can be read on its way, or rejects that. want is what to use instead.
+func (r *Reader) encrypted(want string) func(*url.URL) error {
+	required := r.yes(requireHTTPS, names.RequireHTTPSEnv)
+	var warned sync.Map
+	return func(to *url.URL) error {
+		host := to.Hostname()
+		if to.Scheme != "http" && to.Scheme != "tcp" || host == "localhost" || net.ParseIP(host).IsLoopback() {
+			return nil
+		}
+		const form = "http to %s sends secrets unencrypted"
+		if required {
+			return failure.Permanent(Unencrypted, "https is required: "+form, to.Host).Want(want)
+		}
+		fault := failure.Permanent(Unencrypted, form, to.Host).Want(want)
+		if _, again := warned.LoadOrStore(to.Host, true); !again {
+			r.Log.Warn(fault.Error(), steps.FailureKey, fault) // #nosec G706 -- the log keeps each message on its line
+		}
+		return nil
 	}
-	if host := to.Hostname(); host == "localhost" || net.ParseIP(host).IsLoopback() {
-		return
-	}
-	fault := failure.Permanent(Unencrypted, "http to %s sends secrets unencrypted", to.Host).Want(want)
-	if r.yes(requireHTTPS, names.RequireHTTPSEnv) {
-		r.Fault(fmt.Errorf("https is required: %w", fault))
-		return
-	}
-	r.Log.Warn(fault.Error(), steps.FailureKey, fault) // #nosec G706 -- the log keeps each message on its line
 }

@@ -118,17 +118,19 @@ func (r *Reader) Optional(s Setting) string {
 // Need returns a setting that comes from a Variable. also is put behind the message that it is missing.
 func (r *Reader) Need(s Setting, also string) string {
 	v, source := r.Given(s)
-	kind, correct, give := BadValue, source, s.Names()
+	err, kind, correct, give, example := s.check(v), BadValue, source, s.Names(), s.example
+	if fault, ok := errors.AsType[*failure.Error](err); ok {
+		example = cmp.Or(fault.Facts.Want, example)
+	}
 	if Operator() != "" {
 		source = sourceOf(s.Env[0])
-		give = variableOf(s.Env[0]) + " " + s.example
+		give = variableOf(s.Env[0]) + " " + example
 		kind, correct, also = Missing, give, ": "+source+" is missing"+also
 	}
 	if v == "" {
 		r.Missing(s.title, give, also)
-	} else if s.check(v) != nil {
-		const form = "%s is %.40q, not an %s (such as %s)"
-		r.Fault(failure.Permanent(kind, form, source, v, s.title, s.example).About(correct))
+	} else if err != nil {
+		r.Fault(failure.Permanent(kind, "%s is %w", source, err).About(correct))
 	}
 	return v
 }

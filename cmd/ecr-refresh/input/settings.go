@@ -113,7 +113,7 @@ func DryRunFlag() cli.Flag {
 
 // RequireHTTPSFlag returns the flag of commands that send secrets.
 func RequireHTTPSFlag() cli.Flag {
-	return Switch(requireHTTPS, "reject http to Airflow, Docker or ECR on another host [$"+names.RequireHTTPSEnv+"]")
+	return Switch(requireHTTPS, "reject http to Airflow, Docker or AWS on another host [$"+names.RequireHTTPSEnv+"]")
 }
 
 // The names of flags that are given to Reader.yes.

@@ -131,6 +131,7 @@ func (r *Reader) hostOf() func(id string) string {
 	}
 	return func(id string) string {
 		conn, _ := connectionOf(id) // step 3 reports what is wrong with it
-		return registry.Host(cmp.Or(hosts[id], r.Hosts[id], conn.Host))
+		host := cmp.Or(hosts[id], r.Hosts[id], conn.Host)
+		return cmp.Or(registry.Host(host), ecr.Bare(failure.WithoutLogin(host)))
 	}
 }

@@ -199,7 +199,8 @@ func AirflowDiffers(is airflowclient.Connection, baseURL, login string) []string
 // DockerDiffers compares a connection with what it has to be to log in at a registry. It leaves out the password, which
 // the DAG sets.
 func DockerDiffers(is airflowclient.Connection, host string) []string {
-	return differ("type", is.Type, "docker", "host", is.Host, host, "port", port(is), "", "login", is.Login, "AWS")
+	return differ("type", is.Type, "docker", "host", failure.WithoutLogin(is.Host), host, "port", port(is), "",
+		"login", is.Login, "AWS")
 }
 
 // differ compares fields: each is its name, what it is and what is wanted.
