@@ -17,7 +17,7 @@ image: ## build bin/ecr-refresh-image.tar, for docker load
 	@go run ./cmd/ecr-image --binary $(BIN)/linux/ecr-refresh --output $(BIN)/ecr-refresh-image.tar
 
 man: build ## write the manual page, bin/ecr-refresh.1
-	@$(BIN)/ecr-refresh man >$(BIN)/ecr-refresh.1
+	@cmd/man.sh $(BIN)/ecr-refresh >$(BIN)/ecr-refresh.1
 
 demo: build ## run the three steps against stand-ins; needs Go, but no AWS, Airflow or Docker
 	@$(BUILD) -o $(BIN)/ ./cmd/ecr-sandbox
