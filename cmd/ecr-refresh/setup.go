@@ -58,7 +58,9 @@ func (c *call) setup() setup.Setup {
 	if c.Fault(err); err == nil {
 		c.NeedHost(config)
 	}
-	config.Token, config.Account = secret.Secret{}, input.AirflowAccount // a token cannot be stored
+	const account = "login and password of the " + input.APIAccount + " (" + names.AirflowPrefix +
+		"{LOGIN,PASSWORD}), or create it in Airflow"
+	config.Token, config.Account = secret.Secret{}, account // a token cannot be stored
 	roots, admin := c.Certificates(), c.AdminConfig(config.BaseURL, false)
 	c.AskLogin(input.APIAccount, &config)
 	c.NeedLogin(config, input.APIAccount, names.AirflowPrefix)
