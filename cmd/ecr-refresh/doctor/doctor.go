@@ -170,14 +170,9 @@ func wrap(mark, text string, width int) (lines []string) {
 
 // Err returns an error if a check failed.
 func (f Findings) Err() error {
-	failed := 0
-	for _, one := range f.Checks {
-		if one.State == fail {
-			failed++
-		}
+	failed := slices.DeleteFunc(slices.Clone(f.Checks), func(one Finding) bool { return one.State != fail })
+	if len(failed) == 0 {
+		return nil
 	}
-	if failed > 0 {
-		return failure.Transient("", "%d of %d checks failed", failed, len(f.Checks))
-	}
-	return nil
+	return failure.Transient("", "%d of %d checks failed", len(failed), len(f.Checks))
 }

@@ -199,10 +199,8 @@ func (d *Doctor) Run(ctx context.Context) Findings {
 func (d *Doctor) await(ctx context.Context, run *dagRun) error {
 	for logged := ""; ; {
 		runs, err := d.Reader.DAGRuns(ctx, d.DAG, latestRuns)
-		for _, one := range runs {
-			if one.ID == run.ID {
-				*run = one
-			}
+		if at := slices.IndexFunc(runs, func(r dagRun) bool { return r.ID == run.ID }); at >= 0 {
+			*run = runs[at]
 		}
 		if now := d.progress(ctx, *run, runs); now != "" && now != logged {
 			d.Inputs.Log.Info(now)
