@@ -65,6 +65,37 @@ func (a *Airflow) routeObjects(mux *http.ServeMux) {
 	mux.HandleFunc("PATCH /api/v2/variables/{name}", a.patchVariable)
 	mux.HandleFunc("POST /api/v2/connections", a.postConnection)
 	mux.HandleFunc("PATCH /api/v2/connections/{name}", a.patchConnection)
+	mux.HandleFunc("DELETE /api/v2/pools/{name}", func(w http.ResponseWriter, r *http.Request) {
+		_, found := a.Pool(r.PathValue("name"))
+		a.remove(w, r, "Pools", "The Pool with name", found, a.DeletePool)
+	})
+	mux.HandleFunc("DELETE /api/v2/variables/{name}", func(w http.ResponseWriter, r *http.Request) {
+		_, found := a.Variable(r.PathValue("name"))
+		a.remove(w, r, "Variables", "The Variable with key", found, a.DeleteVariable)
+	})
+	mux.HandleFunc("DELETE /api/v2/connections/{name}", func(w http.ResponseWriter, r *http.Request) {
+		_, found := a.Connection(r.PathValue("name"))
+		a.remove(w, r, "Connections", "The Connection with connection_id", found, a.DeleteConnection)
+	})
+}
+
+// remove answers a call that deletes an object.
+func (a *Airflow) remove(
+	w http.ResponseWriter, r *http.Request, resource, what string, found bool, remove func(name string),
+) {
+	name := r.PathValue("name")
+	if !a.authorize(w, r, "can_delete", resource) {
+		return
+	}
+	if resource == "Connections" {
+		a.logged(r, "delete_connection", map[string]any{"connection_id": name})
+	}
+	if !found {
+		reject(w, http.StatusNotFound, what+": `"+name+"` was not found")
+		return
+	}
+	remove(name)
+	w.WriteHeader(http.StatusNoContent)
 }
 
 func nullable(text string) any {

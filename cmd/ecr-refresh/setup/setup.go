@@ -1,13 +1,15 @@
-// Package setup creates in Airflow what the DAG needs, and checks the DAG's account.
+// Package setup creates in Airflow what the DAG needs, and checks the DAG's account; or it removes what it created.
 package setup
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
+	"strconv"
 	"strings"
 
 	"ecr-refresh/airflowclient"
@@ -31,7 +33,8 @@ type Setup struct {
 
 	Admin   *airflowclient.Client
 	Account *airflowclient.Client // with Login and Password
-	Force   bool                  // change what exists and differs
+	Remove  bool                  // remove what is as Run would create it
+	Force   bool                  // change what exists and differs; without it, nothing is removed
 	DryRun  bool                  // change nothing
 }
 
@@ -45,7 +48,7 @@ type Result struct {
 type Outcome struct {
 	Kind    string   `json:"kind"`
 	ID      string   `json:"id"`
-	State   string   `json:"state"` // there, created, would create, differs, updated, would update, failed
+	State   string   `json:"state"` // there, created, would update …: see create and remove
 	Differs []string `json:"differs"`
 }
 
@@ -56,20 +59,24 @@ type Account struct {
 	Variables  bool   `json:"may_read_variables"`
 }
 
-// Run creates and changes one object after the other, then checks the account. It goes on after one that fails, but
-// begins only if both accounts can log in.
+// Run creates and changes one object after the other, then checks the account; or it removes them. It goes on after one
+// that fails, but begins only if the accounts that it needs can log in.
 func (s Setup) Run(ctx context.Context) (Result, error) {
 	result := Result{Objects: []Outcome{}}
 	if _, err := s.Admin.SimpleRole(ctx); err != nil { // logs in
 		return result, fmt.Errorf("use the admin account: %w", err)
 	}
-	role, err := s.Account.SimpleRole(ctx)
-	if err != nil {
-		return result, fmt.Errorf("use the %s account: %w", names.AirflowConnection, err)
+	settle, role := s.remove, ""
+	if !s.Remove {
+		var err error
+		if role, err = s.Account.SimpleRole(ctx); err != nil {
+			return result, fmt.Errorf("use the %s account: %w", names.AirflowConnection, err)
+		}
+		settle = s.create
 	}
 	var failures []error
 	for _, o := range s.objects(ctx) {
-		done, err := s.settle(o)
+		done, err := settle(ctx, o)
 		if e, ok := errors.AsType[*airflowclient.Error](err); ok && e.Kind == airflowclient.TokenRejected {
 			return result, err
 		}
@@ -77,7 +84,11 @@ func (s Setup) Run(ctx context.Context) (Result, error) {
 			failures = append(failures, err)
 		}
 	}
-	if result.Account, err = s.checkAccount(ctx, role); err != nil {
+	if s.Remove {
+		return result, last(failures)
+	}
+	account, err := s.checkAccount(ctx, role)
+	if result.Account = account; err != nil {
 		err = fmt.Errorf("check the %s account %q: %w", names.AirflowConnection, s.Login, err)
 		failures = append(failures, err)
 	}
@@ -94,6 +105,9 @@ func last(failures []error) error {
 	}
 	return nil
 }
+
+// failed is the form of an error: verb, kind, id, cause.
+const failed = "%s %s %q with the admin account: %w"
 
 // object is one thing that Airflow shall have.
 type object struct {
@@ -119,9 +133,8 @@ func (s Setup) objects(ctx context.Context) []object {
 	return all
 }
 
-// settle creates or updates an object where it may.
-func (s Setup) settle(o object) (Outcome, error) {
-	const failed = "%s %s %q with the admin account: %w"
+// create creates or updates an object where it may.
+func (s Setup) create(_ context.Context, o object) (Outcome, error) {
 	verb, missing := "update", errors.Is(o.err, airflowclient.ErrNotFound)
 	if missing {
 		verb = "create"
@@ -149,12 +162,41 @@ func (s Setup) settle(o object) (Outcome, error) {
 	return done, nil
 }
 
+// remove removes an object, unless it differs from what create would make.
+func (s Setup) remove(ctx context.Context, o object) (Outcome, error) {
+	done := Outcome{o.kind, o.id, "failed", []string{}}
+	switch {
+	case errors.Is(o.err, airflowclient.ErrNotFound):
+		done.State = "missing"
+	case o.err != nil:
+		return done, fmt.Errorf(failed, "read", o.kind, o.id, o.err)
+	case len(o.differs) > 0:
+		done.State, done.Differs = "stays", o.differs
+	case s.DryRun || !s.Force:
+		done.State = "would remove"
+	default:
+		resource := map[string]string{"pool": "Pools", "connection": "Connections"}[o.kind]
+		for id := range strings.SplitSeq(o.id, ", ") {
+			err := s.Admin.Delete(ctx, cmp.Or(resource, "Variables"), id)
+			if err != nil && !errors.Is(err, airflowclient.ErrNotFound) {
+				return done, fmt.Errorf(failed, "remove", o.kind, id, err)
+			}
+		}
+		done.State = "removed"
+	}
+	return done, nil
+}
+
+// pool may have any size, which is its owner's; it is removed only if nobody changed it.
 func (s Setup) pool(ctx context.Context) object {
-	_, err := s.Admin.Pool(ctx, names.Pool) // it may have any size: that is its owner's
-	return object{"pool", names.Pool, nil, err, func() error {
-		pool := airflowclient.Pool{Name: names.Pool, Slots: 5, Description: "System maintenance tasks"}
-		return s.Admin.CreatePool(ctx, pool)
-	}}
+	want := airflowclient.Pool{Name: names.Pool, Slots: 5, Description: "System maintenance tasks"}
+	is, err := s.Admin.Pool(ctx, names.Pool)
+	var differs []string
+	if s.Remove {
+		differs = differ("slots", strconv.Itoa(is.Slots), strconv.Itoa(want.Slots),
+			"description", is.Description, want.Description)
+	}
+	return object{"pool", names.Pool, differs, err, func() error { return s.Admin.CreatePool(ctx, want) }}
 }
 
 // variable is one whose value is no secret.
@@ -180,7 +222,7 @@ func (s Setup) airflowDiffers(is airflowclient.Connection) []string {
 	differs := AirflowDiffers(is, s.Account.BaseURL(), s.Login)
 	if is.Password == nil {
 		differs = append(differs, "it has no password")
-	} else if s.Force {
+	} else if s.Force && !s.Remove {
 		differs = append(differs, "the password is set again")
 	}
 	return differs
@@ -222,7 +264,9 @@ func (s Setup) keyPair(ctx context.Context) object {
 	no, noOther := errors.Is(err, airflowclient.ErrNotFound), errors.Is(other, airflowclient.ErrNotFound)
 	switch {
 	case no && other == nil || noOther && err == nil:
-		differs, err = []string{"one of them is missing: a new pair is needed"}, nil
+		if err = nil; !s.Remove {
+			differs = []string{"one of them is missing: a new pair is needed"}
+		}
 	case no || err == nil:
 		err = other
 	}
