@@ -80,23 +80,18 @@ func (s Setup) Run(ctx context.Context) (Result, error) {
 		if e, ok := errors.AsType[*airflowclient.Error](err); ok && e.Kind == airflowclient.TokenRejected {
 			return result, err
 		}
-		if result.Objects = append(result.Objects, done); err != nil {
-			failures = append(failures, err)
-		}
+		result.Objects, failures = append(result.Objects, done), append(failures, err)
 	}
-	if s.Remove {
-		return result, last(failures)
-	}
-	account, err := s.checkAccount(ctx, role)
-	if result.Account = account; err != nil {
-		err = fmt.Errorf("check the %s account %q: %w", names.AirflowConnection, s.Login, err)
-		failures = append(failures, err)
+	if !s.Remove {
+		account, err := s.checkAccount(ctx, role)
+		result.Account, failures = account, append(failures, err)
 	}
 	return result, last(failures)
 }
 
-// last logs all failures but the last, each with its hint, and returns that one: permanent only if each is.
+// last logs all failures (nil is none) but the last, each with its hint, and returns that: permanent only if each is.
 func last(failures []error) error {
+	failures = slices.DeleteFunc(failures, func(err error) bool { return err == nil })
 	for i, err := range failures {
 		if i == len(failures)-1 {
 			return &failure.Error{Err: err, Transient: !failure.IsPermanent(failure.Join(failures))}
@@ -283,7 +278,7 @@ func (s Setup) keyPair(ctx context.Context) object {
 // with these rights.
 func (s Setup) checkAccount(ctx context.Context, role string) (*Account, error) {
 	if err := MayUpdate(ctx, s.Account); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("check the %s account %q: %w", names.AirflowConnection, s.Login, err)
 	}
 	_, err := s.Account.Variable(ctx, names.AccountVariable)
 	return &Account{s.Login, role, err == nil || errors.Is(err, airflowclient.ErrNotFound)}, nil
