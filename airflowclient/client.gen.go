@@ -265,14 +265,6 @@ type PoolBody struct {
 	Slots           int     `json:"slots"`
 }
 
-// PoolPatchBody defines model for PoolPatchBody.
-type PoolPatchBody struct {
-	Description     *string `json:"description,omitempty"`
-	IncludeDeferred *bool   `json:"include_deferred,omitempty"`
-	Pool            *string `json:"pool,omitempty"`
-	Slots           *int    `json:"slots,omitempty"`
-}
-
 // PoolResponse defines model for PoolResponse.
 type PoolResponse struct {
 	Description     *string `json:"description,omitempty"`
@@ -403,9 +395,6 @@ type TriggerDagRunJSONRequestBody = TriggerDAGRunPostBody
 
 // PostPoolJSONRequestBody defines body for PostPool for application/json ContentType.
 type PostPoolJSONRequestBody = PoolBody
-
-// PatchPoolJSONRequestBody defines body for PatchPool for application/json ContentType.
-type PatchPoolJSONRequestBody = PoolPatchBody
 
 // PostVariableJSONRequestBody defines body for PostVariable for application/json ContentType.
 type PostVariableJSONRequestBody = VariableBody
@@ -714,14 +703,6 @@ type ClientInterface interface {
 
 	// GetPool performs a GET /api/v2/pools/{pool_name} (the `GetPool` operationId) request.
 	GetPool(ctx context.Context, poolName string, reqEditors ...RequestEditorFn) (*http.Response, error)
-
-	// PatchPoolWithBody performs a PATCH /api/v2/pools/{pool_name} (the `PatchPool` operationId) request,
-	// with any type of body and a specified content type.
-	PatchPoolWithBody(ctx context.Context, poolName string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
-
-	// PatchPool performs a PATCH /api/v2/pools/{pool_name} (the `PatchPool` operationId) request.
-	// Takes a body of the `application/json` content type.
-	PatchPool(ctx context.Context, poolName string, body PatchPoolJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PostVariableWithBody performs a POST /api/v2/variables (the `PostVariable` operationId) request,
 	// with any type of body and a specified content type.
@@ -1069,34 +1050,6 @@ func (c *API) DeletePool(ctx context.Context, poolName string, reqEditors ...Req
 // GetPool performs a GET /api/v2/pools/{pool_name} (the `GetPool` operationId) request.
 func (c *API) GetPool(ctx context.Context, poolName string, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetPoolRequest(c.Server, poolName)
-	if err != nil {
-		return nil, err
-	}
-	req = req.WithContext(ctx)
-	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
-		return nil, err
-	}
-	return c.Client.Do(req)
-}
-
-// PatchPoolWithBody performs a PATCH /api/v2/pools/{pool_name} (the `PatchPool` operationId) request,
-// with any type of body and a specified content type.
-func (c *API) PatchPoolWithBody(ctx context.Context, poolName string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewPatchPoolRequestWithBody(c.Server, poolName, contentType, body)
-	if err != nil {
-		return nil, err
-	}
-	req = req.WithContext(ctx)
-	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
-		return nil, err
-	}
-	return c.Client.Do(req)
-}
-
-// PatchPool performs a PATCH /api/v2/pools/{pool_name} (the `PatchPool` operationId) request.
-// Takes a body of the `application/json` content type.
-func (c *API) PatchPool(ctx context.Context, poolName string, body PatchPoolJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewPatchPoolRequest(c.Server, poolName, body)
 	if err != nil {
 		return nil, err
 	}
@@ -2159,53 +2112,6 @@ func NewGetPoolRequest(server string, poolName string) (*http.Request, error) {
 	if err != nil {
 		return nil, err
 	}
-
-	return req, nil
-}
-
-// NewPatchPoolRequest calls the generic PatchPool builder with application/json body
-func NewPatchPoolRequest(server string, poolName string, body PatchPoolJSONRequestBody) (*http.Request, error) {
-	var bodyReader io.Reader
-	buf, err := json.Marshal(body)
-	if err != nil {
-		return nil, err
-	}
-	bodyReader = bytes.NewReader(buf)
-	return NewPatchPoolRequestWithBody(server, poolName, "application/json", bodyReader)
-}
-
-// NewPatchPoolRequestWithBody constructs an http.Request for the PatchPool method, with any body, and a specified content type
-func NewPatchPoolRequestWithBody(server string, poolName string, contentType string, body io.Reader) (*http.Request, error) {
-	var err error
-
-	var pathParam0 string
-
-	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "pool_name", poolName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
-	if err != nil {
-		return nil, err
-	}
-
-	serverURL, err := url.Parse(server)
-	if err != nil {
-		return nil, err
-	}
-
-	operationPath := fmt.Sprintf("/api/v2/pools/%s", pathParam0)
-	if operationPath[0] == '/' {
-		operationPath = "." + operationPath
-	}
-
-	queryURL, err := serverURL.Parse(operationPath)
-	if err != nil {
-		return nil, err
-	}
-
-	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
-	if err != nil {
-		return nil, err
-	}
-
-	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }

@@ -59,7 +59,6 @@ func (a *Airflow) DeleteVariable(key string) { a.set(func() { delete(a.variables
 func (a *Airflow) routeObjects(mux *http.ServeMux) {
 	mux.HandleFunc("GET /api/v2/pools/{name}", a.getPool)
 	mux.HandleFunc("POST /api/v2/pools", a.postPool)
-	mux.HandleFunc("PATCH /api/v2/pools/{name}", a.patchPool)
 	mux.HandleFunc("GET /api/v2/variables/{name}", a.getVariable)
 	mux.HandleFunc("POST /api/v2/variables", a.postVariable)
 	mux.HandleFunc("PATCH /api/v2/variables/{name}", a.patchVariable)
@@ -137,25 +136,6 @@ func (a *Airflow) postPool(w http.ResponseWriter, r *http.Request) {
 	}
 	a.SetPool(p)
 	writeJSON(w, http.StatusCreated, p.fields())
-}
-
-// patchPool demands what Airflow demands, which is more than its document says; the description up to 3.0.
-func (a *Airflow) patchPool(w http.ResponseWriter, r *http.Request) {
-	body, ok := a.body(w, r, "can_edit", "Pools", []string{"pool", "include_deferred", "description"}, "slots",
-		"team_name")
-	if !ok {
-		return
-	}
-	p, found := a.Pool(r.PathValue("name"))
-	switch {
-	case !found:
-		reject(w, http.StatusNotFound, "The Pool with name: `"+r.PathValue("name")+"` was not found")
-	case body["pool"] != p.Name:
-		reject(w, http.StatusBadRequest, "Invalid body, pool name from request body doesn't match uri parameter")
-	default:
-		a.SetPool(p.updated(body))
-		writeJSON(w, http.StatusOK, p.updated(body).fields())
-	}
 }
 
 func (p Pool) updated(body map[string]any) Pool {
