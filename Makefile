@@ -18,7 +18,7 @@ image: build ## build bin/ecr-refresh-image.tar, for docker load
 	  --version "$$($(BIN)/ecr-refresh --version | cut -d ' ' -f 3)"
 
 man: build ## write the manual page, bin/ecr-refresh.1
-	@$(BIN)/ecr-refresh man >$(BIN)/ecr-refresh.1
+	@cmd/man.sh $(BIN)/ecr-refresh >$(BIN)/ecr-refresh.1
 
 demo: build ## run the three steps against stand-ins; needs Go, but no AWS, Airflow or Docker
 	@$(BUILD) -o $(BIN)/ ./cmd/ecr-sandbox

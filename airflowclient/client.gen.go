@@ -265,14 +265,6 @@ type PoolBody struct {
 	Slots           int     `json:"slots"`
 }
 
-// PoolPatchBody defines model for PoolPatchBody.
-type PoolPatchBody struct {
-	Description     *string `json:"description,omitempty"`
-	IncludeDeferred *bool   `json:"include_deferred,omitempty"`
-	Pool            *string `json:"pool,omitempty"`
-	Slots           *int    `json:"slots,omitempty"`
-}
-
 // PoolResponse defines model for PoolResponse.
 type PoolResponse struct {
 	Description     *string `json:"description,omitempty"`
@@ -372,6 +364,11 @@ type GetTaskInstancesParams struct {
 	Offset *int `form:"offset,omitempty" json:"offset,omitempty"`
 }
 
+// GetLogParams defines parameters for GetLog.
+type GetLogParams struct {
+	FullContent *bool `form:"full_content,omitempty" json:"full_content,omitempty"`
+}
+
 // GetEventLogsParams defines parameters for GetEventLogs.
 type GetEventLogsParams struct {
 	Limit  *int `form:"limit,omitempty" json:"limit,omitempty"`
@@ -398,9 +395,6 @@ type TriggerDagRunJSONRequestBody = TriggerDAGRunPostBody
 
 // PostPoolJSONRequestBody defines body for PostPool for application/json ContentType.
 type PostPoolJSONRequestBody = PoolBody
-
-// PatchPoolJSONRequestBody defines body for PatchPool for application/json ContentType.
-type PatchPoolJSONRequestBody = PoolPatchBody
 
 // PostVariableJSONRequestBody defines body for PostVariable for application/json ContentType.
 type PostVariableJSONRequestBody = VariableBody
@@ -650,6 +644,9 @@ type ClientInterface interface {
 	// Takes a body of the `application/json` content type.
 	PostConnection(ctx context.Context, body PostConnectionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// DeleteConnection performs a DELETE /api/v2/connections/{connection_id} (the `DeleteConnection` operationId) request.
+	DeleteConnection(ctx context.Context, connectionId string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetConnection performs a GET /api/v2/connections/{connection_id} (the `GetConnection` operationId) request.
 	GetConnection(ctx context.Context, connectionId string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
@@ -679,7 +676,7 @@ type ClientInterface interface {
 	GetTaskInstances(ctx context.Context, dagId string, dagRunId string, params *GetTaskInstancesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetLog performs a GET /api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}/logs/{try_number} (the `GetLog` operationId) request.
-	GetLog(ctx context.Context, dagId string, dagRunId string, taskId string, tryNumber int, reqEditors ...RequestEditorFn) (*http.Response, error)
+	GetLog(ctx context.Context, dagId string, dagRunId string, taskId string, tryNumber int, params *GetLogParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetXcomEntry performs a GET /api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}/xcomEntries/{xcom_key} (the `GetXcomEntry` operationId) request.
 	GetXcomEntry(ctx context.Context, dagId string, dagRunId string, taskId string, xcomKey string, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -701,16 +698,11 @@ type ClientInterface interface {
 	// Takes a body of the `application/json` content type.
 	PostPool(ctx context.Context, body PostPoolJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// DeletePool performs a DELETE /api/v2/pools/{pool_name} (the `DeletePool` operationId) request.
+	DeletePool(ctx context.Context, poolName string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetPool performs a GET /api/v2/pools/{pool_name} (the `GetPool` operationId) request.
 	GetPool(ctx context.Context, poolName string, reqEditors ...RequestEditorFn) (*http.Response, error)
-
-	// PatchPoolWithBody performs a PATCH /api/v2/pools/{pool_name} (the `PatchPool` operationId) request,
-	// with any type of body and a specified content type.
-	PatchPoolWithBody(ctx context.Context, poolName string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
-
-	// PatchPool performs a PATCH /api/v2/pools/{pool_name} (the `PatchPool` operationId) request.
-	// Takes a body of the `application/json` content type.
-	PatchPool(ctx context.Context, poolName string, body PatchPoolJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PostVariableWithBody performs a POST /api/v2/variables (the `PostVariable` operationId) request,
 	// with any type of body and a specified content type.
@@ -719,6 +711,9 @@ type ClientInterface interface {
 	// PostVariable performs a POST /api/v2/variables (the `PostVariable` operationId) request.
 	// Takes a body of the `application/json` content type.
 	PostVariable(ctx context.Context, body PostVariableJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteVariable performs a DELETE /api/v2/variables/{variable_key} (the `DeleteVariable` operationId) request.
+	DeleteVariable(ctx context.Context, variableKey string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetVariable performs a GET /api/v2/variables/{variable_key} (the `GetVariable` operationId) request.
 	GetVariable(ctx context.Context, variableKey string, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -815,6 +810,19 @@ func (c *API) PostConnectionWithBody(ctx context.Context, contentType string, bo
 // Takes a body of the `application/json` content type.
 func (c *API) PostConnection(ctx context.Context, body PostConnectionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewPostConnectionRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteConnection performs a DELETE /api/v2/connections/{connection_id} (the `DeleteConnection` operationId) request.
+func (c *API) DeleteConnection(ctx context.Context, connectionId string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteConnectionRequest(c.Server, connectionId)
 	if err != nil {
 		return nil, err
 	}
@@ -934,8 +942,8 @@ func (c *API) GetTaskInstances(ctx context.Context, dagId string, dagRunId strin
 }
 
 // GetLog performs a GET /api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}/logs/{try_number} (the `GetLog` operationId) request.
-func (c *API) GetLog(ctx context.Context, dagId string, dagRunId string, taskId string, tryNumber int, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewGetLogRequest(c.Server, dagId, dagRunId, taskId, tryNumber)
+func (c *API) GetLog(ctx context.Context, dagId string, dagRunId string, taskId string, tryNumber int, params *GetLogParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetLogRequest(c.Server, dagId, dagRunId, taskId, tryNumber, params)
 	if err != nil {
 		return nil, err
 	}
@@ -1026,37 +1034,22 @@ func (c *API) PostPool(ctx context.Context, body PostPoolJSONRequestBody, reqEdi
 	return c.Client.Do(req)
 }
 
+// DeletePool performs a DELETE /api/v2/pools/{pool_name} (the `DeletePool` operationId) request.
+func (c *API) DeletePool(ctx context.Context, poolName string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeletePoolRequest(c.Server, poolName)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetPool performs a GET /api/v2/pools/{pool_name} (the `GetPool` operationId) request.
 func (c *API) GetPool(ctx context.Context, poolName string, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetPoolRequest(c.Server, poolName)
-	if err != nil {
-		return nil, err
-	}
-	req = req.WithContext(ctx)
-	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
-		return nil, err
-	}
-	return c.Client.Do(req)
-}
-
-// PatchPoolWithBody performs a PATCH /api/v2/pools/{pool_name} (the `PatchPool` operationId) request,
-// with any type of body and a specified content type.
-func (c *API) PatchPoolWithBody(ctx context.Context, poolName string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewPatchPoolRequestWithBody(c.Server, poolName, contentType, body)
-	if err != nil {
-		return nil, err
-	}
-	req = req.WithContext(ctx)
-	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
-		return nil, err
-	}
-	return c.Client.Do(req)
-}
-
-// PatchPool performs a PATCH /api/v2/pools/{pool_name} (the `PatchPool` operationId) request.
-// Takes a body of the `application/json` content type.
-func (c *API) PatchPool(ctx context.Context, poolName string, body PatchPoolJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewPatchPoolRequest(c.Server, poolName, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1085,6 +1078,19 @@ func (c *API) PostVariableWithBody(ctx context.Context, contentType string, body
 // Takes a body of the `application/json` content type.
 func (c *API) PostVariable(ctx context.Context, body PostVariableJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewPostVariableRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteVariable performs a DELETE /api/v2/variables/{variable_key} (the `DeleteVariable` operationId) request.
+func (c *API) DeleteVariable(ctx context.Context, variableKey string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteVariableRequest(c.Server, variableKey)
 	if err != nil {
 		return nil, err
 	}
@@ -1346,6 +1352,40 @@ func NewPostConnectionRequestWithBody(server string, contentType string, body io
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewDeleteConnectionRequest constructs an http.Request for the DeleteConnection method
+func NewDeleteConnectionRequest(server string, connectionId string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "connection_id", connectionId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/connections/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
 
 	return req, nil
 }
@@ -1666,7 +1706,7 @@ func NewGetTaskInstancesRequest(server string, dagId string, dagRunId string, pa
 }
 
 // NewGetLogRequest constructs an http.Request for the GetLog method
-func NewGetLogRequest(server string, dagId string, dagRunId string, taskId string, tryNumber int) (*http.Request, error) {
+func NewGetLogRequest(server string, dagId string, dagRunId string, taskId string, tryNumber int, params *GetLogParams) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -1710,6 +1750,33 @@ func NewGetLogRequest(server string, dagId string, dagRunId string, taskId strin
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.FullContent != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "full_content", *params.FullContent, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -1981,6 +2048,40 @@ func NewPostPoolRequestWithBody(server string, contentType string, body io.Reade
 	return req, nil
 }
 
+// NewDeletePoolRequest constructs an http.Request for the DeletePool method
+func NewDeletePoolRequest(server string, poolName string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "pool_name", poolName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/pools/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewGetPoolRequest constructs an http.Request for the GetPool method
 func NewGetPoolRequest(server string, poolName string) (*http.Request, error) {
 	var err error
@@ -2011,53 +2112,6 @@ func NewGetPoolRequest(server string, poolName string) (*http.Request, error) {
 	if err != nil {
 		return nil, err
 	}
-
-	return req, nil
-}
-
-// NewPatchPoolRequest calls the generic PatchPool builder with application/json body
-func NewPatchPoolRequest(server string, poolName string, body PatchPoolJSONRequestBody) (*http.Request, error) {
-	var bodyReader io.Reader
-	buf, err := json.Marshal(body)
-	if err != nil {
-		return nil, err
-	}
-	bodyReader = bytes.NewReader(buf)
-	return NewPatchPoolRequestWithBody(server, poolName, "application/json", bodyReader)
-}
-
-// NewPatchPoolRequestWithBody constructs an http.Request for the PatchPool method, with any body, and a specified content type
-func NewPatchPoolRequestWithBody(server string, poolName string, contentType string, body io.Reader) (*http.Request, error) {
-	var err error
-
-	var pathParam0 string
-
-	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "pool_name", poolName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
-	if err != nil {
-		return nil, err
-	}
-
-	serverURL, err := url.Parse(server)
-	if err != nil {
-		return nil, err
-	}
-
-	operationPath := fmt.Sprintf("/api/v2/pools/%s", pathParam0)
-	if operationPath[0] == '/' {
-		operationPath = "." + operationPath
-	}
-
-	queryURL, err := serverURL.Parse(operationPath)
-	if err != nil {
-		return nil, err
-	}
-
-	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
-	if err != nil {
-		return nil, err
-	}
-
-	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -2098,6 +2152,40 @@ func NewPostVariableRequestWithBody(server string, contentType string, body io.R
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewDeleteVariableRequest constructs an http.Request for the DeleteVariable method
+func NewDeleteVariableRequest(server string, variableKey string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "variable_key", variableKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v2/variables/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
 
 	return req, nil
 }

@@ -108,8 +108,8 @@ func (c *Client) call(ctx context.Context, out any, resource string, names ...st
 		switch e, _ := errors.AsType[*Error](err); {
 		case e == nil:
 		case e.Kind == Forbidden:
-			rights := map[string]string{"GET": "can_read", "POST": "can_create", "PATCH": "can_edit"}
-			c.forbidden(e, resource, rights[req.Method])
+			rights := map[string]string{"GET": "read", "POST": "create", "PATCH": "edit", "DELETE": "delete"}
+			c.forbidden(e, resource, "can_"+rights[req.Method])
 		case name != "" && e.Status == http.StatusNotFound && e.message != nil && mentions(e.message(), name):
 			kinds := map[string]Kind{"Connections": NoConnection, "Pools": NoPool, "Variables": NoVariable,
 				"XComs": NoXCom}
@@ -121,3 +121,11 @@ func (c *Client) call(ctx context.Context, out any, resource string, names ...st
 
 // leavesPath matches what is no name below a path.
 var leavesPath = regexp.MustCompile(`^\.{0,2}$|[/\pC]`)
+
+// Delete deletes one of the Connections, Pools or Variables, or returns ErrNotFound.
+func (c *Client) Delete(ctx context.Context, resource, name string) error {
+	request := map[string]func(server, name string) (*http.Request, error){
+		"Connections": NewDeleteConnectionRequest, "Pools": NewDeletePoolRequest, "Variables": NewDeleteVariableRequest,
+	}[resource]
+	return c.call(ctx, nil, resource, name)(request(c.server, name))
+}

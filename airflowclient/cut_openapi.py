@@ -38,13 +38,14 @@ KEEP = {
     CORE: [
         *["get_version", "logout", "get_import_errors"],
         *["get_connections", "bulk_connections", "get_connection", "post_connection", "patch_connection"],
-        *["get_pool", "post_pool", "patch_pool", "get_variable", "post_variable", "patch_variable"],
+        *["get_pool", "post_pool", "get_variable", "post_variable", "patch_variable"],
+        *["delete_connection", "delete_pool", "delete_variable"],
         *["get_dag_details", "get_dag_source", "get_dag_runs", "trigger_dag_run"],
         *["get_task_instances", "get_log", "get_xcom_entry", "get_event_logs"],
     ],
     LOGIN: ["create_token"],
 }
-PARAMETERS = {"limit", "offset"}
+PARAMETERS = {"limit", "offset", "full_content"}
 FIELDS = {
     "DAGDetailsResponse": {"dag_id", "is_paused", "is_stale", "has_import_errors", "last_parsed_time"},
     "DAGRunCollectionResponse": {"dag_runs"},

@@ -94,6 +94,24 @@ func TestCalls(t *testing.T) {
 	}
 }
 
+// A deletion is answered 204, without a body.
+func TestDelete(t *testing.T) {
+	t.Parallel()
+	for _, resource := range []string{"Pools", "Variables", "Connections"} {
+		a := newAirflow(t, routes{"DELETE /api/v2/" + strings.ToLower(resource) + "/x": inTurn(answers(204, ""),
+			answers(404, `{"detail":"no `+"`x`"+`"}`), answers(403, `{"detail":"Forbidden"}`))})
+		c := newClient(t, a.URL, withToken)
+		noError(t, c.Delete(t.Context(), resource, "x"))
+		if err := c.Delete(t.Context(), resource, "x"); !errors.Is(err, ErrNotFound) {
+			t.Errorf("%s: %v of what is gone", resource, err)
+		}
+		e := MissingRight(c.Delete(t.Context(), resource, "x"))
+		if e == nil || e.Right != "can_delete" || e.Object != resource {
+			t.Errorf("%s: the right that is missing is %+v", resource, e)
+		}
+	}
+}
+
 // What is not there is created.
 func TestPut(t *testing.T) {
 	t.Parallel()

@@ -55,14 +55,11 @@ func (e *LogEvent) UnmarshalJSON(text []byte) error {
 	return err
 }
 
-// Log returns the log of a task's try.
+// Log returns the log of a task's try: all of it, where a remote log would come in pages.
 func (c *Client) Log(ctx context.Context, dagID, runID, taskID string, try int) ([]LogEvent, error) {
-	req, err := NewGetLogRequest(c.server, dagID, runID, taskID, try)
-	if err == nil { // all of it, where a remote log would come in pages
-		req.URL.RawQuery = "full_content=true"
-	}
 	var log struct{ Content []LogEvent }
-	err = c.call(ctx, &log, "Task Logs", runID, taskID, dagID)(req, err)
+	err := c.call(ctx, &log, "Task Logs", runID, taskID, dagID)(
+		NewGetLogRequest(c.server, dagID, runID, taskID, try, &GetLogParams{FullContent: new(true)}))
 	return log.Content, err
 }
 

@@ -153,6 +153,7 @@ func (a *answer) read(resp *http.Response) (err error) {
 func (c *Client) decode(a answer, out any) error {
 	status := a.StatusCode
 	switch {
+	case status == http.StatusNoContent && out == nil:
 	case status != http.StatusOK && status != http.StatusCreated:
 		return c.failed(a)
 	case len(a.body) > maxAnswer:

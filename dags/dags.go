@@ -89,9 +89,7 @@ func (o Option) Set(text, value string) (string, error) {
 
 // Version returns the version of the ecr-refresh that signed a text, or "" where there is no such line.
 func Version(signed string) string {
-	head := regexp.MustCompile(`^` + written + `(.+?)\. `).FindStringSubmatch(signed)
-	if head == nil {
-		return ""
-	}
-	return head[1]
+	_, after, _ := strings.Cut("\n"+signed, "\n"+written)
+	version, _, _ := strings.Cut(after, ". ")
+	return version
 }

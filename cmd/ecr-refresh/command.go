@@ -79,9 +79,7 @@ func (p *program) local(command cli.Command, settings []input.Setting, read func
 		}
 		input.PrepareAWS()
 		call := &call{&input.Reader{Context: c, Settings: p.Settings, Stdin: p.stdin}}
-		if err := p.openLog(call); err != nil {
-			return err
-		}
+		p.openLog(call)
 		return call.do(read)
 	}
 	return &command
@@ -95,21 +93,15 @@ func flags(settings []input.Setting) (all []cli.Flag) {
 }
 
 // openLog reads the settings of the log, where the errors of the program go from here on, too.
-func (p *program) openLog(c *call) error {
-	output, err1 := c.Choice(c.LogOutput)
-	format, err2 := c.Choice(c.LogFormat)
-	level, err3 := c.Choice(c.LogLevel)
-	var lowest slog.Level
-	if err := cmp.Or(err1, err2, err3, lowest.UnmarshalText([]byte(level))); err != nil {
-		return err
-	}
-	stream := p.stderr
-	if output == "stdout" {
+func (p *program) openLog(c *call) {
+	stream, format := p.stderr, c.Choice(c.LogFormat)
+	if c.Choice(c.LogOutput) == "stdout" {
 		stream = p.stdout
 	}
+	var lowest slog.Level // info, where it is no choice
+	_ = lowest.UnmarshalText([]byte(c.Choice(c.LogLevel)))
 	c.Log = console.NewLog(stream, lowest, format == "json", hints.Of)
 	slog.SetDefault(c.Log)
-	return nil
 }
 
 // do reads the inputs, works, and writes the result to stdout, the last line there, and to the file of --out.

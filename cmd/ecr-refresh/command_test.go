@@ -19,9 +19,6 @@ func TestFlags(t *testing.T) {
 		"run", "status", "doctor", "setup")
 	p := &program{Settings: input.NewSettings()}
 	for name, c := range all("", p.app().Commands) {
-		if c.Hidden {
-			continue
-		}
 		calls, text := slices.Contains(calling, name), c.Description
 		for _, flag := range []string{"timeout", "ca-file", "require-https"} {
 			if has(c, flag) != calls {

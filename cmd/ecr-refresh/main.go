@@ -100,7 +100,7 @@ Getting started:
 			in("DAG steps, also in a shell",
 				p.extractECRToken(), p.updateDockerConnection(), p.testDockerConnection(), p.run()),
 			in("Inspect", p.plan(), p.status(), p.doctor()),
-			in("Set up", p.setup(), p.dag(), p.keygen(), p.completion(), p.man()),
+			in("Set up", p.setup(), p.dag(), p.keygen(), p.completion()),
 		),
 	}
 }

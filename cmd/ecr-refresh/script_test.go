@@ -52,6 +52,11 @@ func TestScripts(t *testing.T) {
 			// testscript makes HOME=/no-home, which root could create.
 			env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
 			env.Setenv("XDG_STATE_HOME", filepath.Join(env.WorkDir, "state"))
+			man, err := filepath.Abs("../man.sh")
+			env.Setenv("MAN", man)
+			if err != nil {
+				return err
+			}
 			return os.Mkdir(filepath.Join(env.WorkDir, "home"), 0o700)
 		},
 		// The commands of scripts, beside testscript's own.

@@ -18,6 +18,7 @@ func (p *program) setup() *cli.Command {
 		Name:  "setup",
 		Usage: "create in Airflow what the DAG needs: pool, Variables, connections, encryption key pair",
 		Flags: []cli.Flag{
+			input.Switch("remove", "show what of these objects would be removed; with --force, remove it"),
 			input.Switch("force", "change what exists and differs"),
 			input.Switch("no-identity", "no encryption key pair: one host runs all steps"),
 			input.DryRunFlag(), jsonFlag(), input.RequireHTTPSFlag(),
@@ -26,6 +27,10 @@ func (p *program) setup() *cli.Command {
 Variables ecr_aws_account and ecr_aws_region_name, connections airflow-api and docker_default, and the encryption
 key pair. Shows what exists and what differs, but for passwords and private keys, which Airflow does not show;
 changes nothing that exists without --force. Then it logs in with the airflow-api account, and checks its rights.
+
+With --remove, it shows which of these it would remove, and removes them with --force. An object that is not as
+setup would create it with these inputs stays, and is named: passwords and keys are not compared. What setup does
+not create stays: the airflow-api account, the DAG, Variable ecr_targets.
 
 The admin account, with which setup creates, comes from ECR_REFRESH_ADMIN_{LOGIN,PASSWORD} (required), or
 ECR_REFRESH_ADMIN_TOKEN. The airflow-api account, which the DAG uses and connection airflow-api stores, comes from
@@ -48,7 +53,8 @@ Example:
 
 // setup reads the inputs, and then the accounts, or asks for them.
 func (c *call) setup() setup.Setup {
-	s := setup.Setup{KeyPair: !c.Bool("no-identity"), Force: c.Bool("force"), DryRun: c.DryRun()}
+	s := setup.Setup{KeyPair: !c.Bool("no-identity"), Force: c.Bool("force"), DryRun: c.DryRun(),
+		Remove: c.Bool("remove")}
 	s.AWSAccount, s.Region = c.Need(c.Account, ""), c.Need(c.Region, "")
 	registry, err := ecr.NewHost(s.AWSAccount, s.Region, "", false, false)
 	if !c.Faulty() {
@@ -58,11 +64,18 @@ func (c *call) setup() setup.Setup {
 	if c.Fault(err); err == nil {
 		c.NeedHost(config)
 	}
-	config.Token, config.Account = secret.Secret{}, input.AirflowAccount // a token cannot be stored
+	const account = "login and password of the " + input.APIAccount + " (" + names.AirflowPrefix +
+		"{LOGIN,PASSWORD}), or create it in Airflow"
+	config.Token, config.Account = secret.Secret{}, account // a token cannot be stored
 	roots, admin := c.Certificates(), c.AdminConfig(config.BaseURL, false)
-	c.AskLogin(input.APIAccount, &config)
-	c.NeedLogin(config, input.APIAccount, names.AirflowPrefix)
+	if !s.Remove || config.Login == "" { // which is compared; the password is not known
+		c.AskLogin(input.APIAccount, &config)
+		c.NeedLogin(config, input.APIAccount, names.AirflowPrefix)
+	}
 	s.Registry, s.Login, s.Password = registry.Name, config.Login, config.Password
 	s.Admin, s.Account = c.Client(admin, roots), c.Client(config, roots)
+	if s.Remove && !s.Force && !c.Faulty() {
+		c.Log.Info("nothing is removed without --force")
+	}
 	return s
 }

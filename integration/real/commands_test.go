@@ -39,6 +39,7 @@ func TestRealSetup(t *testing.T) {
 
 	t.Run("differs", s.differs)
 	t.Run("rights", s.rights)
+	t.Run("remove", s.remove)
 	d.run(t).wantGreen(t)
 	w.secrets.add(w.variable(t, "ecr_refresh_private_key"))
 	t.Run("no secret left", w.noSecretLeft)
@@ -137,6 +138,17 @@ func (s setupSite) rights(t *testing.T) {
 	}
 	s.want(t, 2, all("there", "differs", "airflow-api")) // it holds the admin now
 	s.run(t, 0, "--force")
+}
+
+// remove: setup --remove takes back what is as setup made it, and setup makes it again.
+func (s setupSite) remove(t *testing.T) {
+	s.want(t, 0, all("would remove", ""), "--remove")
+	s.want(t, 0, all("there", ""))
+	must(t, s.Airflow.SetVariable(t.Context(), "ecr_aws_region_name", "eu-west-1"))
+	s.want(t, 0, all("removed", "stays", "ecr_aws_region_name"), "--remove", "--force")
+	s.want(t, 0, all("missing", "stays", "ecr_aws_region_name"), "--remove", "--force")
+	must(t, s.Airflow.SetVariable(t.Context(), "ecr_aws_region_name", peers.Region))
+	s.want(t, 0, all("created", "there", "ecr_aws_region_name"))
 }
 
 // variable returns a Variable's value as the command line of Airflow does.

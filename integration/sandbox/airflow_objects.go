@@ -59,12 +59,42 @@ func (a *Airflow) DeleteVariable(key string) { a.set(func() { delete(a.variables
 func (a *Airflow) routeObjects(mux *http.ServeMux) {
 	mux.HandleFunc("GET /api/v2/pools/{name}", a.getPool)
 	mux.HandleFunc("POST /api/v2/pools", a.postPool)
-	mux.HandleFunc("PATCH /api/v2/pools/{name}", a.patchPool)
 	mux.HandleFunc("GET /api/v2/variables/{name}", a.getVariable)
 	mux.HandleFunc("POST /api/v2/variables", a.postVariable)
 	mux.HandleFunc("PATCH /api/v2/variables/{name}", a.patchVariable)
 	mux.HandleFunc("POST /api/v2/connections", a.postConnection)
 	mux.HandleFunc("PATCH /api/v2/connections/{name}", a.patchConnection)
+	mux.HandleFunc("DELETE /api/v2/pools/{name}", func(w http.ResponseWriter, r *http.Request) {
+		_, found := a.Pool(r.PathValue("name"))
+		a.remove(w, r, "Pools", "The Pool with name", found, a.DeletePool)
+	})
+	mux.HandleFunc("DELETE /api/v2/variables/{name}", func(w http.ResponseWriter, r *http.Request) {
+		_, found := a.Variable(r.PathValue("name"))
+		a.remove(w, r, "Variables", "The Variable with key", found, a.DeleteVariable)
+	})
+	mux.HandleFunc("DELETE /api/v2/connections/{name}", func(w http.ResponseWriter, r *http.Request) {
+		_, found := a.Connection(r.PathValue("name"))
+		a.remove(w, r, "Connections", "The Connection with connection_id", found, a.DeleteConnection)
+	})
+}
+
+// remove answers a call that deletes an object.
+func (a *Airflow) remove(
+	w http.ResponseWriter, r *http.Request, resource, what string, found bool, remove func(name string),
+) {
+	name := r.PathValue("name")
+	if !a.authorize(w, r, "can_delete", resource) {
+		return
+	}
+	if resource == "Connections" {
+		a.logged(r, "delete_connection", map[string]any{"connection_id": name})
+	}
+	if !found {
+		reject(w, http.StatusNotFound, what+": `"+name+"` was not found")
+		return
+	}
+	remove(name)
+	w.WriteHeader(http.StatusNoContent)
 }
 
 func nullable(text string) any {
@@ -106,25 +136,6 @@ func (a *Airflow) postPool(w http.ResponseWriter, r *http.Request) {
 	}
 	a.SetPool(p)
 	writeJSON(w, http.StatusCreated, p.fields())
-}
-
-// patchPool demands what Airflow demands, which is more than its document says; the description up to 3.0.
-func (a *Airflow) patchPool(w http.ResponseWriter, r *http.Request) {
-	body, ok := a.body(w, r, "can_edit", "Pools", []string{"pool", "include_deferred", "description"}, "slots",
-		"team_name")
-	if !ok {
-		return
-	}
-	p, found := a.Pool(r.PathValue("name"))
-	switch {
-	case !found:
-		reject(w, http.StatusNotFound, "The Pool with name: `"+r.PathValue("name")+"` was not found")
-	case body["pool"] != p.Name:
-		reject(w, http.StatusBadRequest, "Invalid body, pool name from request body doesn't match uri parameter")
-	default:
-		a.SetPool(p.updated(body))
-		writeJSON(w, http.StatusOK, p.updated(body).fields())
-	}
 }
 
 func (p Pool) updated(body map[string]any) Pool {

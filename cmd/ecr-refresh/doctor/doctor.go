@@ -2,12 +2,18 @@
 package doctor
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
+	"slices"
+	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"ecr-refresh/airflowclient"
+	"ecr-refresh/cmd/ecr-refresh/console"
 	"ecr-refresh/cmd/ecr-refresh/hints"
 	"ecr-refresh/cmd/ecr-refresh/input"
 	"ecr-refresh/cmd/ecr-refresh/names"
@@ -126,16 +132,47 @@ func (f *Findings) result(name string, err error, format string, args ...any) bo
 	return err == nil
 }
 
-// Err returns an error if a check failed.
-func (f Findings) Err() error {
-	failed := 0
+// Table returns the findings for a person, to be written to w. Its lines have at most 100 columns, 29 of them for the
+// name; only a URL, or a longer word, makes a longer line.
+func (f Findings) Table(w io.Writer) []byte {
+	const columns, nameColumn = 100, 29
+	const width = columns - len("skip  ") - nameColumn - len("  ")
+	colours := map[string]string{ok: console.Good, warn: console.Warn, fail: console.Bad, skip: console.Dim}
+	var text bytes.Buffer
 	for _, one := range f.Checks {
-		if one.State == fail {
-			failed++
+		state, name := console.Paint(w, colours[one.State], fmt.Sprintf("%-4s", one.State)), one.Name
+		lines := slices.Concat(wrap("", one.Message, width), wrap("→ ", one.Hint, width), wrap("", one.URL, width))
+		if utf8.RuneCountInString(name) > nameColumn {
+			lines = append([]string{""}, lines...)
+		}
+		for _, line := range lines {
+			row := fmt.Sprintf("%s  %-*s  %s", state, nameColumn, name, line)
+			fmt.Fprintln(&text, strings.TrimRight(row, " "))
+			state, name = "    ", ""
 		}
 	}
-	if failed > 0 {
-		return failure.Transient("", "%d of %d checks failed", failed, len(f.Checks))
+	return text.Bytes()
+}
+
+// wrap breaks a text behind a mark between its words.
+func wrap(mark, text string, width int) (lines []string) {
+	for _, word := range strings.Fields(text) {
+		last := len(lines) - 1
+		if last < 0 || utf8.RuneCountInString(lines[last]+" "+word) > width {
+			lines = append(lines, mark+word)
+		} else {
+			lines[last] += " " + word
+		}
+		mark = ""
 	}
-	return nil
+	return lines
+}
+
+// Err returns an error if a check failed.
+func (f Findings) Err() error {
+	failed := slices.DeleteFunc(slices.Clone(f.Checks), func(one Finding) bool { return one.State != fail })
+	if len(failed) == 0 {
+		return nil
+	}
+	return failure.Transient("", "%d of %d checks failed", len(failed), len(f.Checks))
 }

@@ -103,7 +103,7 @@ func TestLastError(t *testing.T) {
 		"ours": {[]airflowclient.LogEvent{ours("ecr-refresh: error: a"), ours("ecr-refresh: hint: h"), airflows},
 			[2]string{"a", "h"}},
 		"one event": {[]airflowclient.LogEvent{ours("ecr-refresh: error: a\necr-refresh: hint: h\n")},
-			[2]string{"a\n", "h\n"}},
+			[2]string{"a", "h"}},
 		"several": {[]airflowclient.LogEvent{ours("ecr-refresh: error: a"), ours("ecr-refresh: hint: h"),
 			ours("ecr-refresh: error: b")}, [2]string{"b"}},
 		"a hint alone": {[]airflowclient.LogEvent{ours("ecr-refresh: hint: h")}, [2]string{}},

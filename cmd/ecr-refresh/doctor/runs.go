@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -129,20 +130,19 @@ func (d *Doctor) failed(ctx context.Context, f *Findings, run dagRun, task insta
 
 // lastError returns the last error of a log, and its hint: ecr-refresh's or, where it has not begun, Airflow's.
 func lastError(log []airflowclient.LogEvent) (text, hint string) {
-	var other string
+	var all strings.Builder
 	for _, event := range log {
-		for line := range strings.Lines(event.Text) {
-			if _, after, found := strings.Cut(line, "ecr-refresh: error: "); found {
-				text, hint = after, ""
-			} else if _, after, found := strings.Cut(line, "ecr-refresh: hint: "); found && text != "" {
-				hint = after
-			}
-		}
+		fmt.Fprintln(&all, event.Text)
 		if event.Level == "error" || event.Level == "critical" {
-			other = event.Text
+			text = event.Text
 		}
 	}
-	return cmp.Or(text, other), hint
+	ours := regexp.MustCompile(`ecr-refresh: error: (.*)\n(?:.*ecr-refresh: hint: (.*))?`)
+	if found := ours.FindAllStringSubmatch(all.String(), -1); found != nil {
+		last := found[len(found)-1]
+		return last[1], last[2]
+	}
+	return text, ""
 }
 
 // waits adds what a task waits for that no worker has begun: scheduled, it needs a slot of its pool; queued, a worker.
@@ -199,10 +199,8 @@ func (d *Doctor) Run(ctx context.Context) Findings {
 func (d *Doctor) await(ctx context.Context, run *dagRun) error {
 	for logged := ""; ; {
 		runs, err := d.Reader.DAGRuns(ctx, d.DAG, latestRuns)
-		for _, one := range runs {
-			if one.ID == run.ID {
-				*run = one
-			}
+		if at := slices.IndexFunc(runs, func(r dagRun) bool { return r.ID == run.ID }); at >= 0 {
+			*run = runs[at]
 		}
 		if now := d.progress(ctx, *run, runs); now != "" && now != logged {
 			d.Inputs.Log.Info(now)

@@ -175,9 +175,8 @@ func hints() map[any]string {
 		docker.HelperFails:       "remove this entry, or find out on {host} why it fails: echo {want} | {object} get",
 
 		// setup, status
-		setup.CannotLogIn: "create this account in Airflow, or correct ECR_REFRESH_AIRFLOW_{LOGIN,PASSWORD}",
-		setup.Differs:     "look at what differs, then let ecr-refresh setup --force change it",
-		status.NoToken:    "trigger the DAG, and look at its last run",
+		setup.Differs:  "look at what differs, then let ecr-refresh setup --force change it",
+		status.NoToken: "trigger the DAG, and look at its last run",
 		status.Doubtful: "trigger the DAG: it updates and tests the connection; ecr-refresh doctor shows its last " +
 			"run, Airflow's Audit Log who changed the connection",
 

@@ -150,13 +150,14 @@ func (r *Reader) Duration(s Setting) time.Duration {
 	return d
 }
 
-// Choice returns a setting that is one of its choices, in their case. It is for the log itself: its error is returned.
-func (r *Reader) Choice(s Setting) (string, error) {
+// Choice returns a setting that is one of its choices, in their case.
+func (r *Reader) Choice(s Setting) string {
 	v, source := r.Given(s)
-	if choice := strings.ToLower(v); slices.Contains(s.Choices, choice) {
-		return choice, nil
+	choice := strings.ToLower(v)
+	if !slices.Contains(s.Choices, choice) {
+		r.Fault(badValue(source, v, strings.Join(s.Choices, " or ")))
 	}
-	return "", badValue(source, v, strings.Join(s.Choices, " or "))
+	return choice
 }
 
 func badValue(source, value, want string) error {

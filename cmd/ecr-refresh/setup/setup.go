@@ -1,13 +1,15 @@
-// Package setup creates in Airflow what the DAG needs, and checks the DAG's account.
+// Package setup creates in Airflow what the DAG needs, and checks the DAG's account; or it removes what it created.
 package setup
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
+	"strconv"
 	"strings"
 
 	"ecr-refresh/airflowclient"
@@ -18,11 +20,8 @@ import (
 	"ecr-refresh/steps/secret"
 )
 
-// Why Setup fails.
-const (
-	Differs     failure.Kind = "object differs" // from what is wanted, and Setup may not change it
-	CannotLogIn failure.Kind = "account cannot log in"
-)
+// Differs is a kind of failure: an object is not what is wanted, and Setup may not change it.
+const Differs failure.Kind = "object differs"
 
 // Setup is what Airflow shall have.
 type Setup struct {
@@ -34,7 +33,8 @@ type Setup struct {
 
 	Admin   *airflowclient.Client
 	Account *airflowclient.Client // with Login and Password
-	Force   bool                  // change what exists and differs
+	Remove  bool                  // remove what is as Run would create it
+	Force   bool                  // change what exists and differs; without it, nothing is removed
 	DryRun  bool                  // change nothing
 }
 
@@ -48,7 +48,7 @@ type Result struct {
 type Outcome struct {
 	Kind    string   `json:"kind"`
 	ID      string   `json:"id"`
-	State   string   `json:"state"` // there, created, would create, differs, updated, would update, failed
+	State   string   `json:"state"` // there, created, would update …: see create and remove
 	Differs []string `json:"differs"`
 }
 
@@ -59,37 +59,39 @@ type Account struct {
 	Variables  bool   `json:"may_read_variables"`
 }
 
-// Run creates and changes one object after the other, then checks the account. It goes on after one that fails, but not
-// without the admin's login, and stores no login that Airflow rejects.
+// Run creates and changes one object after the other, then checks the account; or it removes them. It goes on after one
+// that fails, but begins only if the accounts that it needs can log in.
 func (s Setup) Run(ctx context.Context) (Result, error) {
 	result := Result{Objects: []Outcome{}}
 	if _, err := s.Admin.SimpleRole(ctx); err != nil { // logs in
 		return result, fmt.Errorf("use the admin account: %w", err)
 	}
-	role, err := s.Account.SimpleRole(ctx)
-	if e, ok := errors.AsType[*airflowclient.Error](err); ok && e.Kind == airflowclient.LoginRejected {
-		const form = "account %q of connection %s cannot log in: %w"
-		return result, failure.Permanent(CannotLogIn, form, s.Login, names.AirflowConnection, e)
+	settle, role := s.remove, ""
+	if !s.Remove {
+		var err error
+		if role, err = s.Account.SimpleRole(ctx); err != nil {
+			return result, fmt.Errorf("use the %s account: %w", names.AirflowConnection, err)
+		}
+		settle = s.create
 	}
 	var failures []error
-	for _, o := range s.objects() {
-		done, err := o(ctx)
+	for _, o := range s.objects(ctx) {
+		done, err := settle(ctx, o)
 		if e, ok := errors.AsType[*airflowclient.Error](err); ok && e.Kind == airflowclient.TokenRejected {
 			return result, err
 		}
-		if result.Objects = append(result.Objects, done); err != nil {
-			failures = append(failures, err)
-		}
+		result.Objects, failures = append(result.Objects, done), append(failures, err)
 	}
-	if result.Account, err = s.checkAccount(ctx, role); err != nil {
-		err = fmt.Errorf("check the %s account %q: %w", names.AirflowConnection, s.Login, err)
-		failures = append(failures, err)
+	if !s.Remove {
+		account, err := s.checkAccount(ctx, role)
+		result.Account, failures = account, append(failures, err)
 	}
 	return result, last(failures)
 }
 
-// last logs all failures but the last, each with its hint, and returns that one: permanent only if each is.
+// last logs all failures (nil is none) but the last, each with its hint, and returns that: permanent only if each is.
 func last(failures []error) error {
+	failures = slices.DeleteFunc(failures, func(err error) bool { return err == nil })
 	for i, err := range failures {
 		if i == len(failures)-1 {
 			return &failure.Error{Err: err, Transient: !failure.IsPermanent(failure.Join(failures))}
@@ -99,94 +101,126 @@ func last(failures []error) error {
 	return nil
 }
 
-// object creates or updates one thing that Airflow shall have.
-type object func(context.Context) (Outcome, error)
+// failed is the form of an error: verb, kind, id, cause.
+const failed = "%s %s %q with the admin account: %w"
 
-func (s Setup) objects() []object {
+// object is one thing that Airflow shall have.
+type object struct {
+	kind, id string
+	differs  []string     // what is to be changed of it
+	err      error        // of reading it
+	write    func() error // creates or updates it
+}
+
+// objects reads them.
+func (s Setup) objects(ctx context.Context) []object {
 	all := []object{
-		s.pool, s.variable(names.AccountVariable, s.AWSAccount), s.variable(names.RegionVariable, s.Region),
-		s.airflowConnection, s.dockerConnection,
+		s.pool(ctx),
+		s.variable(ctx, names.AccountVariable, s.AWSAccount), s.variable(ctx, names.RegionVariable, s.Region),
+		s.connection(ctx, airflowclient.Update{ID: names.AirflowConnection, Type: "http", Host: s.Account.BaseURL(),
+			Login: s.Login, Password: s.Password}, s.airflowDiffers),
+		s.connection(ctx, airflowclient.Update{ID: names.DockerConnection, Type: "docker", Host: s.Registry,
+			Login: "AWS"}, func(is airflowclient.Connection) []string { return DockerDiffers(is, s.Registry) }),
 	}
 	if s.KeyPair {
-		all = append(all, s.keyPair)
+		all = append(all, s.keyPair(ctx))
 	}
 	return all
 }
 
-// settle creates or updates an object where it may; err is of reading it, and differs what is to be changed.
-func (s Setup) settle(kind, id string, differs []string, err error, write func() error) (Outcome, error) {
-	const failed = "%s %s %q with the admin account: %w"
-	verb, missing := "update", errors.Is(err, airflowclient.ErrNotFound)
+// create creates or updates an object where it may.
+func (s Setup) create(_ context.Context, o object) (Outcome, error) {
+	verb, missing := "update", errors.Is(o.err, airflowclient.ErrNotFound)
 	if missing {
 		verb = "create"
 	}
-	if err != nil {
-		differs = nil
+	done := Outcome{o.kind, o.id, "failed", []string{}}
+	if o.err == nil {
+		done.Differs = append(done.Differs, o.differs...)
 	}
-	done := Outcome{kind, id, "failed", append([]string{}, differs...)}
 	switch {
-	case err != nil && !missing:
-		return done, fmt.Errorf(failed, "read", kind, id, err)
-	case !missing && len(differs) == 0:
+	case o.err != nil && !missing:
+		return done, fmt.Errorf(failed, "read", o.kind, o.id, o.err)
+	case !missing && len(o.differs) == 0:
 		done.State = "there"
 	case !missing && !s.Force:
 		done.State = "differs"
-		return done, failure.Permanent(Differs, "%s %q differs: %s", kind, id, strings.Join(differs, "; "))
+		return done, failure.Permanent(Differs, "%s %q differs: %s", o.kind, o.id, strings.Join(o.differs, "; "))
 	case s.DryRun:
 		done.State = "would " + verb
 	default:
-		if err := write(); err != nil {
-			return done, fmt.Errorf(failed, verb, kind, id, err)
+		if err := o.write(); err != nil {
+			return done, fmt.Errorf(failed, verb, o.kind, o.id, err)
 		}
 		done.State = verb + "d"
 	}
 	return done, nil
 }
 
-func (s Setup) pool(ctx context.Context) (Outcome, error) {
-	_, err := s.Admin.Pool(ctx, names.Pool) // it may have any size: that is its owner's
-	return s.settle("pool", names.Pool, nil, err, func() error {
-		pool := airflowclient.Pool{Name: names.Pool, Slots: 5, Description: "System maintenance tasks"}
-		return s.Admin.CreatePool(ctx, pool)
-	})
+// remove removes an object, unless it differs from what create would make.
+func (s Setup) remove(ctx context.Context, o object) (Outcome, error) {
+	done := Outcome{o.kind, o.id, "failed", []string{}}
+	switch {
+	case errors.Is(o.err, airflowclient.ErrNotFound):
+		done.State = "missing"
+	case o.err != nil:
+		return done, fmt.Errorf(failed, "read", o.kind, o.id, o.err)
+	case len(o.differs) > 0:
+		done.State, done.Differs = "stays", o.differs
+	case s.DryRun || !s.Force:
+		done.State = "would remove"
+	default:
+		resource := map[string]string{"pool": "Pools", "connection": "Connections"}[o.kind]
+		for id := range strings.SplitSeq(o.id, ", ") {
+			err := s.Admin.Delete(ctx, cmp.Or(resource, "Variables"), id)
+			if err != nil && !errors.Is(err, airflowclient.ErrNotFound) {
+				return done, fmt.Errorf(failed, "remove", o.kind, id, err)
+			}
+		}
+		done.State = "removed"
+	}
+	return done, nil
+}
+
+// pool may have any size, which is its owner's; it is removed only if nobody changed it.
+func (s Setup) pool(ctx context.Context) object {
+	want := airflowclient.Pool{Name: names.Pool, Slots: 5, Description: "System maintenance tasks"}
+	is, err := s.Admin.Pool(ctx, names.Pool)
+	var differs []string
+	if s.Remove {
+		differs = differ("slots", strconv.Itoa(is.Slots), strconv.Itoa(want.Slots),
+			"description", is.Description, want.Description)
+	}
+	return object{"pool", names.Pool, differs, err, func() error { return s.Admin.CreatePool(ctx, want) }}
 }
 
 // variable is one whose value is no secret.
-func (s Setup) variable(key, value string) object {
-	return func(ctx context.Context) (Outcome, error) {
-		var differs []string
-		is, err := s.Admin.Variable(ctx, key)
-		if is.Reveal() != value {
-			differs = []string{"its value is not " + value}
-		}
-		return s.settle("Variable", key, differs, err, func() error {
-			return s.Admin.PutVariable(ctx, key, secret.New(value))
-		})
+func (s Setup) variable(ctx context.Context, key, value string) object {
+	var differs []string
+	is, err := s.Admin.Variable(ctx, key)
+	if is.Reveal() != value {
+		differs = []string{"its value is not " + value}
 	}
+	return object{"Variable", key, differs, err, func() error {
+		return s.Admin.PutVariable(ctx, key, secret.New(value))
+	}}
 }
 
-func (s Setup) dockerConnection(ctx context.Context) (Outcome, error) {
-	want := airflowclient.Update{ID: names.DockerConnection, Type: "docker", Host: s.Registry, Login: "AWS"}
+func (s Setup) connection(
+	ctx context.Context, want airflowclient.Update, differs func(airflowclient.Connection) []string,
+) object {
 	is, err := s.Admin.Connection(ctx, want.ID)
-	return s.settle("connection", want.ID, DockerDiffers(is, s.Registry), err, func() error {
-		return s.Admin.PutConnection(ctx, want)
-	})
+	return object{"connection", want.ID, differs(is), err, func() error { return s.Admin.PutConnection(ctx, want) }}
 }
 
-func (s Setup) airflowConnection(ctx context.Context) (Outcome, error) {
-	const id = names.AirflowConnection
-	base := s.Account.BaseURL()
-	is, err := s.Admin.Connection(ctx, id)
-	differs := AirflowDiffers(is, base, s.Login)
+func (s Setup) airflowDiffers(is airflowclient.Connection) []string {
+	differs := AirflowDiffers(is, s.Account.BaseURL(), s.Login)
 	if is.Password == nil {
 		differs = append(differs, "it has no password")
-	} else if s.Force {
+	} else if s.Force && !s.Remove {
 		differs = append(differs, "the password is set again")
 	}
-	return s.settle("connection", id, differs, err, func() error {
-		want := airflowclient.Update{ID: id, Type: "http", Host: base, Login: s.Login, Password: s.Password}
-		return s.Admin.PutConnection(ctx, want)
-	})
+	return differs
 }
 
 // AirflowDiffers compares the login of a connection and the URL that it leads to: several sets of host, port and schema
@@ -218,7 +252,7 @@ func port(of airflowclient.Connection) string { return strings.TrimPrefix(fmt.Sp
 
 // keyPair is one object of two Variables, since one without the other is of no use. It writes the private key first:
 // with the public key alone, step 1 would encrypt what step 2 cannot decrypt.
-func (s Setup) keyPair(ctx context.Context) (Outcome, error) {
+func (s Setup) keyPair(ctx context.Context) object {
 	const public, private = names.RecipientVariable, names.PrivateKeyVariable
 	var differs []string
 	_, err := s.Admin.Variable(ctx, public)
@@ -226,24 +260,26 @@ func (s Setup) keyPair(ctx context.Context) (Outcome, error) {
 	no, noOther := errors.Is(err, airflowclient.ErrNotFound), errors.Is(other, airflowclient.ErrNotFound)
 	switch {
 	case no && other == nil || noOther && err == nil:
-		differs, err = []string{"one of them is missing: a new pair is needed"}, nil
+		if err = nil; !s.Remove {
+			differs = []string{"one of them is missing: a new pair is needed"}
+		}
 	case no || err == nil:
 		err = other
 	}
-	return s.settle("encryption key pair", public+", "+private, differs, err, func() error {
+	return object{"encryption key pair", public + ", " + private, differs, err, func() error {
 		id := secret.NewIdentity()
 		if err := s.Admin.PutVariable(ctx, private, id.PrivateKey()); err != nil {
 			return err
 		}
 		return s.Admin.PutVariable(ctx, public, secret.New(id.Recipient()))
-	})
+	}}
 }
 
 // checkAccount tries what the DAG does. Then it tries to read a Variable, as those may who have one of FAB's own roles
 // with these rights.
 func (s Setup) checkAccount(ctx context.Context, role string) (*Account, error) {
 	if err := MayUpdate(ctx, s.Account); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("check the %s account %q: %w", names.AirflowConnection, s.Login, err)
 	}
 	_, err := s.Account.Variable(ctx, names.AccountVariable)
 	return &Account{s.Login, role, err == nil || errors.Is(err, airflowclient.ErrNotFound)}, nil

@@ -303,6 +303,7 @@ func TestSecrets(t *testing.T) {
 		"plan", "extract-ecr-token --out new.json --metrics-file m.prom",
 		"update-docker-connection --in one.json --out new2.json", "test-docker-connection --in two.json",
 		"run --dry-run", "run --out r.json", "status", "doctor", "doctor --json", "setup --dry-run", "setup",
+		"setup --remove",
 	} {
 		s.start(patience, args).wantEnd()
 	}
