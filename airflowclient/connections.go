@@ -12,6 +12,8 @@ import (
 	"sync"
 	"unicode/utf8"
 
+	"ecr-refresh/steps/untrusted"
+
 	"golang.org/x/sync/errgroup"
 )
 
@@ -103,10 +105,11 @@ func unlessZero[T comparable](v T) *T {
 	return &v
 }
 
-// check checks what is to be written, and adds the password to the scrubber.
-func (c *Client) check(u Update, needsPassword bool) error {
-	c.scrubber.add(orEmpty(u.Password))
-	switch password := orEmpty(u.Password).Reveal(); {
+// check checks what is to be written, and conceals the password.
+func check(u Update, needsPassword bool) error {
+	password := orEmpty(u.Password).Reveal()
+	untrusted.Conceal(password)
+	switch {
 	case u.Type == "":
 		return failf(Invalid, 0, u.ID, "the connection's type is not given")
 	case password == masked || password == "" && needsPassword:
@@ -120,7 +123,7 @@ func (c *Client) check(u Update, needsPassword bool) error {
 
 // PutConnection changes the fields that u has, and port and schema even to none; or it creates the connection.
 func (c *Client) PutConnection(ctx context.Context, u Update) error {
-	if err := c.check(u, false); err != nil {
+	if err := check(u, false); err != nil {
 		return err
 	}
 	var body struct { // with null for an empty port or schema, where ConnectionBody leaves it out
@@ -143,7 +146,7 @@ func (c *Client) PutConnection(ctx context.Context, u Update) error {
 func (c *Client) UpdateConnections(ctx context.Context, updates []Update) map[string]error {
 	failed := map[string]error{}
 	good := slices.DeleteFunc(slices.Clone(updates), func(u Update) bool {
-		err := c.check(u, true)
+		err := check(u, true)
 		if err != nil {
 			failed[u.ID] = err
 		}
@@ -225,7 +228,7 @@ func (c *Client) skipped(id string, of bulkError) *Error {
 		return notFound(NoConnection, id)
 	}
 	text, _ := of.Error.(string)
-	e := failf(kindOf(of.Status), of.Status, id, "%s", c.answered("airflow", of.Status, text))
+	e := failf(kindOf(of.Status), of.Status, id, "%s", answered("airflow", of.Status, untrusted.New(text)))
 	if e.Kind == Forbidden {
 		c.forbidden(e, "Connections", "can_edit")
 	}

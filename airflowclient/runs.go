@@ -29,7 +29,7 @@ func (c *Client) TaskInstances(ctx context.Context, dagID, runID string) ([]Task
 	return page.Tasks, err
 }
 
-// LogEvent is an event in the log of a task. Nothing is cut or scrubbed of it: see Clean.
+// LogEvent is an event in the log of a task. Nothing is cut or scrubbed of it.
 type LogEvent struct {
 	Level string // "" where the log has none
 	Text  string // may have several lines; of an exception, what it says
@@ -65,9 +65,6 @@ func (c *Client) Log(ctx context.Context, dagID, runID, taskID string, try int) 
 	err = c.call(ctx, &log, "Task Logs", runID, taskID, dagID)(req, err)
 	return log.Content, err
 }
-
-// Clean returns a text that Airflow stored, on one line and without the secrets that c has held.
-func (c *Client) Clean(text string) string { return c.scrubber.clean(text) }
 
 // TaskURL returns the page of Airflow's UI (router.tsx, from 3.0 to 3.3) that shows the log of a task's try.
 func (c *Client) TaskURL(dagID, runID, taskID string, try int) string {

@@ -15,6 +15,7 @@ import (
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/registry"
 	"ecr-refresh/steps/secret"
+	"ecr-refresh/steps/untrusted"
 	"ecr-refresh/steps/xcom"
 )
 
@@ -106,7 +107,7 @@ func (s TestDockerConnection) Run(ctx context.Context) (xcom.TestDockerConnectio
 // earlier returns the failures of the steps before as errors, each of which names its connection.
 func earlier(failures []xcom.Failure) (errs []error) {
 	for _, f := range failures {
-		step, line, id := failure.Clean(f.Step), failure.Clean(f.Error), fmt.Sprintf("%q", f.ConnectionID)
+		step, line, id := untrusted.Clean(f.Step), untrusted.Clean(f.Error), fmt.Sprintf("%q", f.ConnectionID)
 		if !strings.Contains(line, id) {
 			line = "connection " + id + ": " + line
 		}
@@ -152,7 +153,7 @@ func (s TestDockerConnection) compare(want xcom.Updated) (*bool, error) {
 		return nil, failure.Permanent(NotGiven, "it was not given to this step").About(id)
 	case registry.Host(conn.Host) != host:
 		const form = "tasks read host %q, and the token is for %q"
-		return nil, failure.Permanent(kind, form, failure.Excerpt(conn.Host), host).About(id).Want(conn.OverriddenBy)
+		return nil, failure.Permanent(kind, form, untrusted.New(conn.Host), host).About(id).Want(conn.OverriddenBy)
 	case !want.Published || conn.Assumed:
 		return nil, nil
 	case matches:

@@ -13,6 +13,7 @@ import (
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/registry"
 	"ecr-refresh/steps/secret"
+	"ecr-refresh/steps/untrusted"
 	"ecr-refresh/steps/xcom"
 )
 
@@ -116,10 +117,10 @@ func (s UpdateDockerConnection) prepare(
 	update := airflowclient.Update{ID: id, Type: conn.Type, Password: t.Password}
 	if want := registry.Host(t.RegistryURL); registry.Host(conn.Host) != want {
 		const form = "its host is %q, and the token is for %q"
-		return update, failure.Permanent(HostMismatch, form, failure.Excerpt(conn.Host), want).About(id).Want(want)
+		return update, failure.Permanent(HostMismatch, form, untrusted.New(conn.Host), want).About(id).Want(want)
 	}
 	if conn.Login != t.Username {
-		s.Log.Info(fmt.Sprintf("connection %q: login %q becomes %q", id, failure.Excerpt(conn.Login), t.Username))
+		s.Log.Info(fmt.Sprintf("connection %q: login %q becomes %q", id, untrusted.New(conn.Login), t.Username))
 		update.Login = t.Username
 	}
 	return update, nil

@@ -18,6 +18,7 @@ import (
 
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/transport"
+	"ecr-refresh/steps/untrusted"
 )
 
 // Kinds of failure of a call to AWS. The fact Want is the permission that the identity lacks.
@@ -103,7 +104,7 @@ func classify(err error) error {
 		return c.credentials(err)
 	case c.status/100 == 3 && errors.As(err, &answer):
 		to := transport.RedirectHost(answer.Response.Response)
-		return failure.Permanent(NotAWS, "%s, a redirect to %.80q", answered, to)
+		return failure.Permanent(NotAWS, "%s, a redirect to %q", answered, to)
 	}
 	return failure.Transient(NotAWS, "%s with something that is not AWS's JSON, or is cut", answered)
 }
@@ -128,7 +129,7 @@ func (c call) metadata(err error) error {
 // credential_process printed is kept out of the log: it may be the credentials.
 func (c call) credentials(err error) error {
 	_, cause, found := strings.Cut(err.Error(), "get credentials: ")
-	kind, why := NoCredentials, failure.Excerpt(cause)
+	kind, why := NoCredentials, untrusted.New(cause).String()
 	switch {
 	case !found:
 		return failure.Network(c.service, err)
@@ -199,6 +200,6 @@ func textOf(api smithy.APIError) string {
 	if api.ErrorCode() == "" {
 		return ""
 	}
-	message := strings.TrimSuffix(failure.Excerpt(api.ErrorMessage()), unknownCode)
-	return strings.TrimSuffix(" "+api.ErrorCode()+": "+message, ": ")
+	code, message := untrusted.New(api.ErrorCode()), untrusted.New(strings.TrimSuffix(api.ErrorMessage(), unknownCode))
+	return strings.TrimSuffix(fmt.Sprintf(" %s: %s", code, message), ": ")
 }

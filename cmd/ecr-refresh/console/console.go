@@ -17,6 +17,7 @@ import (
 	"ecr-refresh/steps"
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/secret"
+	"ecr-refresh/steps/untrusted"
 )
 
 // Kinds of failure of a terminal's two ends.
@@ -73,7 +74,7 @@ func (h *sentences) Handle(_ context.Context, r slog.Record) error {
 
 // oneLine keeps text from forging a second line, or a colour: it may have a path or a name that somebody else chose.
 func oneLine(text string) string {
-	return failure.Clean(strings.ReplaceAll(strings.TrimSpace(text), "\n", "; "))
+	return untrusted.Clean(strings.ReplaceAll(strings.TrimSpace(text), "\n", "; "))
 }
 
 // IsTerminal reports whether stream is a terminal.

@@ -13,6 +13,7 @@ import (
 	"ecr-refresh/cmd/ecr-refresh/setup"
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/registry"
+	"ecr-refresh/steps/untrusted"
 )
 
 // checkAirflow gets Airflow's version and tries both logins. Where Airflow does not answer, or nobody can log in, no
@@ -64,7 +65,7 @@ func (d *Doctor) checkAPI(ctx context.Context, f *Findings) {
 		f.add(warn, name, edit, "it is not what this shell has: %s", strings.Join(differs, "; "))
 	default:
 		f.add(ok, name, "", "it leads to %s as %q; what was tested is this shell's password, and Airflow does not "+
-			"show the stored one: doctor --run tests it", base, failure.Excerpt(login))
+			"show the stored one: doctor --run tests it", base, untrusted.New(login))
 	}
 }
 

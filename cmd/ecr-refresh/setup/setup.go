@@ -16,6 +16,7 @@ import (
 	"ecr-refresh/steps"
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/secret"
+	"ecr-refresh/steps/untrusted"
 )
 
 // Why Setup fails.
@@ -160,7 +161,7 @@ func (s Setup) variable(key, value string) object {
 			differs = []string{"its value is not " + value}
 		}
 		return s.settle("Variable", key, differs, err, func() error {
-			return s.Admin.PutVariable(ctx, key, secret.New(value))
+			return s.Admin.PutVariable(ctx, key, value)
 		})
 	}
 }
@@ -231,10 +232,10 @@ func (s Setup) keyPair(ctx context.Context) (Outcome, error) {
 	}
 	return s.settle("encryption key pair", public+", "+private, differs, err, func() error {
 		id := secret.NewIdentity()
-		if err := s.Admin.PutVariable(ctx, private, id.PrivateKey()); err != nil {
+		if err := s.Admin.PutVariable(ctx, private, id.PrivateKey().Reveal()); err != nil {
 			return err
 		}
-		return s.Admin.PutVariable(ctx, public, secret.New(id.Recipient()))
+		return s.Admin.PutVariable(ctx, public, id.Recipient())
 	})
 }
 
@@ -271,7 +272,7 @@ func (r Result) Text() []byte {
 		if len(o.Differs) > 0 {
 			line += ": " + strings.Join(o.Differs, "; ")
 		}
-		fmt.Fprintln(&text, failure.Clean(line))
+		fmt.Fprintln(&text, untrusted.Clean(line))
 	}
 	if a := r.Account; a != nil {
 		more := ", and nothing more was found"
@@ -281,7 +282,7 @@ func (r Result) Text() []byte {
 			more = ", and read Variables, which is not needed: give it a role of its own, and no other"
 		}
 		const can = " account %s: can log in, read and update connections%s"
-		fmt.Fprintln(&text, failure.Clean(fmt.Sprintf(names.AirflowConnection+can, a.Login, more)))
+		fmt.Fprintln(&text, untrusted.Clean(fmt.Sprintf(names.AirflowConnection+can, a.Login, more)))
 	}
 	return []byte(text.String())
 }
