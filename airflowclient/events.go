@@ -36,9 +36,7 @@ func (c *Client) ConnectionEvents(ctx context.Context, after time.Time) (all []C
 			Total  int               `json:"total_entries"`
 		}
 		err = c.call(ctx, &page, "Audit Logs")(req, err)
-		for _, e := range page.Events {
-			all = append(all, e)
-		}
+		all = append(all, page.Events...)
 		if err != nil || len(page.Events) == 0 || len(all) >= page.Total {
 			return all, err
 		}

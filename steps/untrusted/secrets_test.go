@@ -32,7 +32,7 @@ func TestSecrets(t *testing.T) {
 		"short p%25%2F1 too":                             redacted,
 		"json " + string(quoted) + " x":                  `json "[redacted]" x`,
 		"url " + url.QueryEscape(password) + "&":         "url [redacted]&",
-		"esc " + password[:9] + "\x1b[0m" + password[9:]: "esc [redacted][redacted]",
+		"esc " + password[:9] + "\x1b[0m" + password[9:]: "esc [redacted]",
 		"bad \xff utf8":                                  "bad ? utf8",
 	} {
 		if got := s.show(text); got != want {
@@ -96,7 +96,7 @@ func TestManyTexts(t *testing.T) {
 		last = s.show(fmt.Sprint("message ", i))
 		s.show("message 1")
 	}
-	const want = "[65900 more messages are not shown]"
+	const want = "[65800 more messages are not shown]"
 	if last != want || s.texts != maxTexts || s.show("message 7") != "message 7" {
 		t.Errorf("last %q, want %q, %d shown", last, want, s.texts)
 	}

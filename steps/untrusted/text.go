@@ -13,7 +13,6 @@ import (
 const (
 	maxKept  = 2 << 10 // bytes of a text
 	maxShown = 200     // characters of a text
-	maxTexts = 100     // different texts that are shown at all
 )
 
 // Text is text that somebody else wrote. The zero Text is empty. The value is behind a pointer, so that fmt cannot
