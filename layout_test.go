@@ -237,9 +237,10 @@ func TestWhoUses(t *testing.T) {
 		{"github.com/creack/pty", "...:test", "test code"},
 		{"net/http/httptest testing", "...:test integration/...", "test code"},
 		{".Reveal", strings.Join(revealers, " ") + " ...:test integration/...", "see revealers"},
-		{".Raw", "airflowclient/client.go airflowclient/errors.go airflowclient/transport.go steps/docker/engine.go " +
-			"steps/docker/errors.go steps/untrusted/text.go" + others,
-			"what a server answered is compared there, and shown as an untrusted.Text alone"},
+		{".Raw", "airflowclient/client.go airflowclient/connections.go airflowclient/errors.go " +
+			"airflowclient/transport.go steps/docker/engine.go steps/docker/errors.go steps/untrusted/text.go " +
+			"steps/update_docker_connection.go steps/test_docker_connection.go cmd/ecr-refresh/doctor/airflow.go " +
+			"cmd/ecr-refresh/setup/setup.go cmd/ecr-refresh/status/status.go" + others, "what others wrote is compared there, and shown nowhere"},
 		{".Body .Header .Location .ErrorMessage .ErrorCode", "airflowclient/errors.go airflowclient/transport.go " +
 			"steps/docker/engine.go steps/ecr/config.go steps/ecr/errors.go steps/registry/registry.go " +
 			"steps/transport/transport.go cmd/ecr-image/image.go" + others, "they make it an untrusted.Text"},

@@ -9,7 +9,9 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
+	"unicode"
 	"unicode/utf8"
 
 	"ecr-refresh/steps/untrusted"
@@ -28,12 +30,11 @@ const (
 
 // Connection is a connection as Airflow shows it: a field that is null there is zero here.
 type Connection struct {
-	ID            string `json:"connection_id"`
-	Type          string `json:"conn_type"`
-	Host          string
-	Port          int
-	Login, Schema string
-	Password      *json.RawMessage // nil: there is none; Airflow never returns the password itself
+	ID                  string         `json:"connection_id"`
+	Type                untrusted.Text `json:"conn_type"`
+	Host, Login, Schema untrusted.Text
+	Port                int
+	Password            *json.RawMessage // nil: there is none; Airflow never returns the password itself
 }
 
 // Connection returns one connection of the metadata database, or ErrNotFound. One from elsewhere is not there.
@@ -51,7 +52,7 @@ func (c *Client) ConnectionsByID(ctx context.Context, ids []string) (map[string]
 	for offset, pages := 0, fewConnections+1; len(missing) >= pages; {
 		params := GetConnectionsParams{Limit: new(pageSize), Offset: &offset}
 		var page struct {
-			Connections  []Connection
+			Connections  list[Connection]
 			TotalEntries int `json:"total_entries"`
 		}
 		err := c.call(ctx, &page, "Connections")(NewGetConnectionsRequest(c.server, &params))
@@ -180,27 +181,23 @@ func (c *Client) update(ctx context.Context, updates []Update) map[string]error 
 	body := BulkBodyConnectionBody{Actions: []BulkUpdateActionConnectionBody{action}}
 	var result struct {
 		Update struct {
-			Success []string
-			Errors  []bulkError
+			Success list[string]
+			Errors  list[bulkError]
 		}
 	}
 	err := c.call(ctx, &result, "Connections")(NewBulkConnectionsRequest(c.server, body))
-	done, errs := result.Update.Success, result.Update.Errors
-	errs = errs[:min(len(errs), len(updates))]
-	// An error that names no connection is of all that did not succeed, or of all.
-	ofNone := slices.IndexFunc(errs, func(e bulkError) bool { return !slices.ContainsFunc(updates, e.names) })
+	done, failures := result.Update.Success, firstErrors(result.Update.Errors, updates)
 	failed := map[string]error{}
 	for _, u := range updates {
-		succeeded := slices.Contains(done, u.ID)
-		at := slices.IndexFunc(errs, func(e bulkError) bool { return e.names(u) })
-		if at < 0 && (!succeeded || len(done) == len(updates)) {
-			at = ofNone
+		succeeded, of := slices.Contains(done, u.ID), failures[u.ID]
+		if of == nil && (!succeeded || len(done) == len(updates)) {
+			of = failures[""]
 		}
 		switch {
 		case err != nil:
 			failed[u.ID] = err
-		case at >= 0:
-			failed[u.ID] = c.skipped(u.ID, errs[at])
+		case of != nil:
+			failed[u.ID] = c.skipped(u.ID, *of)
 		case !succeeded:
 			failed[u.ID] = notFound(NoConnection, u.ID)
 		}
@@ -210,13 +207,34 @@ func (c *Client) update(ctx context.Context, updates []Update) map[string]error 
 
 // bulkError is an entry of update.errors. One without a status is Python's repr of the input, password included.
 type bulkError struct {
-	Error  any
+	Error  untrusted.Text
 	Status int `json:"status_code"`
 }
 
-func (e bulkError) names(u Update) bool {
-	text, _ := e.Error.(string)
-	return mentions(text, u.ID)
+// firstErrors returns the first error that names each connection, and as that of "" the first one that names none: it
+// is of all that did not succeed, or of all.
+func firstErrors(errs []bulkError, updates []Update) map[string]*bulkError {
+	first := map[string]*bulkError{}
+	for _, u := range updates {
+		first[u.ID] = nil
+	}
+	for i, e := range errs {
+		names := ""
+		for word := range strings.FieldsFuncSeq(e.Error.Raw(), notOfName) {
+			if of, known := first[word]; known {
+				names, first[word] = word, cmp.Or(of, &errs[i])
+			}
+		}
+		if names == "" {
+			first[""] = cmp.Or(first[""], &errs[i])
+		}
+	}
+	return first
+}
+
+// notOfName reports whether r separates words that may be names of connections.
+func notOfName(r rune) bool {
+	return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("_.-", r)
 }
 
 // skipped returns the error of a connection that a bulk update has not updated.
@@ -227,8 +245,7 @@ func (c *Client) skipped(id string, of bulkError) *Error {
 	case http.StatusNotFound:
 		return notFound(NoConnection, id)
 	}
-	text, _ := of.Error.(string)
-	e := failf(kindOf(of.Status), of.Status, id, "%s", answered("airflow", of.Status, untrusted.New(text)))
+	e := failf(kindOf(of.Status), of.Status, id, "%s", answered("airflow", of.Status, of.Error))
 	if e.Kind == Forbidden {
 		c.forbidden(e, "Connections", "can_edit")
 	}

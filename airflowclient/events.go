@@ -32,8 +32,8 @@ func (c *Client) ConnectionEvents(ctx context.Context, after time.Time) (all []C
 			req.URL.RawQuery += "&" + query
 		}
 		var page struct {
-			Events []ConnectionEvent `json:"event_logs"`
-			Total  int               `json:"total_entries"`
+			Events list[ConnectionEvent] `json:"event_logs"`
+			Total  int                   `json:"total_entries"`
 		}
 		err = c.call(ctx, &page, "Audit Logs")(req, err)
 		all = append(all, page.Events...)

@@ -78,7 +78,7 @@ func (c *Client) DAGRuns(ctx context.Context, dagID string, limit int) ([]DAGRun
 		req.URL.RawQuery += "&order_by=-id"
 	}
 	var page struct {
-		Runs []DAGRun `json:"dag_runs"`
+		Runs list[DAGRun] `json:"dag_runs"`
 	}
 	err = c.call(ctx, &page, "DAG Runs", dagID)(req, err)
 	return page.Runs, err
@@ -94,7 +94,7 @@ type ImportError struct {
 func (c *Client) ImportErrors(ctx context.Context) ([]ImportError, error) {
 	params := GetImportErrorsParams{Limit: new(pageSize)}
 	var page struct {
-		Errors []ImportError `json:"import_errors"`
+		Errors list[ImportError] `json:"import_errors"`
 	}
 	err := c.call(ctx, &page, "ImportError")(NewGetImportErrorsRequest(c.server, &params))
 	for i, e := range page.Errors {

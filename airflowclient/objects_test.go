@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"ecr-refresh/steps/untrusted"
 )
 
 const (
@@ -31,7 +33,7 @@ func TestCalls(t *testing.T) {
 		updates[1].Login = "AWS"
 		return c.UpdateConnections(ctx, updates), nil
 	}
-	stars := json.RawMessage(`"***"`)
+	stars, text := json.RawMessage(`"***"`), untrusted.New
 	type conf = struct {
 		DryRun any `json:"dry_run"`
 	}
@@ -43,7 +45,7 @@ func TestCalls(t *testing.T) {
 		want               any
 	}{
 		{one, "", dockerDB, func(c *Client) (any, error) { return c.Connection(ctx, "docker_default") },
-			Connection{"docker_default", "docker", "h", 5000, "AWS", "", &stars}},
+			Connection{"docker_default", text("docker"), text("h"), text("AWS"), text(""), 5000, &stars}},
 		{"GET /api/v2/pools/p", "", `{"name":"p","slots":5,"description":null,"include_deferred":true}`,
 			func(c *Client) (any, error) { return c.Pool(ctx, "p") }, Pool{"p", 5, ""}},
 		{"GET /api/v2/dags/d/details", "", `{"dag_id":"d","is_paused":true,"has_import_errors":true}`,

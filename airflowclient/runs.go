@@ -22,7 +22,7 @@ type TaskInstance struct {
 func (c *Client) TaskInstances(ctx context.Context, dagID, runID string) ([]TaskInstance, error) {
 	params := GetTaskInstancesParams{Limit: new(pageSize)}
 	var page struct {
-		Tasks []TaskInstance `json:"task_instances"`
+		Tasks list[TaskInstance] `json:"task_instances"`
 	}
 	err := c.call(ctx, &page, "Task Instances", runID, dagID)(
 		NewGetTaskInstancesRequest(c.server, dagID, runID, &params))

@@ -1,6 +1,7 @@
 package airflowclient
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/tls"
@@ -22,7 +23,8 @@ const (
 	loginAttempts  = 6 // of a login that is answered 500
 	attemptTimeout = 10 * time.Second
 	maxAnswer      = 8 << 20 // bytes: a page of 100 connections with their extras
-	maxFailure     = 1 << 20 // of an answer whose message is looked for: one of a bulk request repeats it
+	maxEntries     = 1000    // of a list: a page, or what one call updates, has 100
+	maxFailure     = 1 << 20 // bytes of an answer whose message is looked for: one of a bulk request repeats it
 )
 
 // newHTTP returns a client that follows no redirect: one would take the password to another host.
@@ -162,6 +164,24 @@ func decode(a answer, out any) error {
 		return failf(NotAirflow, status, "", "airflow answered %d with JSON of another shape than Airflow 3's", status)
 	}
 	return nil
+}
+
+// list is the beginning of a JSON array.
+type list[T any] []T
+
+// UnmarshalJSON reads maxEntries of an array.
+func (l *list[T]) UnmarshalJSON(text []byte) error {
+	d := json.NewDecoder(bytes.NewReader(text))
+	start, err := d.Token()
+	if start != json.Delim('[') {
+		return json.Unmarshal(text, (*[]T)(l)) // null, or an error
+	}
+	for err == nil && len(*l) < maxEntries && d.More() {
+		var entry T
+		err = d.Decode(&entry)
+		*l = append(*l, entry)
+	}
+	return err
 }
 
 func (a answer) isJSON() bool { return a.media.Raw() == "application/json" }

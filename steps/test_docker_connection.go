@@ -56,7 +56,7 @@ type DockerConnection struct {
 
 // assumed returns what tasks should read, once a token was put into a connection.
 func assumed(read airflowclient.Connection, t secret.Token) DockerConnection {
-	c := DockerConnection{Host: read.Host, Login: t.Username, Password: t.Password, Assumed: true}
+	c := DockerConnection{Host: read.Host.Raw(), Login: t.Username, Password: t.Password, Assumed: true}
 	if read.Port != 0 {
 		c.Port = strconv.Itoa(read.Port)
 	}

@@ -13,7 +13,6 @@ import (
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/registry"
 	"ecr-refresh/steps/secret"
-	"ecr-refresh/steps/untrusted"
 	"ecr-refresh/steps/xcom"
 )
 
@@ -114,13 +113,13 @@ func (s UpdateDockerConnection) decrypt() (all []*issued, err error) {
 func (s UpdateDockerConnection) prepare(
 	id string, conn airflowclient.Connection, t secret.Token,
 ) (airflowclient.Update, error) {
-	update := airflowclient.Update{ID: id, Type: conn.Type, Password: t.Password}
-	if want := registry.Host(t.RegistryURL); registry.Host(conn.Host) != want {
+	update := airflowclient.Update{ID: id, Type: conn.Type.Raw(), Password: t.Password}
+	if want := registry.Host(t.RegistryURL); registry.Host(conn.Host.Raw()) != want {
 		const form = "its host is %q, and the token is for %q"
-		return update, failure.Permanent(HostMismatch, form, untrusted.New(conn.Host), want).About(id).Want(want)
+		return update, failure.Permanent(HostMismatch, form, conn.Host, want).About(id).Want(want)
 	}
-	if conn.Login != t.Username {
-		s.Log.Info(fmt.Sprintf("connection %q: login %q becomes %q", id, untrusted.New(conn.Login), t.Username))
+	if conn.Login.Raw() != t.Username {
+		s.Log.Info(fmt.Sprintf("connection %q: login %q becomes %q", id, conn.Login, t.Username))
 		update.Login = t.Username
 	}
 	return update, nil

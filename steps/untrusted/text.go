@@ -4,6 +4,7 @@
 package untrusted
 
 import (
+	"encoding/json"
 	"fmt"
 	"regexp"
 	"strings"
@@ -11,8 +12,9 @@ import (
 )
 
 const (
-	maxKept  = 2 << 10 // bytes of a text
-	maxShown = 200     // characters of a text
+	maxKept  = 32 << 10 // bytes of a text
+	maxRead  = 2 << 10  // bytes of it that are scrubbed
+	maxShown = 200      // characters of that
 )
 
 // Text is text that somebody else wrote. The zero Text is empty. The value is behind a pointer, so that fmt cannot
@@ -21,7 +23,7 @@ type Text struct{ raw *string }
 
 // New returns a Text of the beginning of raw.
 func New(raw string) Text {
-	raw = raw[:min(len(raw), maxKept)]
+	raw = strings.Clone(raw[:min(len(raw), maxKept)])
 	return Text{&raw}
 }
 
@@ -43,7 +45,7 @@ func (t Text) String() string {
 }
 
 // Line returns the text on one line, without terminal escapes, the user information of URLs and secrets.
-func (t Text) Line() string { return process.show(t.Raw()) }
+func (t Text) Line() string { return process.show(t.Raw()[:min(len(t.Raw()), maxRead)]) }
 
 // Format prints String, for every verb.
 func (t Text) Format(f fmt.State, verb rune) {
@@ -53,9 +55,11 @@ func (t Text) Format(f fmt.State, verb rune) {
 // MarshalText returns String: encoding/json calls it, too.
 func (t Text) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
 
-// UnmarshalText sets t to New(raw): encoding/json calls it for a string.
-func (t *Text) UnmarshalText(raw []byte) error {
-	*t = New(string(raw))
+// UnmarshalJSON reads a string: what is none is empty.
+func (t *Text) UnmarshalJSON(value []byte) error {
+	var raw string
+	_ = json.Unmarshal(value, &raw)
+	*t = New(raw)
 	return nil
 }
 

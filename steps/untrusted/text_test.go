@@ -31,7 +31,7 @@ func TestString(t *testing.T) {
 		"at http://user:pw@host/x":             "at http://host/x",
 		strings.Repeat("ü", 200):               strings.Repeat("ü", 200),
 		strings.Repeat("ü", 201):               strings.Repeat("ü", 200) + "…",
-		strings.Repeat(" ", 4<<10) + "x":       "",
+		strings.Repeat(" ", 2<<10) + "x":       "",
 		"":                                     "",
 	} {
 		if got := untrusted.New(raw).String(); got != want {
@@ -92,7 +92,7 @@ func TestRaw(t *testing.T) {
 	if err != nil || read.A.Raw() != "a\x1bb" || read.B.Raw()+read.C.Raw() != "" || read.C.String() != "" {
 		t.Errorf("%q, %q, %q, %v", read.A.Raw(), read.B.Raw(), read.C.Raw(), err)
 	}
-	if json.Unmarshal([]byte(`{"A": 5}`), &read) == nil {
-		t.Error("a number is a text")
+	if err := json.Unmarshal([]byte(`{"A": 5}`), &read); err != nil || read.A.Raw() != "" {
+		t.Errorf("a number is %q, %v", read.A.Raw(), err)
 	}
 }

@@ -53,7 +53,7 @@ func (d *Doctor) checkAPI(ctx context.Context, f *Findings) {
 	)
 	f.override(names.AirflowConnection)
 	is, err := d.Reader.Connection(ctx, names.AirflowConnection)
-	base, login := d.Reader.BaseURL(), cmp.Or(d.Login, is.Login)
+	base, login := d.Reader.BaseURL(), cmp.Or(d.Login, is.Login.Raw())
 	switch differs := setup.AirflowDiffers(is, base, login); {
 	case errors.Is(err, airflowclient.ErrNotFound):
 		f.add(fail, name, make, "Airflow has no such connection")
@@ -81,7 +81,7 @@ func (d *Doctor) checkConnections(ctx context.Context, f *Findings) {
 	}
 	d.Inputs.Hosts = map[string]string{}
 	for _, id := range ids {
-		d.Inputs.Hosts[id] = registry.Host(stored[id].Host)
+		d.Inputs.Hosts[id] = registry.Host(stored[id].Host.Raw())
 		if failed[id] != nil {
 			f.result("connection "+id, failed[id], "")
 		}
@@ -112,7 +112,7 @@ func (f *Findings) connection(conn airflowclient.Connection, host string) {
 	switch {
 	case differs == "":
 		f.add(ok, name, "", "type docker, host %s, login AWS", host)
-	case registry.Host(conn.Host) != host:
+	case registry.Host(conn.Host.Raw()) != host:
 		f.add(fail, name, hint, "%s", differs)
 	default:
 		f.add(warn, name, hint, "%s", differs)

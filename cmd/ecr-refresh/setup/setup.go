@@ -193,21 +193,23 @@ func (s Setup) airflowConnection(ctx context.Context) (Outcome, error) {
 // AirflowDiffers compares the login of a connection and the URL that it leads to: several sets of host, port and schema
 // have the same. The type may be any: without the HTTP provider, Airflow's command line makes "generic" of http.
 func AirflowDiffers(is airflowclient.Connection, baseURL, login string) []string {
-	url, _ := connection.Connection{Type: is.Type, Schema: is.Schema, Host: is.Host, Port: port(is)}.BaseURL()
-	return differ("its URL", strings.TrimRight(url, "/"), baseURL, "login", is.Login, login)
+	parts := connection.Connection{Type: is.Type.Raw(), Schema: is.Schema.Raw(), Host: is.Host.Raw(), Port: port(is)}
+	url, _ := parts.BaseURL()
+	return differ("its URL", strings.TrimRight(url, "/"), baseURL, "login", is.Login.Raw(), login)
 }
 
 // DockerDiffers compares a connection with what it has to be to log in at a registry. It leaves out the password, which
 // the DAG sets.
 func DockerDiffers(is airflowclient.Connection, host string) []string {
-	return differ("type", is.Type, "docker", "host", is.Host, host, "port", port(is), "", "login", is.Login, "AWS")
+	return differ("type", is.Type.Raw(), "docker", "host", is.Host.Raw(), host, "port", port(is), "",
+		"login", is.Login.Raw(), "AWS")
 }
 
 // differ compares fields: each is its name, what it is and what is wanted.
 func differ(fields ...string) (differs []string) {
 	for f := range slices.Chunk(fields, 3) {
 		if f[1] != f[2] {
-			differs = append(differs, fmt.Sprintf("%s is %.80q, want %q", f[0], f[1], f[2]))
+			differs = append(differs, fmt.Sprintf("%s is %q, want %q", f[0], untrusted.New(f[1]), f[2]))
 		}
 	}
 	return differs

@@ -229,9 +229,9 @@ func (s *Status) readConnections(ctx context.Context, airflow *airflowclient.Cli
 		case c.RunID == nil:
 		case stored.Password == nil:
 			c.Stored = "no password"
-		case registry.Host(stored.Host) != registry.Host(*c.RegistryURL):
+		case registry.Host(stored.Host.Raw()) != registry.Host(*c.RegistryURL):
 			c.Stored = "other host"
-		case stored.Login != c.login:
+		case stored.Login.Raw() != c.login:
 			c.Stored = "other login"
 		default:
 			c.Stored = asUpdated
