@@ -240,7 +240,8 @@ func TestWhoUses(t *testing.T) {
 		{".Raw", "airflowclient/client.go airflowclient/connections.go airflowclient/errors.go " +
 			"airflowclient/transport.go steps/docker/engine.go steps/docker/errors.go steps/untrusted/text.go " +
 			"steps/update_docker_connection.go steps/test_docker_connection.go cmd/ecr-refresh/doctor/airflow.go " +
-			"cmd/ecr-refresh/setup/setup.go cmd/ecr-refresh/status/status.go" + others, "what others wrote is compared there, and shown nowhere"},
+			"cmd/ecr-refresh/setup/setup.go cmd/ecr-refresh/status/status.go" + others,
+			"what others wrote is compared there, and not shown"},
 		{".Body .Header .Location .ErrorMessage .ErrorCode", "airflowclient/errors.go airflowclient/transport.go " +
 			"steps/docker/engine.go steps/ecr/config.go steps/ecr/errors.go steps/registry/registry.go " +
 			"steps/transport/transport.go cmd/ecr-image/image.go" + others, "they make it an untrusted.Text"},

@@ -15,10 +15,10 @@ import (
 const (
 	redacted = "[redacted]"
 
-	piece    = 8        // bytes of a secret that are not shown: servers cut what they quote
-	shortest = 4        // bytes of a secret: less stands in many a word, and is soon guessed
-	maxTexts = 200      // different texts that are shown
-	maxWork  = 12 << 20 // bytes of secrets that they are compared with: half a second's work
+	piece    = 8       // bytes of a secret that are not shown: servers cut what they quote
+	shortest = 4       // bytes of a secret: less stands in many a word, and is soon guessed
+	maxTexts = 200     // different texts that are shown
+	maxWork  = 8 << 20 // bytes of secrets that they are compared with: half a second's work
 )
 
 // Conceal makes every Text leave out a secret, from now on. It is one set for the whole process, since any server may
@@ -72,20 +72,21 @@ func (s *secrets) show(text string) string {
 	return shown
 }
 
-// redact replaces every piece of every form of every secret in a line. A line that holds a secret shorter than a piece
-// is replaced whole: what is left around the gaps would reveal it.
+// redact replaces every piece of every form of every secret in a line, in any case. A line that holds a secret shorter
+// than a piece is replaced whole: what is left around the gaps would reveal it.
 func (s *secrets) redact(line string) string {
 	const covered = "\xff\xff\xff\xff\xff\xff\xff\xff" // no UTF-8
-	open, places := []byte(line), map[uint64][]int{}   // by piece
-	var filter [1 << 16]bool                           // of places, which has few pieces of secrets
+	open, text := []byte(line), lower([]byte(line))
+	places := map[uint64][]int{} // by piece
+	var filter [1 << 16]bool     // of places, which has few pieces of secrets
 	for i := range len(line) - piece + 1 {
-		p := binary.NativeEndian.Uint64(open[i:])
+		p := binary.NativeEndian.Uint64(text[i:])
 		places[p] = append(places[p], i)
 		filter[hash(p)] = true
 	}
 	for secret := range s.held {
 		for _, form := range forms(secret) {
-			if len(secret) < piece && bytes.Contains(open, form) {
+			if lower(form); len(secret) < piece && bytes.Contains(text, form) {
 				return redacted
 			}
 			for i := range len(form) - piece + 1 {
@@ -98,6 +99,16 @@ func (s *secrets) redact(line string) string {
 		}
 	}
 	return strings.ToValidUTF8(string(open), redacted) // one for each run of covered bytes
+}
+
+// lower makes the ASCII letters of text lower case, as mime and net/url do with what a header names, and returns it.
+func lower(text []byte) []byte {
+	for i, b := range text {
+		if 'A' <= b && b <= 'Z' {
+			text[i] += 'a' - 'A'
+		}
+	}
+	return text
 }
 
 // hash is Fibonacci's.
