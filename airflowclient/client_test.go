@@ -1,6 +1,7 @@
 package airflowclient
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -41,6 +42,7 @@ func newAirflow(t *testing.T, r routes) *airflow {
 	a := &airflow{}
 	a.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		body, _ := io.ReadAll(req.Body)
+		req.Body = io.NopCloser(bytes.NewReader(body))
 		line := req.Method + " " + req.URL.RequestURI()
 		a.mu.Lock()
 		bearer := strings.TrimPrefix(req.Header.Get("Authorization"), "Bearer ")

@@ -9,9 +9,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
-	"unicode"
 	"unicode/utf8"
 
 	"ecr-refresh/steps/untrusted"
@@ -186,18 +184,21 @@ func (c *Client) update(ctx context.Context, updates []Update) map[string]error 
 		}
 	}
 	err := c.call(ctx, &result, "Connections")(NewBulkConnectionsRequest(c.server, body))
-	done, failures := result.Update.Success, firstErrors(result.Update.Errors, updates)
+	done, errs := result.Update.Success, result.Update.Errors
+	// An error that names no connection is of all that did not succeed, or of all.
+	ofNone := slices.IndexFunc(errs, func(e bulkError) bool { return !slices.ContainsFunc(updates, e.names) })
 	failed := map[string]error{}
 	for _, u := range updates {
-		succeeded, of := slices.Contains(done, u.ID), failures[u.ID]
-		if of == nil && (!succeeded || len(done) == len(updates)) {
-			of = failures[""]
+		succeeded := slices.Contains(done, u.ID)
+		at := slices.IndexFunc(errs, func(e bulkError) bool { return e.names(u) })
+		if at < 0 && (!succeeded || len(done) == len(updates)) {
+			at = ofNone
 		}
 		switch {
 		case err != nil:
 			failed[u.ID] = err
-		case of != nil:
-			failed[u.ID] = c.skipped(u.ID, *of)
+		case at >= 0:
+			failed[u.ID] = c.skipped(u.ID, errs[at])
 		case !succeeded:
 			failed[u.ID] = notFound(NoConnection, u.ID)
 		}
@@ -211,31 +212,7 @@ type bulkError struct {
 	Status int `json:"status_code"`
 }
 
-// firstErrors returns the first error that names each connection, and as that of "" the first one that names none: it
-// is of all that did not succeed, or of all.
-func firstErrors(errs []bulkError, updates []Update) map[string]*bulkError {
-	first := map[string]*bulkError{}
-	for _, u := range updates {
-		first[u.ID] = nil
-	}
-	for i, e := range errs {
-		names := ""
-		for word := range strings.FieldsFuncSeq(e.Error.Raw(), notOfName) {
-			if of, known := first[word]; known {
-				names, first[word] = word, cmp.Or(of, &errs[i])
-			}
-		}
-		if names == "" {
-			first[""] = cmp.Or(first[""], &errs[i])
-		}
-	}
-	return first
-}
-
-// notOfName reports whether r separates words that may be names of connections.
-func notOfName(r rune) bool {
-	return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("_.-", r)
-}
+func (e bulkError) names(u Update) bool { return mentions(e.Error.Raw(), u.ID) }
 
 // skipped returns the error of a connection that a bulk update has not updated.
 func (c *Client) skipped(id string, of bulkError) *Error {

@@ -23,7 +23,6 @@ const (
 	loginAttempts  = 6 // of a login that is answered 500
 	attemptTimeout = 10 * time.Second
 	maxAnswer      = 8 << 20 // bytes: a page of 100 connections with their extras
-	maxEntries     = 1000    // of a list: a page, or what one call updates, has 100
 	maxFailure     = 1 << 20 // bytes of an answer whose message is looked for: one of a bulk request repeats it
 )
 
@@ -166,17 +165,17 @@ func decode(a answer, out any) error {
 	return nil
 }
 
-// list is the beginning of a JSON array.
+// list is the beginning of a JSON array: what is asked for, or updated at once, has a page.
 type list[T any] []T
 
-// UnmarshalJSON reads maxEntries of an array.
+// UnmarshalJSON reads a page of any array.
 func (l *list[T]) UnmarshalJSON(text []byte) error {
 	d := json.NewDecoder(bytes.NewReader(text))
 	start, err := d.Token()
 	if start != json.Delim('[') {
 		return json.Unmarshal(text, (*[]T)(l)) // null, or an error
 	}
-	for err == nil && len(*l) < maxEntries && d.More() {
+	for err == nil && len(*l) < pageSize && d.More() {
 		var entry T
 		err = d.Decode(&entry)
 		*l = append(*l, entry)

@@ -12,9 +12,9 @@ import (
 )
 
 const (
-	maxKept  = 32 << 10 // bytes of a text
-	maxRead  = 2 << 10  // bytes of it that are scrubbed
-	maxShown = 200      // characters of that
+	maxKept  = 4 << 10 // bytes of a text
+	maxRead  = 2 << 10 // bytes of it that are scrubbed
+	maxShown = 200     // characters of that
 )
 
 // Text is text that somebody else wrote. The zero Text is empty. The value is behind a pointer, so that fmt cannot
