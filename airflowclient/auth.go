@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"ecr-refresh/steps/untrusted"
 )
 
 // authorized sends with a bearer token. When Airflow rejects the JWT of a login (it expired, was revoked, or the server
@@ -54,7 +56,7 @@ func (c *Client) login(ctx context.Context, stale string) (string, error) {
 		return "", fmt.Errorf("log in as %q: %w", c.config.Login, err)
 	}
 	c.jwt = hide(jwt)
-	c.scrubber.add(c.jwt)
+	untrusted.Conceal(jwt)
 	return jwt, nil
 }
 
@@ -110,7 +112,7 @@ func claims(jwt string) (all map[string]any) {
 func (c *Client) SimpleRole(ctx context.Context) (string, error) {
 	jwt, err := c.login(ctx, "")
 	role, _ := claims(jwt)["role"].(string)
-	return line(role), err
+	return untrusted.New(role).String(), err
 }
 
 // Logout revokes the JWT and forgets it. It is best effort, takes two seconds at most, and works where ctx has ended:

@@ -20,6 +20,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"ecr-refresh/steps/untrusted"
 )
 
 // Config says where Airflow's API is and who logs in, or with which token.
@@ -39,7 +41,6 @@ type Client struct {
 	server            string // BaseURL with one slash at its end
 	http              *http.Client
 	shortest, longest time.Duration // a wait between two attempts, times their number
-	scrubber          scrubber
 
 	mu  sync.Mutex // held while logging in: one login serves all callers
 	jwt Secret
@@ -64,8 +65,8 @@ func New(cfg Config) (*Client, error) {
 		config: cfg, server: base + "/", http: newHTTP(cfg.TLS), jwt: hide(""),
 		shortest: 500 * time.Millisecond, longest: 1250 * time.Millisecond,
 	}
-	c.scrubber.add(cfg.Password)
-	c.scrubber.add(cfg.Token)
+	untrusted.Conceal(cfg.Password.Reveal())
+	untrusted.Conceal(cfg.Token.Reveal())
 	return c, nil
 }
 
@@ -85,7 +86,7 @@ func baseURL(raw string) (string, error) {
 // Version returns Airflow's release, without a login.
 func (c *Client) Version(ctx context.Context) (info VersionInfo, err error) {
 	err = c.exchange(ctx, "", &info)(NewGetVersionRequest(c.server))
-	info.Version = line(info.Version)
+	info.Version = untrusted.New(info.Version).String()
 	if e, _ := errors.AsType[*Error](err); e != nil && (e.Kind == Forbidden || e.Kind == JWTRejected) {
 		e.Kind = NotAirflow // it takes neither
 	}
@@ -101,7 +102,8 @@ func (c *Client) call(ctx context.Context, out any, resource string, names ...st
 		name := ""
 		for _, name = range names {
 			if leavesPath.MatchString(name) {
-				return failf(BadName, 0, cut(name), "%q cannot stand in a path of airflow's API", cut(name))
+				given := untrusted.New(name)
+				return failf(BadName, 0, given.String(), "%q cannot stand in a path of airflow's API", given)
 			}
 		}
 		err = c.authorized(ctx, out, req, err)
@@ -110,7 +112,7 @@ func (c *Client) call(ctx context.Context, out any, resource string, names ...st
 		case e.Kind == Forbidden:
 			rights := map[string]string{"GET": "read", "POST": "create", "PATCH": "edit", "DELETE": "delete"}
 			c.forbidden(e, resource, "can_"+rights[req.Method])
-		case name != "" && e.Status == http.StatusNotFound && e.message != nil && mentions(e.message(), name):
+		case name != "" && e.Status == http.StatusNotFound && mentions(e.message.Raw(), name):
 			kinds := map[string]Kind{"Connections": NoConnection, "Pools": NoPool, "Variables": NoVariable,
 				"XComs": NoXCom}
 			return notFound(cmp.Or(kinds[resource], NoDAG), name)

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"unicode/utf8"
 
+	"ecr-refresh/steps/untrusted"
+
 	"golang.org/x/sync/errgroup"
 )
 
@@ -26,12 +28,11 @@ const (
 
 // Connection is a connection as Airflow shows it: a field that is null there is zero here.
 type Connection struct {
-	ID            string `json:"connection_id"`
-	Type          string `json:"conn_type"`
-	Host          string
-	Port          int
-	Login, Schema string
-	Password      *json.RawMessage // nil: there is none; Airflow never returns the password itself
+	ID                  string         `json:"connection_id"`
+	Type                untrusted.Text `json:"conn_type"`
+	Host, Login, Schema untrusted.Text
+	Port                int
+	Password            *json.RawMessage // nil: there is none; Airflow never returns the password itself
 }
 
 // Connection returns one connection of the metadata database, or ErrNotFound. One from elsewhere is not there.
@@ -49,7 +50,7 @@ func (c *Client) ConnectionsByID(ctx context.Context, ids []string) (map[string]
 	for offset, pages := 0, fewConnections+1; len(missing) >= pages; {
 		params := GetConnectionsParams{Limit: new(pageSize), Offset: &offset}
 		var page struct {
-			Connections  []Connection
+			Connections  list[Connection]
 			TotalEntries int `json:"total_entries"`
 		}
 		err := c.call(ctx, &page, "Connections")(NewGetConnectionsRequest(c.server, &params))
@@ -103,10 +104,11 @@ func unlessZero[T comparable](v T) *T {
 	return &v
 }
 
-// check checks what is to be written, and adds the password to the scrubber.
-func (c *Client) check(u Update, needsPassword bool) error {
-	c.scrubber.add(orEmpty(u.Password))
-	switch password := orEmpty(u.Password).Reveal(); {
+// check checks what is to be written, and conceals the password.
+func check(u Update, needsPassword bool) error {
+	password := orEmpty(u.Password).Reveal()
+	untrusted.Conceal(password)
+	switch {
 	case u.Type == "":
 		return failf(Invalid, 0, u.ID, "the connection's type is not given")
 	case password == masked || password == "" && needsPassword:
@@ -120,7 +122,7 @@ func (c *Client) check(u Update, needsPassword bool) error {
 
 // PutConnection changes the fields that u has, and port and schema even to none; or it creates the connection.
 func (c *Client) PutConnection(ctx context.Context, u Update) error {
-	if err := c.check(u, false); err != nil {
+	if err := check(u, false); err != nil {
 		return err
 	}
 	var body struct { // with null for an empty port or schema, where ConnectionBody leaves it out
@@ -143,7 +145,7 @@ func (c *Client) PutConnection(ctx context.Context, u Update) error {
 func (c *Client) UpdateConnections(ctx context.Context, updates []Update) map[string]error {
 	failed := map[string]error{}
 	good := slices.DeleteFunc(slices.Clone(updates), func(u Update) bool {
-		err := c.check(u, true)
+		err := check(u, true)
 		if err != nil {
 			failed[u.ID] = err
 		}
@@ -177,13 +179,12 @@ func (c *Client) update(ctx context.Context, updates []Update) map[string]error 
 	body := BulkBodyConnectionBody{Actions: []BulkUpdateActionConnectionBody{action}}
 	var result struct {
 		Update struct {
-			Success []string
-			Errors  []bulkError
+			Success list[string]
+			Errors  list[bulkError]
 		}
 	}
 	err := c.call(ctx, &result, "Connections")(NewBulkConnectionsRequest(c.server, body))
 	done, errs := result.Update.Success, result.Update.Errors
-	errs = errs[:min(len(errs), len(updates))]
 	// An error that names no connection is of all that did not succeed, or of all.
 	ofNone := slices.IndexFunc(errs, func(e bulkError) bool { return !slices.ContainsFunc(updates, e.names) })
 	failed := map[string]error{}
@@ -207,14 +208,11 @@ func (c *Client) update(ctx context.Context, updates []Update) map[string]error 
 
 // bulkError is an entry of update.errors. One without a status is Python's repr of the input, password included.
 type bulkError struct {
-	Error  any
+	Error  untrusted.Text
 	Status int `json:"status_code"`
 }
 
-func (e bulkError) names(u Update) bool {
-	text, _ := e.Error.(string)
-	return mentions(text, u.ID)
-}
+func (e bulkError) names(u Update) bool { return mentions(e.Error.Raw(), u.ID) }
 
 // skipped returns the error of a connection that a bulk update has not updated.
 func (c *Client) skipped(id string, of bulkError) *Error {
@@ -224,8 +222,7 @@ func (c *Client) skipped(id string, of bulkError) *Error {
 	case http.StatusNotFound:
 		return notFound(NoConnection, id)
 	}
-	text, _ := of.Error.(string)
-	e := failf(kindOf(of.Status), of.Status, id, "%s", c.answered("airflow", of.Status, text))
+	e := failf(kindOf(of.Status), of.Status, id, "%s", answered("airflow", of.Status, of.Error))
 	if e.Kind == Forbidden {
 		c.forbidden(e, "Connections", "can_edit")
 	}

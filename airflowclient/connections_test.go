@@ -3,7 +3,10 @@ package airflowclient
 import (
 	"errors"
 	"fmt"
+	"io"
 	"maps"
+	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -173,8 +176,12 @@ func TestUpdateOfMany(t *testing.T) {
 	for i := range 1000 {
 		ids = append(ids, fmt.Sprintf("c%d", i))
 	}
-	success := `["` + strings.Join(ids[1:], `","`) + `"]`
-	a := newAirflow(t, routes{bulk: answers(200, `{"update":{"success":`+success+`,"errors":[]}}`)})
+	id := regexp.MustCompile(`"c[1-9]\d*"`) // c0 is missing
+	a := newAirflow(t, routes{bulk: func(w http.ResponseWriter, req *http.Request) {
+		sent, _ := io.ReadAll(req.Body)
+		done := strings.Join(id.FindAllString(string(sent), -1), ",")
+		answers(200, `{"update":{"success":[`+done+`],"errors":[]}}`)(w, req)
+	}})
 	failed := newClient(t, a.URL).UpdateConnections(t.Context(), someUpdates(ids...))
 	if calls := len(a.received(bulk)); calls != 10 || len(failed) != 1 || !errors.Is(failed["c0"], ErrNotFound) {
 		t.Errorf("%d calls, failed %v, want 10 and c0 not found", calls, failed)

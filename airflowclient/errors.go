@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -12,6 +13,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"ecr-refresh/steps/untrusted"
 )
 
 // Kind names what went wrong.
@@ -63,7 +66,7 @@ type Error struct {
 
 	AuthManager string // Forbidden: FAB, Simple, or "" for another one
 
-	message hidden // Airflow's, which may hold secrets
+	message untrusted.Text // Airflow's
 }
 
 // Error returns what went wrong, on one line.
@@ -109,20 +112,20 @@ func notFound(kind Kind, name string) *Error {
 // failed returns the error of an answer that reports a failure. Airflow answers 401 "Token Expired" or "Not
 // authenticated" and 403 "Invalid JWT token" for a JWT that it rejects, and 403 "Forbidden" for a right that is missing
 // (resolve_user_from_token in airflow/api_fastapi/core_api/security.py).
-func (c *Client) failed(a answer) *Error {
+func failed(a answer) *Error {
 	status, message := a.StatusCode, a.message()
-	err := failf(kindOf(status), status, "", "%s", c.answered(a.through(), status, message))
-	err.message = hide(message)
+	err := failf(kindOf(status), status, "", "%s", answered(a.through(), status, message))
+	err.message = message
 	switch {
 	case err.Kind == Redirect:
-		to := "nowhere"
+		to := untrusted.New("nowhere")
 		if u, err := a.Location(); err == nil { // no more of it: path and query may hold anything
-			to = line(u.Scheme + "://" + u.Host)
+			to = untrusted.New(u.Scheme + "://" + u.Host)
 		}
 		err.Err = fmt.Errorf("airflow answered %d, a redirect to %s: no redirect is followed", status, to)
 	case !a.isJSON() && (err.Kind == Invalid || err.Kind == Forbidden || err.Kind == JWTRejected):
 		err.Kind = NotAirflow
-	case err.Kind == Forbidden && message == "Invalid JWT token":
+	case err.Kind == Forbidden && message.Raw() == "Invalid JWT token":
 		err.Kind = JWTRejected
 	}
 	return err
@@ -163,5 +166,44 @@ func (c *Client) unanswered(ctx context.Context, err error) *Error {
 	case errors.As(err, new(*tls.CertificateVerificationError)):
 		doing, kind = "trust", Untrusted
 	}
-	return failf(kind, 0, "", "%s airflow at %s: %s", doing, base, c.scrubber.scrub(err.Error()))
+	return failf(kind, 0, "", "%s airflow at %s: %s", doing, base, untrusted.New(err.Error()))
+}
+
+// invalid stands for a message that may quote the request, password included.
+const invalid = "the request did not pass validation"
+
+// answered words an answer of who. What stands behind the colon is the server's.
+func answered(who string, status int, message untrusted.Text) string {
+	if shown := message.String(); shown != "" {
+		return fmt.Sprintf("%s answered %d: %s", who, status, shown)
+	}
+	return strings.TrimSpace(fmt.Sprintf("%s answered %d %s", who, status, http.StatusText(status)))
+}
+
+// message picks what a person can use out of an answer that reports a failure. Airflow's `detail` is a string, a list
+// of validation errors or an object; an unknown route has `error` instead; of plain text nothing is repeated, nor the
+// input and context of a validation error, nor the Simple auth manager's 422, a string that holds the request.
+func (a answer) message() (text untrusted.Text) {
+	var body struct{ Detail, Error any }
+	if !a.isJSON() || len(a.body) > maxFailure || json.Unmarshal(a.body, &body) != nil {
+		return text
+	}
+	str := func(value any) string { s, _ := value.(string); return s }
+	switch detail := body.Detail.(type) {
+	case string:
+		if a.StatusCode == http.StatusUnprocessableEntity ||
+			strings.Contains(detail, "input_value") || strings.Contains(detail, "'input'") {
+			detail = invalid
+		}
+		return untrusted.New(detail)
+	case map[string]any:
+		return untrusted.New(strings.Trim(str(detail["reason"])+": "+str(detail["message"]), ": "))
+	case []any: // that of a bulk request has each error twice
+		for _, e := range detail {
+			if e, _ := e.(map[string]any); str(e["msg"]) != "" {
+				return untrusted.New(fmt.Sprintf("%v: %s", e["loc"], str(e["msg"])))
+			}
+		}
+	}
+	return untrusted.New(str(body.Error))
 }

@@ -125,7 +125,6 @@ func TestUnanswered(t *testing.T) {
 		{live, tls.RecordHeaderError{Msg: "odd record"}, WrongScheme, "odd record", 1},
 	} {
 		c, calls := newClient(t, "http://airflow"), 0
-		c.scrubber.add(hide(newPassword))
 		c.http.Transport = failing(func() error {
 			calls++
 			return test.err

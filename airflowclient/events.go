@@ -6,15 +6,17 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"ecr-refresh/steps/untrusted"
 )
 
 // ConnectionEvent is an entry of Airflow's event log (Browse > Audit Log): somebody changed connections. Airflow logs a
 // call before it does it, so one that failed then is there, too.
 type ConnectionEvent struct {
-	When  time.Time // by the clock of the API server; of Airflow's command line, by that of its host
-	Event string    // patch_connection, bulk_connections, cli_connections_add …
-	Owner string    // user name; of Airflow's command line, the OS user
-	Extra string    // as Python's json.dumps writes it; never shown: only passwords that Airflow knows are masked
+	When  time.Time      // by the clock of the API server; of Airflow's command line, by that of its host
+	Event untrusted.Text // patch_connection, bulk_connections, cli_connections_add …
+	Owner untrusted.Text // user name; of Airflow's command line, the OS user
+	Extra string         // as Python's json.dumps writes it; never shown: only passwords that Airflow knows are masked
 }
 
 // ConnectionEvents returns the entries after a time, the newest first: those of Airflow 3.0 to 3.3. The UI makes the
@@ -30,14 +32,11 @@ func (c *Client) ConnectionEvents(ctx context.Context, after time.Time) (all []C
 			req.URL.RawQuery += "&" + query
 		}
 		var page struct {
-			Events []ConnectionEvent `json:"event_logs"`
-			Total  int               `json:"total_entries"`
+			Events list[ConnectionEvent] `json:"event_logs"`
+			Total  int                   `json:"total_entries"`
 		}
 		err = c.call(ctx, &page, "Audit Logs")(req, err)
-		for _, e := range page.Events {
-			e.Event, e.Owner = c.scrubber.scrub(e.Event), c.scrubber.scrub(e.Owner)
-			all = append(all, e)
-		}
+		all = append(all, page.Events...)
 		if err != nil || len(page.Events) == 0 || len(all) >= page.Total {
 			return all, err
 		}

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"strings"
 	"time"
+
+	"ecr-refresh/steps/untrusted"
 )
 
 // Pool is a pool of slots, in which tasks wait for their turn. A task whose pool is missing waits for ever.
@@ -35,9 +37,8 @@ func (c *Client) Variable(ctx context.Context, key string) (Secret, error) {
 }
 
 // PutVariable changes the value of a Variable, or creates it.
-func (c *Client) PutVariable(ctx context.Context, key string, value Secret) error {
-	c.scrubber.add(value)
-	body := VariableBody{Key: key, Value: value.Reveal()}
+func (c *Client) PutVariable(ctx context.Context, key, value string) error {
+	body := VariableBody{Key: key, Value: value}
 	err := c.call(ctx, new(struct{}), "Variables", key)(NewPatchVariableRequest(c.server, key, body))
 	if errors.Is(err, ErrNotFound) {
 		err = c.call(ctx, new(struct{}), "Variables")(NewPostVariableRequest(c.server, body))
@@ -77,7 +78,7 @@ func (c *Client) DAGRuns(ctx context.Context, dagID string, limit int) ([]DAGRun
 		req.URL.RawQuery += "&order_by=-id"
 	}
 	var page struct {
-		Runs []DAGRun `json:"dag_runs"`
+		Runs list[DAGRun] `json:"dag_runs"`
 	}
 	err = c.call(ctx, &page, "DAG Runs", dagID)(req, err)
 	return page.Runs, err
@@ -93,13 +94,13 @@ type ImportError struct {
 func (c *Client) ImportErrors(ctx context.Context) ([]ImportError, error) {
 	params := GetImportErrorsParams{Limit: new(pageSize)}
 	var page struct {
-		Errors []ImportError `json:"import_errors"`
+		Errors list[ImportError] `json:"import_errors"`
 	}
 	err := c.call(ctx, &page, "ImportError")(NewGetImportErrorsRequest(c.server, &params))
 	for i, e := range page.Errors {
 		trace := strings.TrimSpace(e.Text)
 		last := trace[strings.LastIndexByte(trace, '\n')+1:]
-		page.Errors[i] = ImportError{c.scrubber.scrub(e.File), c.scrubber.scrub(last)}
+		page.Errors[i] = ImportError{untrusted.New(e.File).String(), untrusted.New(last).String()}
 	}
 	return page.Errors, err
 }

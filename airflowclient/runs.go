@@ -22,14 +22,14 @@ type TaskInstance struct {
 func (c *Client) TaskInstances(ctx context.Context, dagID, runID string) ([]TaskInstance, error) {
 	params := GetTaskInstancesParams{Limit: new(pageSize)}
 	var page struct {
-		Tasks []TaskInstance `json:"task_instances"`
+		Tasks list[TaskInstance] `json:"task_instances"`
 	}
 	err := c.call(ctx, &page, "Task Instances", runID, dagID)(
 		NewGetTaskInstancesRequest(c.server, dagID, runID, &params))
 	return page.Tasks, err
 }
 
-// LogEvent is an event in the log of a task. Nothing is cut or scrubbed of it: see Clean.
+// LogEvent is an event in the log of a task. Nothing is cut or scrubbed of it.
 type LogEvent struct {
 	Level string // "" where the log has none
 	Text  string // may have several lines; of an exception, what it says
@@ -62,9 +62,6 @@ func (c *Client) Log(ctx context.Context, dagID, runID, taskID string, try int) 
 		NewGetLogRequest(c.server, dagID, runID, taskID, try, &GetLogParams{FullContent: new(true)}))
 	return log.Content, err
 }
-
-// Clean returns a text that Airflow stored, on one line and without the secrets that c has held.
-func (c *Client) Clean(text string) string { return c.scrubber.clean(text) }
 
 // TaskURL returns the page of Airflow's UI (router.tsx, from 3.0 to 3.3) that shows the log of a task's try.
 func (c *Client) TaskURL(dagID, runID, taskID string, try int) string {

@@ -1,6 +1,7 @@
 package airflowclient
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/tls"
@@ -12,6 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"ecr-refresh/steps/untrusted"
+
 	"github.com/hashicorp/go-retryablehttp"
 )
 
@@ -20,6 +23,7 @@ const (
 	loginAttempts  = 6 // of a login that is answered 500
 	attemptTimeout = 10 * time.Second
 	maxAnswer      = 8 << 20 // bytes: a page of 100 connections with their extras
+	maxFailure     = 1 << 20 // bytes of an answer whose message is looked for: one of a bulk request repeats it
 )
 
 // newHTTP returns a client that follows no redirect: one would take the password to another host.
@@ -83,7 +87,7 @@ func (c *Client) exchange(ctx context.Context, bearer string, out any) func(*htt
 		if err != nil {
 			return c.unanswered(ctx, err)
 		}
-		return c.decode(a, out)
+		return decode(a, out)
 	}
 }
 
@@ -133,14 +137,14 @@ func shouldRetry(ctx context.Context, resp *http.Response, attempt int) (bool, e
 type answer struct {
 	*http.Response
 	body  []byte
-	media string // type
+	media untrusted.Text // type
 }
 
 func (a *answer) read(resp *http.Response) (err error) {
 	defer resp.Body.Close()
 	a.Response = resp
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
-	a.media = cmp.Or(line(kind), "no content type")
+	a.media = untrusted.New(cmp.Or(kind, "no content type"))
 	if resp.StatusCode == http.StatusSwitchingProtocols { // what follows is a connection, which ends with no context
 		return nil
 	}
@@ -150,12 +154,12 @@ func (a *answer) read(resp *http.Response) (err error) {
 
 // decode reads a good answer. 200 alone proves nothing: below a wrong base path Airflow answers 200 with its web page.
 // The message of encoding/json is dropped, since it may quote the body.
-func (c *Client) decode(a answer, out any) error {
+func decode(a answer, out any) error {
 	status := a.StatusCode
 	switch {
 	case status == http.StatusNoContent && out == nil:
 	case status != http.StatusOK && status != http.StatusCreated:
-		return c.failed(a)
+		return failed(a)
 	case len(a.body) > maxAnswer:
 		return failf(NotAirflow, status, "", "airflow's answer is longer than %d MiB", maxAnswer>>20)
 	case !a.isJSON():
@@ -166,4 +170,22 @@ func (c *Client) decode(a answer, out any) error {
 	return nil
 }
 
-func (a answer) isJSON() bool { return a.media == "application/json" }
+// list is the beginning of a JSON array: what is asked for, or updated at once, has a page.
+type list[T any] []T
+
+// UnmarshalJSON reads a page of any array.
+func (l *list[T]) UnmarshalJSON(text []byte) error {
+	d := json.NewDecoder(bytes.NewReader(text))
+	start, err := d.Token()
+	if start != json.Delim('[') {
+		return json.Unmarshal(text, (*[]T)(l)) // null, or an error
+	}
+	for err == nil && len(*l) < pageSize && d.More() {
+		var entry T
+		err = d.Decode(&entry)
+		*l = append(*l, entry)
+	}
+	return err
+}
+
+func (a answer) isJSON() bool { return a.media.Raw() == "application/json" }

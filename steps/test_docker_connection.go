@@ -18,6 +18,7 @@ import (
 	"ecr-refresh/steps/registry"
 	"ecr-refresh/steps/secret"
 	"ecr-refresh/steps/target"
+	"ecr-refresh/steps/untrusted"
 	"ecr-refresh/steps/xcom"
 )
 
@@ -59,7 +60,7 @@ type DockerConnection struct {
 
 // assumed returns what tasks should read, once a token was put into a connection.
 func assumed(read airflowclient.Connection, t secret.Token) DockerConnection {
-	c := DockerConnection{Host: read.Host, Login: t.Username, Password: t.Password, Assumed: true}
+	c := DockerConnection{Host: read.Host.Raw(), Login: t.Username, Password: t.Password, Assumed: true}
 	if read.Port != 0 {
 		c.Port = strconv.Itoa(read.Port)
 	}
@@ -110,7 +111,7 @@ func (s TestDockerConnection) Run(ctx context.Context) (xcom.TestDockerConnectio
 // earlier returns the failures of the steps before as errors, each of which names its connection.
 func earlier(failures []xcom.Failure) (errs []error) {
 	for _, f := range failures {
-		step, line, id := failure.Clean(f.Step), failure.Clean(f.Error), fmt.Sprintf("%q", f.ConnectionID)
+		step, line, id := untrusted.Clean(f.Step), untrusted.Clean(f.Error), fmt.Sprintf("%q", f.ConnectionID)
 		if !strings.Contains(line, id) {
 			line = "connection " + id + ": " + line
 		}
@@ -176,7 +177,7 @@ func checkServer(asked target.Entry, want xcom.Updated, conn DockerConnection) e
 	host := registry.Host(conn.Host)
 	if of := registry.Host(want.RegistryURL); host != of {
 		const form = "tasks read host %.100q, and the token is for %q"
-		return conn.overridden(form, failure.WithoutLogin(conn.Host), of).About(want.ConnectionID)
+		return conn.overridden(form, untrusted.WithoutLogin(conn.Host), of).About(want.ConnectionID)
 	}
 	targets, err := target.Resolve([]target.Entry{asked}, func(string) string { return host })
 	switch {

@@ -13,6 +13,7 @@ import (
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/registry"
 	"ecr-refresh/steps/secret"
+	"ecr-refresh/steps/untrusted"
 	"ecr-refresh/steps/xcom"
 )
 
@@ -114,16 +115,17 @@ func (s UpdateDockerConnection) decrypt() (all []*issued, err error) {
 func (s UpdateDockerConnection) prepare(
 	id string, conn airflowclient.Connection, t secret.Token,
 ) (airflowclient.Update, error) {
-	update := airflowclient.Update{ID: id, Type: conn.Type, Password: t.Password}
-	if want := registry.Host(t.RegistryURL); registry.Host(conn.Host) != want {
+	update := airflowclient.Update{ID: id, Type: conn.Type.Raw(), Password: t.Password}
+	host := conn.Host.Raw()
+	if want := registry.Host(t.RegistryURL); registry.Host(host) != want {
 		kind, form := HostMismatch, "its host is %.100q, and the token is for %q"
-		if registry.IsIn(conn.Host, want) {
+		if registry.IsIn(host, want) {
 			kind, form = HostNotBare, "its host is %.100q, not %q alone"
 		}
-		return update, failure.Permanent(kind, form, failure.WithoutLogin(conn.Host), want).About(id).Want(want)
+		return update, failure.Permanent(kind, form, untrusted.WithoutLogin(host), want).About(id).Want(want)
 	}
-	if conn.Login != t.Username {
-		s.Log.Info(fmt.Sprintf("connection %q: login %q becomes %q", id, failure.Excerpt(conn.Login), t.Username))
+	if conn.Login.Raw() != t.Username {
+		s.Log.Info(fmt.Sprintf("connection %q: login %q becomes %q", id, conn.Login, t.Username))
 		update.Login = t.Username
 	}
 	return update, nil

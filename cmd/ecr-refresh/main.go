@@ -45,6 +45,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
 
+	stdout, stderr = console.Printable{Writer: stdout}, console.Printable{Writer: stderr}
 	p := &program{Settings: input.NewSettings(), stdin: stdin, stdout: stdout, stderr: stderr}
 	if len(args) > 1 && args[1] == "help" && args[len(args)-1] != "--generate-bash-completion" {
 		args = append(append(args[:1:1], args[2:]...), "--help")

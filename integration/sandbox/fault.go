@@ -21,7 +21,8 @@ type Fault struct {
 	Status  int           // answer with this status, Header and Body; 0 leaves the answer to the stand-in
 	Header  http.Header
 	Body    string
-	Endless bool // Body again and again, until the client hangs up
+	Endless bool                      // Body again and again, until the client hangs up
+	Echo    func(*http.Request) Fault // not nil: its Header and Body, for each request
 }
 
 // Faults holds the faults that a stand-in was given, and what it was asked. The zero value is ready.
@@ -91,6 +92,10 @@ func (f *Faults) answer(w http.ResponseWriter, r *http.Request, next http.Handle
 	case fault.Status == 0:
 		next(w, r)
 	default:
+		if fault.Echo != nil {
+			echo := fault.Echo(r)
+			fault.Header, fault.Body = echo.Header, echo.Body
+		}
 		fault.write(w, r)
 	}
 }

@@ -19,7 +19,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/docker/docker/api/types"
 	"github.com/docker/docker/api/types/registry"
 	"github.com/docker/go-connections/sockets"
 	"github.com/docker/go-connections/tlsconfig"
@@ -27,6 +26,7 @@ import (
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/secret"
 	"ecr-refresh/steps/transport"
+	"ecr-refresh/steps/untrusted"
 )
 
 // Engine calls the API of a Docker daemon (https://docs.docker.com/reference/api/engine/), in paths without a version:
@@ -101,15 +101,15 @@ func parseHost(host string) (scheme, address string, err error) {
 
 // Reach returns Docker's version and that of its API.
 func (e *Engine) Reach(ctx context.Context) (version, api string, err error) {
-	var v types.Version
+	var v struct{ Version, APIVersion untrusted.Text }
 	err = e.call(ctx, 10*time.Second, "/version", nil, &v)
-	if err == nil && v.Version == "" {
+	if err == nil && v.Version.Raw() == "" {
 		err = failure.Permanent(NotDocker, "it names no version").About(e.Host)
 	}
 	if err != nil {
 		return "", "", fmt.Errorf("reach Docker at %s: %w", e.Host, err)
 	}
-	return failure.Excerpt(v.Version), failure.Excerpt(v.APIVersion), nil
+	return v.Version.String(), v.APIVersion.String(), nil
 }
 
 // Login makes Docker log in to the registry at server, and returns its answer ("Login Succeeded"). The error of a
@@ -119,12 +119,12 @@ func (e *Engine) Login(ctx context.Context, server, username string, password se
 		return "", failure.Permanent("", "log in to registry: the host is empty")
 	}
 	login := registry.AuthConfig{Username: username, Password: password.Reveal(), ServerAddress: server}
-	var answer registry.AuthenticateOKBody
+	var answer struct{ Status untrusted.Text }
 	const timeout = 35 * time.Second // outlasts Docker's own two attempts of 15 s at a registry
 	if err := e.call(ctx, timeout, "/auth", login, &answer); err != nil {
 		return "", fmt.Errorf("log in to %s through Docker: %w", server, err)
 	}
-	return failure.Excerpt(answer.Status), nil
+	return answer.Status.String(), nil
 }
 
 // call sends one request and decodes its answer: a POST of in, or, without in, a GET, which some proxies want bodiless.
@@ -165,7 +165,7 @@ func read(resp *http.Response, into any) error {
 	}
 	answer := json.NewDecoder(http.MaxBytesReader(nil, resp.Body, transport.MaxResponse))
 	if resp.StatusCode != http.StatusOK {
-		var body types.ErrorResponse
+		var body struct{ Message untrusted.Text }
 		_ = answer.Decode(&body) // what is not JSON has no message
 		return answered(resp.StatusCode, body.Message)
 	}

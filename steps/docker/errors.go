@@ -12,6 +12,7 @@ import (
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/registry"
 	"ecr-refresh/steps/transport"
+	"ecr-refresh/steps/untrusted"
 )
 
 // Why Docker cannot be called, or answers with an error. The fact Object is the host as in DOCKER_HOST.
@@ -47,9 +48,9 @@ func notDocker(resp *http.Response, form string) error {
 	case code < 200:
 		return failure.Permanent(NotDocker, "%s %s", answer, http.StatusText(code))
 	case code/100 == 3:
-		return failure.Permanent(NotDocker, "%s, a redirect to %.80q", answer, transport.RedirectHost(resp))
+		return failure.Permanent(NotDocker, "%s, a redirect to %q", answer, transport.RedirectHost(resp))
 	}
-	return failure.Permanent(NotDocker, "%s with %s instead of JSON", answer, cmp.Or(failure.Excerpt(form), "nothing"))
+	return failure.Permanent(NotDocker, "%s with %s instead of JSON", answer, untrusted.New(cmp.Or(form, "nothing")))
 }
 
 // fromRegistry is how Docker repeats a registry's answer, in the message of a 500 (moby, registry/auth.go), and podman
@@ -61,18 +62,18 @@ var fromRegistry = regexp.MustCompile(
 var podmanPrefix = regexp.MustCompile(`^login attempt to \S+ failed with status: (pinging container registry \S+: )?`)
 
 // answered classifies an answer of Docker other than 200.
-func answered(status int, message string) error {
-	if m := fromRegistry.FindStringSubmatch(message); m != nil {
+func answered(status int, message untrusted.Text) error {
+	if m := fromRegistry.FindStringSubmatch(message.Raw()); m != nil {
 		switch m[1] {
 		case "400", "401", "403":
 			return failure.Transient(BadCredential, "the registry answered Docker %s: %w", m[1], registry.ErrRejected)
 		}
 		return failure.Transient(Unavailable, "the registry answered Docker %s", cmp.Or(m[1], "429"))
 	}
-	message = podmanPrefix.ReplaceAllString(message, "")
-	words := fmt.Sprintf("Docker answered %d: %s", status, cmp.Or(failure.Excerpt(message), http.StatusText(status)))
+	message = untrusted.New(podmanPrefix.ReplaceAllString(message.Raw(), ""))
+	words := fmt.Sprintf("Docker answered %d: %s", status, cmp.Or(message.String(), http.StatusText(status)))
 	switch {
-	case strings.Contains(message, "x509: "):
+	case strings.Contains(message.Raw(), "x509: "):
 		return failure.Permanent(UntrustedRegistry, "%s", words)
 	case status == http.StatusTooManyRequests:
 		return failure.Transient(Unavailable, "%s", words)

@@ -30,6 +30,7 @@ import (
 
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/transport"
+	"ecr-refresh/steps/untrusted"
 )
 
 // Config returns AWS's settings for a profile; "" is the default one. Where nothing else names a region, STS is called
@@ -138,13 +139,15 @@ func asBotocore(ctx context.Context, path string) (name string, unread error) {
 	return path, err
 }
 
-// checkKeys returns an error if keys of the environment or of a profile have a character that no key has: a line break
-// that was pasted makes every request fail before it is sent.
+// checkKeys conceals keys of the environment or of a profile. It returns an error if they have a character that no key
+// has: a line break that was pasted makes every request fail before it is sent.
 func checkKeys(ctx context.Context, provider aws.CredentialsProvider) error {
 	if !aws.IsCredentialsProvider(provider, credentials.StaticCredentialsProvider{}) {
 		return nil
 	}
 	keys, err := provider.Retrieve(ctx)
+	untrusted.Conceal(keys.SecretAccessKey)
+	untrusted.Conceal(keys.SessionToken)
 	for i, key := range []string{keys.AccessKeyID, keys.SecretAccessKey, keys.SessionToken} {
 		name := []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}[i]
 		if keys.Source != config.CredentialsSourceName {
@@ -158,8 +161,12 @@ func checkKeys(ctx context.Context, provider aws.CredentialsProvider) error {
 }
 
 // limited returns a client whose responses end with an error at transport.MaxResponse bytes: the SDK reads each whole.
+// It conceals the tokens that are sent.
 func limited(client aws.HTTPClient) smithyhttp.ClientDoFunc {
 	return func(req *http.Request) (*http.Response, error) {
+		for _, name := range []string{"X-Amz-Security-Token", "X-Amz-Sso_bearer_token", "X-Aws-Ec2-Metadata-Token"} {
+			untrusted.Conceal(req.Header.Get(name))
+		}
 		resp, err := client.Do(req)
 		if resp != nil && resp.StatusCode == http.StatusSwitchingProtocols { // its body is a connection, without a deadline
 			return nil, errors.Join(errors.New("it switches protocols"), resp.Body.Close())

@@ -19,6 +19,7 @@ import (
 
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/transport"
+	"ecr-refresh/steps/untrusted"
 )
 
 // Kinds of failure of a call to AWS. The fact Want is the permission that the identity lacks.
@@ -123,7 +124,7 @@ func (c call) answered(err error) error {
 		return failure.Network(c.service, err)
 	case c.status/100 == 3 && errors.As(err, &answer):
 		to := transport.RedirectHost(answer.Response.Response)
-		return failure.Permanent(NotAWS, "%s, a redirect to %.80q", answered, to)
+		return failure.Permanent(NotAWS, "%s, a redirect to %q", answered, to)
 	}
 	return failure.Transient(NotAWS, "%s with something that is not AWS's JSON, or is cut", answered)
 }
@@ -148,7 +149,7 @@ func (c call) metadata(err error) error {
 // credential_process printed is kept out of the log: it may be the credentials.
 func (c call) credentials(err error) error {
 	_, cause, found := strings.Cut(err.Error(), "get credentials: ")
-	kind, why := NoCredentials, failure.Excerpt(cause)
+	kind, why := NoCredentials, untrusted.New(cause).String()
 	switch {
 	case !found:
 		return failure.Network(c.service, err)
@@ -160,7 +161,7 @@ func (c call) credentials(err error) error {
 	case strings.Contains(cause, "SSO"):
 		kind = SSOLogin
 	case strings.Contains(cause, noTokenFile):
-		kind, why = NoTokenFile, failure.Excerpt("web identity, "+cause[strings.Index(cause, noTokenFile):])
+		kind, why = NoTokenFile, untrusted.New("web identity, "+cause[strings.Index(cause, noTokenFile):]).String()
 	}
 	return failure.Permanent(kind, "get AWS credentials: %s", why)
 }
@@ -221,6 +222,6 @@ func textOf(api smithy.APIError) string {
 	if api.ErrorCode() == "" {
 		return ""
 	}
-	message := strings.TrimSuffix(failure.Excerpt(api.ErrorMessage()), unknownCode)
-	return strings.TrimSuffix(" "+api.ErrorCode()+": "+message, ": ")
+	code, message := untrusted.New(api.ErrorCode()), untrusted.New(strings.TrimSuffix(api.ErrorMessage(), unknownCode))
+	return strings.TrimSuffix(fmt.Sprintf(" %s: %s", code, message), ": ")
 }

@@ -9,7 +9,6 @@ import (
 	"io"
 	"net"
 	"net/url"
-	"strings"
 	"testing"
 
 	"ecr-refresh/steps/failure"
@@ -97,27 +96,5 @@ func TestNetwork(t *testing.T) {
 	}
 	if got := failure.Network("h", at(context.Canceled)); !errors.Is(got, context.Canceled) {
 		t.Errorf("%v", got)
-	}
-}
-
-func TestExcerpt(t *testing.T) {
-	t.Parallel()
-	for words, want := range map[string]string{
-		"  plain \t words ":          "plain words",
-		"\x1b[31mred\x1b[0m":         "red",
-		"\x1b\x1b[31m[31mred":        "[31mred",
-		"\x1b]0;title\x07x":          "x",
-		"not\xffUTF-8\xfe":           "not?UTF-8?",
-		"a\u0085b\u2028c\u2029d\x00": "a b c d",
-		"right\u202eleft\u200b":      "rightleft",
-		"a ::group::x ::endgroup::":  "a group x endgroup",
-		"::gro::group::up::x":        "::grogroup up::x",
-		"::gr\x00oup::[fe80::1]:80":  "::gr oup::[fe80::1]:80",
-		strings.Repeat("ü", 200):     strings.Repeat("ü", 200),
-		strings.Repeat("ü", 201):     strings.Repeat("ü", 200) + "…",
-	} {
-		if got := failure.Excerpt(words); got != want {
-			t.Errorf("Excerpt(%q) = %q, want %q", words, got, want)
-		}
 	}
 }

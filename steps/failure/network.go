@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+
+	"ecr-refresh/steps/untrusted"
 )
 
 // Why a call got no answer. The fact Object is the host or the service that was called.
@@ -53,7 +55,7 @@ func IsAlert(err error) bool {
 }
 
 // Cause returns what went wrong with a call, without what its caller names: url.Error's method and URL, what the AWS
-// SDK wraps around a failed connection, and a socket's path.
+// SDK wraps around a failed connection, and a socket's path. It may hold what a server said.
 func Cause(err error) string {
 	var at *url.Error
 	var op *net.OpError
@@ -65,5 +67,5 @@ func Cause(err error) string {
 	if errors.As(err, &op) && op.Net == "unix" {
 		err = op.Err
 	}
-	return Excerpt(err.Error())
+	return untrusted.New(err.Error()).String()
 }

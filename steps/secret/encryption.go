@@ -13,6 +13,7 @@ import (
 	"filippo.io/age"
 
 	"ecr-refresh/steps/failure"
+	"ecr-refresh/steps/untrusted"
 )
 
 // Why tokens cannot be decrypted. Object of OtherKeyPair is the public key they are encrypted to, Want the own one.
@@ -65,7 +66,8 @@ func CheckRecipient(recipient string) error {
 func Decrypt(identity Identity, recipient, sealed string) ([]Token, error) {
 	if own := identity.Recipient(); recipient != own {
 		const form = "decrypt tokens: they are encrypted to public key %.70q, and this one is %s"
-		return nil, failure.Permanent(OtherKeyPair, form, recipient, own).About(failure.Excerpt(recipient)).Want(own)
+		err := failure.Permanent(OtherKeyPair, form, recipient, own)
+		return nil, err.About(untrusted.New(recipient).String()).Want(own)
 	}
 	list, err := decrypt(sealed, identity.key)
 	if err != nil { // it may quote what was inside

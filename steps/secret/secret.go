@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"ecr-refresh/steps/untrusted"
 )
 
 // Secret holds a password, a token or a private key. It cannot be printed (fmt, slog) and refuses to be marshalled: a
@@ -16,8 +18,11 @@ import (
 // cannot reach it even in an unexported field of another struct. The zero Secret is empty.
 type Secret struct{ value *string }
 
-// New returns a Secret with value.
-func New(value string) Secret { return Secret{value: &value} }
+// New returns a Secret with value, which no untrusted.Text shows from now on.
+func New(value string) Secret {
+	untrusted.Conceal(value)
+	return Secret{value: &value}
+}
 
 // Reveal returns the value. Call it only where the secret leaves for its service; layout_test.go lists those places.
 func (s Secret) Reveal() string {

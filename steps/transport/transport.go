@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"ecr-refresh/steps/failure"
+	"ecr-refresh/steps/untrusted"
 )
 
 const (
@@ -50,11 +51,11 @@ func IsTransient(status int) bool { return status == http.StatusTooManyRequests 
 // NoRedirect, as an http.Client's CheckRedirect, follows no redirect: it would send a password to another host.
 func NoRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// RedirectHost returns the host that a redirect leads to, or "". Its path and query may hold anything, even a secret.
-func RedirectHost(resp *http.Response) string {
+// RedirectHost returns the host that a redirect leads to, or "". Its path and query may hold anything.
+func RedirectHost(resp *http.Response) untrusted.Text {
 	to, err := resp.Location()
 	if err != nil {
-		return ""
+		return untrusted.Text{}
 	}
-	return to.Host
+	return untrusted.New(to.Host)
 }

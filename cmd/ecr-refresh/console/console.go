@@ -9,14 +9,19 @@ import (
 	"log"
 	"log/slog"
 	"os"
+	"regexp"
 	"strings"
 	"text/tabwriter"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"golang.org/x/term"
 
 	"ecr-refresh/steps"
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/secret"
+	"ecr-refresh/steps/untrusted"
 )
 
 // Kinds of failure of a terminal's two ends.
@@ -73,11 +78,37 @@ func (h *sentences) Handle(_ context.Context, r slog.Record) error {
 
 // oneLine keeps text from forging a second line, or a colour: it may have a path or a name that somebody else chose.
 func oneLine(text string) string {
-	return failure.Clean(strings.ReplaceAll(strings.TrimSpace(text), "\n", "; "))
+	return untrusted.Clean(strings.ReplaceAll(strings.TrimSpace(text), "\n", "; "))
+}
+
+// Printable is a stream on which a character that a terminal may obey, or not show, appears as in JSON: \u009b. It lets
+// line ends, tabs and Paint's colours pass.
+type Printable struct{ io.Writer }
+
+// Write writes text so, and returns its length.
+func (p Printable) Write(text []byte) (int, error) {
+	var out bytes.Buffer
+	for rest := text; len(rest) > 0; {
+		r, size := utf8.DecodeRune(rest)
+		switch {
+		case unicode.IsPrint(r) || r == '\n' || r == '\t' || colour.Match(rest):
+			out.Write(rest[:size])
+		default:
+			for _, unit := range utf16.Encode([]rune{r}) {
+				fmt.Fprintf(&out, `\u%04x`, unit)
+			}
+		}
+		rest = rest[size:]
+	}
+	_, err := p.Writer.Write(out.Bytes())
+	return len(text), err
 }
 
 // IsTerminal reports whether stream is a terminal.
 func IsTerminal(stream any) bool {
+	if printable, ok := stream.(Printable); ok {
+		stream = printable.Writer
+	}
 	file, ok := stream.(*os.File)
 	return ok && term.IsTerminal(int(file.Fd()))
 }
@@ -89,6 +120,9 @@ const (
 	Bad  = "31" // red
 	Dim  = "90" // grey
 )
+
+// colour matches what Paint writes.
+var colour = regexp.MustCompile(`^\x1b\[(3[123]|90|0)m`)
 
 // Paint returns text in a colour if w is a terminal, unless NO_COLOR is set (https://no-color.org).
 func Paint(w io.Writer, colour, text string) string {

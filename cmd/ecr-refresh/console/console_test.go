@@ -2,6 +2,7 @@ package console
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
@@ -40,6 +41,32 @@ func TestSentences(t *testing.T) {
 				t.Errorf("got  %q\nwant %q", out.String(), row.want)
 			}
 		})
+	}
+}
+
+// What a terminal may obey, or not show, is shown as in JSON; a colour of Paint is left, another sequence not.
+func TestPrintable(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"a\tb → ü …\n":                            "a\tb → ü …\n",
+		"\x1b[32mok\x1b[0m \x1b[2J\x1b[1;31mx":    "\x1b[32mok\x1b[0m \\u001b[2J\\u001b[1;31mx",
+		"a\rb\x00\x7f\u009b31m\u202e\u2066\u200b": `a\u000db\u0000\u007f\u009b31m\u202e\u2066\u200b`,
+		"\U000e0041": `\udb40\udc41`,
+		"\xff\xfe":   "\xff\xfe",
+	} {
+		var out bytes.Buffer
+		n, err := Printable{&out}.Write([]byte(text))
+		if out.String() != want || n != len(text) || err != nil {
+			t.Errorf("%q is written as %q (%d, %v), want %q", text, out.String(), n, err, want)
+		}
+	}
+	value := []string{"a\u009b31m\u202e\U000e0041"}
+	text, _ := json.Marshal(value)
+	var out bytes.Buffer
+	_, _ = Printable{&out}.Write(text)
+	var read []string
+	if err := json.Unmarshal(out.Bytes(), &read); err != nil || read[0] != value[0] {
+		t.Errorf("%s is %q, %v", out.Bytes(), read, err)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"ecr-refresh/cmd/ecr-refresh/setup"
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/registry"
+	"ecr-refresh/steps/untrusted"
 )
 
 // checkAirflow gets Airflow's version and tries both logins. Where Airflow does not answer, or nobody can log in, no
@@ -52,7 +53,7 @@ func (d *Doctor) checkAPI(ctx context.Context, f *Findings) {
 	)
 	f.override(names.AirflowConnection)
 	is, err := d.Reader.Connection(ctx, names.AirflowConnection)
-	base, login := d.Reader.BaseURL(), cmp.Or(d.Login, is.Login)
+	base, login := d.Reader.BaseURL(), cmp.Or(d.Login, is.Login.Raw())
 	switch differs := setup.AirflowDiffers(is, base, login); {
 	case errors.Is(err, airflowclient.ErrNotFound):
 		f.add(fail, name, make, "Airflow has no such connection")
@@ -64,7 +65,7 @@ func (d *Doctor) checkAPI(ctx context.Context, f *Findings) {
 		f.add(warn, name, edit, "it is not what this shell has: %s", strings.Join(differs, "; "))
 	default:
 		f.add(ok, name, "", "it leads to %s as %q; what was tested is this shell's password, and Airflow does not "+
-			"show the stored one: doctor --run tests it", base, failure.Excerpt(login))
+			"show the stored one: doctor --run tests it", base, untrusted.New(login))
 	}
 }
 
@@ -84,7 +85,7 @@ func (d *Doctor) checkConnections(ctx context.Context, f *Findings) {
 	}
 	d.Inputs.Hosts = map[string]string{}
 	for _, id := range ids {
-		d.Inputs.Hosts[id] = stored[id].Host
+		d.Inputs.Hosts[id] = stored[id].Host.Raw()
 		if failed[id] != nil {
 			f.result("connection "+id, failed[id], "")
 		}
@@ -112,14 +113,14 @@ func (f *Findings) connection(conn airflowclient.Connection, host string) {
 	const fields = "these fields of the connection (a run sets the login)"
 	hint := "correct Variables " + names.AccountVariable + " and " + names.RegionVariable + " (or " +
 		names.TargetsVariable + "), or " + fields
-	if registry.IsIn(conn.Host, host) {
+	if registry.IsIn(conn.Host.Raw(), host) {
 		hint = "correct " + fields
 	}
 	name, differs := "connection "+conn.ID, strings.Join(setup.DockerDiffers(conn, host), "; ")
 	switch {
 	case differs == "":
 		f.add(ok, name, "", "type docker, host %s, login AWS", host)
-	case registry.Host(conn.Host) != host:
+	case registry.Host(conn.Host.Raw()) != host:
 		f.add(fail, name, hint, "%s", differs)
 	default:
 		f.add(warn, name, hint, "%s", differs)

@@ -22,6 +22,7 @@ import (
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/registry"
 	"ecr-refresh/steps/target"
+	"ecr-refresh/steps/untrusted"
 )
 
 // checkLimit bounds one check.
@@ -110,8 +111,8 @@ type Findings struct {
 
 // add adds a finding: each of its words may be somebody else's.
 func (f *Findings) add(state, name, hint, format string, args ...any) {
-	message := failure.Clean(fmt.Sprintf(format, args...))
-	one := Finding{Name: failure.Clean(name), State: state, Message: message, Hint: failure.Clean(hint)}
+	message := untrusted.Clean(fmt.Sprintf(format, args...))
+	one := Finding{Name: untrusted.Clean(name), State: state, Message: message, Hint: untrusted.Clean(hint)}
 	f.Checks = append(f.Checks, one)
 }
 

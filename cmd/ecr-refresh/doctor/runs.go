@@ -14,6 +14,7 @@ import (
 	"ecr-refresh/cmd/ecr-refresh/hints"
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/registry"
+	"ecr-refresh/steps/untrusted"
 	"ecr-refresh/steps/xcom"
 )
 
@@ -124,7 +125,7 @@ func (d *Doctor) failed(ctx context.Context, f *Findings, run dagRun, task insta
 		text, hint = task.State+", and its log could not be read: "+err.Error(), hints.Of(err)
 	}
 	text = cmp.Or(text, task.State+", and its log has no error")
-	f.add(fail, "task "+task.ID, d.Reader.Clean(hint), "%s", d.Reader.Clean(text))
+	f.add(fail, "task "+task.ID, untrusted.New(hint).Line(), "%s", untrusted.New(text).Line())
 	f.Checks[len(f.Checks)-1].URL = d.Reader.TaskURL(d.DAG, run.ID, task.ID, task.Try)
 }
 
@@ -229,7 +230,7 @@ func (d *Doctor) progress(ctx context.Context, run dagRun, runs []dagRun) string
 			states = append(states, task.ID+": "+task.State)
 		}
 	}
-	return failure.Clean(strings.Join(states, ", "))
+	return untrusted.Clean(strings.Join(states, ", "))
 }
 
 // report adds how the run ended, or why nobody waits for it any more, and what became of its tasks.
@@ -267,7 +268,7 @@ func (d *Doctor) checkPasswords(ctx context.Context, f *Findings, runID string) 
 		case xcom.NoPassword:
 			f.add(fail, name, hint, "it has no login or no password yet")
 		default:
-			f.add(ok, name, "", "its present password is accepted: %s", d.Reader.Clean(c.Login))
+			f.add(ok, name, "", "its present password is accepted: %s", untrusted.New(c.Login))
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/registry"
 	"ecr-refresh/steps/target"
+	"ecr-refresh/steps/untrusted"
 )
 
 // Targets returns what is to be refreshed: all entries of the targets list, or those of them that --connection-ids
@@ -132,6 +133,6 @@ func (r *Reader) hostOf() func(id string) string {
 	return func(id string) string {
 		conn, _ := connectionOf(id) // step 3 reports what is wrong with it
 		host := cmp.Or(hosts[id], r.Hosts[id], conn.Host)
-		return cmp.Or(registry.Host(host), ecr.Bare(failure.WithoutLogin(host)))
+		return cmp.Or(registry.Host(host), ecr.Bare(untrusted.WithoutLogin(host)))
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"ecr-refresh/steps"
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/secret"
+	"ecr-refresh/steps/untrusted"
 )
 
 // Differs is a kind of failure: an object is not what is wanted, and Setup may not change it.
@@ -202,7 +203,7 @@ func (s Setup) variable(ctx context.Context, key, value string) object {
 		differs = []string{"its value is not " + value}
 	}
 	return object{"Variable", key, differs, err, func() error {
-		return s.Admin.PutVariable(ctx, key, secret.New(value))
+		return s.Admin.PutVariable(ctx, key, value)
 	}}
 }
 
@@ -226,22 +227,23 @@ func (s Setup) airflowDiffers(is airflowclient.Connection) []string {
 // AirflowDiffers compares the login of a connection and the URL that it leads to: several sets of host, port and schema
 // have the same. The type may be any: without the HTTP provider, Airflow's command line makes "generic" of http.
 func AirflowDiffers(is airflowclient.Connection, baseURL, login string) []string {
-	url, _ := connection.Connection{Type: is.Type, Schema: is.Schema, Host: is.Host, Port: port(is)}.BaseURL()
-	return differ("its URL", strings.TrimRight(url, "/"), baseURL, "login", is.Login, login)
+	parts := connection.Connection{Type: is.Type.Raw(), Schema: is.Schema.Raw(), Host: is.Host.Raw(), Port: port(is)}
+	url, _ := parts.BaseURL()
+	return differ("its URL", strings.TrimRight(url, "/"), baseURL, "login", is.Login.Raw(), login)
 }
 
 // DockerDiffers compares a connection with what it has to be to log in at a registry. It leaves out the password, which
 // the DAG sets.
 func DockerDiffers(is airflowclient.Connection, host string) []string {
-	return differ("type", is.Type, "docker", "host", failure.WithoutLogin(is.Host), host, "port", port(is), "",
-		"login", is.Login, "AWS")
+	return differ("type", is.Type.Raw(), "docker", "host", untrusted.WithoutLogin(is.Host.Raw()), host,
+		"port", port(is), "", "login", is.Login.Raw(), "AWS")
 }
 
 // differ compares fields: each is its name, what it is and what is wanted.
 func differ(fields ...string) (differs []string) {
 	for f := range slices.Chunk(fields, 3) {
 		if f[1] != f[2] {
-			differs = append(differs, fmt.Sprintf("%s is %.80q, want %q", f[0], f[1], f[2]))
+			differs = append(differs, fmt.Sprintf("%s is %q, want %q", f[0], untrusted.New(f[1]), f[2]))
 		}
 	}
 	return differs
@@ -268,10 +270,10 @@ func (s Setup) keyPair(ctx context.Context) object {
 	}
 	return object{"encryption key pair", public + ", " + private, differs, err, func() error {
 		id := secret.NewIdentity()
-		if err := s.Admin.PutVariable(ctx, private, id.PrivateKey()); err != nil {
+		if err := s.Admin.PutVariable(ctx, private, id.PrivateKey().Reveal()); err != nil {
 			return err
 		}
-		return s.Admin.PutVariable(ctx, public, secret.New(id.Recipient()))
+		return s.Admin.PutVariable(ctx, public, id.Recipient())
 	}}
 }
 
@@ -308,7 +310,7 @@ func (r Result) Text() []byte {
 		if len(o.Differs) > 0 {
 			line += ": " + strings.Join(o.Differs, "; ")
 		}
-		fmt.Fprintln(&text, failure.Clean(line))
+		fmt.Fprintln(&text, untrusted.Clean(line))
 	}
 	if a := r.Account; a != nil {
 		more := ", and nothing more was found"
@@ -318,7 +320,7 @@ func (r Result) Text() []byte {
 			more = ", and read Variables, which is not needed: give it a role of its own, and no other"
 		}
 		const can = " account %s: can log in, read and update connections%s"
-		fmt.Fprintln(&text, failure.Clean(fmt.Sprintf(names.AirflowConnection+can, a.Login, more)))
+		fmt.Fprintln(&text, untrusted.Clean(fmt.Sprintf(names.AirflowConnection+can, a.Login, more)))
 	}
 	return []byte(text.String())
 }

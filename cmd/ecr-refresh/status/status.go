@@ -26,6 +26,7 @@ import (
 	"ecr-refresh/cmd/ecr-refresh/console"
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/registry"
+	"ecr-refresh/steps/untrusted"
 	"ecr-refresh/steps/xcom"
 )
 
@@ -67,9 +68,9 @@ const (
 
 // Change is an entry of Airflow's event log.
 type Change struct {
-	At    time.Time `json:"at"`
-	By    string    `json:"by"`
-	Event string    `json:"event"`
+	At    time.Time      `json:"at"`
+	By    untrusted.Text `json:"by"`
+	Event untrusted.Text `json:"event"`
 }
 
 // Test is a test by a run, and how it ended.
@@ -228,9 +229,9 @@ func (s *Status) readConnections(ctx context.Context, airflow *airflowclient.Cli
 		case c.RunID == nil:
 		case stored.Password == nil:
 			c.Stored = "no password"
-		case registry.Host(stored.Host) != registry.Host(*c.RegistryURL):
+		case registry.Host(stored.Host.Raw()) != registry.Host(*c.RegistryURL):
 			c.Stored = "other host"
-		case stored.Login != c.login:
+		case stored.Login.Raw() != c.login:
 			c.Stored = "other login"
 		default:
 			c.Stored = asUpdated
@@ -305,7 +306,7 @@ func (c *Connection) change(now time.Time) string {
 		known = append(known, c.Stored)
 	}
 	if c.Changed != nil {
-		known = append(known, ago(now, c.Changed.At)+" by "+cmp.Or(c.Changed.By, "somebody"))
+		known = append(known, ago(now, c.Changed.At)+" by "+cmp.Or(c.Changed.By.String(), "somebody"))
 	}
 	if known == nil && c.unlogged {
 		return unknown

@@ -99,7 +99,7 @@ func redirect(peer string, status int) row {
 const (
 	cutJSON      = `{"authorizationData":[{"author`
 	hostile      = `{"__type":"X","detail":"` + hostileWords + `","message":"` + hostileWords + `"}`
-	hostileWords = `a \u001b[31mred\u001b[0m word\n::group::x\necr-refresh: error: forged`
+	hostileWords = `a \u001b[31mred\u001b[0m \u009b7m\u202eword\n::group::x\necr-refresh: error: forged`
 )
 
 // network returns faults of the network before a peer, most of them made by toxiproxy. ECR and the registries are

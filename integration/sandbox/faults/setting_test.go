@@ -156,7 +156,7 @@ func (s *setting) await(holds func() bool) {
 	}
 }
 
-var harmful = regexp.MustCompile(`\x1b|\[31m|::group::|\necr-refresh: error: forged`)
+var harmful = regexp.MustCompile(`[\x{80}-\x{9f}\x{202a}-\x{202e}]|\x1b|\[31m|::group::|\necr-refresh: error: forged`)
 
 // wantAlone wants Airflow to hold the old password or one with which the registry lets in, and nobody to have asked the
 // proxy for a host that it does not answer for.
