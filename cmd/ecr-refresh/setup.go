@@ -61,7 +61,9 @@ func (c *call) setup() setup.Setup {
 	config.Token, config.Account = secret.Secret{}, input.AirflowAccount // a token cannot be stored
 	roots, admin := c.Certificates(), c.AdminConfig(config.BaseURL, false)
 	c.AskLogin(input.APIAccount, &config)
-	c.NeedLogin(config, input.APIAccount, names.AirflowPrefix)
+	if err == nil { // else one error is enough
+		c.NeedLogin(config, input.APIAccount, names.AirflowPrefix)
+	}
 	s.Registry, s.Login, s.Password = registry.Name, config.Login, config.Password
 	s.Admin, s.Account = c.Client(admin, roots), c.Client(config, roots)
 	return s

@@ -51,7 +51,7 @@ func helperLogin(output []byte) (found *login, ok bool) {
 	switch {
 	case !hasUsername || !hasSecret:
 		return nil, false
-	case !isTrue(username) && !isTrue(password):
+	case !IsTrue(username) && !IsTrue(password):
 		return nil, true
 	case username != "<token>": // else an identity token
 		text, _ := password.(string)

@@ -4,14 +4,17 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"ecr-refresh/steps/failure"
 )
 
-// Every text is read as a real Airflow reads it (testdata/connections.json names the version). Two things differ on
-// purpose: what is not a URI at all is rejected, where Airflow makes a connection without a type of it; port 0 is none.
+// Every text is read as a real Airflow reads it: TestRealConnections compares testdata/connections.json with one. Some
+// texts are rejected on purpose, where Airflow makes another connection of them than was meant: those of differs, what
+// is not a URI at all, and a raw "@" behind the host. Port 0 is none.
 func TestParseReadsWhatAirflowReads(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("testdata/connections.json")
@@ -20,18 +23,22 @@ func TestParseReadsWhatAirflowReads(t *testing.T) {
 	}
 	var golden struct {
 		Rows []struct {
-			Name, Text, Schema, Host, Port, Login, Password, Error string
-			ConnType                                               string `json:"conn_type"`
+			Name, Text, Schema, Host, Port, Login, Password, Reauth, Error string
+			ConnType                                                       string `json:"conn_type"`
 		}
 	}
-	if err := json.Unmarshal(text, &golden); err != nil || len(golden.Rows) < 25 {
+	if err := json.Unmarshal(text, &golden); err != nil || len(golden.Rows) < 100 {
 		t.Fatalf("%d rows: %v", len(golden.Rows), err)
 	}
+	differs := []string{"JSON, port is true", "JSON, port with a sign", "JSON, raw at, then slash in a URI's password"}
+	rawAt := regexp.MustCompile(`^[^/?#]*[/?#].*@`)
 	for _, row := range golden.Rows {
 		t.Run(row.Name, func(t *testing.T) {
 			t.Parallel()
 			isURI := !strings.HasPrefix(strings.TrimSpace(row.Text), "{")
-			rejected := row.Error != "" || isURI && (row.ConnType == "" || !strings.Contains(row.Text, "://"))
+			behind := row.Text[strings.LastIndex("://"+row.Text, "://"):]
+			rejected := row.Error != "" || isURI && (row.ConnType == "" || !strings.Contains(row.Text, "://")) ||
+				isURI && rawAt.MatchString(behind) && row.Name != "extra, email" || slices.Contains(differs, row.Name)
 			got, err := Parse(row.Text)
 			if (err != nil) != rejected {
 				t.Fatalf("%s: error %v, and Airflow: %+v", row.Text, err, row)
@@ -45,18 +52,40 @@ func TestParseReadsWhatAirflowReads(t *testing.T) {
 			}
 			want := [...]string{row.ConnType, row.Schema, row.Host, row.Port, row.Login, row.Password}
 			is := [...]string{got.Type, got.Schema, got.Host, got.Port, got.Login, got.Password.Reveal()}
-			if is != want {
-				t.Errorf("%s:\n got %q\nwant %q", row.Text, is, want)
+			if is != want || got.KeepLogin != (row.Reauth == "off") {
+				t.Errorf("%s:\n got %q, %v\nwant %q, reauth %s", row.Text, is, got.KeepLogin, want, row.Reauth)
 			}
 		})
 	}
 }
 
-// checkNothingRepeated holds for every error of Parse: its text does not depend on the input.
+// checkNothingRepeated holds for every error of Parse: its text does not depend on a value.
 func checkNothingRepeated(t *testing.T, err error) {
 	t.Helper()
-	if err != errJSON && err != errURI && err != errPort {
+	named := regexp.MustCompile(`^its key "[A-Za-z_]{0,20}" is none of |^its "[a-z_]+" is neither text`)
+	if err != errJSON && err != errURI && err != errPort && !named.MatchString(err.Error()) {
 		t.Errorf("error %v is none of Parse's own: it may repeat a password", err)
+	}
+}
+
+func TestParseNamesTheFault(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		`{"conn_type":"http","Host":"h"}`:            `its key "Host" is none of conn_type, `,
+		`{"hots":"h"}`:                               `its key "hots" is none of conn_type, `,
+		`{"uri":"http://u:p@h","host":"h"}`:          `its key "uri" is none of conn_type, `,
+		`{"s3cret/s3cret":"h"}`:                      `its key "s" is none of conn_type, `,
+		`{"host":"h","password":["p"]}`:              `its "password" is neither text nor a whole number`,
+		`{"password":1234567890123456789}`:           `its "password" is neither text nor a whole number`,
+		`{"login":1.5}`:                              `its "login" is neither text nor a whole number`,
+		`{"port":{"a":1}}`:                           `its "port" is neither text nor a whole number`,
+		`{"conn_type":"http","host":"h","port":"x"}`: errPort.Error(),
+		`{"host":"h"`:                                errJSON.Error(),
+		`{"uri":"u:p@h"}`:                            errURI.Error(),
+	} {
+		if _, err := Parse(text); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", text, err, want)
+		}
 	}
 }
 
@@ -143,7 +172,7 @@ func TestParseList(t *testing.T) {
 	if want := "AWS@h: p\nAWS@g:5000 p\nme@f: q\n"; err != nil || found != want {
 		t.Errorf("%s, %v, want %s", found, err, want)
 	}
-	for _, text := range []string{"docker_default", "{}", `[{"login":1}]`} {
+	for _, text := range []string{"docker_default", "{}", `[{"login":[1],"connections":[{}]}]`} {
 		if _, err := ParseList(text); err == nil {
 			t.Errorf("%s: accepted", text)
 		}
