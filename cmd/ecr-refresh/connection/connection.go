@@ -235,7 +235,29 @@ func (c Connection) BaseURL() (string, error) {
 	case c.Port != "":
 		u.Host = net.JoinHostPort(u.Hostname(), c.Port)
 	}
+	if err := CheckBaseURL(u.String()); err != nil {
+		return "", failure.Permanent(BadAddress, "its URL %w", err)
+	}
 	return u.String(), nil
+}
+
+var nearBase = regexp.MustCompile(`^(?:(https?)://)?([\w.-]+(?::\d+)?|\[[0-9A-Fa-f:]+\](?::\d+)?)` +
+	`((?:/[\w.~-]+)*?)(/api/v[12])?/*$`) // scheme, host, base path, path of the API
+
+// CheckBaseURL returns an error for Airflow's URL without a scheme, or with the path of the API at its end, with the one
+// that was probably meant. A path without a scheme is not repeated: it may be a part of a password.
+func CheckBaseURL(base string) error {
+	part := nearBase.FindStringSubmatch(base)
+	switch {
+	case part == nil: // it is good, or unlike a base URL
+	case part[1] == "" && part[3] != "":
+		return fmt.Errorf("has no scheme: did you mean https://%s/…?", part[2])
+	case part[1] == "":
+		return fmt.Errorf("has no scheme: did you mean https://%s (or http)?", part[2])
+	case part[4] != "":
+		return fmt.Errorf("ends with %s: did you mean %s://%s%s?", part[4], part[1], part[2], part[3])
+	}
+	return nil
 }
 
 // address returns the host behind its scheme.

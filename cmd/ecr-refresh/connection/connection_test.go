@@ -136,6 +136,9 @@ func TestBaseURL(t *testing.T) {
 		{Host: "https://af:8443/b", Port: "8443"}:   "https://af:8443/b",
 		{Host: "https://af:8443/b", Port: "443"}:    "its port is 443, and its host has port 8443",
 		{Host: "https://[::1]/base", Port: "8443"}:  "https://[::1]:8443/base",
+		{Host: "https://af/api/v2"}:                 "its URL ends with /api/v2: did you mean https://af?",
+		{Host: "af/b/api/v1/", Port: "8080"}:        "its URL ends with /api/v1: did you mean http://af:8080/b?",
+		{Host: "af/api/v3"}:                         "http://af/api/v3",
 		{Host: "af", Schema: "base/path"}:           `its schema "base/path" is neither http nor https`,
 		{Host: "af", Port: "http"}:                  `port "http" is not a number from 1 to 65535`,
 		{Host: "af", Port: "0"}:                     `port "0" is not a number from 1 to 65535`,
@@ -153,6 +156,25 @@ func TestBaseURL(t *testing.T) {
 		}
 		if got != want || (kind == BadAddress) != (err != nil) {
 			t.Errorf("%+v: %s, want %s, of kind %q", c, got, want, kind)
+		}
+	}
+}
+
+func TestCheckBaseURL(t *testing.T) {
+	t.Parallel()
+	for base, want := range map[string]string{
+		"": "<nil>", "https://af": "<nil>", "http://af:8080/base/": "<nil>", "https://af/api/v2/x": "<nil>",
+		"https://af/api/v2/":        "ends with /api/v2: did you mean https://af?",
+		"http://af:8080/b/c/api/v1": "ends with /api/v1: did you mean http://af:8080/b/c?",
+		"https://[::1]:80/api/v2":   "ends with /api/v2: did you mean https://[::1]:80?",
+		"af.example.com":            "has no scheme: did you mean https://af.example.com (or http)?",
+		"localhost:8080/":           "has no scheme: did you mean https://localhost:8080 (or http)?",
+		"af:8080/api/v2":            "has no scheme: did you mean https://af:8080 (or http)?",
+		"af/S3CRET":                 "has no scheme: did you mean https://af/…?",
+		"user:S3CRET@af":            "<nil>", // airflowclient rejects it
+	} {
+		if got := fmt.Sprint(CheckBaseURL(base)); got != want {
+			t.Errorf("%q: %s, want %s", base, got, want)
 		}
 	}
 }
