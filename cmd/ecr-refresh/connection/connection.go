@@ -244,8 +244,8 @@ func (c Connection) BaseURL() (string, error) {
 var nearBase = regexp.MustCompile(`^(?:(https?)://)?([\w.-]+(?::\d+)?|\[[0-9A-Fa-f:]+\](?::\d+)?)` +
 	`((?:/[\w.~-]+)*?)(/api/v[12])?/*$`) // scheme, host, base path, path of the API
 
-// CheckBaseURL returns an error for Airflow's URL without a scheme, or with the path of the API at its end, with the one
-// that was probably meant. A path without a scheme is not repeated: it may be a part of a password.
+// CheckBaseURL returns an error for Airflow's URL without a scheme, or with the path of the API at its end; it says
+// which was probably meant. A path without a scheme is not repeated: it may be a piece of a password.
 func CheckBaseURL(base string) error {
 	part := nearBase.FindStringSubmatch(base)
 	switch {

@@ -2,6 +2,9 @@ package input
 
 import (
 	"cmp"
+	"fmt"
+	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 
@@ -24,11 +27,30 @@ func (r *Reader) Docker() *docker.Engine {
 		certificates = cmp.Or(os.Getenv("DOCKER_CONFIG"), os.Getenv("HOME")+"/.docker")
 	}
 	engine, err := docker.NewEngine(host, certificates, verify)
-	r.Fault(err)
+	if r.Fault(err); err != nil {
+		return nil
+	}
 	if certificates == "" {
-		r.unencrypted(host, "TLS to Docker: DOCKER_TLS_VERIFY and DOCKER_CERT_PATH")
+		r.unencrypted(engine.Host, "TLS to Docker: DOCKER_TLS_VERIFY and DOCKER_CERT_PATH")
+	} else if !verify {
+		r.unverified(engine.Host)
 	}
 	return engine
+}
+
+// unverified warns that TLS to Docker on another host verifies no certificate, or rejects that.
+func (r *Reader) unverified(address string) {
+	to, err := url.Parse(address)
+	if err != nil || to.Scheme == "unix" || to.Hostname() == "localhost" || net.ParseIP(to.Hostname()).IsLoopback() {
+		return
+	}
+	fault := failure.Permanent(Unencrypted, "TLS to %s verifies no certificate: anybody may get the token", to.Host)
+	fault = fault.Want("DOCKER_TLS_VERIFY=1, beside DOCKER_CERT_PATH")
+	if r.yes(requireHTTPS, names.RequireHTTPSEnv) {
+		r.Fault(fmt.Errorf("https is required: %w", fault))
+		return
+	}
+	r.Log.Warn(fault.Error(), steps.FailureKey, fault) // #nosec G706 -- the log keeps each message on its line
 }
 
 // DockerConfig reads the file that docker-py reads (docker/utils/config.py), which ignores one that cannot be read.
