@@ -100,6 +100,31 @@ func TestParseRejectsPorts(t *testing.T) {
 	}
 }
 
+// A raw character in a password makes no piece of it another field, which errors name: it is part of the password, or an
+// error.
+func TestNoPieceOfAPasswordIsAnotherField(t *testing.T) {
+	t.Parallel()
+	raw := []string{"", "/", "@", ":", "#", "?", "%", "[", "://", "//", "\\", "&", "=", " "}
+	for _, form := range []string{
+		"http://user:%s@h:8080/https", "docker://AWS:%s@h", "http://https://user:%s@h/x", "http://user:%s@h?reauth=no",
+		"http://user:%s@[::1]:80", "http://:%s@h", "user:%s@h", "http:user:%s@h", `{"uri":"http://user:%s@h"}`,
+	} {
+		for _, start := range []string{"S3CRET", "8080"} {
+			for _, one := range raw {
+				for _, two := range raw {
+					text := fmt.Sprintf(form, start+one+"S3CRET"+two+"S3CRET")
+					c, err := Parse(text)
+					base, wrong := c.BaseURL()
+					shown := fmt.Sprint(c.Type, c.Schema, c.Host, c.Port, c.Login, base, err, wrong)
+					if strings.Contains(strings.ToUpper(shown), "S3CRET") {
+						t.Errorf("%s: %s", text, shown)
+					}
+				}
+			}
+		}
+	}
+}
+
 // FuzzParse: nothing panics, no error repeats the text, and what is read is good.
 func FuzzParse(f *testing.F) {
 	f.Add("http://https://u:p%2F@[::1]:8080/https?a=b#c")

@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"ecr-refresh/cmd/ecr-refresh/connection"
 	"ecr-refresh/cmd/ecr-refresh/names"
@@ -60,7 +62,13 @@ func DockerConfig() (docker.Config, error) {
 	if folder := os.Getenv("DOCKER_CONFIG"); folder != "" {
 		paths = append([]string{filepath.Join(folder, "config.json")}, paths...)
 	}
-	return docker.ReadConfig(paths...)
+	config, err := docker.ReadConfig(paths...)
+	// A list of what helpers need would lack what one of them reads (AZURE_…, PASSWORD_STORE_…, AWS_… of ecr-login):
+	// it would fail where docker-py does not. So they get all but our inputs and Airflow's settings, which hold secrets.
+	config.Environ = slices.DeleteFunc(os.Environ(), func(v string) bool {
+		return strings.HasPrefix(v, "ECR_REFRESH_") || strings.HasPrefix(v, "AIRFLOW_")
+	})
+	return config, err
 }
 
 // DockerConnections returns the connections of ids as tasks see them: from the DAG's list, or the fields of one, where
