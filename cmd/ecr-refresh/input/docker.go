@@ -63,8 +63,8 @@ func DockerConfig() (docker.Config, error) {
 		paths = append([]string{filepath.Join(folder, "config.json")}, paths...)
 	}
 	config, err := docker.ReadConfig(paths...)
-	// A list of what helpers need would lack what one of them reads (AZURE_…, PASSWORD_STORE_…, AWS_… of ecr-login):
-	// it would fail where docker-py does not. So they get all but our inputs and Airflow's settings, which hold secrets.
+	// A list of what helpers need would lack what one of them reads (AZURE_…, PASSWORD_STORE_…, AWS_… of ecr-login): it
+	// would fail where docker-py does not. So they get all but our inputs and Airflow's settings: these hold secrets.
 	config.Environ = slices.DeleteFunc(os.Environ(), func(v string) bool {
 		return strings.HasPrefix(v, "ECR_REFRESH_") || strings.HasPrefix(v, "AIRFLOW_")
 	})
