@@ -33,13 +33,12 @@ type Connection struct {
 
 // ParseList reads JSON lists of logins, each with the connections that have it, and returns these by id.
 func ParseList(text string) (map[string]Connection, error) {
-	type login struct {
-		Login, Password any
-		Connections     []map[string]any
-	}
 	byID := map[string]Connection{}
 	for in := json.NewDecoder(strings.NewReader(text)); in.More(); {
-		var logins []login
+		var logins []struct {
+			Login, Password any
+			Connections     []map[string]any
+		}
 		err := in.Decode(&logins)
 		for _, l := range logins {
 			for _, c := range l.Connections {
@@ -76,12 +75,9 @@ func Parse(text string) (Connection, error) {
 	}
 	c, err := parse(text)
 	if err == nil && CheckPort(c.Port) != nil {
-		err = errPort
+		return Connection{}, errPort
 	}
-	if err != nil {
-		return Connection{}, err
-	}
-	return c, nil
+	return c, err
 }
 
 func parseJSON(text string) (Connection, error) {
@@ -103,10 +99,10 @@ func parseJSON(text string) (Connection, error) {
 // ofFields returns the connection of JSON's fields. A number is read as its text, while it is a whole one that JSON
 // keeps. The error names the key at fault, as far as that is a word.
 func ofFields(fields map[string]any) (c Connection, err error) {
-	var password, description string
+	var password string
 	texts := map[string]*string{
 		"conn_type": &c.Type, "schema": &c.Schema, "host": &c.Host, "port": &c.Port, "login": &c.Login,
-		"password": &password, "description": &description,
+		"password": &password, "description": new(string),
 	}
 	for _, key := range slices.Sorted(maps.Keys(fields)) {
 		text, ok := textOf(fields[key])
@@ -114,11 +110,10 @@ func ofFields(fields map[string]any) (c Connection, err error) {
 		case key == "extra":
 			c.KeepLogin = keepsLogin(fields[key])
 		case to == nil:
-			const form = "its key %q is none of conn_type, description, extra, host, login, password, port, schema, " +
-				"and uri alone"
-			return c, fmt.Errorf(form, regexp.MustCompile(`^[A-Za-z_]{0,20}`).FindString(key))
+			word := regexp.MustCompile(`^[A-Za-z_]{0,20}`).FindString(key)
+			return Connection{}, fmt.Errorf("its key %q is none that a connection has, or has beside others", word)
 		case !ok:
-			return c, fmt.Errorf("its %q is neither text nor a whole number", key)
+			return Connection{}, fmt.Errorf("its %q is neither text nor a whole number", key)
 		default:
 			*to = text
 		}
@@ -250,10 +245,8 @@ func CheckBaseURL(base string) error {
 	part := nearBase.FindStringSubmatch(base)
 	switch {
 	case part == nil: // it is good, or unlike a base URL
-	case part[1] == "" && part[3] != "":
-		return fmt.Errorf("has no scheme: did you mean https://%s/…?", part[2])
 	case part[1] == "":
-		return fmt.Errorf("has no scheme: did you mean https://%s (or http)?", part[2])
+		return fmt.Errorf("has no scheme: write https:// (or http://) before %s", part[2])
 	case part[4] != "":
 		return fmt.Errorf("ends with %s: did you mean %s://%s%s?", part[4], part[1], part[2], part[3])
 	}

@@ -62,7 +62,7 @@ func TestParseReadsWhatAirflowReads(t *testing.T) {
 // checkNothingRepeated holds for every error of Parse: its text does not depend on a value.
 func checkNothingRepeated(t *testing.T, err error) {
 	t.Helper()
-	named := regexp.MustCompile(`^its key "[A-Za-z_]{0,20}" is none of |^its "[a-z_]+" is neither text`)
+	named := regexp.MustCompile(`^its key "[A-Za-z_]{0,20}" is none that |^its "[a-z_]+" is neither text`)
 	if err != errJSON && err != errURI && err != errPort && !named.MatchString(err.Error()) {
 		t.Errorf("error %v is none of Parse's own: it may repeat a password", err)
 	}
@@ -71,10 +71,10 @@ func checkNothingRepeated(t *testing.T, err error) {
 func TestParseNamesTheFault(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		`{"conn_type":"http","Host":"h"}`:            `its key "Host" is none of conn_type, `,
-		`{"hots":"h"}`:                               `its key "hots" is none of conn_type, `,
-		`{"uri":"http://u:p@h","host":"h"}`:          `its key "uri" is none of conn_type, `,
-		`{"s3cret/s3cret":"h"}`:                      `its key "s" is none of conn_type, `,
+		`{"conn_type":"http","Host":"h"}`:            `its key "Host" is none that a connection has`,
+		`{"hots":"h"}`:                               `its key "hots" is none that a connection has`,
+		`{"uri":"http://u:p@h","host":"h"}`:          `its key "uri" is none that a connection has`,
+		`{"s3cret/s3cret":"h"}`:                      `its key "s" is none that a connection has`,
 		`{"host":"h","password":["p"]}`:              `its "password" is neither text nor a whole number`,
 		`{"password":1234567890123456789}`:           `its "password" is neither text nor a whole number`,
 		`{"login":1.5}`:                              `its "login" is neither text nor a whole number`,
@@ -192,10 +192,10 @@ func TestCheckBaseURL(t *testing.T) {
 		"https://af/api/v2/":        "ends with /api/v2: did you mean https://af?",
 		"http://af:8080/b/c/api/v1": "ends with /api/v1: did you mean http://af:8080/b/c?",
 		"https://[::1]:80/api/v2":   "ends with /api/v2: did you mean https://[::1]:80?",
-		"af.example.com":            "has no scheme: did you mean https://af.example.com (or http)?",
-		"localhost:8080/":           "has no scheme: did you mean https://localhost:8080 (or http)?",
-		"af:8080/api/v2":            "has no scheme: did you mean https://af:8080 (or http)?",
-		"af/S3CRET":                 "has no scheme: did you mean https://af/…?",
+		"af.example.com":            "has no scheme: write https:// (or http://) before af.example.com",
+		"localhost:8080/":           "has no scheme: write https:// (or http://) before localhost:8080",
+		"af:8080/api/v2":            "has no scheme: write https:// (or http://) before af:8080",
+		"af/S3CRET":                 "has no scheme: write https:// (or http://) before af",
 		"user:S3CRET@af":            "<nil>", // airflowclient rejects it
 	} {
 		if got := fmt.Sprint(CheckBaseURL(base)); got != want {

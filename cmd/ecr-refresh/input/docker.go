@@ -3,10 +3,9 @@ package input
 import (
 	"cmp"
 	"fmt"
-	"net"
-	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -42,12 +41,11 @@ func (r *Reader) Docker() *docker.Engine {
 
 // unverified warns that TLS to Docker on another host verifies no certificate, or rejects that.
 func (r *Reader) unverified(address string) {
-	to, err := url.Parse(address)
-	if err != nil || to.Scheme == "unix" || to.Hostname() == "localhost" || net.ParseIP(to.Hostname()).IsLoopback() {
+	if regexp.MustCompile(`^unix:|//(localhost|127\.[\d.]+|\[::1\]):\d+$`).MatchString(address) {
 		return
 	}
-	fault := failure.Permanent(Unencrypted, "TLS to %s verifies no certificate: anybody may get the token", to.Host)
-	fault = fault.Want("DOCKER_TLS_VERIFY=1, beside DOCKER_CERT_PATH")
+	const form = "TLS to Docker at %s verifies no certificate: anybody may get the token"
+	fault := failure.Permanent(Unencrypted, form, address).Want("DOCKER_TLS_VERIFY=1, beside DOCKER_CERT_PATH")
 	if r.yes(requireHTTPS, names.RequireHTTPSEnv) {
 		r.Fault(fmt.Errorf("https is required: %w", fault))
 		return

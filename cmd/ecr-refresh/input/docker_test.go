@@ -31,7 +31,7 @@ func TestDockerVerifiesWhoAnswers(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("DOCKER_CERT_PATH", dir)
-	const unverified = "TLS to docker.example.com:2376 verifies no certificate: anybody may get the token"
+	const unverified = "://docker.example.com:2376 verifies no certificate: anybody may get the token"
 	for _, row := range []struct {
 		host, verify string
 		want         string
