@@ -96,8 +96,8 @@ func parseJSON(text string) (Connection, error) {
 	return ofFields(fields)
 }
 
-// ofFields returns the connection of JSON's fields. A number is read as its text, while it is a whole one that JSON
-// keeps. The error names the key at fault, as far as that is a word.
+// ofFields returns the connection of JSON's fields. A whole number that float64 holds is read as its text. The error
+// names the key at fault, as far as that is a word.
 func ofFields(fields map[string]any) (c Connection, err error) {
 	var password string
 	texts := map[string]*string{
@@ -110,8 +110,9 @@ func ofFields(fields map[string]any) (c Connection, err error) {
 		case key == "extra":
 			c.KeepLogin = keepsLogin(fields[key])
 		case to == nil:
-			word := regexp.MustCompile(`^[A-Za-z_]{0,20}`).FindString(key)
-			return Connection{}, fmt.Errorf("its key %q is none that a connection has, or has beside others", word)
+			const form = "its key %q is none of conn_type, host, port, login, password, schema, description, extra, or " +
+				"uri alone"
+			return Connection{}, fmt.Errorf(form, regexp.MustCompile(`^[A-Za-z_]{0,20}`).FindString(key))
 		case !ok:
 			return Connection{}, fmt.Errorf("its %q is neither text nor a whole number", key)
 		default:

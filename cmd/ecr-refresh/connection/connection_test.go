@@ -62,7 +62,7 @@ func TestParseReadsWhatAirflowReads(t *testing.T) {
 // checkNothingRepeated holds for every error of Parse: its text does not depend on a value.
 func checkNothingRepeated(t *testing.T, err error) {
 	t.Helper()
-	named := regexp.MustCompile(`^its key "[A-Za-z_]{0,20}" is none that |^its "[a-z_]+" is neither text`)
+	named := regexp.MustCompile(`^its key "[A-Za-z_]{0,20}" is none of |^its "[a-z_]+" is neither text`)
 	if err != errJSON && err != errURI && err != errPort && !named.MatchString(err.Error()) {
 		t.Errorf("error %v is none of Parse's own: it may repeat a password", err)
 	}
@@ -71,10 +71,10 @@ func checkNothingRepeated(t *testing.T, err error) {
 func TestParseNamesTheFault(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		`{"conn_type":"http","Host":"h"}`:            `its key "Host" is none that a connection has`,
-		`{"hots":"h"}`:                               `its key "hots" is none that a connection has`,
-		`{"uri":"http://u:p@h","host":"h"}`:          `its key "uri" is none that a connection has`,
-		`{"s3cret/s3cret":"h"}`:                      `its key "s" is none that a connection has`,
+		`{"conn_type":"http","Host":"h"}`:            `its key "Host" is none of conn_type, host, `,
+		`{"hots":"h"}`:                               `its key "hots" is none of conn_type, host, `,
+		`{"uri":"http://u:p@h","host":"h"}`:          `its key "uri" is none of conn_type, host, `,
+		`{"s3cret/s3cret":"h"}`:                      `its key "s" is none of conn_type, host, `,
 		`{"host":"h","password":["p"]}`:              `its "password" is neither text nor a whole number`,
 		`{"password":1234567890123456789}`:           `its "password" is neither text nor a whole number`,
 		`{"login":1.5}`:                              `its "login" is neither text nor a whole number`,
