@@ -110,8 +110,8 @@ func ofFields(fields map[string]any) (c Connection, err error) {
 		case key == "extra":
 			c.KeepLogin = keepsLogin(fields[key])
 		case to == nil:
-			const form = "its key %q is none of conn_type, host, port, login, password, schema, description, extra, or " +
-				"uri alone"
+			const form = "its key %q is none of conn_type, host, port, login, password, schema, description, extra, " +
+				"or uri alone"
 			return Connection{}, fmt.Errorf(form, regexp.MustCompile(`^[A-Za-z_]{0,20}`).FindString(key))
 		case !ok:
 			return Connection{}, fmt.Errorf("its %q is neither text nor a whole number", key)
