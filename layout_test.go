@@ -52,7 +52,7 @@ var arrows = map[string][]string{
 	"steps/registry":    {"steps/failure", "steps/secret", "steps/transport"},
 	"steps/ecr":         {"steps/failure", "steps/secret", "steps/transport", "steps/untrusted"},
 	"steps/docker":      {"steps/failure", "steps/registry", "steps/secret", "steps/transport", "steps/untrusted"},
-	"steps/target":      {"steps/failure", "steps/ecr", "steps/xcom"},
+	"steps/target":      {"steps/failure", "steps/ecr", "steps/untrusted", "steps/xcom"},
 	"steps":             {"steps", "airflowclient"},
 	"cmd/ecr-refresh":   {"cmd/ecr-refresh", "steps", "airflowclient", "dags"},
 }
@@ -240,11 +240,11 @@ func TestWhoUses(t *testing.T) {
 		{".Raw", "airflowclient/client.go airflowclient/connections.go airflowclient/errors.go " +
 			"airflowclient/transport.go steps/docker/engine.go steps/docker/errors.go steps/untrusted/text.go " +
 			"steps/update_docker_connection.go steps/test_docker_connection.go cmd/ecr-refresh/doctor/airflow.go " +
-			"cmd/ecr-refresh/setup/setup.go cmd/ecr-refresh/status/status.go" + others,
+			"cmd/ecr-refresh/setup/setup.go cmd/ecr-refresh/status/status.go cmd/ecr-wheel" + others,
 			"what others wrote is compared there, and not shown"},
 		{".Body .Header .Location .ErrorMessage .ErrorCode", "airflowclient/errors.go airflowclient/transport.go " +
 			"steps/docker/engine.go steps/ecr/config.go steps/ecr/errors.go steps/registry/registry.go " +
-			"steps/transport/transport.go cmd/ecr-image/image.go" + others, "they make it an untrusted.Text"},
+			"steps/transport/transport.go cmd/ecr-image" + others, "they make it an untrusted.Text"},
 		{"InsecureSkipVerify VerifyConnection VerifyPeerCertificate", "steps/docker/engine.go" + others,
 			"crypto/tls verifies certificates, but for Docker's own rule (DOCKER_CERT_PATH without DOCKER_TLS_VERIFY)"},
 		{"os.Getenv os.LookupEnv os.Environ os.Setenv", "cmd/ecr-refresh/..." + others,

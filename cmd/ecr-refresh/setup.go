@@ -68,7 +68,7 @@ func (c *call) setup() setup.Setup {
 		"{LOGIN,PASSWORD}), or create it in Airflow"
 	config.Token, config.Account = secret.Secret{}, account // a token cannot be stored
 	roots, admin := c.Certificates(), c.AdminConfig(config.BaseURL, false)
-	if !s.Remove || config.Login == "" { // which is compared; the password is not known
+	if err == nil && (!s.Remove || config.Login == "") { // else one error is enough, and the password is not compared
 		c.AskLogin(input.APIAccount, &config)
 		c.NeedLogin(config, input.APIAccount, names.AirflowPrefix)
 	}

@@ -27,6 +27,8 @@ const (
 // Config is what docker-py 7, which Airflow's DockerHook uses, reads of its configuration file before it uses a fresh
 // login (docker/auth.py). TestRealDockerConfig compares it with docker-py itself.
 type Config struct {
+	Environ []string // of credential helpers, as os.Environ's; nil is this process's own
+
 	path        string
 	err         error           // why docker-py, and with it every Docker task, fails
 	auths       []login         // in the order of the file
@@ -231,7 +233,7 @@ func (c Config) ofHelper(ctx context.Context, name string) (*login, error) {
 	if json.Unmarshal(value, &helper) != nil {
 		return nil, c.fails(from + " is not the name of a helper")
 	}
-	found, err := askHelper(ctx, helper, name)
+	found, err := askHelper(ctx, c.Environ, helper, name)
 	if err != nil {
 		const form = "docker-py asks %s before the fresh login, entry %s = %q: %w"
 		return nil, fmt.Errorf(form, c.path, from, helper, err)

@@ -32,7 +32,7 @@ import (
 // Engine calls the API of a Docker daemon (https://docs.docker.com/reference/api/engine/), in paths without a version:
 // each daemon takes them for its newest one. Docker's own client is not used: see docs/decisions/0008-start-up.md.
 type Engine struct {
-	Host string // as in DOCKER_HOST
+	Host string // to show: unix:///PATH, or tcp, http or https://HOST:PORT
 	base string // URL of its API
 	http *http.Client
 }
@@ -40,18 +40,15 @@ type Engine struct {
 // NewEngine returns the Engine at host, which is as docker-py reads DOCKER_HOST (see parseHost). certPath, if any,
 // turns TLS on: a folder with ca.pem, cert.pem and key.pem as in DOCKER_CERT_PATH.
 func NewEngine(host, certPath string, verify bool) (*Engine, error) {
-	scheme, address, err := parseHost(host)
+	to, err := parseHost(host)
+	rt := &http.Transport{IdleConnTimeout: transport.AttemptTimeout}
+	if err == nil {
+		err = sockets.ConfigureTransport(rt, to.Scheme, to.Path)
+	}
 	if err != nil {
 		return nil, failure.Permanent(BadHost, "read Docker host: %w", err)
 	}
-	base := scheme + "://" + address
-	if scheme == "unix" {
-		base = "http://docker"
-	}
-	rt := &http.Transport{IdleConnTimeout: transport.AttemptTimeout}
-	if err := sockets.ConfigureTransport(rt, strings.Replace(scheme, "https", "http", 1), address); err != nil {
-		return nil, failure.Permanent(BadHost, "read Docker host %q: %w", host, err)
-	}
+	base := strings.Replace(to.Scheme, "tcp", "http", 1) + "://" + to.Host + to.Path
 	if certPath != "" {
 		rt.TLSClientConfig, err = tlsconfig.Client(tlsconfig.Options{
 			CAFile:   filepath.Join(certPath, "ca.pem"),
@@ -63,40 +60,42 @@ func NewEngine(host, certPath string, verify bool) (*Engine, error) {
 		if err != nil {
 			return nil, failure.Permanent(BadCertificates, "load Docker's certificates of %q: %w", certPath, err)
 		}
-		if scheme == "http" {
-			base = "https://" + address
-		}
+		base = "https://" + to.Host + to.Path
 	}
-	return &Engine{host, base, &http.Client{Transport: rt, CheckRedirect: transport.NoRedirect}}, nil
+	shown := to.Scheme + "://" + to.Host
+	if to.Scheme == "unix" {
+		base, shown = "http://docker", shown+to.Path
+	}
+	return &Engine{shown, base, &http.Client{Transport: rt, CheckRedirect: transport.NoRedirect}}, nil
 }
 
 // parseHost reads DOCKER_HOST as docker-py does (docker/utils/utils.py, parse_host): unix:///path, unix:/path,
-// unix://path, http+unix://path, or tcp, http or https with host:port, or that alone. The scheme is unix, http or
-// https, the address a path or host:port. The error repeats no part that may be a password.
-func parseHost(host string) (scheme, address string, err error) {
+// unix://path, http+unix://path, or tcp, http or https with host:port, or that alone. http+unix becomes unix.
+// The error repeats nothing: any part may be a piece of a password.
+func parseHost(host string) (*url.URL, error) {
 	host = strings.TrimSpace(host)
 	if given, _, _ := strings.Cut(host, ":"); !regexp.MustCompile(`^[A-Za-z][A-Za-z+]*$`).MatchString(given) {
 		host = "tcp://" + host
 	}
 	u, err := url.Parse(host)
-	unclear := fmt.Errorf("%.100q is neither unix:///PATH nor tcp://HOST:PORT", host)
+	unclear := errors.New("it is neither unix:///PATH nor tcp://HOST:PORT")
 	switch {
 	case strings.Contains(host, "@"):
-		return "", "", errors.New("it holds a login")
+		return nil, errors.New("it holds a login")
 	case err != nil || u.RawQuery != "" || u.Fragment != "":
-		return "", "", unclear
+		return nil, unclear
 	case u.Scheme == "ssh":
-		return "", "", errors.New("ssh is not supported: forward the socket (ssh -L /tmp/d.sock:/var/run/docker.sock)")
+		return nil, errors.New("ssh is not supported: forward the socket (ssh -L /tmp/d.sock:/var/run/docker.sock)")
 	case (u.Scheme == "unix" || u.Scheme == "http+unix") && u.Host+u.Path+u.Opaque != "":
-		return "unix", "/" + strings.TrimPrefix(u.Host+u.Path, "/"), nil
+		return &url.URL{Scheme: "unix", Path: "/" + strings.TrimPrefix(u.Host+u.Path, "/")}, nil
 	case !slices.Contains([]string{"tcp", "http", "https"}, u.Scheme):
-		return "", "", unclear
+		return nil, unclear
 	}
 	if port, err := strconv.ParseUint(u.Port(), 10, 16); err != nil || port == 0 {
-		return "", "", fmt.Errorf("%.100q has no port from 1 to 65535", host)
+		return nil, errors.New("it has no port from 1 to 65535")
 	}
-	address = net.JoinHostPort(cmp.Or(u.Hostname(), "127.0.0.1"), u.Port()) + strings.TrimSuffix(u.Path, "/")
-	return strings.Replace(u.Scheme, "tcp", "http", 1), address, nil
+	u.Host, u.Path = net.JoinHostPort(cmp.Or(u.Hostname(), "127.0.0.1"), u.Port()), strings.TrimSuffix(u.Path, "/")
+	return u, nil
 }
 
 // Reach returns Docker's version and that of its API.

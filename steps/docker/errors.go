@@ -15,7 +15,7 @@ import (
 	"ecr-refresh/steps/untrusted"
 )
 
-// Why Docker cannot be called, or answers with an error. The fact Object is the host as in DOCKER_HOST.
+// Why Docker cannot be called, or answers with an error. The fact Object is Engine.Host.
 const (
 	BadHost           failure.Kind = "docker host is not valid"
 	BadCertificates   failure.Kind = "docker certificates do not fit"

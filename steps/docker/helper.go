@@ -15,12 +15,12 @@ import (
 // askHelper returns what the credential helper docker-credential-NAME has for server, or nil, by docker-py's rules
 // (docker/credentials/store.py): output that contains "credentials not found", and an empty login, mean that it has
 // none. What the helper prints may be a secret, and is not repeated.
-func askHelper(ctx context.Context, name, server string) (*login, error) {
+func askHelper(ctx context.Context, environ []string, name, server string) (*login, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second) // docker-py would wait for ever
 	defer cancel()
 	program := "docker-credential-" + name
 	cmd := exec.CommandContext(ctx, program, "get") // #nosec G204 -- docker-py runs it too
-	cmd.Stdin, cmd.WaitDelay = strings.NewReader(server), time.Second
+	cmd.Env, cmd.Stdin, cmd.WaitDelay = environ, strings.NewReader(server), time.Second
 	output, err := cmd.Output()
 	why := "fails"
 	switch {
@@ -51,7 +51,7 @@ func helperLogin(output []byte) (found *login, ok bool) {
 	switch {
 	case !hasUsername || !hasSecret:
 		return nil, false
-	case !isTrue(username) && !isTrue(password):
+	case !IsTrue(username) && !IsTrue(password):
 		return nil, true
 	case username != "<token>": // else an identity token
 		text, _ := password.(string)

@@ -35,14 +35,14 @@ func names(raw []byte) (all []string) {
 // unlessEmpty returns a JSON value, or nil for one that Python takes for false.
 func unlessEmpty(raw json.RawMessage) json.RawMessage {
 	var value any
-	if json.Unmarshal(raw, &value) != nil || !isTrue(value) {
+	if json.Unmarshal(raw, &value) != nil || !IsTrue(value) {
 		return nil
 	}
 	return raw
 }
 
-// isTrue reports whether Python takes a JSON value for true.
-func isTrue(value any) bool {
+// IsTrue reports whether Python takes a JSON value for true.
+func IsTrue(value any) bool {
 	switch v := value.(type) {
 	case []any:
 		return len(v) > 0

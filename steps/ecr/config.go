@@ -168,7 +168,7 @@ func limited(client aws.HTTPClient) smithyhttp.ClientDoFunc {
 			untrusted.Conceal(req.Header.Get(name))
 		}
 		resp, err := client.Do(req)
-		if resp != nil && resp.StatusCode == http.StatusSwitchingProtocols { // its body is a connection, without a deadline
+		if resp != nil && resp.StatusCode == http.StatusSwitchingProtocols { // its body is a connection: no deadline
 			return nil, errors.Join(errors.New("it switches protocols"), resp.Body.Close())
 		}
 		if resp != nil {

@@ -66,6 +66,7 @@ func (t *Text) UnmarshalJSON(value []byte) error {
 var (
 	escapes  = regexp.MustCompile(`\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(\x07|\x1b\\)?`)
 	folds    = regexp.MustCompile(`:{2,}((?:end)?group):{2,}`)
+	blanks   = regexp.MustCompile(` +`)
 	userInfo = regexp.MustCompile(`//[^/@\s]*@`)
 )
 
@@ -85,9 +86,10 @@ func Clean(text string) string {
 	}, text), "$1 ")
 }
 
-// line returns text on one line, with single blanks, and without the user information of URLs.
+// line returns text on one line, with single blanks, and without the user information of URLs. A blank at an end stays:
+// it may be what is wrong with a name.
 func line(text string) string {
-	return strings.Join(strings.Fields(userInfo.ReplaceAllString(Clean(text), "//")), " ")
+	return blanks.ReplaceAllString(userInfo.ReplaceAllString(Clean(strings.Trim(text, "\t\r\n")), "//"), " ")
 }
 
 // WithoutLogin returns a host or URL as it is written, but for what stands before an @: that may hold a password.

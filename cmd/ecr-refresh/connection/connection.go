@@ -7,7 +7,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"maps"
+	"math"
 	"net"
 	"net/url"
 	"regexp"
@@ -15,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 
+	"ecr-refresh/steps/docker"
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/secret"
 )
@@ -31,73 +33,36 @@ type Connection struct {
 
 // ParseList reads JSON lists of logins, each with the connections that have it, and returns these by id.
 func ParseList(text string) (map[string]Connection, error) {
-	type login struct {
-		Login, Password string
-		Connections     []struct {
-			ID     string `json:"connection_id"`
-			Type   string `json:"conn_type"`
-			Host   string
-			Port   any
-			Reauth json.RawMessage // of its extra
-		}
-	}
 	byID := map[string]Connection{}
 	for in := json.NewDecoder(strings.NewReader(text)); in.More(); {
-		var logins []login
-		if in.Decode(&logins) != nil {
-			return nil, errors.New("it is not a JSON list of logins with their connections")
+		var logins []struct {
+			Login, Password any
+			Connections     []map[string]any
 		}
+		err := in.Decode(&logins)
 		for _, l := range logins {
-			password := secret.New(l.Password)
 			for _, c := range l.Connections {
-				if c.Type == "" {
+				id, _ := c["connection_id"].(string)
+				fields := map[string]any{"conn_type": c["conn_type"], "host": c["host"], "port": c["port"],
+					"login": l.Login, "password": l.Password, "extra": c} // which has reauth, as a connection's extra
+				if kind, _ := c["conn_type"].(string); kind == "" { // of an older DAG
 					return nil, errors.New("it does not name the types of its connections (conn_type)")
 				}
-				byID[c.ID] = Connection{
-					Type: c.Type, Host: c.Host, Port: portOf(c.Port), Login: l.Login, Password: password,
-					KeepLogin: isOff(c.Reauth),
-				}
+				read, wrong := ofFields(fields)
+				byID[id], err = read, cmp.Or(err, wrong)
 			}
+		}
+		if err != nil {
+			return nil, errors.New("it is not a JSON list of logins with their connections")
 		}
 	}
 	return byID, nil
 }
 
-// portOf reads a port as Airflow writes it: a number, a string or null. 0 is none, as for Airflow's hooks.
-func portOf(port any) string {
-	if text := strings.TrimSpace(fmt.Sprint(port)); port != nil && text != "0" {
-		return text
-	}
-	return ""
-}
-
-// isOff reports whether reauth of an extra is off, as DockerHook reads it (airflow/providers/docker/hooks/docker.py).
-func isOff(reauth json.RawMessage) bool {
-	var value any
-	if json.Unmarshal(reauth, &value) != nil { // it is not there
-		return false
-	}
-	if text, ok := value.(string); ok {
-		return slices.Contains([]string{"n", "no", "f", "false", "off", "0"}, strings.ToLower(text))
-	}
-	return value == nil || value == false || value == 0.0
-}
-
-// keepsLogin reports whether an extra, a JSON object or the text of one, turns reauth off.
-func keepsLogin(extra json.RawMessage) bool {
-	var text string
-	if json.Unmarshal(extra, &text) == nil {
-		extra = json.RawMessage(text)
-	}
-	var fields struct{ Reauth json.RawMessage }
-	return json.Unmarshal(extra, &fields) == nil && isOff(fields.Reauth)
-}
-
-// The errors of Parse. None repeats any of the text: it has a password, and a raw "/" in that password makes a port of
-// its first half.
+// The errors of Parse, beside that of ofFields. None repeats a value: it may be a password, and a raw "/" in that
+// password makes a port of its first half.
 var (
-	errJSON = errors.New("it is not the JSON of a connection " +
-		"(conn_type, host, port, login, password, schema, description, extra)")
+	errJSON = errors.New("it is not the JSON of a connection: check its quotes, commas and braces")
 	errURI  = errors.New("it is neither JSON nor a URI: percent-encode / @ : # ? [ ] % in a password (%2F for /)")
 	errPort = errors.New("its port is not a number from 1 to 65535: " +
 		"percent-encode special characters in a password (%2F for /)")
@@ -119,30 +84,84 @@ func Parse(text string) (Connection, error) {
 }
 
 func parseJSON(text string) (Connection, error) {
-	var c struct {
-		ConnType                      string `json:"conn_type"`
-		Schema, Host, Login, Password string
-		Port, Description             any
-		Extra                         json.RawMessage
-	}
-	in := json.NewDecoder(strings.NewReader(text))
-	in.DisallowUnknownFields()
-	err := in.Decode(&c)
-	if _, end := in.Token(); err != nil || end != io.EOF {
+	var fields map[string]any // a struct would take keys in any case
+	if json.Unmarshal([]byte(text), &fields) != nil {
 		return Connection{}, errJSON
 	}
-	return Connection{
-		Type: typeOf(c.ConnType), Schema: c.Schema, Host: c.Host, Port: portOf(c.Port), Login: c.Login,
-		Password: secret.New(c.Password), KeepLogin: keepsLogin(c.Extra),
-	}, nil
+	for _, key := range []string{"conn_type", "port", "extra", "uri"} {
+		if value := fields[key]; value == nil || key != "uri" && !docker.IsTrue(value) {
+			delete(fields, key)
+		}
+	}
+	if uri, ok := fields["uri"].(string); ok && len(fields) == 1 {
+		return parseURI(uri)
+	}
+	return ofFields(fields)
+}
+
+// ofFields returns the connection of JSON's fields. A whole number that float64 holds is read as its text. The error
+// names the key at fault, as far as that is a word.
+func ofFields(fields map[string]any) (c Connection, err error) {
+	var password string
+	texts := map[string]*string{
+		"conn_type": &c.Type, "schema": &c.Schema, "host": &c.Host, "port": &c.Port, "login": &c.Login,
+		"password": &password, "description": new(string),
+	}
+	for _, key := range slices.Sorted(maps.Keys(fields)) {
+		text, ok := textOf(fields[key])
+		switch to := texts[key]; {
+		case key == "extra":
+			c.KeepLogin = keepsLogin(fields[key])
+		case to == nil:
+			const form = "its key %q is none of conn_type, host, port, login, password, schema, description, extra, " +
+				"or uri alone"
+			return Connection{}, fmt.Errorf(form, regexp.MustCompile(`^[A-Za-z_]{0,20}`).FindString(key))
+		case !ok:
+			return Connection{}, fmt.Errorf("its %q is neither text nor a whole number", key)
+		default:
+			*to = text
+		}
+	}
+	c.Type, c.Password = strings.ReplaceAll(c.Type, "-", "_"), secret.New(password)
+	c.Port = strings.TrimLeft(strings.TrimSpace(c.Port), "0") // 0 is none, as for Airflow's hooks
+	return c, nil
+}
+
+// textOf returns a text, or a number as text.
+func textOf(value any) (text string, ok bool) {
+	switch v := value.(type) {
+	case nil:
+		return "", true
+	case string:
+		return v, true
+	case float64:
+		return strconv.FormatFloat(v, 'f', -1, 64), v == math.Trunc(v) && math.Abs(v) < 1<<53
+	}
+	return "", false
+}
+
+// keepsLogin reports whether an extra, an object or the text of one, turns reauth off, as DockerHook reads it
+// (airflow/providers/docker/hooks/docker.py).
+func keepsLogin(extra any) bool {
+	if text, ok := extra.(string); ok {
+		extra = nil
+		_ = json.Unmarshal([]byte(text), &extra) // Airflow takes what is not JSON for nothing
+	}
+	fields, _ := extra.(map[string]any)
+	reauth, found := fields["reauth"]
+	if text, ok := reauth.(string); ok {
+		return slices.Contains([]string{"n", "no", "f", "false", "off", "0"}, strings.ToLower(text))
+	}
+	return found && !docker.IsTrue(reauth)
 }
 
 // uri splits type://login:password@host:port/schema, or type://proto://… for a host with a scheme, as Python's urlsplit
-// does: net/url rejects a bare % or { in a password and a %2F in a host, which Airflow accepts.
+// does: net/url rejects a bare % or { in a password and a %2F in a host, which Airflow accepts. A raw "@" behind the
+// host is rejected, which Airflow accepts: what stands before it is the rest of a password with a raw "/", "?" or "#".
 var uri = regexp.MustCompile(`(?s)^(` + scheme + `)://(?:(` + scheme + `)://)?` +
 	`(?:([^:/?#\[\]]*)(?::([^/?#\[\]]*))?@)?` + // login, password
 	`(?:\[([^/?#\[\]]+)\]|([^:/?#\[\]@]*))(?::([^/?#]*))?` + // IPv6 or another host, port
-	`(?:/([^?#]*))?(?:\?([^#]*))?(?:#.*)?$`) // schema, extra
+	`(?:/([^?#@]*))?(?:\?((?:email=[^#&@]*@|[^#@])*))?(?:#[^@]*)?$`) // schema, extra
 
 const scheme = `[A-Za-z][A-Za-z0-9+.-]*`
 
@@ -165,15 +184,19 @@ func parseURI(text string) (Connection, error) {
 	if strings.Count(text, "://") != schemes {
 		return Connection{}, errURI
 	}
-	extra, _ := url.ParseQuery(part[9])
-	keepLogin := keepsLogin(json.RawMessage(extra.Get("__extra__")))
-	if !extra.Has("__extra__") {
-		keepLogin = isOff(json.RawMessage(strconv.Quote(extra.Get("reauth"))))
+	query, _ := url.ParseQuery(part[9])
+	fields := map[string]any{}
+	for key, values := range query {
+		fields[key] = values[len(values)-1]
 	}
-	return Connection{
-		Type: typeOf(part[1]), Schema: unquote(part[8]), Host: host, Port: portOf(part[7]), Login: unquote(part[3]),
-		Password: secret.New(unquote(part[4])), KeepLogin: keepLogin,
-	}, nil
+	extra, whole := fields["__extra__"]
+	if !whole {
+		extra = fields
+	}
+	return ofFields(map[string]any{
+		"conn_type": strings.ToLower(part[1]), "schema": unquote(part[8]), "host": host, "port": part[7],
+		"login": unquote(part[3]), "password": unquote(part[4]), "extra": extra,
+	})
 }
 
 var escaped = regexp.MustCompile(`%[0-9a-fA-F]{2}`)
@@ -185,8 +208,6 @@ func unquote(text string) string {
 		return string(char)
 	})
 }
-
-func typeOf(text string) string { return strings.ReplaceAll(strings.ToLower(text), "-", "_") }
 
 // CheckPort returns an error unless port is a number from 1 to 65535, or "".
 func CheckPort(port string) error {
@@ -213,7 +234,27 @@ func (c Connection) BaseURL() (string, error) {
 	case c.Port != "":
 		u.Host = net.JoinHostPort(u.Hostname(), c.Port)
 	}
+	if err := CheckBaseURL(u.String()); err != nil {
+		return "", failure.Permanent(BadAddress, "its URL %w", err)
+	}
 	return u.String(), nil
+}
+
+var nearBase = regexp.MustCompile(`^(?:(https?)://)?([\w.-]+(?::\d+)?|\[[0-9A-Fa-f:]+\](?::\d+)?)` +
+	`((?:/[\w.~-]+)*?)(/api/v[12])?/*$`) // scheme, host, base path, path of the API
+
+// CheckBaseURL returns an error for Airflow's URL without a scheme, or with the path of the API at its end; it says
+// which was probably meant. A path without a scheme is not repeated: it may be a piece of a password.
+func CheckBaseURL(base string) error {
+	part := nearBase.FindStringSubmatch(base)
+	switch {
+	case part == nil: // it is good, or unlike a base URL
+	case part[1] == "":
+		return fmt.Errorf("has no scheme: write https:// (or http://) before %s", part[2])
+	case part[4] != "":
+		return fmt.Errorf("ends with %s: did you mean %s://%s%s?", part[4], part[1], part[2], part[3])
+	}
+	return nil
 }
 
 // address returns the host behind its scheme.

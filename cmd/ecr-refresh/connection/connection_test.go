@@ -4,14 +4,17 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"ecr-refresh/steps/failure"
 )
 
-// Every text is read as a real Airflow reads it (testdata/connections.json names the version). Two things differ on
-// purpose: what is not a URI at all is rejected, where Airflow makes a connection without a type of it; port 0 is none.
+// Every text is read as a real Airflow reads it: TestRealConnections compares testdata/connections.json with one. Some
+// texts are rejected on purpose, where Airflow makes another connection of them than was meant: those of differs, what
+// is not a URI at all, and a raw "@" behind the host. Port 0 is none.
 func TestParseReadsWhatAirflowReads(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("testdata/connections.json")
@@ -20,18 +23,22 @@ func TestParseReadsWhatAirflowReads(t *testing.T) {
 	}
 	var golden struct {
 		Rows []struct {
-			Name, Text, Schema, Host, Port, Login, Password, Error string
-			ConnType                                               string `json:"conn_type"`
+			Name, Text, Schema, Host, Port, Login, Password, Reauth, Error string
+			ConnType                                                       string `json:"conn_type"`
 		}
 	}
-	if err := json.Unmarshal(text, &golden); err != nil || len(golden.Rows) < 25 {
+	if err := json.Unmarshal(text, &golden); err != nil || len(golden.Rows) < 100 {
 		t.Fatalf("%d rows: %v", len(golden.Rows), err)
 	}
+	differs := []string{"JSON, port is true", "JSON, port with a sign", "JSON, raw at, then slash in a URI's password"}
+	rawAt := regexp.MustCompile(`^[^/?#]*[/?#].*@`)
 	for _, row := range golden.Rows {
 		t.Run(row.Name, func(t *testing.T) {
 			t.Parallel()
 			isURI := !strings.HasPrefix(strings.TrimSpace(row.Text), "{")
-			rejected := row.Error != "" || isURI && (row.ConnType == "" || !strings.Contains(row.Text, "://"))
+			behind := row.Text[strings.LastIndex("://"+row.Text, "://"):]
+			rejected := row.Error != "" || isURI && (row.ConnType == "" || !strings.Contains(row.Text, "://")) ||
+				isURI && rawAt.MatchString(behind) && row.Name != "extra, email" || slices.Contains(differs, row.Name)
 			got, err := Parse(row.Text)
 			if (err != nil) != rejected {
 				t.Fatalf("%s: error %v, and Airflow: %+v", row.Text, err, row)
@@ -45,18 +52,40 @@ func TestParseReadsWhatAirflowReads(t *testing.T) {
 			}
 			want := [...]string{row.ConnType, row.Schema, row.Host, row.Port, row.Login, row.Password}
 			is := [...]string{got.Type, got.Schema, got.Host, got.Port, got.Login, got.Password.Reveal()}
-			if is != want {
-				t.Errorf("%s:\n got %q\nwant %q", row.Text, is, want)
+			if is != want || got.KeepLogin != (row.Reauth == "off") {
+				t.Errorf("%s:\n got %q, %v\nwant %q, reauth %s", row.Text, is, got.KeepLogin, want, row.Reauth)
 			}
 		})
 	}
 }
 
-// checkNothingRepeated holds for every error of Parse: its text does not depend on the input.
+// checkNothingRepeated holds for every error of Parse: its text does not depend on a value.
 func checkNothingRepeated(t *testing.T, err error) {
 	t.Helper()
-	if err != errJSON && err != errURI && err != errPort {
+	named := regexp.MustCompile(`^its key "[A-Za-z_]{0,20}" is none of |^its "[a-z_]+" is neither text`)
+	if err != errJSON && err != errURI && err != errPort && !named.MatchString(err.Error()) {
 		t.Errorf("error %v is none of Parse's own: it may repeat a password", err)
+	}
+}
+
+func TestParseNamesTheFault(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		`{"conn_type":"http","Host":"h"}`:            `its key "Host" is none of conn_type, host, `,
+		`{"hots":"h"}`:                               `its key "hots" is none of conn_type, host, `,
+		`{"uri":"http://u:p@h","host":"h"}`:          `its key "uri" is none of conn_type, host, `,
+		`{"s3cret/s3cret":"h"}`:                      `its key "s" is none of conn_type, host, `,
+		`{"host":"h","password":["p"]}`:              `its "password" is neither text nor a whole number`,
+		`{"password":1234567890123456789}`:           `its "password" is neither text nor a whole number`,
+		`{"login":1.5}`:                              `its "login" is neither text nor a whole number`,
+		`{"port":{"a":1}}`:                           `its "port" is neither text nor a whole number`,
+		`{"conn_type":"http","host":"h","port":"x"}`: errPort.Error(),
+		`{"host":"h"`:                                errJSON.Error(),
+		`{"uri":"u:p@h"}`:                            errURI.Error(),
+	} {
+		if _, err := Parse(text); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", text, err, want)
+		}
 	}
 }
 
@@ -68,6 +97,31 @@ func TestParseRejectsPorts(t *testing.T) {
 	} {
 		_, err := Parse(text)
 		checkNothingRepeated(t, err)
+	}
+}
+
+// A raw character in a password makes no piece of it another field, which errors name: it is part of the password, or
+// an error.
+func TestNoPieceOfAPasswordIsAnotherField(t *testing.T) {
+	t.Parallel()
+	raw := []string{"", "/", "@", ":", "#", "?", "%", "[", "://", "\\", "&", "="}
+	for _, form := range []string{
+		"http://user:%s@h:8080/https", "docker://AWS:%s@h", "http://https://user:%s@h/x", "http://user:%s@h?reauth=no",
+		"http://user:%s@[::1]:80", "http://:%s@h", "user:%s@h", "http:user:%s@h", `{"uri":"http://user:%s@h"}`,
+	} {
+		for _, start := range []string{"S3CRET", "8080"} {
+			for _, one := range raw {
+				for _, two := range raw {
+					text := fmt.Sprintf(form, start+one+"S3CRET"+two+"S3CRET")
+					c, err := Parse(text)
+					base, wrong := c.BaseURL()
+					shown := fmt.Sprint(c.Type, c.Schema, c.Host, c.Port, c.Login, base, err, wrong)
+					if strings.Contains(strings.ToUpper(shown), "S3CRET") {
+						t.Errorf("%s: %s", text, shown)
+					}
+				}
+			}
+		}
 	}
 }
 
@@ -107,6 +161,9 @@ func TestBaseURL(t *testing.T) {
 		{Host: "https://af:8443/b", Port: "8443"}:   "https://af:8443/b",
 		{Host: "https://af:8443/b", Port: "443"}:    "its port is 443, and its host has port 8443",
 		{Host: "https://[::1]/base", Port: "8443"}:  "https://[::1]:8443/base",
+		{Host: "https://af/api/v2"}:                 "its URL ends with /api/v2: did you mean https://af?",
+		{Host: "af/b/api/v1/", Port: "8080"}:        "its URL ends with /api/v1: did you mean http://af:8080/b?",
+		{Host: "af/api/v3"}:                         "http://af/api/v3",
 		{Host: "af", Schema: "base/path"}:           `its schema "base/path" is neither http nor https`,
 		{Host: "af", Port: "http"}:                  `port "http" is not a number from 1 to 65535`,
 		{Host: "af", Port: "0"}:                     `port "0" is not a number from 1 to 65535`,
@@ -128,6 +185,25 @@ func TestBaseURL(t *testing.T) {
 	}
 }
 
+func TestCheckBaseURL(t *testing.T) {
+	t.Parallel()
+	for base, want := range map[string]string{
+		"": "<nil>", "https://af": "<nil>", "http://af:8080/base/": "<nil>", "https://af/api/v2/x": "<nil>",
+		"https://af/api/v2/":        "ends with /api/v2: did you mean https://af?",
+		"http://af:8080/b/c/api/v1": "ends with /api/v1: did you mean http://af:8080/b/c?",
+		"https://[::1]:80/api/v2":   "ends with /api/v2: did you mean https://[::1]:80?",
+		"af.example.com":            "has no scheme: write https:// (or http://) before af.example.com",
+		"localhost:8080/":           "has no scheme: write https:// (or http://) before localhost:8080",
+		"af:8080/api/v2":            "has no scheme: write https:// (or http://) before af:8080",
+		"af/S3CRET":                 "has no scheme: write https:// (or http://) before af",
+		"user:S3CRET@af":            "<nil>", // airflowclient rejects it
+	} {
+		if got := fmt.Sprint(CheckBaseURL(base)); got != want {
+			t.Errorf("%q: %s, want %s", base, got, want)
+		}
+	}
+}
+
 const noHost = "its host is neither a name nor a URL without a login"
 
 func TestParseList(t *testing.T) {
@@ -145,7 +221,7 @@ func TestParseList(t *testing.T) {
 		t.Errorf("%s, %v, want %s", found, err, want)
 	}
 	of := `[{"login":"AWS","password":"p","connections":[{"connection_id":"a","host":"h"}]}]` // of an older DAG
-	for _, text := range []string{"docker_default", "{}", `[{"login":1}]`, of} {
+	for _, text := range []string{"docker_default", "{}", `[{"login":[1],"connections":[{}]}]`, of} {
 		if _, err := ParseList(text); err == nil {
 			t.Errorf("%s: accepted", text)
 		}

@@ -68,12 +68,14 @@ func (r *Reader) AirflowConfig() (airflowclient.Config, error) {
 	if conn == (connection.Connection{}) {
 		conn, err = connectionOf(names.AirflowConnection)
 	}
-	base := r.Optional(r.AirflowURL)
+	base, source := r.Given(r.AirflowURL)
 	if err == nil && base == "" && conn.Host != "" {
 		base, err = conn.BaseURL()
 	}
 	if err != nil {
 		err = fmt.Errorf("connection %q: %w", APIConnection(), err)
+	} else if wrong := connection.CheckBaseURL(base); wrong != nil {
+		err = failure.Permanent(BadValue, "%s %w", source, wrong).About(source)
 	} else if base != "" {
 		_, err = airflowclient.New(airflowclient.Config{BaseURL: base})
 	}

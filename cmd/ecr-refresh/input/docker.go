@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
 
 	"ecr-refresh/cmd/ecr-refresh/connection"
 	"ecr-refresh/cmd/ecr-refresh/names"
@@ -26,11 +29,29 @@ func (r *Reader) Docker() *docker.Engine {
 		certificates = cmp.Or(os.Getenv("DOCKER_CONFIG"), os.Getenv("HOME")+"/.docker")
 	}
 	engine, err := docker.NewEngine(host, certificates, verify)
-	r.Fault(err)
+	if r.Fault(err); err != nil {
+		return nil
+	}
 	if certificates == "" {
-		r.unencrypted(host, "TLS to Docker: DOCKER_TLS_VERIFY and DOCKER_CERT_PATH")
+		r.unencrypted(engine.Host, "TLS to Docker: DOCKER_TLS_VERIFY and DOCKER_CERT_PATH")
+	} else if !verify {
+		r.unverified(engine.Host)
 	}
 	return engine
+}
+
+// unverified warns that TLS to Docker on another host verifies no certificate, or rejects that.
+func (r *Reader) unverified(address string) {
+	if regexp.MustCompile(`^unix:|//(localhost|127\.[\d.]+|\[::1\]):\d+$`).MatchString(address) {
+		return
+	}
+	const form = "TLS to Docker at %s verifies no certificate: anybody may get the token"
+	fault := failure.Permanent(Unencrypted, form, address).Want("DOCKER_TLS_VERIFY=1, beside DOCKER_CERT_PATH")
+	if r.yes(requireHTTPS, names.RequireHTTPSEnv) {
+		r.Fault(fmt.Errorf("https is required: %w", fault))
+		return
+	}
+	r.Log.Warn(fault.Error(), steps.FailureKey, fault) // #nosec G706 -- the log keeps each message on its line
 }
 
 // DockerConfig reads the file that docker-py reads (docker/utils/config.py), which ignores one that cannot be read.
@@ -40,7 +61,13 @@ func DockerConfig() (docker.Config, error) {
 	if folder := os.Getenv("DOCKER_CONFIG"); folder != "" {
 		paths = append([]string{filepath.Join(folder, "config.json")}, paths...)
 	}
-	return docker.ReadConfig(paths...)
+	config, err := docker.ReadConfig(paths...)
+	// A list of what helpers need would lack what one of them reads (AZURE_…, PASSWORD_STORE_…, AWS_… of ecr-login): it
+	// would fail where docker-py does not. So they get all but our inputs and Airflow's settings: these hold secrets.
+	config.Environ = slices.DeleteFunc(os.Environ(), func(v string) bool {
+		return strings.HasPrefix(v, "ECR_REFRESH_") || strings.HasPrefix(v, "AIRFLOW_")
+	})
+	return config, err
 }
 
 // DockerConnections returns the connections of entries as tasks see them: from the DAG's list, or the fields of one,

@@ -89,21 +89,19 @@ func connectionEnv(id string) string { return "AIRFLOW_CONN_" + strings.ToUpper(
 
 // OverriddenBy returns the variable that tasks read before Airflow's database for connection id, or "" where it is not
 // set.
-func OverriddenBy(id string) string {
-	if env := connectionEnv(id); lookup(env) != "" {
-		return env
-	}
-	return ""
-}
+func OverriddenBy(id string) string { return overriding(connectionEnv(id), "") }
 
 // VariableOverride returns the environment variable that tasks read before Airflow's database for a Variable, or ""
 // where it is not set, or to what is stored.
 func VariableOverride(key, stored string) string {
-	env := "AIRFLOW_VAR_" + strings.ToUpper(key)
-	if here := lookup(env); here != "" && here != stored {
-		return env
+	return overriding("AIRFLOW_VAR_"+strings.ToUpper(key), stored)
+}
+
+func overriding(env, stored string) string {
+	if here := lookup(env); here == "" || here == stored {
+		return ""
 	}
-	return ""
+	return env
 }
 
 // connectionOf reads AIRFLOW_CONN_<ID> as Airflow does, or the same with "_" for "-", which cannot be part of a shell

@@ -59,12 +59,14 @@ func (r *Reader) identity() (id secret.Identity, own string, err error) {
 		id, err = secret.LoadIdentity(path)
 		return id, "", err
 	}
+	// https://specifications.freedesktop.org/basedir-spec: a relative path is ignored.
 	state := os.Getenv("XDG_STATE_HOME")
-	if home, err := os.UserHomeDir(); state == "" && err == nil {
-		state = filepath.Join(home, ".local", "state")
+	if !filepath.IsAbs(state) {
+		state = filepath.Join(os.Getenv("HOME"), ".local", "state")
 	}
-	if state == "" {
-		return id, "", failure.Permanent(NoPrivateKey, "find the private key: neither XDG_STATE_HOME nor HOME is set")
+	if !filepath.IsAbs(state) {
+		const form = "find the private key: neither XDG_STATE_HOME nor HOME is an absolute path"
+		return id, "", failure.Permanent(NoPrivateKey, form)
 	}
 	return id, filepath.Join(state, "ecr-refresh", "identity"), nil
 }

@@ -111,6 +111,10 @@ func (r *Reader) needRegistry(entries []target.Entry, hostOf func(id string) str
 		if host, err := ecr.ParseHost(name, ""); err == nil && host.Service == ecr.Private {
 			continue
 		}
+		if _, err := connectionOf(e.ConnectionID); err != nil && r.Optional(r.Account)+r.Optional(r.Region) == "" {
+			r.Fault(err) // its host would name both
+			return
+		}
 		if needed = true; name != "" {
 			const form = ", and connection %q has host %.100q, which is not an ECR registry"
 			also = fmt.Sprintf(form, e.ConnectionID, name)

@@ -243,7 +243,7 @@ func DockerDiffers(is airflowclient.Connection, host string) []string {
 func differ(fields ...string) (differs []string) {
 	for f := range slices.Chunk(fields, 3) {
 		if f[1] != f[2] {
-			differs = append(differs, fmt.Sprintf("%s is %q, want %q", f[0], untrusted.New(f[1]), f[2]))
+			differs = append(differs, fmt.Sprintf("%s is %.80q, want %q", f[0], untrusted.New(f[1]), f[2]))
 		}
 	}
 	return differs

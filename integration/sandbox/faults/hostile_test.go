@@ -151,7 +151,8 @@ func TestAnswersThatAreNoHTTP(t *testing.T) {
 				s.answersRaw(peer, a.begins, a.again)
 				run := s.start(8*time.Second, p.step)
 				run.wait()
-				known := run.exit == 1 || run.exit == 2 || run.exit == 0 && peer == "registry" // which reads a status alone
+				known := run.exit == 1 || run.exit == 2 ||
+					run.exit == 0 && peer == "registry" // which reads a status alone
 				if lines := strings.Count("\n"+run.stderr.String(), "\necr-refresh: error: "); !known ||
 					run.exit != 0 && (lines != 1 || run.hint == "") || len(run.stderr.String()) > 8<<10 {
 					t.Errorf("exit code %d, %d error lines, hint %q:\n%.2000s", run.exit, lines, run.hint, &run.stderr)

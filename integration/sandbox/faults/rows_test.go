@@ -1,6 +1,8 @@
 package faults
 
 import (
+	"bytes"
+	"compress/gzip"
 	"fmt"
 	"io"
 	"net"
@@ -8,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -40,6 +43,9 @@ func answers(peer string) []row {
 		}
 		return row{fault: fault, exit: exit, because: because, advises: advises, inject: func(s *setting) {
 			s.peer(peer).Inject(f)
+			if f.Header.Get("Content-Encoding") != "" && peer == "engine" {
+				s.leadTo(peer, s.serve(s.Engine)) // nothing is compressed on a socket
+			}
 		}}
 	}
 	const again = "again"
@@ -57,9 +63,14 @@ func answers(peer string) []row {
 		says("another content type", anotherProgram, "answered 200 with", stranger, saying(200, "hello", plain)),
 		says("HTML of a proxy", anotherProgram, "answered 200 with", stranger,
 			saying(200, "<html>log in</html>", "text/html")),
-		says("endless body", anotherProgram, "is longer than", "", endless()),
+		says("endless body", anotherProgram, "is longer than", "", endless(200)),
+		says("gzip bomb", anotherProgram, "is longer than", "", bomb(200)),
 		says("hostile words", map[string]int{"airflow": 2}, "", "", saying(400, hostile, jsonType)),
 		redirect(peer, 302), redirect(peer, 307),
+	}
+	if peer == "engine" {
+		all = append(all, says("endless body of an error", nil, "answered 500", "", endless(500)),
+			says("gzip bomb of an error", nil, "answered 500", "", bomb(500)))
 	}
 	for _, status := range []int{429, 500, 502, 503, 504} {
 		answered := fmt.Sprintf("answered %d", status)
@@ -79,11 +90,28 @@ func saying(status int, body, contentType string, pairs ...string) sandbox.Fault
 	return sandbox.Fault{Status: status, Header: header, Body: body}
 }
 
-func endless() sandbox.Fault {
-	f := saying(200, `{"a":"`+strings.Repeat("x", 1<<20), jsonType)
+func endless(status int) sandbox.Fault {
+	f := saying(status, longJSON, jsonType)
 	f.Endless = true
 	return f
 }
+
+var longJSON = `{"message":"` + strings.Repeat("x", 1<<20)
+
+// bomb is an answer that unpacks to twice the memory that the program may take.
+func bomb(status int) sandbox.Fault {
+	return saying(status, packed(), jsonType, "Content-Encoding", "gzip")
+}
+
+var packed = sync.OnceValue(func() string {
+	var text bytes.Buffer
+	out := gzip.NewWriter(&text)
+	for range 2 * mostMemory / len(longJSON) {
+		_, _ = io.WriteString(out, longJSON)
+	}
+	_ = out.Close()
+	return text.String()
+})
 
 // redirect leads to a server that nobody may ask.
 func redirect(peer string, status int) row {
