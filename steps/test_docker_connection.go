@@ -176,8 +176,8 @@ func (s TestDockerConnection) compare(want xcom.Updated) (*bool, error) {
 func checkServer(asked target.Entry, want xcom.Updated, conn DockerConnection) error {
 	host := registry.Host(conn.Host)
 	if of := registry.Host(want.RegistryURL); host != of {
-		const form = "tasks read host %.100q, and the token is for %q"
-		return conn.overridden(form, untrusted.WithoutLogin(conn.Host), of).About(want.ConnectionID)
+		const form = "tasks read host %q, and the token is for %q"
+		return conn.overridden(form, untrusted.New(conn.Host), of).About(want.ConnectionID)
 	}
 	targets, err := target.Resolve([]target.Entry{asked}, func(string) string { return host })
 	switch {

@@ -13,7 +13,6 @@ import (
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/registry"
 	"ecr-refresh/steps/secret"
-	"ecr-refresh/steps/untrusted"
 	"ecr-refresh/steps/xcom"
 )
 
@@ -118,11 +117,11 @@ func (s UpdateDockerConnection) prepare(
 	update := airflowclient.Update{ID: id, Type: conn.Type.Raw(), Password: t.Password}
 	host := conn.Host.Raw()
 	if want := registry.Host(t.RegistryURL); registry.Host(host) != want {
-		kind, form := HostMismatch, "its host is %.100q, and the token is for %q"
+		kind, form := HostMismatch, "its host is %q, and the token is for %q"
 		if registry.IsIn(host, want) {
-			kind, form = HostNotBare, "its host is %.100q, not %q alone"
+			kind, form = HostNotBare, "its host is %q, not %q alone"
 		}
-		return update, failure.Permanent(kind, form, untrusted.WithoutLogin(host), want).About(id).Want(want)
+		return update, failure.Permanent(kind, form, conn.Host, want).About(id).Want(want)
 	}
 	if conn.Login.Raw() != t.Username {
 		s.Log.Info(fmt.Sprintf("connection %q: login %q becomes %q", id, conn.Login, t.Username))

@@ -111,7 +111,7 @@ func (e *Entry) set(name string, value json.RawMessage) error {
 	case isString && *text == "":
 		return fmt.Errorf("%s is empty", name)
 	case isString && (len(*text) > longest || !regexp.MustCompile(field.form).MatchString(*text)):
-		return fmt.Errorf("%s %.80q is not %s", name, untrusted.WithoutLogin(*text), field.want)
+		return fmt.Errorf("%s %q is not %s", name, untrusted.New(*text), field.want)
 	}
 	return nil
 }

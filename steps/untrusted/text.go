@@ -47,9 +47,16 @@ func (t Text) String() string {
 // Line returns the text on one line, without terminal escapes, the user information of URLs and secrets.
 func (t Text) Line() string { return process.show(t.Raw()[:min(len(t.Raw()), maxRead)]) }
 
-// Format prints String, for every verb.
+// Format prints String, for every verb. %q is for a name: it keeps blanks at its ends, and nothing before an @.
 func (t Text) Format(f fmt.State, verb rune) {
-	_, _ = fmt.Fprintf(f, fmt.FormatString(f, verb), t.String())
+	shown := t.String()
+	if name := t.Raw(); verb == 'q' {
+		shown = New(WithoutLogin(name)).String()
+		if strings.HasPrefix(name, " ") || strings.HasSuffix(name, " ") {
+			shown = strings.Replace(name, strings.TrimSpace(name), shown, 1)
+		}
+	}
+	_, _ = fmt.Fprintf(f, fmt.FormatString(f, verb), shown)
 }
 
 // MarshalText returns String: encoding/json calls it, too.
@@ -66,7 +73,6 @@ func (t *Text) UnmarshalJSON(value []byte) error {
 var (
 	escapes  = regexp.MustCompile(`\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(\x07|\x1b\\)?`)
 	folds    = regexp.MustCompile(`:{2,}((?:end)?group):{2,}`)
-	blanks   = regexp.MustCompile(` +`)
 	userInfo = regexp.MustCompile(`//[^/@\s]*@`)
 )
 
@@ -86,10 +92,9 @@ func Clean(text string) string {
 	}, text), "$1 ")
 }
 
-// line returns text on one line, with single blanks, and without the user information of URLs. A blank at an end stays:
-// it may be what is wrong with a name.
+// line returns text on one line, with single blanks, and without the user information of URLs.
 func line(text string) string {
-	return blanks.ReplaceAllString(userInfo.ReplaceAllString(Clean(strings.Trim(text, "\t\r\n")), "//"), " ")
+	return strings.Join(strings.Fields(userInfo.ReplaceAllString(Clean(text), "//")), " ")
 }
 
 // WithoutLogin returns a host or URL as it is written, but for what stands before an @: that may hold a password.

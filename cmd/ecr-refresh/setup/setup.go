@@ -235,7 +235,7 @@ func AirflowDiffers(is airflowclient.Connection, baseURL, login string) []string
 // DockerDiffers compares a connection with what it has to be to log in at a registry. It leaves out the password, which
 // the DAG sets.
 func DockerDiffers(is airflowclient.Connection, host string) []string {
-	return differ("type", is.Type.Raw(), "docker", "host", untrusted.WithoutLogin(is.Host.Raw()), host,
+	return differ("type", is.Type.Raw(), "docker", "host", is.Host.Raw(), host,
 		"port", port(is), "", "login", is.Login.Raw(), "AWS")
 }
 
