@@ -25,7 +25,7 @@ const (
 // repeat any secret, and a set that had to be passed on could be forgotten.
 func Conceal(secret string) { process.conceal(secret) }
 
-var process secrets
+var process = newSecrets()
 
 // secrets knows what no Text may show, and what was shown.
 type secrets struct {
@@ -36,18 +36,17 @@ type secrets struct {
 	texts, hidden int               // texts that were shown, and those that were not
 }
 
+func newSecrets() *secrets { return &secrets{held: map[string]bool{}, shown: map[string]string{}} }
+
 func (s *secrets) conceal(secret string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(secret) < shortest || s.held[secret] {
 		return
 	}
-	if s.held == nil {
-		s.held = map[string]bool{}
-	}
 	s.held[secret] = true
 	s.size += len(secret)
-	s.shown = map[string]string{} // they may hold it
+	clear(s.shown) // they may hold it
 }
 
 // show returns what may be shown of text. Each text is scrubbed once, and only so many are: for another one, it returns
@@ -64,9 +63,6 @@ func (s *secrets) show(text string) string {
 	default:
 		s.texts++
 		shown = s.redact(line(text))
-		if s.shown == nil {
-			s.shown = map[string]string{}
-		}
 		s.shown[text] = shown
 	}
 	return shown
