@@ -66,6 +66,7 @@ func (s *secretSet) pieces() (known leaks.Pieces) {
 // airflow_local_settings.py of the README, with which it is clean.
 func (w *world) noSecretLeft(t *testing.T) {
 	all := w.secrets.pieces()
+	all.Add(w.Sandbox.ECR.Passwords()...)
 	files := 0
 	must(t, filepath.WalkDir(w.Dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || !entry.Type().IsRegular() || keepsSecrets(path) {

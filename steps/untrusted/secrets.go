@@ -18,7 +18,8 @@ const (
 	piece    = 8       // bytes of a secret that are not shown: servers cut what they quote
 	shortest = 4       // bytes of a secret: less stands in many a word, and is soon guessed
 	maxTexts = 200     // different texts that are shown
-	maxWork  = 8 << 20 // bytes of secrets that they are compared with: half a second's work
+	minTexts = 8       // of them with the most secrets
+	maxWork  = 8 << 20 // bytes of secrets that the others are compared with: half a second's work
 )
 
 // Conceal makes every Text leave out a secret, from now on. It is one set for the whole process, since any server may
@@ -57,7 +58,7 @@ func (s *secrets) show(text string) string {
 	shown, done := s.shown[text]
 	switch {
 	case done:
-	case s.texts >= min(maxTexts, maxWork/(s.size+1)):
+	case s.texts >= min(maxTexts, minTexts+maxWork/(s.size+1)):
 		s.hidden++
 		return fmt.Sprintf("[%d more messages are not shown]", s.hidden)
 	default:
@@ -108,7 +109,7 @@ func lower(text []byte) []byte {
 }
 
 // hash is Fibonacci's.
-func hash(p uint64) uint16 { return uint16(p * 0x9e3779b97f4a7c15 >> 48) }
+func hash(p uint64) uint16 { return uint16(p * 0x9e3779b97f4a7c15 >> 48) } // #nosec G115 -- its upper bits
 
 // forms returns a secret as a server may repeat it: in clear, as line leaves it, escaped for JSON or a URL, and in
 // base64 at each of the three places that it may have in a longer text ("user:password").
