@@ -2,6 +2,9 @@ package airflowclient
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -62,5 +65,24 @@ func TestConnectionEvents(t *testing.T) {
 		{When: after, Event: untrusted.New("post_connection")}})
 	if err != nil || fmt.Sprint(all) != want {
 		t.Errorf("%v, %v, want %v", all, err, want)
+	}
+}
+
+// An event log that does not end is read to maxEvents.
+func TestEndlessEvents(t *testing.T) {
+	t.Parallel()
+	pages, entries := 0, strings.TrimPrefix(strings.Repeat(`,{}`, 100), ",")
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if req.Method == http.MethodPost {
+			answers(201, `{"access_token":"jwt`+jwtEnd+`"}`)(w, req)
+			return
+		}
+		pages++
+		answers(200, `{"event_logs":[`+entries+`],"total_entries":9999999}`)(w, req)
+	}))
+	t.Cleanup(server.Close)
+	all, err := newClient(t, server.URL).ConnectionEvents(t.Context(), time.Time{})
+	if err != nil || len(all) != maxEvents || pages != 10 {
+		t.Errorf("%d events, %d pages, %v", len(all), pages, err)
 	}
 }

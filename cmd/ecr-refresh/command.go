@@ -78,6 +78,7 @@ func (p *program) local(command cli.Command, settings []input.Setting, read func
 			return err
 		}
 		input.PrepareAWS()
+		input.Conceal()
 		call := &call{&input.Reader{Context: c, Settings: p.Settings, Stdin: p.stdin}}
 		p.openLog(call)
 		return call.do(read)

@@ -18,14 +18,15 @@ const (
 	piece    = 8       // bytes of a secret that are not shown: servers cut what they quote
 	shortest = 4       // bytes of a secret: less stands in many a word, and is soon guessed
 	maxTexts = 200     // different texts that are shown
-	maxWork  = 8 << 20 // bytes of secrets that they are compared with: half a second's work
+	minTexts = 8       // of them with the most secrets
+	maxWork  = 8 << 20 // bytes of secrets that the others are compared with: half a second's work
 )
 
 // Conceal makes every Text leave out a secret, from now on. It is one set for the whole process, since any server may
 // repeat any secret, and a set that had to be passed on could be forgotten.
 func Conceal(secret string) { process.conceal(secret) }
 
-var process secrets
+var process = newSecrets()
 
 // secrets knows what no Text may show, and what was shown.
 type secrets struct {
@@ -36,18 +37,17 @@ type secrets struct {
 	texts, hidden int               // texts that were shown, and those that were not
 }
 
+func newSecrets() *secrets { return &secrets{held: map[string]bool{}, shown: map[string]string{}} }
+
 func (s *secrets) conceal(secret string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(secret) < shortest || s.held[secret] {
 		return
 	}
-	if s.held == nil {
-		s.held = map[string]bool{}
-	}
 	s.held[secret] = true
 	s.size += len(secret)
-	s.shown = map[string]string{} // they may hold it
+	clear(s.shown) // they may hold it
 }
 
 // show returns what may be shown of text. Each text is scrubbed once, and only so many are: for another one, it returns
@@ -58,15 +58,12 @@ func (s *secrets) show(text string) string {
 	shown, done := s.shown[text]
 	switch {
 	case done:
-	case s.texts >= min(maxTexts, maxWork/(s.size+1)):
+	case s.texts >= min(maxTexts, minTexts+maxWork/(s.size+1)):
 		s.hidden++
 		return fmt.Sprintf("[%d more messages are not shown]", s.hidden)
 	default:
 		s.texts++
 		shown = s.redact(line(text))
-		if s.shown == nil {
-			s.shown = map[string]string{}
-		}
 		s.shown[text] = shown
 	}
 	return shown
@@ -112,7 +109,7 @@ func lower(text []byte) []byte {
 }
 
 // hash is Fibonacci's.
-func hash(p uint64) uint16 { return uint16(p * 0x9e3779b97f4a7c15 >> 48) }
+func hash(p uint64) uint16 { return uint16(p * 0x9e3779b97f4a7c15 >> 48) } // #nosec G115 -- its upper bits
 
 // forms returns a secret as a server may repeat it: in clear, as line leaves it, escaped for JSON or a URL, and in
 // base64 at each of the three places that it may have in a longer text ("user:password").

@@ -18,7 +18,7 @@ const (
 
 func TestSecrets(t *testing.T) {
 	t.Parallel()
-	var s secrets
+	s := newSecrets()
 	for _, secret := range []string{password, token, "p%/1", ""} {
 		s.conceal(secret)
 	}
@@ -45,7 +45,7 @@ func TestSecrets(t *testing.T) {
 
 func TestBase64(t *testing.T) {
 	t.Parallel()
-	var s secrets
+	s := newSecrets()
 	s.conceal(token)
 	for _, before := range []string{"", "u", "AWS:", "refresher:", "xy:"} {
 		for _, after := range []string{"", "\n", "}}"} {
@@ -66,7 +66,7 @@ func FuzzSecrets(f *testing.F) {
 	f.Add("detail ", token, " behind")
 	f.Add("::group::", "\x1b[31mabcdefgh", "\x1b[0m")
 	f.Fuzz(func(t *testing.T, before, secret, after string) {
-		var s secrets
+		s := newSecrets()
 		s.conceal(secret)
 		got := s.show(before + secret + after)
 		if len(secret) >= piece && !strings.Contains(redacted, secret) && strings.Contains(got, secret) {
@@ -81,7 +81,7 @@ func FuzzSecrets(f *testing.F) {
 // What was shown before a secret was known is scrubbed again.
 func TestNewSecret(t *testing.T) {
 	t.Parallel()
-	var s secrets
+	s := newSecrets()
 	before := s.show("it is " + token)
 	s.conceal(token)
 	if after := s.show("it is " + token); before != "it is "+token || after != "it is "+redacted {
@@ -92,7 +92,7 @@ func TestNewSecret(t *testing.T) {
 // Only so many texts are shown, and one that was shown before costs nothing.
 func TestManyTexts(t *testing.T) {
 	t.Parallel()
-	var s secrets
+	s := newSecrets()
 	var last string
 	for i := range 66_000 {
 		last = s.show(fmt.Sprint("message ", i))
@@ -115,7 +115,7 @@ func BenchmarkWorstCase(b *testing.B) {
 		b.Run(fmt.Sprint(n, " tokens"), func(b *testing.B) {
 			shown, before := 0, cpu()
 			for b.Loop() {
-				var s secrets
+				s := newSecrets()
 				for range n {
 					s.conceal(strings.Repeat(rand.Text(), 100))
 				}

@@ -3,6 +3,7 @@ package input
 import (
 	"cmp"
 	"fmt"
+	"net/url"
 	"os"
 	"strings"
 
@@ -10,6 +11,7 @@ import (
 	"ecr-refresh/cmd/ecr-refresh/names"
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/secret"
+	"ecr-refresh/steps/untrusted"
 )
 
 // Operator returns the operator of the DAG that runs this invocation, bash or docker, or "" in a shell.
@@ -131,5 +133,18 @@ func PrepareAWS() {
 	}
 	if os.Getenv("AWS_RETRY_MODE") == "legacy" {
 		_ = os.Setenv("AWS_RETRY_MODE", "standard")
+	}
+}
+
+// Conceal conceals the secrets of the environment that AWS's SDK and net/http read.
+func Conceal() {
+	for _, name := range []string{"AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN"} {
+		untrusted.Conceal(os.Getenv(name))
+	}
+	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"} {
+		if proxy, err := url.Parse(os.Getenv(name)); err == nil {
+			password, _ := proxy.User.Password()
+			untrusted.Conceal(password)
+		}
 	}
 }
