@@ -30,7 +30,7 @@ func TestExtract(t *testing.T) {
 		Head: xcom.NewHead("extract_ecr_token"), Recipient: f.identity.Recipient(), Sealed: one.Sealed,
 		Tokens: []xcom.Token{{TokenInfo: info, Connections: []string{"a", "b"}}}, Failures: []xcom.Failure{},
 	})
-	tokens, err := secret.Decrypt(f.identity, one.Recipient, one.Sealed)
+	tokens, err := secret.Decrypt(f.identity, one.Recipient, one.Sealed, 1)
 	must(t, err)
 	if tokens[0].TokenInfo != info || tokens[0].Password.Reveal() != issued {
 		t.Error("another token is encrypted than ECR issued")

@@ -110,7 +110,7 @@ func (s TestDockerConnection) Run(ctx context.Context) (xcom.TestDockerConnectio
 // earlier returns the failures of the steps before as errors, each of which names its connection.
 func earlier(failures []xcom.Failure) (errs []error) {
 	for _, f := range failures {
-		step, line, id := failure.Clean(f.Step), failure.Clean(f.Error), fmt.Sprintf("%q", f.ConnectionID)
+		step, line, id := failure.Excerpt(f.Step), failure.Excerpt(f.Error), fmt.Sprintf("%.200q", f.ConnectionID)
 		if !strings.Contains(line, id) {
 			line = "connection " + id + ": " + line
 		}

@@ -105,8 +105,8 @@ func TestTestRejectsAnotherConnection(t *testing.T) {
 	}
 }
 
-// Whoever edits XComs chooses the result, and whoever edits connections where they lead: a password is compared, and sent
-// to its registry, only if the run was asked to refresh the connection, and that is of an ECR registry and its port.
+// Whoever edits XComs chooses the result, and whoever edits connections where they lead: a password is compared, and
+// sent to its registry, only if the run was asked to refresh the connection, and that is of ECR and of its port.
 func TestTestTrustsItsOwnInputs(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)

@@ -94,7 +94,7 @@ func (s UpdateDockerConnection) decrypt() (all []*issued, err error) {
 			return nil, failure.Permanent(OldResult, form, age.Round(time.Second), s.MaxAge)
 		}
 	}
-	tokens, err := secret.Decrypt(s.Identity, s.Input.Recipient, s.Input.Sealed)
+	tokens, err := secret.Decrypt(s.Identity, s.Input.Recipient, s.Input.Sealed, len(s.Input.Tokens))
 	if err != nil {
 		return nil, err
 	}

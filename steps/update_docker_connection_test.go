@@ -66,11 +66,12 @@ func TestUpdateRejects(t *testing.T) {
 		"issued_at":   func(d *xcom.ExtractECRToken) { d.Tokens[0].IssuedAt = f.now.Add(time.Second) },
 		"expires_at":  func(d *xcom.ExtractECRToken) { d.Tokens[0].ExpiresAt = f.now.Add(24 * time.Hour) },
 		"fingerprint": func(d *xcom.ExtractECRToken) { d.Tokens[0].Fingerprint = "000000000000" },
-		"fewer":       func(d *xcom.ExtractECRToken) { d.Tokens = nil },
 		"more":        func(d *xcom.ExtractECRToken) { d.Tokens = append(d.Tokens, d.Tokens[0]) },
 	} {
 		reject(name, edit, "it was altered", steps.AlteredResult, "", 2)
 	}
+	fewer := func(d *xcom.ExtractECRToken) { d.Tokens = nil }
+	reject("fewer", fewer, "decrypt tokens: cut or altered", secret.Damaged, "", 2)
 	reject("forged", func(d *xcom.ExtractECRToken) {
 		forged := secret.Token{TokenInfo: d.Tokens[0].TokenInfo, Password: secret.New("forged")}
 		d.Tokens[0].Fingerprint = secret.Fingerprint(forged.Password)
