@@ -40,6 +40,9 @@ func TestExtract(t *testing.T) {
 	f.now = f.expires
 	f.extracted(t, id)
 	wantLog(t, f, "check this machine's clock")
+	f.now = f.expires.Add(-24 * time.Hour) // far behind: what later steps check holds by this clock
+	late := f.extracted(t, id).Tokens[0].TokenInfo
+	must(t, late.Check(f.now))
 }
 
 // Each connection gets a failure, and the error is reported once.

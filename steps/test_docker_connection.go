@@ -149,6 +149,9 @@ func (s TestDockerConnection) compare(want xcom.Updated) (*bool, error) {
 	if at < 0 {
 		return nil, failure.Permanent(NotAsked, "this run was not asked to refresh it").About(id)
 	}
+	if err := want.Check(s.Now()); err != nil {
+		return nil, failure.Permanent(BadToken, "its token is not of ECR: %w", err)
+	}
 	if err := checkServer(s.Asked[at], want, conn); err != nil {
 		return nil, err
 	}

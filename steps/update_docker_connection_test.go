@@ -77,6 +77,20 @@ func TestUpdateRejects(t *testing.T) {
 		d.Tokens[0].Fingerprint = secret.Fingerprint(forged.Password)
 		d.Sealed, _ = secret.Encrypt(d.Recipient, []secret.Token{forged})
 	}, "login rejected", registry.WrongRegion, f.box.RegistryHost(), 1)
+	// Anyone can encrypt a token that registry and connection accept, with fields that would silence what looks at them.
+	for message, edit := range map[string]func(*secret.TokenInfo){
+		`its user is "root", not AWS`:  func(t *secret.TokenInfo) { t.Username = "root" },
+		`.com:8443", not https://HOST`: func(t *secret.TokenInfo) { t.RegistryURL += ":8443" },
+		"in the future":                func(t *secret.TokenInfo) { t.IssuedAt = f.now.Add(5*time.Minute + time.Second) },
+		"valid for 12 hours":           func(t *secret.TokenInfo) { t.ExpiresAt = f.expires.Add(5*time.Minute + time.Second) },
+	} {
+		reject(message, func(d *xcom.ExtractECRToken) {
+			tokens, _ := secret.Decrypt(f.identity, d.Recipient, d.Sealed, 1)
+			edit(&tokens[0].TokenInfo)
+			edit(&d.Tokens[0].TokenInfo)
+			d.Sealed, _ = secret.Encrypt(d.Recipient, tokens)
+		}, message, steps.BadToken, "", 2)
+	}
 	asItIs := func(*xcom.ExtractECRToken) {}
 	f.now = f.now.Add(time.Hour + 1)
 	reject("old", asItIs, "is 1h0m0s old, over the limit of 1h0m0s", steps.OldResult, "", 2)

@@ -140,6 +140,7 @@ func hints() map[any]string {
 		xcom.NotAResult: "<clear {object} with Downstream; apache-airflow-providers-docker before 4.5.1 cuts a long " +
 			"result|pass the last line that this step printed, unchanged>",
 		steps.OldResult:      newToken + "<: it gets a new token|, or raise --max-age (ECR_REFRESH_MAX_AGE)>",
+		steps.BadToken:       "set the clocks of the workers (NTP), and " + newToken,
 		steps.AlteredResult:  newToken + ": it makes a new result",
 		steps.HostMismatch:   "correct " + registryIn + ", or set the host of connection {object} to {want}",
 		steps.EarlierFailure: "see the log of {object}",

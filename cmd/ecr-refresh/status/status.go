@@ -142,7 +142,7 @@ func (r *reader) read(ctx context.Context, run airflowclient.DAGRun) error {
 	}
 	for _, u := range result.Connections {
 		last := r.known[u.ConnectionID]
-		if !u.Published || last != nil && last.RunID != nil && !u.PublishedAt.After(*last.PublishedAt) {
+		if !u.Published || u.Check(r.now) != nil || last != nil && last.RunID != nil && !u.PublishedAt.After(*last.PublishedAt) {
 			continue
 		}
 		r.known[u.ConnectionID] = &Connection{ID: u.ConnectionID, RegistryURL: &u.RegistryURL, IssuedAt: &u.IssuedAt,
