@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"ecr-refresh/steps/ecr"
 	"ecr-refresh/steps/failure"

@@ -78,11 +78,12 @@ func TestUpdateRejects(t *testing.T) {
 		d.Sealed, _ = secret.Encrypt(d.Recipient, []secret.Token{forged})
 	}, "login rejected", registry.WrongRegion, f.box.RegistryHost(), 1)
 	// Anyone can encrypt a token that registry and connection accept, with fields that would silence what looks at them.
+	late := 5*time.Minute + time.Second
 	for message, edit := range map[string]func(*secret.TokenInfo){
 		`its user is "root", not AWS`:  func(t *secret.TokenInfo) { t.Username = "root" },
 		`.com:8443", not https://HOST`: func(t *secret.TokenInfo) { t.RegistryURL += ":8443" },
-		"in the future":                func(t *secret.TokenInfo) { t.IssuedAt = f.now.Add(5*time.Minute + time.Second) },
-		"valid for 12 hours":           func(t *secret.TokenInfo) { t.ExpiresAt = f.expires.Add(5*time.Minute + time.Second) },
+		"in the future":                func(t *secret.TokenInfo) { t.IssuedAt = f.now.Add(late) },
+		"valid for 12 hours":           func(t *secret.TokenInfo) { t.ExpiresAt = f.expires.Add(late) },
 	} {
 		reject(message, func(d *xcom.ExtractECRToken) {
 			tokens, _ := secret.Decrypt(f.identity, d.Recipient, d.Sealed, 1)

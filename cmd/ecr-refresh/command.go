@@ -82,6 +82,9 @@ func (p *program) local(command cli.Command, settings []input.Setting, read func
 		if err := p.openLog(call); err != nil {
 			return err
 		}
+		if err := call.CheckFIPS(); err != nil {
+			return err
+		}
 		return call.do(read)
 	}
 	return &command

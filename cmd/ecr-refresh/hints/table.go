@@ -70,6 +70,7 @@ func hints() map[any]string {
 		input.NoDocker: "<create it: Admin > Connections (type Docker, its host the registry's name)|set " +
 			"ECR_REFRESH_DOCKER_{HOST,PORT,LOGIN,PASSWORD}, ECR_REFRESH_DOCKER_SECRETS or {object} (a URI or JSON)>",
 		input.NoPrivateKey: newPair + "; without them each host and user makes and finds its own, below its home",
+		input.NotApproved:  "set GODEBUG=fips140=on{env}, or unset it",
 		input.Unencrypted:  "use {want}",
 		input.BadProxy: "write {object}{env} as http://NAME:PASSWORD@HOST:PORT, and percent-encode / @ # ? % in the " +
 			"password (%2F for /)",
@@ -89,7 +90,8 @@ func hints() map[any]string {
 		privatefile.SymbolicLink: "name the file itself, not a link to it",
 		privatefile.NotRegular:   "name a regular file<|; --in - reads a result from stdin>",
 		privatefile.OtherOwner:   "run: chown {want} {object}",
-		privatefile.OpenToOthers: "run: chmod 600 {object} (Kubernetes Secret: defaultMode 0400, or 0440 with fsGroup)",
+		privatefile.OpenToOthers: "run: chmod go-rwx {object} (Kubernetes Secret: defaultMode 0400, or 0440 with " +
+			"fsGroup)",
 		privatefile.NotReadable:  "check this path, and that user {want} may read it",
 		privatefile.TooLong:      "name the file that ecr-refresh wrote: it is far smaller",
 		privatefile.DiskFull:     "make room on its disk, or name a file on another disk",

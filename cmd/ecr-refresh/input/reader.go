@@ -37,6 +37,7 @@ const (
 	NoAirflow    failure.Kind = "airflow connection"
 	NoDocker     failure.Kind = "docker connection" // Object: its AIRFLOW_CONN variable
 	NoPrivateKey failure.Kind = "private key missing"
+	NotApproved  failure.Kind = "cryptography that fips does not approve"
 	Unencrypted  failure.Kind = "unencrypted" // Want: what to use instead
 )
 

@@ -36,6 +36,12 @@ func files() (all []row) {
 			`sed -i -E 's/("sealed":".{600})A/\1B/; t; s/("sealed":".{600})./\1A/' one.json`, ""},
 		{"private key readable by others", update, "opens it to other users", "chmod 644 " + identityFile, ""},
 		{"private key of another user", update, "it belongs to user 65534", "chown 65534:65534 " + identityFile, ""},
+		{"folder of the private key open to others", update, "opens it to other users",
+			"chmod 777 state/ecr-refresh", ""},
+		{"folder of the private key open to a group", extract, "opens it to other users",
+			"chmod 770 state/ecr-refresh", ""},
+		{"folder of the private key of another user", update, "it belongs to user 65534",
+			"chown 65534:65534 state/ecr-refresh", ""},
 		{"folder of --out is missing", extract + " --out nowhere/x.json",
 			`write "nowhere/x.json": no such file or directory`, "true", ""},
 		{"--out is a device", extract + " --out /dev/full", `write "/dev/full": it is not a regular file`, "true", ""},
@@ -60,7 +66,12 @@ func files() (all []row) {
 			root:   strings.Contains(f.shell, "mount ") || strings.Contains(f.shell, "chown "),
 			inject: func(s *setting) { s.shell(f.shell) }, also: func(s *setting) { s.shell(f.check) }})
 	}
-	return append(all, row{peer: "files", fault: "stdout is full", args: extract, exit: 2,
+	fips := func(mode string) func(*setting) { return func(s *setting) { s.setenv("GODEBUG", "fips140="+mode) } }
+	return append(all, row{peer: "files", fault: "GODEBUG=fips140=on", args: "run", inject: fips("on"),
+		also: (*setting).wantNew},
+		row{peer: "files", fault: "GODEBUG=fips140=only", args: "run", exit: 2, inject: fips("only"),
+			error: "run with GODEBUG=fips140=only: age encrypts results with", advises: "fips140=on",
+		}, row{peer: "files", fault: "stdout is full", args: extract, exit: 2,
 		error: "no space left on device", inject: func(s *setting) {
 			full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 			must(s.t, err)
