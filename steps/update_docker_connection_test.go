@@ -77,7 +77,7 @@ func TestUpdateRejects(t *testing.T) {
 		d.Tokens[0].Fingerprint = secret.Fingerprint(forged.Password)
 		d.Sealed, _ = secret.Encrypt(d.Recipient, []secret.Token{forged})
 	}, "login rejected", registry.WrongRegion, f.box.RegistryHost(), 1)
-	// Anyone can encrypt a token that registry and connection accept, with fields that would silence what looks at them.
+	// Anyone can encrypt a token that registry and connection accept, with fields that silence what looks at them.
 	late := 5*time.Minute + time.Second
 	for message, edit := range map[string]func(*secret.TokenInfo){
 		`its user is "root", not AWS`:  func(t *secret.TokenInfo) { t.Username = "root" },

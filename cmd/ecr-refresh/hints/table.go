@@ -62,7 +62,7 @@ func hints() map[any]string {
 		input.BadIDs: "<trigger the DAG with other connection_ids, or correct CONNECTION_IDS in its file|correct " +
 			"--connection-ids (ECR_REFRESH_CONNECTION_IDS)>: ids joined by commas, of the targets list if there is one",
 		input.BadField: "set the {want} of connection {object}<: Admin > Connections|>",
-		input.NoFile:   "name a file that exists, and that <the worker's|this> user may read",
+		input.NoFile:   "name a file of at most 8 MiB that exists, and that <the worker's|this> user may read",
 		input.Conflict: "give one of them",
 		input.OldDAG:   "deploy the DAG of this version: ecr-refresh dag install",
 		input.NoAirflow: "<create it: ecr-refresh setup, or Admin > Connections (type HTTP, a user who edits " +
@@ -92,11 +92,11 @@ func hints() map[any]string {
 		privatefile.OtherOwner:   "run: chown {want} {object}",
 		privatefile.OpenToOthers: "run: chmod go-rwx {object} (Kubernetes Secret: defaultMode 0400, or 0440 with " +
 			"fsGroup)",
-		privatefile.NotReadable:  "check this path, and that user {want} may read it",
-		privatefile.TooLong:      "name the file that ecr-refresh wrote: it is far smaller",
-		privatefile.DiskFull:     "make room on its disk, or name a file on another disk",
-		privatefile.NotWritable:  "name a file in a folder that user {want} may write to",
-		privatefile.NoFolder:     "make its folder, or name a file in another folder",
+		privatefile.NotReadable: "check this path, and that user {want} may read it",
+		privatefile.TooLong:     "name the file that ecr-refresh wrote: it is far smaller",
+		privatefile.DiskFull:    "make room on its disk, or name a file on another disk",
+		privatefile.NotWritable: "name a file in a folder that user {want} may write to",
+		privatefile.NoFolder:    "make its folder, or name a file in another folder",
 
 		// Calls without an answer
 		failure.Untrusted:   untrusted,

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -188,7 +189,7 @@ func Result[R any](r *Reader, parse func(text string) (R, error)) (result R) {
 	case text != "":
 		err = failure.Permanent(Conflict, "--%s and %s are both set", r.Previous.Flag, names.ResultEnv)
 	case path == "-":
-		if text, err = readLimited(r.Stdin); err != nil {
+		if text, err = r.inTime(func() (string, error) { return readLimited(r.Stdin) }); err != nil {
 			err = fmt.Errorf("read stdin: %w", err)
 		}
 	default:
@@ -206,17 +207,36 @@ func Result[R any](r *Reader, parse func(text string) (R, error)) (result R) {
 func readLimited(in io.Reader) (string, error) {
 	text, err := io.ReadAll(io.LimitReader(in, maxInput+1))
 	if err == nil && len(text) > maxInput {
-		err = fmt.Errorf("it is longer than %d bytes", maxInput)
+		err = failure.Permanent(NoFile, "it is longer than %d bytes", maxInput)
 	}
 	return string(text), err
 }
 
 // readFile reads a file that is no secret.
-func readFile(path string) (string, error) {
-	file, err := os.Open(path)
+func (r *Reader) readFile(path string) (string, error) {
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // opening a pipe must not wait for its writer
 	if err != nil {
 		return "", failure.Permanent(NoFile, "%w", errors.Unwrap(err))
 	}
 	defer file.Close()
-	return readLimited(file)
+	return r.inTime(func() (string, error) { return readLimited(file) })
+}
+
+// inTime returns what read returns, or an error after --timeout, when it waits for that no longer.
+func (r *Reader) inTime(read func() (string, error)) (text string, err error) {
+	done := make(chan func() (string, error), 1)
+	go func() {
+		text, err := read()
+		done <- func() (string, error) { return text, err }
+	}()
+	limit, err := time.ParseDuration(r.Optional(r.Timeout))
+	if err != nil || limit <= 0 { // which the command reports
+		limit = time.Minute
+	}
+	select {
+	case result := <-done:
+		return result()
+	case <-time.After(limit):
+		return "", failure.Permanent(NoFile, "it has no end within %s", limit)
+	}
 }
