@@ -229,10 +229,8 @@ func (r *Reader) inTime(read func() (string, error)) (text string, err error) {
 		text, err := read()
 		done <- func() (string, error) { return text, err }
 	}()
-	limit, err := time.ParseDuration(r.Optional(r.Timeout))
-	if err != nil || limit <= 0 { // which the command reports
-		limit = time.Minute
-	}
+	limit, _ := time.ParseDuration(r.Optional(r.Timeout)) // the command reports one that is malformed
+	limit = max(limit, time.Second)                       // a file takes less
 	select {
 	case result := <-done:
 		return result()
