@@ -71,6 +71,10 @@ func (s ExtractECRToken) token(ctx context.Context, t target.Target) issued {
 	token, err := s.ECR(ctx, t.Source)
 	if err == nil {
 		token.IssuedAt, token.Fingerprint = began.UTC().Truncate(time.Second), secret.Fingerprint(token.Password)
+		latest := token.IssuedAt.Add(secret.Lifetime + secret.ClockSkew)
+		if token.ExpiresAt.After(latest) { // by this machine's clock, which is behind
+			token.ExpiresAt = latest
+		}
 		return issued{token: token}
 	}
 	if t.Source.Service == ecr.Public {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"ecr-refresh/steps/ecr"
 	"ecr-refresh/steps/failure"
@@ -30,7 +31,7 @@ func TestExtract(t *testing.T) {
 		Head: xcom.NewHead("extract_ecr_token"), Recipient: f.identity.Recipient(), Sealed: one.Sealed,
 		Tokens: []xcom.Token{{TokenInfo: info, Connections: []string{"a", "b"}}}, Failures: []xcom.Failure{},
 	})
-	tokens, err := secret.Decrypt(f.identity, one.Recipient, one.Sealed)
+	tokens, err := secret.Decrypt(f.identity, one.Recipient, one.Sealed, 1)
 	must(t, err)
 	if tokens[0].TokenInfo != info || tokens[0].Password.Reveal() != issued {
 		t.Error("another token is encrypted than ECR issued")
@@ -40,6 +41,9 @@ func TestExtract(t *testing.T) {
 	f.now = f.expires
 	f.extracted(t, id)
 	wantLog(t, f, "check this machine's clock")
+	f.now = f.expires.Add(-24 * time.Hour) // far behind: what later steps check holds by this clock
+	late := f.extracted(t, id).Tokens[0].TokenInfo
+	must(t, late.Check(f.now))
 }
 
 // Each connection gets a failure, and the error is reported once.

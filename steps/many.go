@@ -22,6 +22,9 @@ const ManyFailed failure.Kind = "several targets failed"
 // concurrency is how many calls to registries, ECR or Docker are made at once.
 const concurrency = 16
 
+// maxErrors bounds how many errors a step logs, each of which may be about what somebody has put into an XCom.
+const maxErrors = 50
+
 // issued is a token at one registry and the connections that it is for, or why there is none.
 type issued struct {
 	token       secret.Token
@@ -66,7 +69,11 @@ func verdict(log *slog.Logger, succeeded int, errs []error) error {
 	if succeeded == 0 && len(errs) < 2 {
 		return joined
 	}
-	for _, err := range errs {
+	for i, err := range errs {
+		if i == maxErrors {
+			log.Error(fmt.Sprintf("%d more targets failed", len(errs)-i))
+			break
+		}
 		log.Error(err.Error(), FailureKey, err)
 	}
 	if succeeded > 0 {

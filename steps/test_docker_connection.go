@@ -111,7 +111,8 @@ func (s TestDockerConnection) Run(ctx context.Context) (xcom.TestDockerConnectio
 // earlier returns the failures of the steps before as errors, each of which names its connection.
 func earlier(failures []xcom.Failure) (errs []error) {
 	for _, f := range failures {
-		step, line, id := untrusted.Clean(f.Step), untrusted.Clean(f.Error), fmt.Sprintf("%q", f.ConnectionID)
+		step, line := untrusted.New(f.Step).String(), untrusted.New(f.Error).String()
+		id := fmt.Sprintf("%q", untrusted.New(f.ConnectionID))
 		if !strings.Contains(line, id) {
 			line = "connection " + id + ": " + line
 		}
@@ -149,6 +150,9 @@ func (s TestDockerConnection) compare(want xcom.Updated) (*bool, error) {
 	at := slices.IndexFunc(s.Asked, func(e target.Entry) bool { return e.ConnectionID == id })
 	if at < 0 {
 		return nil, failure.Permanent(NotAsked, "this run was not asked to refresh it").About(id)
+	}
+	if err := want.Check(s.Now()); err != nil {
+		return nil, failure.Permanent(BadToken, "its token is not of ECR: %w", err)
 	}
 	if err := checkServer(s.Asked[at], want, conn); err != nil {
 		return nil, err

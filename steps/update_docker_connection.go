@@ -20,6 +20,7 @@ import (
 const (
 	OldResult     failure.Kind = "result is too old"
 	AlteredResult failure.Kind = "result was altered"
+	BadToken      failure.Kind = "token is none that ecr issues"
 	HostMismatch  failure.Kind = "connection is to another registry"
 	HostNotBare   failure.Kind = "connection host is more than a name"
 )
@@ -95,7 +96,7 @@ func (s UpdateDockerConnection) decrypt() (all []*issued, err error) {
 			return nil, failure.Permanent(OldResult, form, age.Round(time.Second), s.MaxAge)
 		}
 	}
-	tokens, err := secret.Decrypt(s.Identity, s.Input.Recipient, s.Input.Sealed)
+	tokens, err := secret.Decrypt(s.Identity, s.Input.Recipient, s.Input.Sealed, len(s.Input.Tokens))
 	if err != nil {
 		return nil, err
 	}
@@ -104,6 +105,9 @@ func (s UpdateDockerConnection) decrypt() (all []*issued, err error) {
 		return nil, failure.Permanent(AlteredResult, check+"what it shows is not what was encrypted: it was altered")
 	}
 	for i, t := range tokens {
+		if err := t.Check(s.Now()); err != nil {
+			return nil, failure.Permanent(BadToken, check+"its token is not of ECR: %w", err)
+		}
 		all = append(all, &issued{token: t, connections: s.Input.Tokens[i].Connections})
 	}
 	return all, nil

@@ -66,16 +66,32 @@ func TestUpdateRejects(t *testing.T) {
 		"issued_at":   func(d *xcom.ExtractECRToken) { d.Tokens[0].IssuedAt = f.now.Add(time.Second) },
 		"expires_at":  func(d *xcom.ExtractECRToken) { d.Tokens[0].ExpiresAt = f.now.Add(24 * time.Hour) },
 		"fingerprint": func(d *xcom.ExtractECRToken) { d.Tokens[0].Fingerprint = "000000000000" },
-		"fewer":       func(d *xcom.ExtractECRToken) { d.Tokens = nil },
 		"more":        func(d *xcom.ExtractECRToken) { d.Tokens = append(d.Tokens, d.Tokens[0]) },
 	} {
 		reject(name, edit, "it was altered", steps.AlteredResult, "", 2)
 	}
+	fewer := func(d *xcom.ExtractECRToken) { d.Tokens = nil }
+	reject("fewer", fewer, "decrypt tokens: cut or altered", secret.Damaged, "", 2)
 	reject("forged", func(d *xcom.ExtractECRToken) {
 		forged := secret.Token{TokenInfo: d.Tokens[0].TokenInfo, Password: secret.New("forged")}
 		d.Tokens[0].Fingerprint = secret.Fingerprint(forged.Password)
 		d.Sealed, _ = secret.Encrypt(d.Recipient, []secret.Token{forged})
 	}, "login rejected", registry.WrongRegion, f.box.RegistryHost(), 1)
+	// Anyone can encrypt a token that registry and connection accept, with fields that silence what looks at them.
+	late := 5*time.Minute + time.Second
+	for message, edit := range map[string]func(*secret.TokenInfo){
+		`its user is "root", not AWS`:  func(t *secret.TokenInfo) { t.Username = "root" },
+		`.com:8443", not https://HOST`: func(t *secret.TokenInfo) { t.RegistryURL += ":8443" },
+		"in the future":                func(t *secret.TokenInfo) { t.IssuedAt = f.now.Add(late) },
+		"valid for 12 hours":           func(t *secret.TokenInfo) { t.ExpiresAt = f.expires.Add(late) },
+	} {
+		reject(message, func(d *xcom.ExtractECRToken) {
+			tokens, _ := secret.Decrypt(f.identity, d.Recipient, d.Sealed, 1)
+			edit(&tokens[0].TokenInfo)
+			edit(&d.Tokens[0].TokenInfo)
+			d.Sealed, _ = secret.Encrypt(d.Recipient, tokens)
+		}, message, steps.BadToken, "", 2)
+	}
 	asItIs := func(*xcom.ExtractECRToken) {}
 	f.now = f.now.Add(time.Hour + 1)
 	reject("old", asItIs, "is 1h0m0s old, over the limit of 1h0m0s", steps.OldResult, "", 2)

@@ -31,7 +31,10 @@ type program struct {
 }
 
 // call is one invocation of a command.
-type call struct{ *input.Reader }
+type call struct {
+	*input.Reader
+	written func() // called once the result is on stdout, unless it is nil
+}
 
 // work is what a command does when it has its inputs. It returns what is printed, even if there is an error.
 type work = func(context.Context) ([]byte, error)
@@ -79,8 +82,9 @@ func (p *program) local(command cli.Command, settings []input.Setting, read func
 		}
 		input.PrepareAWS()
 		input.Conceal()
-		call := &call{&input.Reader{Context: c, Settings: p.Settings, Stdin: p.stdin}}
+		call := &call{Reader: &input.Reader{Context: c, Settings: p.Settings, Stdin: p.stdin}}
 		p.openLog(call)
+		call.Fault(call.CheckFIPS())
 		return call.do(read)
 	}
 	return &command
@@ -124,6 +128,9 @@ func (c *call) do(read func(*call) work) error {
 	if out != "" {
 		err = errors.Join(privatefile.Write(out, result), err)
 	}
+	if c.written != nil {
+		c.written()
+	}
 	return err
 }
 
@@ -135,8 +142,8 @@ func (c *call) text(v any, text []byte) []byte {
 	return text
 }
 
-// result returns the work of a step, which prints its result as JSON. If it succeeded, and was no dry run, it writes
-// --metrics-file: a file that cannot be written fails no step.
+// result returns the work of a step, which prints its result as JSON. If it succeeded, and was no dry run, that is
+// followed by --metrics-file: a file that cannot be written fails no step.
 func result[R any](c *call, step func(context.Context) (R, error)) work {
 	return func(ctx context.Context) (text []byte, err error) {
 		began := time.Now()
@@ -147,8 +154,10 @@ func result[R any](c *call, step func(context.Context) (R, error)) work {
 		if pattern := c.Optional(c.Metrics); err == nil && pattern != "" && !c.DryRun() {
 			name, dag := strings.ReplaceAll(c.Command.Name, "-", "_"), os.Getenv("AIRFLOW_CTX_DAG_ID")
 			run := metrics.Run{Step: name, DAG: dag, Began: began, Ended: time.Now(), Result: text}
-			if err := run.Write(pattern); err != nil {
-				c.Log.Warn("metrics: " + err.Error())
+			c.written = func() {
+				if err := run.Write(pattern); err != nil {
+					c.Log.Warn("metrics: " + err.Error())
+				}
 			}
 		}
 		return text, err

@@ -56,17 +56,14 @@ func read(path string, max int64, flag int, forbidden fs.FileMode) ([]byte, erro
 	if err != nil {
 		return nil, fault(NotReadable, "read %q: %w", path, cause(err))
 	}
-	mode, owner := info.Mode(), int(info.Sys().(*syscall.Stat_t).Uid)
-	if owner != 0 {
+	if !info.Mode().IsRegular() {
+		return nil, fault(NotRegular, "read %q: it is not a regular file", path)
+	}
+	if ownerOf(info) != 0 {
 		forbidden = 0o077
 	}
-	switch {
-	case !mode.IsRegular():
-		return nil, fault(NotRegular, "read %q: it is not a regular file", path)
-	case owner != os.Geteuid() && owner != 0:
-		return nil, fault(OtherOwner, "read %q: it belongs to user %d", path, owner)
-	case mode.Perm()&forbidden != 0:
-		return nil, fault(OpenToOthers, "read %q: mode %04o opens it to other users", path, mode.Perm())
+	if err := check(path, info, forbidden); err != nil {
+		return nil, err
 	}
 	text, err := io.ReadAll(io.LimitReader(f, max+1))
 	if err != nil {
@@ -77,6 +74,30 @@ func read(path string, max int64, flag int, forbidden fs.FileMode) ([]byte, erro
 	}
 	return text, nil
 }
+
+// CheckFolder returns an error unless a folder belongs to this user or root, and only its owner may write to it: who
+// else may can put another file in its place. The error of a missing one is fs.ErrNotExist.
+func CheckFolder(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return fault(NotReadable, "read %q: %w", path, cause(err))
+	}
+	return check(path, info, 0o022)
+}
+
+// check looks at the owner and the mode of a file or folder.
+func check(path string, info fs.FileInfo, forbidden fs.FileMode) error {
+	owner, mode := ownerOf(info), info.Mode().Perm()
+	switch {
+	case owner != os.Geteuid() && owner != 0:
+		return fault(OtherOwner, "read %q: it belongs to user %d", path, owner)
+	case mode&forbidden != 0:
+		return fault(OpenToOthers, "read %q: mode %04o opens it to other users", path, mode)
+	}
+	return nil
+}
+
+func ownerOf(info fs.FileInfo) int { return int(info.Sys().(*syscall.Stat_t).Uid) }
 
 // CheckWrite reports beforehand whether Write could write: the folder accepts a file, and no device or pipe, nor a link
 // to one, is in its place. /dev/stdout may link to a file: neither it nor a link to it is replaced.

@@ -22,8 +22,8 @@ const (
 	Damaged      failure.Kind = "encrypted tokens are damaged"
 )
 
-// maxDecrypted bounds the JSON of the tokens: 1,000 of the 8 KiB that this tool accepts.
-const maxDecrypted = 8 << 20
+// maxDecrypted bounds the JSON of a token, whose password takes about 2,400 characters.
+const maxDecrypted = 64 << 10
 
 // clearToken is the only JSON in which a password stands in clear. It never leaves this process.
 type clearToken struct {
@@ -61,15 +61,15 @@ func CheckRecipient(recipient string) error {
 	return err
 }
 
-// Decrypt decrypts what Encrypt returned. recipient is the public key that the result names: age's format does not, and
-// without it another key pair could not be distinguished from damage.
-func Decrypt(identity Identity, recipient, sealed string) ([]Token, error) {
+// Decrypt decrypts what Encrypt returned of so many tokens. recipient is the public key that the result names: age's
+// format does not, and without it another key pair could not be distinguished from damage.
+func Decrypt(identity Identity, recipient, sealed string, count int) ([]Token, error) {
 	if own := identity.Recipient(); recipient != own {
 		const form = "decrypt tokens: they are encrypted to public key %.70q, and this one is %s"
 		err := failure.Permanent(OtherKeyPair, form, recipient, own)
 		return nil, err.About(untrusted.New(recipient).String()).Want(own)
 	}
-	list, err := decrypt(sealed, identity.key)
+	list, err := decrypt(sealed, identity.key, count)
 	if err != nil { // it may quote what was inside
 		return nil, failure.Permanent(Damaged, "decrypt tokens: cut or altered")
 	}
@@ -81,7 +81,7 @@ func Decrypt(identity Identity, recipient, sealed string) ([]Token, error) {
 	return tokens, nil
 }
 
-func decrypt(sealed string, key *age.X25519Identity) (list []clearToken, err error) {
+func decrypt(sealed string, key *age.X25519Identity, count int) (list []clearToken, err error) {
 	box := base64.NewDecoder(base64.StdEncoding, strings.NewReader(sealed))
 	plain, err := age.Decrypt(box, key)
 	if err != nil {
@@ -91,9 +91,16 @@ func decrypt(sealed string, key *age.X25519Identity) (list []clearToken, err err
 	if err != nil {
 		return nil, err
 	}
-	text, err := io.ReadAll(io.LimitReader(zip, maxDecrypted)) // what is cut there is no JSON
-	if err != nil {
-		return nil, err
+	limit := &io.LimitedReader{R: zip, N: maxDecrypted}
+	in := json.NewDecoder(limit)
+	for _, err = in.Token(); err == nil && in.More() && len(list) < count; limit.N = maxDecrypted {
+		var t clearToken
+		err = in.Decode(&t) // what is cut is no JSON
+		list = append(list, t)
 	}
-	return list, json.Unmarshal(text, &list)
+	end, _ := in.Token()
+	if _, rest := in.Token(); err == nil && (end != json.Delim(']') || rest != io.EOF) {
+		err = errors.New("cut, or more tokens than the result shows")
+	}
+	return list, err
 }

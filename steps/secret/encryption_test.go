@@ -69,13 +69,13 @@ func TestEncryptAndDecrypt(t *testing.T) {
 		if len(text) > 128<<10-4<<10 {
 			t.Errorf("%d tokens are encrypted to %d bytes", n, len(text))
 		}
-		got, err := secret.Decrypt(id, id.Recipient(), text)
+		got, err := secret.Decrypt(id, id.Recipient(), text, n)
 		if err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%d tokens: got %+v, want %+v, %v", n, got, want, err)
 		}
 	}
 	// Whoever encrypted a token may have lied about its fingerprint.
-	got, err := secret.Decrypt(id, id.Recipient(), lock(t, id, zip(t, `[{"password":"p","fingerprint":"0"}]`)))
+	got, err := secret.Decrypt(id, id.Recipient(), lock(t, id, zip(t, `[{"password":"p","fingerprint":"0"}]`)), 1)
 	must(t, err)
 	if got[0].Fingerprint != secret.Fingerprint(secret.New("p")) {
 		t.Errorf("fingerprint %q", got[0].Fingerprint)
@@ -100,14 +100,14 @@ func TestDecryptNamesBothPublicKeys(t *testing.T) {
 	t.Parallel()
 	mine, other := mustParse(t), secret.NewIdentity()
 	sealed := encrypt(t, other.Recipient(), tokens(1))
-	_, err := secret.Decrypt(mine, other.Recipient(), sealed)
+	_, err := secret.Decrypt(mine, other.Recipient(), sealed, 1)
 	kind, facts := failure.Describe(err)
 	want := failure.Facts{Object: other.Recipient(), Want: mine.Recipient()}
 	if kind != secret.OtherKeyPair || facts != want || !failure.IsPermanent(err) ||
 		!strings.Contains(err.Error(), want.Object) || !strings.Contains(err.Error(), want.Want) {
 		t.Errorf("%v of kind %q, %+v", err, kind, facts)
 	}
-	_, err = secret.Decrypt(mine, mine.Recipient(), sealed)
+	_, err = secret.Decrypt(mine, mine.Recipient(), sealed, 1)
 	checkDamaged(t, "encrypted to another", err)
 }
 
@@ -128,9 +128,10 @@ func TestDecryptDamaged(t *testing.T) {
 		"JSON, something added": lock(t, id, zip(t, `[] `+clear)),
 		"password is no string": lock(t, id, zip(t, `[{"password":["`+clear+`"]}]`)),
 		"time is no time":       lock(t, id, zip(t, `[{"expires_at":"`+clear+`"}]`)),
+		"three tokens of two":   encrypt(t, id.Recipient(), tokens(3)),
 		"unpacks to 9 MiB":      lock(t, id, zip(t, strings.Repeat(" ", 9<<20)+"[]")),
 	} {
-		_, err := secret.Decrypt(id, id.Recipient(), text)
+		_, err := secret.Decrypt(id, id.Recipient(), text, 2)
 		checkDamaged(t, name, err)
 	}
 }

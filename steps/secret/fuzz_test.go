@@ -23,7 +23,7 @@ func FuzzDecrypt(f *testing.F) {
 	f.Fuzz(func(t *testing.T, at int, with string) {
 		at = min(max(at, 0), len(sealed))
 		altered := sealed[:at] + with + sealed[min(at+len(with), len(sealed)):]
-		tokens, err := secret.Decrypt(id, id.Recipient(), altered)
+		tokens, err := secret.Decrypt(id, id.Recipient(), altered, 1)
 		switch {
 		case err == nil && (len(tokens) != 1 || tokens[0].Password.Reveal() != token.Password.Reveal()):
 			t.Errorf("%q at %d: %v", with, at, tokens)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 	"strings"
 
 	"filippo.io/age"
@@ -68,17 +69,25 @@ func LoadIdentity(path string) (Identity, error) {
 	return id, nil
 }
 
+// LoadOwn is LoadIdentity for this host's own, whose folder must not be somebody else's, or open to others, either.
+func LoadOwn(path string) (Identity, error) {
+	if err := privatefile.CheckFolder(filepath.Dir(path)); err != nil {
+		return Identity{}, err
+	}
+	return LoadIdentity(path)
+}
+
 // CreateIdentity loads the key pair at path, or creates it (0600, its folder 0700) if there is none. Two processes that
 // create it at once get the same one: the file appears whole, and the later process reads the earlier one's.
 func CreateIdentity(path string) (Identity, error) {
-	id, err := LoadIdentity(path)
+	id, err := LoadOwn(path)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return id, err
 	}
 	id = NewIdentity()
 	err = privatefile.Create(path, []byte(id.PrivateKey().Reveal()+"\n"))
 	if errors.Is(err, fs.ErrExist) {
-		return LoadIdentity(path)
+		return LoadOwn(path)
 	}
 	if err != nil {
 		return Identity{}, failure.Permanent(CannotStoreKey, "store private key: %w", err).About(path)

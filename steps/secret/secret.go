@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"time"
 
 	"ecr-refresh/steps/untrusted"
@@ -50,6 +51,32 @@ type TokenInfo struct {
 	IssuedAt    time.Time `json:"issued_at,omitzero"`
 	ExpiresAt   time.Time `json:"expires_at"`
 	Fingerprint string    `json:"fingerprint"`
+}
+
+// What ECR issues is valid for Lifetime; the clocks of two workers may differ by ClockSkew.
+const (
+	Lifetime  = 12 * time.Hour
+	ClockSkew = 5 * time.Minute
+)
+
+// Check returns an error unless ECR can have issued the token by now: anyone who knows the public key can encrypt one,
+// and whoever edits XComs can write what is shown of it.
+func (t TokenInfo) Check(now time.Time) error {
+	issued := t.IssuedAt
+	if issued.IsZero() {
+		issued = now
+	}
+	switch {
+	case t.Username != "AWS":
+		return fmt.Errorf("its user is %.40q, not AWS", t.Username)
+	case !regexp.MustCompile(`^https://[a-z0-9.-]+$`).MatchString(t.RegistryURL):
+		return fmt.Errorf("its registry is %.100q, not https://HOST", t.RegistryURL)
+	case issued.After(now.Add(ClockSkew)):
+		return fmt.Errorf("it was issued at %s, in the future", issued.Format(time.RFC3339))
+	case t.ExpiresAt.After(issued.Add(Lifetime + ClockSkew)):
+		return fmt.Errorf("it expires at %s, and ECR's are valid for 12 hours", t.ExpiresAt.Format(time.RFC3339))
+	}
+	return nil
 }
 
 // Token is one ECR authorization token, decoded.

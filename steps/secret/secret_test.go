@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"ecr-refresh/steps/secret"
 )
@@ -86,5 +87,37 @@ func TestSecretValue(t *testing.T) {
 	// The fingerprint is of the whole token: printf %s … | sha256sum | cut -c -12
 	if got := secret.Fingerprint(secret.New(strings.Repeat("token", 500))); got != "7955d8116809" {
 		t.Errorf("got %q", got)
+	}
+}
+
+// An expiry in the past, as moto's in 2015, is for others to report; a result without issued_at is measured by now.
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+	good := secret.TokenInfo{RegistryURL: "https://1.dkr.ecr.us-east-1.amazonaws.com", Username: "AWS",
+		IssuedAt: now.Add(-time.Hour), ExpiresAt: now.Add(11 * time.Hour)}
+	late := good
+	late.IssuedAt, late.ExpiresAt = time.Time{}, now.AddDate(0, 0, 1)
+	for name, row := range map[string]struct {
+		edit func(*secret.TokenInfo)
+		ok   bool
+	}{
+		"good":                   {func(*secret.TokenInfo) {}, true},
+		"moto":                   {func(t *secret.TokenInfo) { t.ExpiresAt = now.AddDate(-11, 0, 0) }, true},
+		"another worker's clock": {func(t *secret.TokenInfo) { t.IssuedAt = now.Add(secret.ClockSkew) }, true},
+		"issued in the future":   {func(t *secret.TokenInfo) { t.IssuedAt = now.Add(secret.ClockSkew + 1) }, false},
+		"AWS's clock":            {func(t *secret.TokenInfo) { t.ExpiresAt = t.ExpiresAt.Add(secret.ClockSkew) }, true},
+		"expires late":           {func(t *secret.TokenInfo) { t.ExpiresAt = now.AddDate(0, 0, 1) }, false},
+		"issued_at not known":    {func(t *secret.TokenInfo) { t.IssuedAt = time.Time{} }, true},
+		"nor when, and late":     {func(t *secret.TokenInfo) { *t = late }, false},
+		"another port":           {func(t *secret.TokenInfo) { t.RegistryURL += ":8443" }, false},
+		"http":                   {func(t *secret.TokenInfo) { t.RegistryURL = "http" + t.RegistryURL[5:] }, false},
+		"another user":           {func(t *secret.TokenInfo) { t.Username = "root" }, false},
+	} {
+		info := good
+		row.edit(&info)
+		if err := info.Check(now); (err == nil) != row.ok {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

@@ -34,6 +34,13 @@ const (
 	BadResult    failure.Kind = "result is not valid"
 )
 
+// Whoever edits XComs chooses what is read: maxValues bounds its objects, lists, strings and numbers, of which a
+// connection has eight, and maxFaults what is reported of it.
+const (
+	maxValues = 50_000
+	maxFaults = 20
+)
+
 // Head opens each result.
 type Head struct {
 	Version int    `json:"version"`
@@ -125,11 +132,15 @@ func (TestDockerConnection) step() string   { return StepTestDockerConnection }
 // Parse reads a result from the last non-empty line of text: older Docker providers put lines of the log before it.
 // It ignores unknown fields. The error, which is permanent, names every fault of the result.
 func Parse[R result](text string) (r R, err error) {
-	lines := strings.Split(strings.TrimSpace(text), "\n")
-	line, step := strings.TrimSpace(lines[len(lines)-1]), r.step()
+	text = strings.TrimSpace(text)
+	line, step := strings.TrimSpace(text[strings.LastIndexByte(text, '\n')+1:]), r.step()
 	switch line {
 	case "", "null", "None", `""`:
 		return r, failure.Permanent(NoResult, "read result: %s left no result", step).About(step)
+	}
+	// Each value but the first of an object or a list follows a comma.
+	if strings.Count(line, ",")+strings.Count(line, "{")+strings.Count(line, "[") > maxValues {
+		return r, failure.Permanent(BadResult, "read result of %s: it has over %d values", step, maxValues).About(step)
 	}
 	// Version and step come first, since another version's fields may mean something else.
 	var head Head
@@ -175,7 +186,7 @@ func IsConnectionID(id string) bool { return connectionID.MatchString(id) }
 type faults []string
 
 func (f *faults) add(wrong bool, format string, args ...any) {
-	if wrong {
+	if wrong && len(*f) < maxFaults {
 		*f = append(*f, fmt.Sprintf(format, args...))
 	}
 }

@@ -62,7 +62,7 @@ func hints() map[any]string {
 		input.BadIDs: "<trigger the DAG with other connection_ids, or correct CONNECTION_IDS in its file|correct " +
 			"--connection-ids (ECR_REFRESH_CONNECTION_IDS)>: ids joined by commas, of the targets list if there is one",
 		input.BadField: "set the {want} of connection {object}<: Admin > Connections|>",
-		input.NoFile:   "name a file that exists, and that <the worker's|this> user may read",
+		input.NoFile:   "name a file of at most 8 MiB that exists, and that <the worker's|this> user may read",
 		input.Conflict: "give one of them",
 		input.OldDAG:   "deploy the DAG of this version: ecr-refresh dag install",
 		input.NoAirflow: "<create it: ecr-refresh setup, or Admin > Connections (type HTTP, a user who edits " +
@@ -70,6 +70,7 @@ func hints() map[any]string {
 		input.NoDocker: "<create it: Admin > Connections (type Docker, its host the registry's name)|set " +
 			"ECR_REFRESH_DOCKER_{HOST,PORT,LOGIN,PASSWORD}, ECR_REFRESH_DOCKER_SECRETS or {object} (a URI or JSON)>",
 		input.NoPrivateKey: newPair + "; without them each host and user makes and finds its own, below its home",
+		input.NotApproved:  "set GODEBUG=fips140=on{env}, or unset it",
 		input.Unencrypted:  "use {want}",
 		input.BadProxy: "write {object}{env} as http://NAME:PASSWORD@HOST:PORT, and percent-encode / @ # ? % in the " +
 			"password (%2F for /)",
@@ -89,12 +90,13 @@ func hints() map[any]string {
 		privatefile.SymbolicLink: "name the file itself, not a link to it",
 		privatefile.NotRegular:   "name a regular file<|; --in - reads a result from stdin>",
 		privatefile.OtherOwner:   "run: chown {want} {object}",
-		privatefile.OpenToOthers: "run: chmod 600 {object} (Kubernetes Secret: defaultMode 0400, or 0440 with fsGroup)",
-		privatefile.NotReadable:  "check this path, and that user {want} may read it",
-		privatefile.TooLong:      "name the file that ecr-refresh wrote: it is far smaller",
-		privatefile.DiskFull:     "make room on its disk, or name a file on another disk",
-		privatefile.NotWritable:  "name a file in a folder that user {want} may write to",
-		privatefile.NoFolder:     "make its folder, or name a file in another folder",
+		privatefile.OpenToOthers: "run: chmod go-rwx {object} (Kubernetes Secret: defaultMode 0400, or 0440 with " +
+			"fsGroup)",
+		privatefile.NotReadable: "check this path, and that user {want} may read it",
+		privatefile.TooLong:     "name the file that ecr-refresh wrote: it is far smaller",
+		privatefile.DiskFull:    "make room on its disk, or name a file on another disk",
+		privatefile.NotWritable: "name a file in a folder that user {want} may write to",
+		privatefile.NoFolder:    "make its folder, or name a file in another folder",
 
 		// Calls without an answer
 		failure.Untrusted:   untrusted,
@@ -143,6 +145,7 @@ func hints() map[any]string {
 		xcom.NotAResult: "<clear {object} with Downstream; apache-airflow-providers-docker before 4.5.1 cuts a long " +
 			"result|pass the last line that this step printed, unchanged>",
 		steps.OldResult:      newToken + "<: it gets a new token|, or raise --max-age (ECR_REFRESH_MAX_AGE)>",
+		steps.BadToken:       "set the clocks of the workers (NTP), and " + newToken,
 		steps.AlteredResult:  newToken + ": it makes a new result",
 		steps.HostMismatch:   "correct " + registryIn + ", or set the host of connection {object} to {want}",
 		steps.HostNotBare:    "set the host of connection {object} to {want}",

@@ -53,7 +53,7 @@ func (r *Reader) CAFile() []byte {
 	if path == "" {
 		return nil
 	}
-	pem, err := readFile(path)
+	pem, err := r.readFile(path)
 	if err == nil && !x509.NewCertPool().AppendCertsFromPEM([]byte(pem)) {
 		err = failure.Permanent(BadValue, "it has no PEM certificate").About(source)
 	}

@@ -1,6 +1,7 @@
 package input
 
 import (
+	"crypto/fips140"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,6 +12,18 @@ import (
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/secret"
 )
+
+// CheckFIPS returns an error where Go allows no cryptography but that of FIPS 140-3, and warns where that is wanted.
+func (r *Reader) CheckFIPS() error {
+	const why = "age encrypts results with X25519 and ChaCha20-Poly1305, which FIPS 140-3 does not approve"
+	if fips140.Enforced() {
+		return failure.Permanent(NotApproved, "run with GODEBUG=fips140=only: %s", why)
+	}
+	if fips140.Enabled() {
+		r.Log.Warn("GODEBUG=fips140=on: " + why)
+	}
+	return nil
+}
 
 // PublicKey returns the public key to encrypt to: the one that is given, or that of a private key that is given, or
 // that of this host's own, which is created if need be, and no other input is at fault.
@@ -39,7 +52,7 @@ func (r *Reader) PublicKey() string {
 func (r *Reader) PrivateKey(recipient string) secret.Identity {
 	id, own, err := r.identity()
 	if own != "" {
-		if id, err = secret.LoadIdentity(own); errors.Is(err, fs.ErrNotExist) {
+		if id, err = secret.LoadOwn(own); errors.Is(err, fs.ErrNotExist) {
 			err = failure.Permanent(NoPrivateKey, "the private key of recipient %.70q is missing", recipient)
 		}
 	}

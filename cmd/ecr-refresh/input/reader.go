@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -37,6 +38,7 @@ const (
 	NoAirflow    failure.Kind = "airflow connection"
 	NoDocker     failure.Kind = "docker connection" // Object: its AIRFLOW_CONN variable
 	NoPrivateKey failure.Kind = "private key missing"
+	NotApproved  failure.Kind = "cryptography that fips does not approve"
 	Unencrypted  failure.Kind = "unencrypted" // Want: what to use instead
 )
 
@@ -190,7 +192,7 @@ func Result[R any](r *Reader, parse func(text string) (R, error)) (result R) {
 	case text != "":
 		err = failure.Permanent(Conflict, "--%s and %s are both set", r.Previous.Flag, names.ResultEnv)
 	case path == "-":
-		if text, err = readLimited(r.Stdin); err != nil {
+		if text, err = r.inTime(func() (string, error) { return readLimited(r.Stdin) }); err != nil {
 			err = fmt.Errorf("read stdin: %w", err)
 		}
 	default:
@@ -208,17 +210,34 @@ func Result[R any](r *Reader, parse func(text string) (R, error)) (result R) {
 func readLimited(in io.Reader) (string, error) {
 	text, err := io.ReadAll(io.LimitReader(in, maxInput+1))
 	if err == nil && len(text) > maxInput {
-		err = fmt.Errorf("it is longer than %d bytes", maxInput)
+		err = failure.Permanent(NoFile, "it is longer than %d bytes", maxInput)
 	}
 	return string(text), err
 }
 
 // readFile reads a file that is no secret.
-func readFile(path string) (string, error) {
-	file, err := os.Open(path)
+func (r *Reader) readFile(path string) (string, error) {
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // opening a pipe must not wait for its writer
 	if err != nil {
 		return "", failure.Permanent(NoFile, "%w", errors.Unwrap(err))
 	}
 	defer file.Close()
-	return readLimited(file)
+	return r.inTime(func() (string, error) { return readLimited(file) })
+}
+
+// inTime returns what read returns, or an error after --timeout, when it waits for that no longer.
+func (r *Reader) inTime(read func() (string, error)) (text string, err error) {
+	done := make(chan func() (string, error), 1)
+	go func() {
+		text, err := read()
+		done <- func() (string, error) { return text, err }
+	}()
+	limit, _ := time.ParseDuration(r.Optional(r.Timeout)) // the command reports one that is malformed
+	limit = max(limit, time.Second)                       // a file takes less
+	select {
+	case result := <-done:
+		return result()
+	case <-time.After(limit):
+		return "", failure.Permanent(NoFile, "it has no end within %s", limit)
+	}
 }

@@ -142,8 +142,7 @@ func (r *reader) read(ctx context.Context, run airflowclient.DAGRun) error {
 		}
 	}
 	for _, u := range result.Connections {
-		last := r.known[u.ConnectionID]
-		if !u.Published || last != nil && last.RunID != nil && !u.PublishedAt.After(*last.PublishedAt) {
+		if !r.newer(u) {
 			continue
 		}
 		r.known[u.ConnectionID] = &Connection{ID: u.ConnectionID, RegistryURL: &u.RegistryURL, IssuedAt: &u.IssuedAt,
@@ -154,6 +153,16 @@ func (r *reader) read(ctx context.Context, run airflowclient.DAGRun) error {
 		}
 	}
 	return r.readTest(ctx, run, result)
+}
+
+// newer reports whether an update is later than what is known, and its token one that ECR can have issued: an XCom can
+// be edited.
+func (r *reader) newer(u xcom.Updated) bool {
+	if !u.Published || u.Check(r.now) != nil {
+		return false
+	}
+	last := r.known[u.ConnectionID]
+	return last == nil || last.RunID == nil || u.PublishedAt.After(*last.PublishedAt)
 }
 
 // readTest adds how step 3 of a run ended, which had the result of step 2.

@@ -36,6 +36,20 @@ func files() (all []row) {
 			`sed -i -E 's/("sealed":".{600})A/\1B/; t; s/("sealed":".{600})./\1A/' one.json`, ""},
 		{"private key readable by others", update, "opens it to other users", "chmod 644 " + identityFile, ""},
 		{"private key of another user", update, "it belongs to user 65534", "chown 65534:65534 " + identityFile, ""},
+		{"folder of the private key open to others", update, "opens it to other users",
+			"chmod 777 state/ecr-refresh", ""},
+		{"folder of the private key open to a group", extract, "opens it to other users",
+			"chmod 770 state/ecr-refresh", ""},
+		{"folder of the private key of another user", update, "it belongs to user 65534",
+			"chown 65534:65534 state/ecr-refresh", ""},
+		{"targets are a pipe", extract + " --targets pipe", "it is not a JSON list", "mkfifo pipe", ""},
+		{"targets have no end", extract + " --targets /dev/zero", "it is longer than 8388608 bytes", "true", ""},
+		{"targets come from a pipe that stays open", extract + " --targets pipe", noEnd,
+			"mkfifo pipe; (exec 3<>pipe; sleep 8) >/dev/null 2>&1 & sleep 0.2", ""},
+		{"certificates are a pipe", extract + " --ca-file pipe", "it has no PEM certificate", "mkfifo pipe", ""},
+		{"certificates have no end", extract + " --ca-file /dev/zero", "it is longer than 8388608", "true", ""},
+		{"--metrics-file is a pipe", extract + " --metrics-file m_{step}.prom", "",
+			"mkfifo m_extract_ecr_token.prom", "grep -q ^ecr_refresh m_extract_ecr_token.prom"},
 		{"folder of --out is missing", extract + " --out nowhere/x.json",
 			`write "nowhere/x.json": no such file or directory`, "true", ""},
 		{"--out is a device", extract + " --out /dev/full", `write "/dev/full": it is not a regular file`, "true", ""},
@@ -60,13 +74,26 @@ func files() (all []row) {
 			root:   strings.Contains(f.shell, "mount ") || strings.Contains(f.shell, "chown "),
 			inject: func(s *setting) { s.shell(f.shell) }, also: func(s *setting) { s.shell(f.check) }})
 	}
-	return append(all, row{peer: "files", fault: "stdout is full", args: extract, exit: 2,
-		error: "no space left on device", inject: func(s *setting) {
-			full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	fips := func(mode string) func(*setting) { return func(s *setting) { s.setenv("GODEBUG", "fips140="+mode) } }
+	all = append(all, row{peer: "files", fault: "stdin has no end", exit: 2,
+		args: "update-docker-connection --in -", error: "read stdin: " + noEnd,
+		inject: func(s *setting) {
+			out, in, err := os.Pipe()
 			must(s.t, err)
-			s.t.Cleanup(func() { full.Close() })
-			s.stdout = full
+			s.t.Cleanup(func() { in.Close(); out.Close() })
+			s.stdin = out
 		}})
+	return append(all, row{peer: "files", fault: "GODEBUG=fips140=on", args: "run", inject: fips("on"),
+		also: (*setting).wantNew},
+		row{peer: "files", fault: "GODEBUG=fips140=only", args: "run", exit: 2, inject: fips("only"),
+			error: "run with GODEBUG=fips140=only: age encrypts results with", advises: "fips140=on",
+		}, row{peer: "files", fault: "stdout is full", args: extract, exit: 2,
+			error: "no space left on device", inject: func(s *setting) {
+				full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+				must(s.t, err)
+				s.t.Cleanup(func() { full.Close() })
+				s.stdout = full
+			}})
 }
 
 // shell runs a script in the row's folder. It may mount a disk at full.
