@@ -1,15 +1,23 @@
 package real
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
+
+	"github.com/docker/docker/api/types/container"
+
+	"ecr-refresh/integration/real/peers"
 )
 
 const (
@@ -19,6 +27,8 @@ const (
 	noticeLimit = 4 * time.Second
 	// taskLimit is the execution_timeout of the copies that run into it. A call to Airflow times out after ten seconds.
 	taskLimit = 6 * time.Second
+	// ownLimit is the --timeout of the copies that nobody ends.
+	ownLimit = 8 * time.Second
 )
 
 // markedFailed: somebody marks the task failed in the UI while it publishes. In a container the binary is process 1,
@@ -48,6 +58,66 @@ func (w *world) timedOut(docker bool) func(*testing.T) {
 		}
 		r.wantLog(t, update, "Timeout")
 		r.wantHarmless(t)
+	}
+}
+
+// killed: a signal ends the task's process, or its parent, which supervises it. What remains of the step ends by its
+// own timeout. A container that no process of Airflow is left to remove stays, with its environment.
+func (w *world) killed(name string, signal syscall.Signal, supervisor bool, left int) func(*testing.T) {
+	return func(t *testing.T) {
+		h := w.held(t, name, variant{docker: true, env: map[string]string{"ECR_REFRESH_TIMEOUT": ownLimit.String()}})
+		pid := h.tasks(t)[update].PID
+		if supervisor {
+			pid = parent(t, pid)
+		}
+		must(t, syscall.Kill(pid, signal))
+		h.wantEnd(t, ownLimit+killLimit)
+		h.wantContainers(t, left)
+		err := w.Airflow.MarkFailed(t.Context(), h.dag.id, h.id, update) // it misses a supervisor after minutes
+		if status := new(peers.StatusError); !errors.As(err, &status) || status.Status != http.StatusConflict {
+			must(t, err) // it has failed by itself
+		}
+		h.wait(t).wantHarmless(t)
+	}
+}
+
+// parent returns the id of a process's parent.
+func parent(t *testing.T, pid int) int {
+	t.Helper()
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	must(t, err)
+	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+	id, err := strconv.Atoi(fields[1])
+	must(t, err)
+	return id
+}
+
+// wantContainers waits until as many containers of the step are left, all ended, and removes these.
+func (h held) wantContainers(t *testing.T, want int) {
+	t.Helper()
+	engine, deadline := h.engine(t), time.After(killLimit)
+	for tick := time.Tick(100 * time.Millisecond); ; {
+		all, err := engine.ContainerList(t.Context(), container.ListOptions{All: true})
+		must(t, err)
+		var left []container.InspectResponse
+		for _, c := range all {
+			if found, err := engine.ContainerInspect(t.Context(), c.ID); err == nil && // else it has gone since
+				slices.Contains(found.Config.Env, "ECR_REFRESH_CONNECTION_IDS="+h.connection) {
+				left = append(left, found)
+			}
+		}
+		running := slices.ContainsFunc(left, func(c container.InspectResponse) bool { return c.State.Running })
+		if len(left) == want && !running {
+			for _, c := range left {
+				must(t, engine.ContainerRemove(t.Context(), c.ID, container.RemoveOptions{}))
+			}
+			return
+		}
+		select {
+		case <-tick:
+		case <-deadline:
+			t.Fatalf("%d containers are left, one of them running: %t; want %d, ended", len(left), running, want)
+		}
 	}
 }
 

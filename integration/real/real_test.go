@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -99,6 +100,11 @@ func TestReal(t *testing.T) {
 		t.Run("commands of the README", w.readmeCommands)
 	}
 	t.Run("ready-made token", w.readyMadeToken)
+	sideBySide(t, "killed containers", map[string]func(*testing.T){
+		"docker, supervisor terminated": w.killed("terminated", syscall.SIGTERM, true, 0),
+		"docker, supervisor killed":     w.killed("killed", syscall.SIGKILL, true, 0),
+		"docker, task killed":           w.killed("alone", syscall.SIGKILL, false, 1),
+	})
 	t.Run("engine stopped", w.engineStopped)
 	t.Run("broken ways", w.brokenWays)
 	t.Run("filtered engine", w.filteredEngine)

@@ -2,6 +2,7 @@ package real
 
 import (
 	"encoding/json"
+	"os"
 	"strings"
 	"testing"
 
@@ -86,6 +87,13 @@ func (d watched) wantOf(t *testing.T, user string, code int, words ...string) {
 
 // rights: what an account may not read is a warning, and no failure. The connection has just been changed.
 func (d watched) rights(t *testing.T) {
+	// Airflow 3.4 shows entries that are of no DAG to Admin alone: see is_authorized_view of its SimpleAuthManager, and
+	// FAB's resource All Audit Logs.
+	admins := strings.HasPrefix(os.Getenv("AIRFLOW"), "3.4.")
+	if !isFAB() && admins {
+		d.wantOf(t, "viewer", 0, `"changed":null`, `"stored":"unknown"`, "shows it to Admin alone")
+		return
+	}
 	if !isFAB() { // every role may read the event log
 		d.wantOf(t, "viewer", 1, `"by":"admin"`, `"stored":"unknown"`, "the account lacks can_read on Connections")
 		return
@@ -95,6 +103,10 @@ func (d watched) rights(t *testing.T) {
 	d.addRights(t, "ecr_reader", "-r", "DAGs", "DAG Runs", "Task Instances", "XComs", "-a", "can_read")
 	d.wantOf(t, "reader", 0, `"stored":"as updated"`, noLog)
 	d.addRights(t, "ecr_reader", "-r", "Audit Logs", "-a", "can_read")
+	if admins {
+		d.wantOf(t, "reader", 0, "shows it to Admin alone")
+		d.addRights(t, "ecr_reader", "-r", "All Audit Logs", "-a", "can_read")
+	}
 	d.wantOf(t, "reader", 1, `"by":"admin"`, `"unknown":[]`)
 }
 

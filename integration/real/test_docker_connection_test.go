@@ -67,7 +67,6 @@ func (w *world) logins() map[string]login {
 		"no such host":     {host: "nobody.invalid", password: password, kind: docker.Failed},
 		"400":              {host: sandbox, password: password, status: 400, kind: docker.BadCredential},
 		"403":              {host: sandbox, password: password, status: 403, kind: docker.BadCredential},
-		"429":              {host: sandbox, password: password, status: 429, kind: docker.Unavailable},
 		"503":              {host: sandbox, password: password, status: 503, kind: docker.Unavailable},
 	}
 }

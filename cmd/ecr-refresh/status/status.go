@@ -219,7 +219,7 @@ func (s *Status) readEvents(ctx context.Context, airflow *airflowclient.Client, 
 	}
 	if unlogged != nil {
 		s.Unknown = append(s.Unknown, "whether "+strings.Join(unlogged, ", ")+" was changed after its update, is not "+
-			"known: Airflow's event log has no entry of the update itself")
+			"known: Airflow's event log has no entry of the update itself, or Airflow (3.4) shows it to Admin alone")
 	}
 	return nil
 }

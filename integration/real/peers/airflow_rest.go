@@ -123,6 +123,7 @@ type TaskInstance struct {
 	Start     time.Time       `json:"start_date"`
 	End       time.Time       `json:"end_date"`
 	User      string          `json:"unixname"` // the OS user that ran it
+	PID       int             `json:"pid"`      // of the process that runs the operator
 	Rendered  json.RawMessage `json:"rendered_fields"`
 }
 
