@@ -64,7 +64,7 @@ wheels() {
     rm -r "$work"/ecr_refresh-*
   done
   for python in 3.10 3.13; do
-    python="$(PATH="$pythons$PATH" "$uv" python find --quiet "$python" || { "$uv" python install --quiet "$python" && "$uv" python find "$python"; })"
+    python="$(PATH="$pythons$PATH" "$uv" python find "$python" || { "$uv" python install --quiet "$python" && "$uv" python find "$python"; })"
     "$python" -m venv --clear "$work/pip"
     "$work/pip/bin/pip" install --quiet --pre --no-index --find-links "$release" ecr-refresh
     is "pip, $python" "$("$work/pip/bin/ecr-refresh" --version)" "$version"
@@ -83,7 +83,7 @@ wheels() {
 
 # holds ROOT fails unless a package's files are there, and its binary runs where there is no other file.
 holds() {
-  is "the binary of $1" "$(env -i chroot "$1" /usr/bin/ecr-refresh --version)" "$version"
+  is "the binary of $1" "$(chroot "$1" /usr/bin/ecr-refresh --version)" "$version"
   is "the modes in $1" "$(stat -c %a "$1/etc/ecr-refresh.env" "$1/usr/bin/ecr-refresh" | xargs)" "600 755"
   gzip -t "$1/usr/share/man/man1/ecr-refresh.1.gz"
   bash -n "$1/usr/share/bash-completion/completions/ecr-refresh"
