@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what `make release` made, as a user would: wheels by pip and uv, deb, rpm, and the image by Docker and Podman.
+# Installs what `make release` made, as a user would: wheels by pip and uv, deb, rpm, and the image by Docker and Podman;
+# and runs a task of a real Airflow with the wheel.
 # Nothing is installed on this machine but these tools (as root). Python 3.10 and 3.13 are pyenv's, or those that uv finds
 # or fetches.
 set -euo pipefail
@@ -21,6 +22,7 @@ main() {
   part rpm
   part units
   part image
+  part airflow
   echo "release: $passed passed, 0 failed"
 }
 
@@ -147,6 +149,26 @@ Loaded image: $name-arm64"
   in_podman() { podman --root "$work/podman" --runroot "$work/podman-run" --storage-driver vfs "$@"; }
   in_podman load --quiet --input "$archive" >/dev/null
   is "podman load" "$(in_podman image inspect --format '{{.Architecture}} {{.User}}' "$name")" "$arch 65532:65532"
+}
+
+# airflow runs step 1 as a task of an Airflow that systemd or cron would start: by its full path, without its folder on
+# PATH. The wheel is in an environment of its own, which has Airflow from the installed one.
+airflow() {
+  local venv="$work/venv" installed="$cache/airflow-${AIRFLOW:-3.3.2}"
+  integration/real/peers/install.sh
+  "$installed/bin/python" -m venv --without-pip "$venv"
+  local packages='import sysconfig; print(sysconfig.get_path("purelib"))'
+  "$installed/bin/python" -c "$packages" >"$("$venv/bin/python" -c "$packages")/airflow.pth"
+  VIRTUAL_ENV="$venv" "$uv" pip install --quiet --no-deps "$(one "*manylinux*_$(uname -m)*.whl")"
+  mkdir "$work/dags" "$work/sandbox"
+  "$venv/bin/ecr-refresh" dag install --dags-folder "$work/dags"
+  CGO_ENABLED=0 go build -o "$work/sandbox" ./cmd/ecr-sandbox # which adds its folder to PATH, and bin has ecr-refresh
+  "$work/sandbox/ecr-sandbox" -- env PATH=/usr/bin:/bin AIRFLOW_HOME="$work/airflow" \
+    AIRFLOW__CORE__DAGS_FOLDER="$work/dags" AIRFLOW__CORE__LOAD_EXAMPLES=False \
+    AIRFLOW_VAR_ECR_AWS_ACCOUNT=123456789012 AIRFLOW_VAR_ECR_AWS_REGION_NAME=us-east-1 \
+    sh -c '"$0" -m airflow db migrate && exec "$0" -m airflow tasks test refresh_docker_token_v4 extract_ecr_token' \
+    "$venv/bin/python" >"$work/airflow.log" 2>&1 || { tail -n 50 "$work/airflow.log"; die "the task fails"; }
+  grep -q 'ecr-refresh: .* accepts the token' "$work/airflow.log" || die "the task did not run ecr-refresh"
 }
 
 daemon=
