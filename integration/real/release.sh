@@ -60,13 +60,13 @@ tools() {
 
 wheels() {
   local python
-  "$uv" tool run --quiet twine check --strict "$release"/*.whl >&2
+  "$uv" tool run --quiet twine check --strict "$release"/*.whl >"$work/twine" || { cat "$work/twine"; die "twine check fails"; }
   for wheel in "$release"/*.whl; do
     "$uv" tool run --quiet wheel unpack --dest "$work" "$wheel" >/dev/null # compares the files with RECORD
     rm -r "$work"/ecr_refresh-*
   done
   for python in 3.10 3.13; do
-    python="$(PATH="$pythons$PATH" "$uv" python find "$python" || { "$uv" python install --quiet "$python" && "$uv" python find "$python"; })"
+    python="$(find_python "$python")"
     "$python" -m venv --clear "$work/pip"
     "$work/pip/bin/pip" install --quiet --pre --no-index --find-links "$release" ecr-refresh
     is "pip, $python" "$("$work/pip/bin/ecr-refresh" --version)" "$version"
@@ -81,6 +81,11 @@ wheels() {
     "$work/pip/bin/pip" download --quiet --pre --no-index --find-links "$release" --only-binary :all: --platform "$platform" \
       --dest "$work/$platform" ecr-refresh || die "pip finds no wheel for $platform"
   done
+}
+
+find_python() {
+  PATH="$pythons$PATH" "$uv" python find "$1" 2>/dev/null && return
+  "$uv" python install --quiet "$1" && "$uv" python find "$1"
 }
 
 # holds ROOT fails unless a package's files are there, and its binary runs where there is no other file.
