@@ -172,7 +172,7 @@ airflow() {
     AIRFLOW__CORE__DAGS_FOLDER="$work/dags" AIRFLOW__CORE__LOAD_EXAMPLES=False \
     AIRFLOW_VAR_ECR_AWS_ACCOUNT=123456789012 AIRFLOW_VAR_ECR_AWS_REGION_NAME=us-east-1 \
     sh -c '"$0" -m airflow db migrate && exec "$0" -m airflow tasks test refresh_docker_token_v4 extract_ecr_token' \
-    "$venv/bin/python" >"$work/airflow.log" 2>&1 && # which it is, too, when the task fails
+    "$venv/bin/python" >"$work/airflow.log" 2>&1 && # its exit code is 0 when the task fails, too
     grep -q 'ecr-refresh: .* accepts the token' "$work/airflow.log" || { tail -n 50 "$work/airflow.log"; die "the task fails"; }
 }
 
