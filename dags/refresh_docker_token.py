@@ -1,8 +1,9 @@
 """Refreshes the Amazon ECR password of Airflow's Docker connections.
 
 Each task runs one step of `ecr-refresh` and hands its result, JSON with an encrypted token, to the next one by XCom.
-With `OPERATOR = "bash"` the binary is on the worker's PATH (or ECR_REFRESH_BIN names it); with `OPERATOR = "docker"`
-each step runs in a container of `IMAGE` (`make image`, `docker load`). Both need:
+With `OPERATOR = "bash"` the binary is on the worker's PATH or beside its Python (where pip installs it), or
+ECR_REFRESH_BIN names it; with `OPERATOR = "docker"` each step runs in a container of `IMAGE` (`make image`,
+`docker load`). Both need:
 
 - Variables `ecr_aws_account` and `ecr_aws_region_name`, or for many registries Variable `ecr_targets`
 - Connection `airflow-api` (HTTP): this Airflow's REST API, and a user who may read and edit connections
@@ -21,7 +22,9 @@ succeed before something is changed (2), or was not found (127), ends its task a
 """
 
 import json
+import os
 import re
+import sysconfig
 from datetime import datetime, timedelta, timezone
 from pkgutil import resolve_name
 
@@ -180,10 +183,13 @@ def environment(params, secrets, rest):
         from airflow.configuration import conf
 
         cover = {"ECR_REFRESH_COVER": " " * conf.getint("core", "max_templated_field_length")}
+    # A wheel's binary lies beside this Python, whose folder need not be on the worker's PATH.
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), sysconfig.get_path("scripts")])
     return {
         **cover,
         **secrets,
         **rest,
+        **({"PATH": path} if OPERATOR == "bash" else {}),
         **ENVIRONMENT,
         "ECR_REFRESH_CONNECTION_IDS": params["connection_ids"] or "",
         "ECR_REFRESH_DRY_RUN": str(params["dry_run"]),

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -79,10 +80,11 @@ func pack(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(c.Path("output"), w.name())
-	if err := os.WriteFile(path, archive, 0o644); err != nil {
+	out, err := os.Create(filepath.Join(c.Path("output"), w.name()))
+	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(c.App.Writer, path)
-	return err
+	_, written := out.Write(archive)
+	_, printed := fmt.Fprintln(c.App.Writer, out.Name())
+	return errors.Join(written, out.Close(), printed)
 }

@@ -8,15 +8,17 @@ environments in full, and a digest for each combination of a task's inputs: a li
 two inputs. One digest is over the environments for all params and for Airflow before and since 3.2; the order of an
 environment's entries counts.
 
-ECR_REFRESH_OPERATOR, ECR_REFRESH_LOG_FORMAT and ECR_REFRESH_AIRFLOW_CONNECTION are taken out of each environment; the
-line "operators" has the values of the first two. A NAME with "docker" in it may import Docker's modules, another may not; one with "settings" in it gets no
-digests.
+ECR_REFRESH_OPERATOR, ECR_REFRESH_LOG_FORMAT, PATH and ECR_REFRESH_AIRFLOW_CONNECTION are taken out of each environment;
+the line "operators" has the values of the first three. A NAME with "docker" in it may import Docker's modules, another
+may not; one with "settings" in it gets no digests.
 """
 
 import hashlib
 import itertools
 import json
+import os
 import sys
+import sysconfig
 from types import ModuleType, SimpleNamespace
 
 ABSENT = object()
@@ -239,6 +241,7 @@ SHOWN = (
     {"result": "many", "ecr_targets": "many"},
 )
 
+os.environ["PATH"] = "/worker/bin"
 for argument in sys.argv[1:]:
     name, path = argument.split("=", 1)
     texts, operators = "docker" in name, set()
@@ -252,7 +255,8 @@ for argument in sys.argv[1:]:
     def rendered(task, choice, params):
         env = environment(task, choice, texts, params)
         assert all(type(key) is str and type(value) is str and len(value) < 128 << 10 for key, value in env.items())
-        operators.add(env.pop("ECR_REFRESH_OPERATOR", None) + ", " + env.pop("ECR_REFRESH_LOG_FORMAT", None))
+        first = env.pop("ECR_REFRESH_OPERATOR", None), env.pop("ECR_REFRESH_LOG_FORMAT", None), env.pop("PATH", "no PATH")
+        operators.add(", ".join(first).replace(sysconfig.get_path("scripts"), "SCRIPTS"))
         env.pop("ECR_REFRESH_AIRFLOW_CONNECTION", None)
         return env
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what `make release` made, as a user would: wheels by pip and uv, deb, rpm, and the image by Docker and Podman.
+# Installs what `make release` made, as a user would: wheels by pip and uv, deb, rpm, and the image by Docker and Podman;
+# and runs a task of a real Airflow with the wheel.
 # Nothing is installed on this machine but these tools (as root). Python 3.10 and 3.13 are pyenv's, or those that uv finds
 # or fetches.
 set -euo pipefail
@@ -21,6 +22,7 @@ main() {
   part rpm
   part units
   part image
+  part airflow
   echo "release: $passed passed, 0 failed"
 }
 
@@ -58,13 +60,13 @@ tools() {
 
 wheels() {
   local python
-  "$uv" tool run --quiet twine check --strict "$release"/*.whl >&2
+  "$uv" tool run --quiet twine check --strict "$release"/*.whl >"$work/twine" || { cat "$work/twine"; die "twine check fails"; }
   for wheel in "$release"/*.whl; do
     "$uv" tool run --quiet wheel unpack --dest "$work" "$wheel" >/dev/null # compares the files with RECORD
     rm -r "$work"/ecr_refresh-*
   done
   for python in 3.10 3.13; do
-    python="$(PATH="$pythons$PATH" "$uv" python find --quiet "$python" || { "$uv" python install --quiet "$python" && "$uv" python find "$python"; })"
+    python="$(find_python "$python")"
     "$python" -m venv --clear "$work/pip"
     "$work/pip/bin/pip" install --quiet --pre --no-index --find-links "$release" ecr-refresh
     is "pip, $python" "$("$work/pip/bin/ecr-refresh" --version)" "$version"
@@ -81,9 +83,14 @@ wheels() {
   done
 }
 
+find_python() {
+  PATH="$pythons$PATH" "$uv" python find "$1" 2>/dev/null && return
+  "$uv" python install --quiet "$1" && "$uv" python find "$1"
+}
+
 # holds ROOT fails unless a package's files are there, and its binary runs where there is no other file.
 holds() {
-  is "the binary of $1" "$(env -i chroot "$1" /usr/bin/ecr-refresh --version)" "$version"
+  is "the binary of $1" "$(chroot "$1" /usr/bin/ecr-refresh --version)" "$version"
   is "the modes in $1" "$(stat -c %a "$1/etc/ecr-refresh.env" "$1/usr/bin/ecr-refresh" | xargs)" "600 755"
   gzip -t "$1/usr/share/man/man1/ecr-refresh.1.gz"
   bash -n "$1/usr/share/bash-completion/completions/ecr-refresh"
@@ -147,6 +154,26 @@ Loaded image: $name-arm64"
   in_podman() { podman --root "$work/podman" --runroot "$work/podman-run" --storage-driver vfs "$@"; }
   in_podman load --quiet --input "$archive" >/dev/null
   is "podman load" "$(in_podman image inspect --format '{{.Architecture}} {{.User}}' "$name")" "$arch 65532:65532"
+}
+
+# airflow runs step 1 as a task of an Airflow that systemd or cron would start: by its full path, without its folder on
+# PATH. The wheel is in an environment of its own, which has Airflow from the installed one.
+airflow() {
+  local venv="$work/venv" installed="$cache/airflow-${AIRFLOW:-3.3.2}"
+  integration/real/peers/install.sh
+  "$installed/bin/python" -m venv --without-pip "$venv"
+  local packages='import sysconfig; print(sysconfig.get_path("purelib"))'
+  "$installed/bin/python" -c "$packages" >"$("$venv/bin/python" -c "$packages")/airflow.pth"
+  VIRTUAL_ENV="$venv" "$uv" pip install --quiet --no-deps "$(one "*manylinux*_$(uname -m)*.whl")"
+  mkdir "$work/dags" "$work/sandbox"
+  "$venv/bin/ecr-refresh" dag install --dags-folder "$work/dags"
+  CGO_ENABLED=0 go build -o "$work/sandbox" ./cmd/ecr-sandbox # which adds its folder to PATH, and bin has ecr-refresh
+  "$work/sandbox/ecr-sandbox" -- env PATH=/usr/bin:/bin AIRFLOW_HOME="$work/airflow" \
+    AIRFLOW__CORE__DAGS_FOLDER="$work/dags" AIRFLOW__CORE__LOAD_EXAMPLES=False \
+    AIRFLOW_VAR_ECR_AWS_ACCOUNT=123456789012 AIRFLOW_VAR_ECR_AWS_REGION_NAME=us-east-1 \
+    sh -c '"$0" -m airflow db migrate && exec "$0" -m airflow tasks test refresh_docker_token_v4 extract_ecr_token' \
+    "$venv/bin/python" >"$work/airflow.log" 2>&1 && # its exit code is 0 when the task fails, too
+    grep -q 'ecr-refresh: .* accepts the token' "$work/airflow.log" || { tail -n 50 "$work/airflow.log"; die "the task fails"; }
 }
 
 daemon=
