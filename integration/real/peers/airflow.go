@@ -83,7 +83,7 @@ const localSettings = "config/airflow_local_settings.py"
 
 // quietSupervisor keeps the secrets of all tasks out of the output of Airflow 3.0's scheduler. What supervises a task
 // there writes every message of the task at level DEBUG, whatever [logging] logging_level says (nobody configures
-// structlog in that process), and one of them is the rendered env before it is masked. docs/deploy.md recommends the
+// structlog in that process), and one of them is the rendered env before it is masked. docs/deploy recommends the
 // same.
 const quietSupervisor = `import logging
 

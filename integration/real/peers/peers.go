@@ -240,6 +240,12 @@ func installed(release string) (string, error) {
 	return venv, nil
 }
 
+// Program returns the path of a program in the virtualenv of an Airflow release.
+func Program(release, name string) (string, error) {
+	venv, err := installed(release)
+	return filepath.Join(venv, "bin", name), err
+}
+
 // together runs all functions at the same time and joins their errors.
 func together(functions ...func() error) error {
 	failures := make([]error, len(functions))
