@@ -61,10 +61,24 @@ func (s site) test(t *testing.T, b readme.Block) {
 	case "": // JSON
 		wantTargets(t, b)
 	case "shown", "kubectl": // TestCommandLines has read it
-	case "bare", "composed", "lab", "python": // package real runs it
-	default:
-		t.Errorf("unknown kind %q", b.Kind)
+	default: // package real runs it
+		if !slices.Contains(realKinds(t), b.Kind) {
+			t.Errorf("unknown kind %q", b.Kind)
+		}
 	}
+}
+
+// realKinds returns those that the tests of package real name.
+func realKinds(t *testing.T) (all []string) {
+	t.Helper()
+	paths := must[[]string](t)(filepath.Glob(root + "/integration/real/docs_*test.go"))
+	for _, path := range paths {
+		text := must[[]byte](t)(os.ReadFile(path))
+		for _, found := range regexp.MustCompile(`\.md", "(\w+)"|\.paste\(t, "(\w+)"`).FindAllSubmatch(text, -1) {
+			all = append(all, string(found[1])+string(found[2]))
+		}
+	}
+	return all
 }
 
 // wantLines fails unless each line of a block is of a form.
