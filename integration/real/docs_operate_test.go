@@ -106,10 +106,22 @@ func (o *operation) paste(t *testing.T, kind string, words ...string) {
 	}
 }
 
-// green triggers a run, which must succeed behind the one that a section has triggered.
+// green triggers a run, which must succeed.
 func (o *operation) green(t *testing.T) run {
 	t.Helper()
-	r := o.run(t)
+	return o.wantNoFailed(t, o.run(t))
+}
+
+// triggered waits for the run that a page has triggered, which must succeed.
+func (o *operation) triggered(t *testing.T) run {
+	t.Helper()
+	must(t, o.Airflow.WaitIdle(t.Context(), o.id, runLimit))
+	return o.wantNoFailed(t, run{dag: o.dag, id: o.runs(t, "success")[0]})
+}
+
+// wantNoFailed fails unless a run has succeeded, and all that were before it.
+func (o *operation) wantNoFailed(t *testing.T, r run) run {
+	t.Helper()
 	r.wantGreen(t)
 	if failed := o.runs(t, "failed"); len(failed) > 0 {
 		t.Fatalf("these runs have failed: %q", failed)
@@ -117,7 +129,7 @@ func (o *operation) green(t *testing.T) run {
 	return r
 }
 
-// runs returns the ids of the DAG's runs in a state.
+// runs returns the ids of the DAG's runs in a state, the newest first.
 func (o *operation) runs(t *testing.T, state string) (ids []string) {
 	t.Helper()
 	var all struct {
@@ -126,7 +138,7 @@ func (o *operation) runs(t *testing.T, state string) (ids []string) {
 		} `json:"dag_runs"`
 	}
 	call := o.Airflow.As("admin")
-	must(t, call(t.Context(), "GET", "/api/v2/dags/"+o.id+"/dagRuns?limit=100&state="+state, nil, &all))
+	must(t, call(t.Context(), "GET", "/api/v2/dags/"+o.id+"/dagRuns?order_by=-run_after&state="+state, nil, &all))
 	for _, r := range all.Runs {
 		ids = append(ids, r.ID)
 	}
@@ -162,8 +174,7 @@ func (o *operation) upgrade(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	o.parses(t, 2)
-	o.green(t)
-	o.paste(t, "binary")
+	o.paste(t, "binary") // with the old DAG
 	o.green(t)
 	o.paste(t, "stub", "kept settings of the file: SCHEDULE", "wrote ")
 	o.parses(t, 2)
@@ -198,7 +209,7 @@ func (o *operation) keys(t *testing.T) {
 	before := o.variable(t, "ecr_refresh_recipient")
 	o.paste(t, "keys")
 	after := o.variable(t, "ecr_refresh_recipient")
-	if got := o.green(t).recipient(t); got == before || got != after {
+	if got := o.triggered(t).recipient(t); got == before || got != after {
 		t.Errorf("the token is encrypted to %s, and the Variable was %s and is %s", got, before, after)
 	}
 }
@@ -274,7 +285,7 @@ func (o *operation) backup(t *testing.T) {
 	}
 	o.lose(t)
 	o.paste(t, "restore")
-	o.green(t)
+	o.triggered(t)
 }
 
 // lose deletes all that setup made.
