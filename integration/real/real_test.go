@@ -143,15 +143,21 @@ func startWorld(t *testing.T, workers ...string) *world {
 
 // startEmpty leaves Airflow as it is installed.
 func startEmpty(t *testing.T, workers ...string) *world {
+	return start(t, peers.Options{AuthManager: os.Getenv("AUTH_MANAGER"), Workers: workers,
+		Env: []string{"AIRFLOW_CONN_DOCKER_OVERRIDDEN=docker://AWS:overriding-password@" + peers.SandboxHost},
+	})
+}
+
+// start starts peers in a folder of their own.
+func start(t *testing.T, o peers.Options) *world {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "ecr-refresh-")
 	must(t, err)
 	t.Cleanup(func() { must(t, os.RemoveAll(dir)) })
 	bin, err := suite.Build(dir)
 	must(t, err)
-	p, err := peers.Start(t.Context(), peers.Options{
-		Dir: dir, Airflow: os.Getenv("AIRFLOW"), AuthManager: os.Getenv("AUTH_MANAGER"), Workers: workers, Binary: bin,
-		Env: []string{"AIRFLOW_CONN_DOCKER_OVERRIDDEN=docker://AWS:overriding-password@" + peers.SandboxHost},
-	})
+	o.Dir, o.Airflow, o.Binary = dir, os.Getenv("AIRFLOW"), bin
+	p, err := peers.Start(t.Context(), o)
 	must(t, err)
 	t.Cleanup(func() {
 		if t.Failed() {

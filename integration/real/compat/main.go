@@ -93,10 +93,10 @@ func measure(ctx context.Context, release, authManager string) ([]row, error) {
 	return rowsOf(tests, row{release: release, authManager: authManager, versions: versions, day: day}), err
 }
 
-// runTests returns the output of go test, and whether it failed. The browser's tests and the README's are left out:
-// they show one release.
+// runTests returns the output of go test, and whether it failed. The tests of the browser and of documents are left
+// out: they show one release.
 func runTests(ctx context.Context, env ...string) (out string, failed bool, err error) {
-	cmd := exec.CommandContext(ctx, "integration/real/run.sh", "-json", "-skip", "^TestReal(UI|Readme)")
+	cmd := exec.CommandContext(ctx, "integration/real/run.sh", "-json", "-skip", "^TestReal(UI|Readme|Docs)")
 	cmd.Env = append(os.Environ(), env...)
 	cmd.Stderr = os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // the tests are children of go test

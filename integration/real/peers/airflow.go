@@ -25,6 +25,7 @@ type Airflow struct {
 	DAGs  string           // the DAG folder
 	Users map[string]Login // by what they may do: admin, op, viewer; under FAB also reader and editor
 
+	listen  string // the address of its API server
 	release string
 	venv    string
 	auth    authManager
@@ -37,13 +38,14 @@ type Airflow struct {
 
 // newAirflow lays out an Airflow in dir; extra is added to the environment of its processes, hence of its tasks.
 func newAirflow(dir, venv string, o Options, extra []string) (*Airflow, error) {
-	port, err := freePort("127.0.0.1")
+	host, listen, port, err := address(o.Host)
 	if err != nil {
 		return nil, err
 	}
 	a := &Airflow{
-		URL:     fmt.Sprintf("http://127.0.0.1:%d", port),
+		URL:     fmt.Sprintf("http://%s:%d", host, port),
 		Port:    port,
+		listen:  listen,
 		Home:    filepath.Join(dir, "airflow"),
 		DAGs:    filepath.Join(dir, "dags"),
 		release: o.Airflow,
@@ -56,12 +58,24 @@ func newAirflow(dir, venv string, o Options, extra []string) (*Airflow, error) {
 	if a.db, err = newPostgres(dir); err != nil {
 		return nil, err
 	}
-	if a.celery, err = newCelery(dir, o.Workers); err != nil {
+	if a.celery, err = newCelery(dir, o); err != nil {
 		return nil, err
 	}
 	a.env = cleanEnv(slices.Concat(a.settings(), a.auth.settings(), a.celery.settings(a.db), extra)...)
 	a.rest = newRestClient(a.URL, a.Users["admin"])
 	return a, a.writeHome(dir)
+}
+
+// address returns where the API server is: under a name, at an address of its own, or at 127.0.0.1.
+func address(name string) (host, listen string, port int, err error) {
+	if name == "" {
+		port, err = freePort("127.0.0.1")
+		return "127.0.0.1", "127.0.0.1", port, err
+	}
+	if listen, err = freeLoopback(8080); err == nil {
+		err = addHosts(listen, name)
+	}
+	return name, listen, 8080, err
 }
 
 func (a *Airflow) writeHome(dir string) error {
@@ -83,7 +97,7 @@ const localSettings = "config/airflow_local_settings.py"
 
 // quietSupervisor keeps the secrets of all tasks out of the output of Airflow 3.0's scheduler. What supervises a task
 // there writes every message of the task at level DEBUG, whatever [logging] logging_level says (nobody configures
-// structlog in that process), and one of them is the rendered env before it is masked. docs/deploy.md recommends the
+// structlog in that process), and one of them is the rendered env before it is masked. docs/deploy recommends the
 // same.
 const quietSupervisor = `import logging
 
@@ -160,7 +174,7 @@ func (a *Airflow) start(ctx context.Context) error {
 const apiServer = "api-server"
 
 func (a *Airflow) apiServer() []string {
-	return []string{"--host", "127.0.0.1", "--port", fmt.Sprint(a.Port)}
+	return []string{"--host", a.listen, "--port", fmt.Sprint(a.Port)}
 }
 
 func (a *Airflow) startPart(name string, args []string) error {

@@ -1,6 +1,7 @@
 package peers
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -30,13 +31,15 @@ type Worker struct {
 	Home  string
 	Queue string // only this worker serves it
 
-	owner *syscall.Credential
-	env   []string
-	proc  *process
+	queues string // that it serves
+	owner  *syscall.Credential
+	inside []string // a command that runs another one as the worker runs tasks, but for the environment
+	env    []string
+	proc   *process
 }
 
-func newCelery(dir string, workers []string) (*celery, error) {
-	if len(workers) == 0 {
+func newCelery(dir string, o Options) (*celery, error) {
+	if len(o.Workers) == 0 {
 		return nil, nil
 	}
 	broker, err := newRedis(dir)
@@ -44,9 +47,10 @@ func newCelery(dir string, workers []string) (*celery, error) {
 		return nil, err
 	}
 	c := &celery{redis: broker}
-	for _, name := range workers {
-		user := UserName(name)
-		c.workers = append(c.workers, &Worker{User: user, Home: filepath.Join(dir, user), Queue: "worker-" + name})
+	for _, name := range o.Workers {
+		w := &Worker{User: UserName(name), Queue: "worker-" + name}
+		w.Home, w.queues = filepath.Join(dir, w.User), cmp.Or(o.Queues, sharedQueue+","+w.Queue)
+		c.workers = append(c.workers, w)
 	}
 	return c, nil
 }
@@ -161,17 +165,19 @@ func (w *Worker) start(ctx context.Context, a *Airflow) (err error) {
 	if err = w.furnish(a); err != nil {
 		return err
 	}
-	enter, err := w.enter(ctx, a.bin("python"))
-	if err != nil {
+	if w.inside, err = w.enter(ctx, a.bin("python")); err != nil {
 		return err
 	}
 	w.env = w.environ(a)
-	argv := append(enter, a.bin("airflow"), "celery", "worker",
-		"--queues", sharedQueue+","+w.Queue, "--concurrency", "1",
+	argv := append(slices.Clone(w.inside), a.bin("airflow"), "celery", "worker",
+		"--queues", w.queues, "--concurrency", "1",
 		"--skip-serve-logs", "--without-mingle", "--without-gossip")
 	w.proc, err = start(w.User, filepath.Dir(w.Home), w.env, argv...)
 	return err
 }
+
+// Shell returns a command that runs another one as the worker runs tasks, and the environment of tasks.
+func (w *Worker) Shell() (argv, env []string) { return slices.Clone(w.inside), slices.Clone(w.env) }
 
 // furnish makes the home, with copies of what an administrator puts on each worker.
 func (w *Worker) furnish(a *Airflow) error {

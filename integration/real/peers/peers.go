@@ -39,6 +39,8 @@ type Options struct {
 	Airflow     string   // the release; default 3.3.2
 	AuthManager string   // SimpleAuthManager (the default) or FABAuthManager
 	Workers     []string // names of Celery workers, each a host of its own; without any: the LocalExecutor
+	Queues      string   // of each worker; default: the DAG's, and one of its own
+	Host        string   // the API server's name, at port 8080; default: 127.0.0.1 and a free port
 	Binary      string   // ecr-refresh, as the DAG's tasks find it
 	Env         []string // added to the environment of Airflow's tasks
 
@@ -89,7 +91,8 @@ func (p *Peers) start(ctx context.Context, venv string, o Options) (err error) {
 	}
 	proxy := []string{
 		"HTTPS_PROXY=" + p.Sandbox.Proxy.URL().String(),
-		"NO_PROXY=127.0.0.1,localhost," + registryHost(account, Region) + "," + registryHost(account, RefusedRegion),
+		"NO_PROXY=127.0.0.1,localhost," + registryHost(account, Region) + "," + registryHost(account, RefusedRegion) +
+			"," + o.Host,
 	}
 	engineEnv := cleanEnv(append(proxy, "SSL_CERT_FILE="+p.CAFile())...)
 	if p.Docker, err = newDocker(p.Dir, engineEnv); err != nil {
@@ -245,6 +248,12 @@ func installed(release string) (string, error) {
 			strings.Join(missing, ", "), release)
 	}
 	return venv, nil
+}
+
+// Program returns the path of a program in the virtualenv of an Airflow release.
+func Program(release, name string) (string, error) {
+	venv, err := installed(release)
+	return filepath.Join(venv, "bin", name), err
 }
 
 // together runs all functions at the same time and joins their errors.

@@ -35,7 +35,7 @@ auth:
 // startRegistry serves host on port 443 of a loopback address of its own and writes its certificate into dir.
 func startRegistry(ctx context.Context, dir, host, password string) (*Registry, error) {
 	file := func(suffix string) string { return filepath.Join(dir, "registry-"+host+suffix) }
-	ip, err := freeLoopback()
+	ip, err := freeLoopback(443)
 	if err != nil {
 		return nil, err
 	}
@@ -75,17 +75,17 @@ func writeHtpasswd(ctx context.Context, file, password string) error {
 	return os.WriteFile(file, out, 0o600)
 }
 
-// freeLoopback returns an address of 127.0.0.0/8 whose port 443 is free: ECR's names bear no port, and two runs must
+// freeLoopback returns an address of 127.0.0.0/8 on which a port is free: ECR's names bear no port, and two runs must
 // not meet.
-func freeLoopback() (string, error) {
+func freeLoopback(port int) (string, error) {
 	var failures []error
 	for range 20 {
 		ip := fmt.Sprintf("127.%d.%d.%d", 1+rand.IntN(250), rand.IntN(250), 1+rand.IntN(250))
-		l, err := net.Listen("tcp", ip+":443")
+		l, err := net.Listen("tcp", fmt.Sprintf("%s:%d", ip, port))
 		if err == nil {
 			return ip, l.Close()
 		}
 		failures = append(failures, err)
 	}
-	return "", fmt.Errorf("no free port 443 on a loopback address: %w", errors.Join(failures...))
+	return "", fmt.Errorf("no free port %d on a loopback address: %w", port, errors.Join(failures...))
 }

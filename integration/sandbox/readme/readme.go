@@ -1,6 +1,6 @@
-// Package readme runs the commands of the README as they stand there, but for addresses and passwords, and compares
-// what they print with what the README shows. The tests of this package run those that need only Go, and package real
-// the others.
+// Package readme runs the commands of the README and of other pages as they stand there, but for addresses and
+// passwords, and compares what they print with what the page shows. The tests of this package run those of the README
+// that need only Go, the tests of package docs those of other pages, and package real the others.
 package readme
 
 import (
@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -18,7 +19,8 @@ import (
 // waitLimit bounds the wait for a command that is to be repeated.
 const waitLimit = 5 * time.Minute
 
-// Block is a block of commands in the README. A comment above it says where it is run: <!-- test: KIND -->.
+// Block is a fenced block of a page. A comment above it says how it is tested: <!-- test: KIND -->. Those of the README
+// are
 //
 //	demo     in the clone: one command, and all that it prints
 //	empty    in the sandbox and on real peers, in a shell that has nothing but a worker's environment, on an Airflow
@@ -28,24 +30,29 @@ const waitLimit = 5 * time.Minute
 //	lab      in the clone, one block after another, with real peers: TestRealReadme in package real
 //	fab      with the command line of a real Airflow that runs FAB: TestReal in package real
 type Block struct {
-	Kind, Text string
-	Line       int // of the fence
+	Page                 string // the name of its file
+	Line                 int    // of the fence
+	Kind, Language, Text string
 }
 
-// Read returns all blocks of commands in a README. One without a comment fails the test.
+// String returns where a block stands.
+func (b Block) String() string { return fmt.Sprintf("%s:%d", b.Page, b.Line) }
+
+// Read returns all blocks of a page whose language is named. One without a comment fails the test, unless it is JSON.
 func Read(t *testing.T, path string) (blocks []Block) {
 	t.Helper()
 	text, err := os.ReadFile(path)
 	must(t, err)
-	fence := regexp.MustCompile("(?m)^( *)(?:<!-- test: (\\w+) -->\n *)?```(?:sh|console)\n((?s:.*?))^ *```$")
+	fence := regexp.MustCompile("(?m)^( *)(?:<!-- test: (\\w+) -->\n *)?```(\\w+)\n((?s:.*?))^ *```$")
 	for _, m := range fence.FindAllSubmatchIndex(text, -1) {
-		b := Block{Line: strings.Count(string(text[:m[6]]), "\n")}
-		if m[4] < 0 {
-			t.Errorf("README.md:%d: no comment names the kind of this block", b.Line)
-			continue
+		b := Block{Page: filepath.Base(path), Line: strings.Count(string(text[:m[8]]), "\n")}
+		b.Language = string(text[m[6]:m[7]])
+		b.Text = strings.ReplaceAll("\n"+string(text[m[8]:m[9]]), "\n"+string(text[m[2]:m[3]]), "\n")
+		if m[4] >= 0 {
+			b.Kind = string(text[m[4]:m[5]])
+		} else if b.Language != "json" {
+			t.Errorf("%s: no comment names the kind of this block", b)
 		}
-		b.Kind = string(text[m[4]:m[5]])
-		b.Text = strings.ReplaceAll("\n"+string(text[m[6]:m[7]]), "\n"+string(text[m[2]:m[3]]), "\n")
 		blocks = append(blocks, b)
 	}
 	return blocks
@@ -65,7 +72,7 @@ func Script(text, dir string, env []string) *exec.Cmd {
 	return cmd
 }
 
-// Session runs a block's commands, with pairs of what stands in the README and what replaces it.
+// Session runs a block's commands, with pairs of what stands in the page and what replaces it.
 func (b Block) Session(t *testing.T, dir string, env []string, replacements ...string) {
 	t.Helper()
 	replace := strings.NewReplacer(replacements...).Replace
@@ -76,7 +83,7 @@ func (b Block) Session(t *testing.T, dir string, env []string, replacements ...s
 			continue
 		}
 		if err := c.run(before+replace(c.text), dir, env); err != nil {
-			t.Errorf("README.md:%d: %s\n%v", c.line, c.text, err)
+			t.Errorf("%s:%d: %s\n%v", b.Page, c.line, c.text, err)
 			return // those below need this one
 		}
 	}
@@ -104,13 +111,13 @@ func Paste(blocks []Block, dir string, env []string, replacements ...string) (st
 	return string(out), err
 }
 
-// shown is one command, and what the README shows below it.
+// shown is one command, and what the page shows below it.
 type shown struct {
 	text, output string
 	line         int
 }
 
-// commands splits a block at its prompts. One without prompts is a script, whose output the README does not show.
+// commands splits a block at its prompts. One without prompts is a script, whose output the page does not show.
 func (b Block) commands() (all []shown) {
 	prompts := -1
 	if b.Kind == "demo" {
@@ -161,7 +168,7 @@ func (c shown) compare(out string) error {
 	pattern = strings.ReplaceAll(pattern, "\n…", "(?:\n.*)*")
 	pattern = strings.ReplaceAll(pattern, "…", ".*")
 	if !regexp.MustCompile(`^` + pattern + `$`).MatchString("\n" + shape(out)) {
-		return fmt.Errorf("the README shows something else")
+		return fmt.Errorf("the page shows something else")
 	}
 	return nil
 }

@@ -23,6 +23,9 @@ func TestReadme(t *testing.T) {
 	must(t, err)
 	kinds := map[string]bool{}
 	for _, b := range Read(t, root+"/README.md") {
+		if b.Language == "json" { // package docs reads it
+			continue
+		}
 		kinds[b.Kind] = true
 		t.Run(fmt.Sprintf("line %d", b.Line), func(t *testing.T) {
 			t.Parallel()
