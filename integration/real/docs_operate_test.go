@@ -46,7 +46,7 @@ func TestRealDocsOperate(t *testing.T) {
 	}{
 		{"move", o.move}, {"upgrade", o.upgrade}, {"keys", o.keys}, {"account", o.account},
 		{"connections", o.connections}, {"secrets backends", o.secretsBackends}, {"backup", o.backup},
-		{"without setup", o.withoutSetup},
+		{"without setup", o.withoutSetup}, {"uninstall", o.uninstall},
 	} {
 		if !t.Run(section.name, section.test) {
 			return // those below need this one
@@ -316,4 +316,17 @@ func (o *operation) withoutSetup(t *testing.T) {
 		t.Errorf("%v\n%s", err, out)
 	}
 	o.green(t)
+}
+
+// uninstall leaves nothing: setup would create all of it again.
+func (o *operation) uninstall(t *testing.T) {
+	o.paste(t, "uninstall", "connection docker_default: would remove", "connection docker_default: removed",
+		"ecr_refresh_recipient, ecr_refresh_private_key: removed")
+	if entries, err := filepath.Glob(filepath.Join(o.home, "ecr-refresh*")); err != nil || len(entries) > 0 {
+		t.Errorf("%v, and there still are %q", err, entries)
+	}
+	setupSite{o.world, "admin"}.want(t, 0, all("would create", ""), "--dry-run")
+	if _, err := o.Airflow.CLI(t.Context(), "dags", "details", o.id); err == nil {
+		t.Error("Airflow still has the DAG")
+	}
 }
