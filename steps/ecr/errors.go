@@ -86,10 +86,9 @@ func innermost(err error) call {
 // classify returns an error of the AWS SDK as one of a kind, which reports whether a retry may help.
 func classify(err error) error {
 	c := innermost(err)
-	refused, ok := errors.AsType[*failure.Error](err)
 	switch {
-	case ok && refused.Kind != failure.Proxy: // by DefaultConfig's allow
-		return refused
+	case errors.As(err, new(*failure.Error)): // by DefaultConfig's allow, or a proxy
+		return failure.Network(c.service, err)
 	case c.status != 0:
 		return c.answered(err)
 	case c.service == metadataService:
@@ -123,7 +122,7 @@ func (c call) answered(err error) error {
 	case isNetwork(err): // within the answer
 		return failure.Network(c.service, err)
 	case c.status/100 == 3 && errors.As(err, &answer):
-		to := transport.RedirectHost(answer.Response.Response)
+		to := transport.RedirectTo(answer.Response.Response)
 		return failure.Permanent(NotAWS, "%s, a redirect to %q", answered, to)
 	}
 	return failure.Transient(NotAWS, "%s with something that is not AWS's JSON, or is cut", answered)

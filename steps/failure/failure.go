@@ -5,6 +5,7 @@ package failure
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -96,6 +97,12 @@ func Describe(err error) (Kind, Facts) {
 		err = e.Err
 	}
 	return "", Facts{}
+}
+
+// Is reports whether err is of one of several kinds.
+func Is(err error, kinds ...Kind) bool {
+	kind, _ := Describe(err)
+	return kind != "" && slices.Contains(kinds, kind)
 }
 
 // IsPermanent reports whether a retry cannot help: an error of the chain says so by its method Permanent. An error of

@@ -24,7 +24,7 @@ const (
 func New(roots *x509.CertPool) *http.Transport {
 	return &http.Transport{
 		Proxy: http.ProxyFromEnvironment, OnProxyConnectResponse: ProxyAnswer, TLSClientConfig: TLS(roots),
-		IdleConnTimeout: AttemptTimeout,
+		IdleConnTimeout: AttemptTimeout, MaxResponseHeaderBytes: 64 << 10,
 	}
 }
 
@@ -35,8 +35,10 @@ func ProxyAnswer(_ context.Context, proxy *url.URL, _ *http.Request, resp *http.
 	if code == http.StatusOK {
 		return nil
 	}
-	err := failure.Transient(failure.Proxy, "the proxy %s answered %d %s", proxy.Host, code, http.StatusText(code))
-	err.Transient = IsTransient(code)
+	err := failure.Permanent(failure.Proxy, "the proxy %s answered %d %s", proxy.Host, code, http.StatusText(code))
+	if err.Transient = IsTransient(code); code == http.StatusProxyAuthRequired {
+		err.Kind = failure.ProxyAuth
+	}
 	return err.About(proxy.Host)
 }
 
@@ -51,11 +53,11 @@ func IsTransient(status int) bool { return status == http.StatusTooManyRequests 
 // NoRedirect, as an http.Client's CheckRedirect, follows no redirect: it would send a password to another host.
 func NoRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// RedirectHost returns the host that a redirect leads to, or "". Its path and query may hold anything.
-func RedirectHost(resp *http.Response) untrusted.Text {
+// RedirectTo returns scheme and host that a redirect leads to, or "". Its path and query may hold anything.
+func RedirectTo(resp *http.Response) untrusted.Text {
 	to, err := resp.Location()
 	if err != nil {
 		return untrusted.Text{}
 	}
-	return untrusted.New(to.Host)
+	return untrusted.New(to.Scheme + "://" + to.Host)
 }
