@@ -76,14 +76,10 @@ func (c *Client) createToken(ctx context.Context) (string, error) {
 	return created.AccessToken, err
 }
 
-// forbidden adds to e, if it is Forbidden, which right is missing, and which auth manager grants it. The JWTs of FAB
-// have only sub beside what Airflow adds to each; the SimpleAuthManager adds role, Keycloak user_id and more
-// (serialize_user in each one).
-func (c *Client) forbidden(e *failure.Error, object, right string) {
-	if e.Kind != Forbidden {
-		return
-	}
-	e.Facts = failure.Facts{Object: object, Want: right}
+// forbidden adds to err which right is missing, and which auth manager grants it. The JWTs of FAB have only sub beside
+// what Airflow adds to each; the SimpleAuthManager adds role, Keycloak user_id and more (serialize_user in each one).
+func (c *Client) forbidden(err error, object, right string) error {
+	kind := Forbidden
 	c.mu.Lock()
 	of := claims(cmp.Or(c.config.Token.Reveal(), c.jwt.Reveal()))
 	c.mu.Unlock()
@@ -92,10 +88,11 @@ func (c *Client) forbidden(e *failure.Error, object, right string) {
 	}
 	switch {
 	case of["role"] != nil:
-		e.Kind = ForbiddenBySimple
+		kind = ForbiddenBySimple
 	case of != nil && len(of) == 0:
-		e.Kind = ForbiddenByFAB
+		kind = ForbiddenByFAB
 	}
+	return failure.Permanent(kind, "%w", err).About(object).Want(right)
 }
 
 // claims returns what a JWT says of its owner; nil for a token of another kind.

@@ -12,7 +12,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/x509"
-	"errors"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -117,9 +116,9 @@ func (c *Client) call(ctx context.Context, out any, resource string, names ...st
 				"XComs": NoXCom}
 			return notFound(cmp.Or(kinds[resource], NoDAG), name)
 		}
-		if e, ok := errors.AsType[*failure.Error](err); ok {
+		if failure.Is(err, Forbidden) {
 			rights := map[string]string{"GET": "read", "POST": "create", "PATCH": "edit", "DELETE": "delete"}
-			c.forbidden(e, resource, "can_"+rights[req.Method])
+			return c.forbidden(err, resource, "can_"+rights[req.Method])
 		}
 		return err
 	}

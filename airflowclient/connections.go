@@ -223,7 +223,9 @@ func (c *Client) skipped(id string, of bulkError) error {
 	case http.StatusNotFound:
 		return notFound(NoConnection, id)
 	}
-	e := refusal{"airflow", of.Status, of.Error}.failure().About(id)
-	c.forbidden(e, "Connections", "can_edit")
-	return e
+	err := refusal{"airflow", of.Status, of.Error}.failure()
+	if err.Kind == Forbidden {
+		return c.forbidden(err, "Connections", "can_edit")
+	}
+	return err.About(id)
 }

@@ -47,7 +47,7 @@ const (
 	NoXCom       failure.Kind = "no such XCom"
 )
 
-// ErrNotFound says that the metadata database has no such connection, pool, Variable and so on.
+// ErrNotFound says that the metadata database has no such connection, pool, Variable and so on: the kind goes on.
 var ErrNotFound = errors.New("airflow has")
 
 func notFound(kind failure.Kind, name string) error {
@@ -107,18 +107,17 @@ func (r refusal) failure() *failure.Error {
 // authenticated" and 403 "Invalid JWT token" for a JWT that it rejects, and 403 "Forbidden" for a right that is missing
 // (resolve_user_from_token in airflow/api_fastapi/core_api/security.py).
 func failed(a answer) error {
-	r := refusal{a.through(), a.StatusCode, a.message()}
-	switch err := r.failure(); {
+	message, to := a.message(), transport.RedirectTo(a.Response)
+	err := refusal{a.through(), a.StatusCode, message}.failure()
+	switch {
 	case err.Kind == Redirect:
-		const form = "airflow answered %d, a redirect to %q: no redirect is followed"
-		return failure.Permanent(Redirect, form, r.status, transport.RedirectTo(a.Response))
+		err.Err = fmt.Errorf("airflow answered %d, a redirect to %q: no redirect is followed", a.StatusCode, to)
 	case !a.isJSON() && failure.Is(err, Invalid, Forbidden, JWTRejected):
-		return failure.Permanent(NotAirflow, "%w", r)
-	case err.Kind == Forbidden && r.message.Raw() == "Invalid JWT token":
-		return failure.Permanent(JWTRejected, "%w", r)
-	default:
-		return err
+		err.Kind = NotAirflow
+	case err.Kind == Forbidden && message.Raw() == "Invalid JWT token":
+		err.Kind = JWTRejected
 	}
+	return err
 }
 
 // unanswered returns the error of a call that got no answer, or none that could be read.

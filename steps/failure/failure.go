@@ -32,9 +32,6 @@ func (e *Error) Error() string { return e.Err.Error() }
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Permanent reports whether a retry cannot help. IsPermanent calls it.
-func (e *Error) Permanent() bool { return !e.Transient }
-
 // Permanent returns an error that a retry cannot help. The format is fmt.Errorf's, %w included.
 func Permanent(kind Kind, format string, args ...any) *Error {
 	return &Error{Kind: kind, Err: fmt.Errorf(format, args...)}
@@ -105,11 +102,11 @@ func Is(err error, kinds ...Kind) bool {
 	return kind != "" && slices.Contains(kinds, kind)
 }
 
-// IsPermanent reports whether a retry cannot help: an error of the chain says so by its method Permanent. An error of
-// unknown kind may be helped by a retry.
+// IsPermanent reports whether a retry cannot help, as the outermost *Error in err's chain says. One without it may be
+// helped by a retry.
 func IsPermanent(err error) bool {
-	var e interface{ Permanent() bool }
-	return errors.As(err, &e) && e.Permanent()
+	e, ok := errors.AsType[*Error](err)
+	return ok && !e.Transient
 }
 
 // ExitCode returns the exit code of a command: 0 for nil; 1 where a service failed, and the same command may succeed
