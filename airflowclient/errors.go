@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
-	"slices"
 	"strings"
 
 	"ecr-refresh/steps/failure"
@@ -97,7 +96,7 @@ func (r refusal) failure() *failure.Error {
 	switch {
 	case r.status >= 300 && r.status < 400:
 		kind = Redirect
-	case r.status >= 500, slices.Contains([]int{408, 423, 425, 429}, r.status):
+	case transport.IsTransient(r.status):
 		kind = Unavailable
 	}
 	return &failure.Error{Kind: kind, Err: r, Transient: kind == Conflict || kind == Unavailable}

@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"ecr-refresh/steps/failure"
@@ -48,7 +49,9 @@ func TLS(roots *x509.CertPool) *tls.Config {
 }
 
 // IsTransient reports whether another attempt may succeed after an answer of this status.
-func IsTransient(status int) bool { return status == http.StatusTooManyRequests || status >= 500 }
+func IsTransient(status int) bool {
+	return status >= 500 || slices.Contains([]int{408, 423, 425, 429}, status)
+}
 
 // NoRedirect, as an http.Client's CheckRedirect, follows no redirect: it would send a password to another host.
 func NoRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
