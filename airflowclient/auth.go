@@ -29,17 +29,12 @@ func (c *Client) authorized(ctx context.Context, out any, req *http.Request, err
 		case !failure.Is(failed, JWTRejected):
 			return failed
 		case bearer == c.config.Token.Reveal():
-			return c.rejected(TokenRejected, "the bearer token is rejected: %w", failed)
+			return failure.Permanent(TokenRejected, "the bearer token is rejected: %w", failed).About(c.config.Account)
 		case stale != "":
-			return c.rejected(JWTRejected, "the JWT of a new login is rejected: %w", failed)
+			return failure.Permanent(JWTRejected, "the JWT of a new login is rejected: %w", failed)
 		}
 		stale = bearer
 	}
-}
-
-// rejected returns the error err as one of Config.Account.
-func (c *Client) rejected(kind failure.Kind, form string, err error) error {
-	return failure.Permanent(kind, form, err).About(c.config.Account)
 }
 
 // login returns Config's token, or a JWT other than stale: the one at hand, or that of a new login.
@@ -69,9 +64,9 @@ func (c *Client) createToken(ctx context.Context) (string, error) {
 	case err == nil && created.AccessToken == "":
 		err = failure.Permanent(NotAirflow, "airflow answered without a token")
 	case slices.Contains([]int{404, 405}, status):
-		err = c.rejected(NoLoginEndpoint, "%w", err)
+		err = failure.Permanent(NoLoginEndpoint, "%w", err)
 	case slices.Contains([]int{400, 401, 403}, status) && !failure.Is(err, NotAirflow): // 403: Keycloak's auth manager
-		err = c.rejected(LoginRejected, "%w", err)
+		err = failure.Permanent(LoginRejected, "%w", err).About(c.config.Account)
 	}
 	return created.AccessToken, err
 }
