@@ -106,7 +106,7 @@ func (r refusal) failure() *failure.Error {
 // authenticated" and 403 "Invalid JWT token" for a JWT that it rejects, and 403 "Forbidden" for a right that is missing
 // (resolve_user_from_token in airflow/api_fastapi/core_api/security.py).
 func failed(a answer) error {
-	message, to := a.message(), transport.RedirectTo(a.Response)
+	message, to := a.message(), transport.RedirectHost(a.Response)
 	err := refusal{a.through(), a.StatusCode, message}.failure()
 	switch {
 	case err.Kind == Redirect:

@@ -48,7 +48,7 @@ func notDocker(resp *http.Response, form string) error {
 	case code < 200:
 		return failure.Permanent(NotDocker, "%s %s", answer, http.StatusText(code))
 	case code/100 == 3:
-		return failure.Permanent(NotDocker, "%s, a redirect to %q", answer, transport.RedirectTo(resp))
+		return failure.Permanent(NotDocker, "%s, a redirect to %q", answer, transport.RedirectHost(resp))
 	}
 	return failure.Permanent(NotDocker, "%s with %s instead of JSON", answer, untrusted.New(cmp.Or(form, "nothing")))
 }

@@ -122,7 +122,7 @@ func (c call) answered(err error) error {
 	case isNetwork(err): // within the answer
 		return failure.Network(c.service, err)
 	case c.status/100 == 3 && errors.As(err, &answer):
-		to := transport.RedirectTo(answer.Response.Response)
+		to := transport.RedirectHost(answer.Response.Response)
 		return failure.Permanent(NotAWS, "%s, a redirect to %q", answered, to)
 	}
 	return failure.Transient(NotAWS, "%s with something that is not AWS's JSON, or is cut", answered)

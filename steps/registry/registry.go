@@ -83,7 +83,7 @@ func statusError(resp *http.Response) error {
 	case code == http.StatusUnauthorized, code == http.StatusForbidden:
 		return failure.Transient(Rejected, "it answered %d: %w", code, ErrRejected)
 	case code >= 300 && code < 400:
-		return failure.Permanent(NotRegistry, "it answered %d, a redirect to %q", code, transport.RedirectTo(resp))
+		return failure.Permanent(NotRegistry, "it answered %d, a redirect to %q", code, transport.RedirectHost(resp))
 	case transport.IsTransient(code):
 		return failure.Transient(Unavailable, "it answered %d", code)
 	default:

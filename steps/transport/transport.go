@@ -56,8 +56,8 @@ func IsTransient(status int) bool {
 // NoRedirect, as an http.Client's CheckRedirect, follows no redirect: it would send a password to another host.
 func NoRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// RedirectTo returns scheme and host that a redirect leads to, or "". Its path and query may hold anything.
-func RedirectTo(resp *http.Response) untrusted.Text {
+// RedirectHost returns the host that a redirect leads to, with its scheme, or "". Its path and query may hold anything.
+func RedirectHost(resp *http.Response) untrusted.Text {
 	to, err := resp.Location()
 	if err != nil {
 		return untrusted.Text{}
