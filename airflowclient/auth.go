@@ -5,13 +5,14 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
 
+	"ecr-refresh/steps/failure"
+	"ecr-refresh/steps/secret"
 	"ecr-refresh/steps/untrusted"
 )
 
@@ -24,21 +25,16 @@ func (c *Client) authorized(ctx context.Context, out any, req *http.Request, err
 			return failed
 		}
 		failed = c.exchange(ctx, bearer, out)(req, err)
-		switch e, _ := errors.AsType[*Error](failed); {
-		case e == nil || e.Kind != JWTRejected:
+		switch {
+		case !failure.Is(failed, JWTRejected):
 			return failed
 		case bearer == c.config.Token.Reveal():
-			return c.rejected(TokenRejected, "the bearer token is rejected: ", e)
+			return failure.Permanent(TokenRejected, "the bearer token is rejected: %w", failed).About(c.config.Account)
 		case stale != "":
-			return c.rejected(JWTRejected, "the JWT of a new login is rejected: ", e)
+			return failure.Permanent(JWTRejected, "the JWT of a new login is rejected: %w", failed)
 		}
 		stale = bearer
 	}
-}
-
-// rejected returns the error e as one of Config.Account.
-func (c *Client) rejected(kind Kind, prefix string, e *Error) *Error {
-	return failf(kind, e.Status, c.config.Account, "%s%w", prefix, e)
 }
 
 // login returns Config's token, or a JWT other than stale: the one at hand, or that of a new login.
@@ -55,8 +51,7 @@ func (c *Client) login(ctx context.Context, stale string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("log in as %q: %w", c.config.Login, err)
 	}
-	c.jwt = hide(jwt)
-	untrusted.Conceal(jwt)
+	c.jwt = secret.New(jwt)
 	return jwt, nil
 }
 
@@ -65,25 +60,21 @@ func (c *Client) createToken(ctx context.Context) (string, error) {
 	body := LoginBody{Username: c.config.Login, Password: c.config.Password.Reveal()}
 	var created LoginResponse
 	err := c.exchange(ctx, "", &created)(NewCreateTokenRequest(c.server, body))
-	switch e, _ := errors.AsType[*Error](err); {
-	case e == nil && created.AccessToken == "":
-		err = failf(NotAirflow, 0, "", "airflow answered without a token")
-	case e == nil:
-	case slices.Contains([]int{404, 405}, e.Status):
-		err = c.rejected(NoLoginEndpoint, "", e)
-	case slices.Contains([]int{400, 401, 403}, e.Status) && e.Kind != NotAirflow: // 403: the Keycloak auth manager
-		err = c.rejected(LoginRejected, "", e)
+	switch status := refused(err).status; {
+	case err == nil && created.AccessToken == "":
+		err = failure.Permanent(NotAirflow, "airflow answered without a token")
+	case slices.Contains([]int{404, 405}, status):
+		err = failure.Permanent(NoLoginEndpoint, "%w", err)
+	case slices.Contains([]int{400, 401, 403}, status) && !failure.Is(err, NotAirflow): // 403: Keycloak's auth manager
+		err = failure.Permanent(LoginRejected, "%w", err).About(c.config.Account)
 	}
 	return created.AccessToken, err
 }
 
-// FAB and Simple are the auth managers that Error.AuthManager names.
-const FAB, Simple = "FAB", "SimpleAuthManager"
-
-// forbidden adds to e which right is missing, and which auth manager grants it. The JWTs of FAB have only sub beside
+// forbidden adds to err which right is missing, and which auth manager grants it. The JWTs of FAB have only sub beside
 // what Airflow adds to each; the SimpleAuthManager adds role, Keycloak user_id and more (serialize_user in each one).
-func (c *Client) forbidden(e *Error, object, right string) {
-	e.Object, e.Right = object, right
+func (c *Client) forbidden(err error, object, right string) error {
+	kind := Forbidden
 	c.mu.Lock()
 	of := claims(cmp.Or(c.config.Token.Reveal(), c.jwt.Reveal()))
 	c.mu.Unlock()
@@ -92,10 +83,11 @@ func (c *Client) forbidden(e *Error, object, right string) {
 	}
 	switch {
 	case of["role"] != nil:
-		e.AuthManager = Simple
+		kind = ForbiddenBySimple
 	case of != nil && len(of) == 0:
-		e.AuthManager = FAB
+		kind = ForbiddenByFAB
 	}
+	return failure.Permanent(kind, "%w", err).About(object).Want(right)
 }
 
 // claims returns what a JWT says of its owner; nil for a token of another kind.
@@ -126,7 +118,7 @@ func (c *Client) Logout(ctx context.Context) error {
 	defer cancel()
 	c.mu.Lock()
 	jwt := c.jwt.Reveal()
-	c.jwt = hide("")
+	c.jwt = secret.Secret{}
 	c.mu.Unlock()
 	if jwt == "" {
 		return nil
@@ -135,8 +127,7 @@ func (c *Client) Logout(ctx context.Context) error {
 	if err == nil { // Airflow 3.2 revokes only the JWT of a cookie (logout in core_api/routes/public/auth.py)
 		req.AddCookie(&http.Cookie{Name: "_token", Value: jwt}) // #nosec G124 -- a request carries no attributes
 	}
-	err = c.exchange(ctx, jwt, new(any))(req, err)
-	if e, _ := errors.AsType[*Error](err); e != nil && (e.Kind == Redirect || e.Kind == JWTRejected) {
+	if err = c.exchange(ctx, jwt, new(any))(req, err); failure.Is(err, Redirect, JWTRejected) {
 		return nil // a rejected JWT needs no revocation
 	}
 	return err

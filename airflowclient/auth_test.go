@@ -4,13 +4,15 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
-	"errors"
 	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
 
 	"golang.org/x/sync/errgroup"
+
+	"ecr-refresh/steps/failure"
+	"ecr-refresh/steps/secret"
 )
 
 // One login serves all calls, and no secret gets into the log.
@@ -41,7 +43,7 @@ func TestLoginFails(t *testing.T) {
 	for _, test := range []struct {
 		status, calls int
 		body, text    string
-		kind          Kind
+		kind          failure.Kind
 	}{
 		{401, 1, `{"detail":"Invalid credentials"}`, "answered 401: Invalid credentials", LoginRejected},
 		{403, 1, `{"detail":"Invalid credentials"}`, "answered 403: Invalid credentials", LoginRejected},
@@ -58,7 +60,7 @@ func TestLoginFails(t *testing.T) {
 	} {
 		a := newAirflow(t, routes{login: answers(test.status, test.body)})
 		e := wantError(t, readOne(t, newClient(t, a.URL)), test.kind, `log in as "refresher": airflow `+test.text)
-		if test.kind == LoginRejected && (e.Status != test.status || e.Object != "the account") {
+		if test.kind == LoginRejected && e.Facts.Object != "the account" {
 			t.Errorf("facts are %+v", e)
 		}
 		if n := len(a.received()); n != test.calls {
@@ -69,7 +71,9 @@ func TestLoginFails(t *testing.T) {
 
 const givenToken = "given~" + jwtEnd
 
-func withToken(cfg *Config) { cfg.Token, cfg.Login, cfg.Password = hide(givenToken), "", nil }
+func withToken(cfg *Config) {
+	cfg.Token, cfg.Login, cfg.Password = secret.New(givenToken), "", secret.Secret{}
+}
 
 func TestBearerToken(t *testing.T) {
 	t.Parallel()
@@ -83,7 +87,7 @@ func TestBearerToken(t *testing.T) {
 	for _, test := range []struct {
 		status       int
 		detail, text string
-		kind         Kind
+		kind         failure.Kind
 		object       string
 	}{
 		{401, "Token Expired " + givenToken, rejected + "401: Token Expired [redacted]", TokenRejected, "the account"},
@@ -92,14 +96,14 @@ func TestBearerToken(t *testing.T) {
 	} {
 		a := newAirflow(t, routes{one: answers(test.status, `{"detail":`+quoted(test.detail)+`}`)})
 		e := wantError(t, readOne(t, newClient(t, a.URL, withToken)), test.kind, test.text)
-		if len(a.received()) != 1 || e.Object != test.object || e.Status != test.status {
+		if len(a.received()) != 1 || e.Facts.Object != test.object {
 			t.Errorf("received %v, facts are %+v", a.received(), e)
 		}
 	}
 	for _, odd := range []string{"\n", " ", "\u00e9", "\x7f"} {
-		_, err := New(Config{BaseURL: "http://airflow", Token: hide(givenToken + odd), Account: "x"})
-		if e := wantError(t, err, TokenRejected, "the bearer token holds a space"); e.Object != "x" {
-			t.Errorf("it is about %q", e.Object)
+		_, err := New(Config{BaseURL: "http://airflow", Token: secret.New(givenToken + odd), Account: "x"})
+		if e := wantError(t, err, TokenRejected, "the bearer token holds a space"); e.Facts.Object != "x" {
+			t.Errorf("it is about %q", e.Facts.Object)
 		}
 	}
 }
@@ -151,7 +155,7 @@ func TestLogout(t *testing.T) {
 	ended, cancel := context.WithCancel(t.Context())
 	noError(t, readOne(t, c))
 	cancel()
-	wantError(t, c.Logout(ended), Timeout, "no answer in time") // within seconds, and not before it was sent
+	wantError(t, c.Logout(ended), failure.Timeout, "no answer in time") // within seconds, and not before it was sent
 }
 
 func encoded(claims string) string {
@@ -162,18 +166,17 @@ func encoded(claims string) string {
 func TestForbiddenNamesTheAuthManager(t *testing.T) {
 	t.Parallel()
 	const common = `"aud":"apache-airflow","exp":2,"iat":1,"nbf":1,"jti":"x"`
-	for jwt, want := range map[string]string{
-		encoded(`{"sub":"a","role":"viewer","teams":[],` + common + `}`):                            Simple,
-		encoded(`{"sub":"1",` + common + `}`):                                                       FAB,
-		encoded(`{"user_id":"1","name":"a","access_token":"b","refresh_token":"c",` + common + `}`): "",
-		"opaque": "",
+	for jwt, want := range map[string]failure.Kind{
+		encoded(`{"sub":"a","role":"viewer","teams":[],` + common + `}`):                            ForbiddenBySimple,
+		encoded(`{"sub":"1",` + common + `}`):                                                       ForbiddenByFAB,
+		encoded(`{"user_id":"1","name":"a","access_token":"b","refresh_token":"c",` + common + `}`): Forbidden,
+		"opaque": Forbidden,
 	} {
 		forbids := answers(403, `{"detail":"Forbidden"}`)
 		c := clientOf(t, routes{login: answers(201, `{"access_token":"`+jwt+`"}`), one: forbids})
 		_, err := c.Connection(t.Context(), "docker_default")
-		var e *Error
-		if !errors.As(err, &e) || e.Kind != Forbidden || e.AuthManager != want || e.Right != "can_read" {
-			t.Errorf("%s: %+v, want %q", jwt, e, want)
+		if !failure.Is(err, want) || MissingRight(err) != "can_read on Connections" {
+			t.Errorf("%s: %+v, want %q", jwt, err, want)
 		}
 	}
 }
@@ -186,7 +189,7 @@ func TestSimpleRole(t *testing.T) {
 	} {
 		c := clientOf(t, routes{login: answers(201, `{"access_token":"`+jwt+`"}`)})
 		got, err := c.SimpleRole(t.Context())
-		c = newClient(t, "http://airflow", func(cfg *Config) { cfg.Token = hide(jwt) })
+		c = newClient(t, "http://airflow", func(cfg *Config) { cfg.Token = secret.New(jwt) })
 		given, err2 := c.SimpleRole(t.Context())
 		if noError(t, err, err2); got != want || given != want {
 			t.Errorf("%s: roles %q and %q, want %q", jwt, got, given, want)

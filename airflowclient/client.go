@@ -2,8 +2,8 @@
 // and Variables, and reads DAGs and their runs. client.gen.go, generated from openapi.yaml, the part of Airflow's
 // OpenAPI document that is used, has the models and a function for each request.
 //
-// Every error is an *Error in the end: it has a kind and facts, and no advice. No error and no log line holds a
-// password, a JWT or a body: Airflow repeats what fails validation, so its message is picked out and scrubbed.
+// No error and no log line holds a password, a JWT or a body: Airflow repeats what fails validation, so its message is
+// picked out and scrubbed.
 package airflowclient
 
 //go:generate go tool oapi-codegen -config oapi-codegen.yaml openapi.yaml
@@ -11,8 +11,7 @@ package airflowclient
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
-	"errors"
+	"crypto/x509"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -21,18 +20,21 @@ import (
 	"sync"
 	"time"
 
+	"ecr-refresh/steps/failure"
+	"ecr-refresh/steps/secret"
+	"ecr-refresh/steps/transport"
 	"ecr-refresh/steps/untrusted"
 )
 
 // Config says where Airflow's API is and who logs in, or with which token.
 type Config struct {
-	BaseURL  string       // scheme://host[:port][/base/path]
-	Login    string       // user name
-	Password Secret       // of that user
-	Token    Secret       // a bearer token from elsewhere: Login and Password are not used then
-	Account  string       // the caller's name for these three, which errors repeat as their Object
-	TLS      *tls.Config  // nil: the system's certificates, TLS 1.2 or newer
-	Log      *slog.Logger // debug lines only, never a body; nil: none
+	BaseURL  string         // scheme://host[:port][/base/path]
+	Login    string         // user name
+	Password secret.Secret  // of that user
+	Token    secret.Secret  // a bearer token from elsewhere: Login and Password are not used then
+	Account  string         // the caller's name for these three, which errors repeat as their Object
+	Roots    *x509.CertPool // that are trusted; nil: the system's
+	Log      *slog.Logger   // debug lines only, never a body; nil: none
 }
 
 // Client is one login to one Airflow. It may be used by several goroutines at once.
@@ -43,7 +45,7 @@ type Client struct {
 	shortest, longest time.Duration // a wait between two attempts, times their number
 
 	mu  sync.Mutex // held while logging in: one login serves all callers
-	jwt Secret
+	jwt secret.Secret
 }
 
 // New checks cfg and returns a client. Nothing is sent before the first call.
@@ -52,22 +54,22 @@ func New(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg.BaseURL, cfg.Password, cfg.Token = base, orEmpty(cfg.Password), orEmpty(cfg.Token)
+	cfg.BaseURL = base
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	// net/http would report a line break as a failure of the network.
 	if strings.ContainsFunc(cfg.Token.Reveal(), func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return nil, failf(TokenRejected, 0, cfg.Account,
-			"the bearer token holds a space, a line break or another character that no token has")
+		const odd = "the bearer token holds a space, a line break or another character that no token has"
+		return nil, failure.Permanent(TokenRejected, odd).About(cfg.Account)
 	}
-	c := &Client{
-		config: cfg, server: base + "/", http: newHTTP(cfg.TLS), jwt: hide(""),
+	return &Client{
+		config: cfg, server: base + "/",
+		http: &http.Client{
+			Timeout: transport.AttemptTimeout, Transport: transport.New(cfg.Roots), CheckRedirect: transport.NoRedirect,
+		},
 		shortest: 500 * time.Millisecond, longest: 1250 * time.Millisecond,
-	}
-	untrusted.Conceal(cfg.Password.Reveal())
-	untrusted.Conceal(cfg.Token.Reveal())
-	return c, nil
+	}, nil
 }
 
 // BaseURL returns the base URL in use, without a slash at its end.
@@ -78,7 +80,8 @@ func baseURL(raw string) (string, error) {
 	u, err := url.Parse(raw)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil ||
 		u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
-		return "", failf(BadBaseURL, 0, "", "airflow's base URL is not of the form http[s]://HOST[:PORT][/BASE/PATH]")
+		return "", failure.Permanent(BadBaseURL,
+			"airflow's base URL is not of the form http[s]://HOST[:PORT][/BASE/PATH]")
 	}
 	return strings.TrimRight(u.String(), "/"), nil
 }
@@ -87,8 +90,8 @@ func baseURL(raw string) (string, error) {
 func (c *Client) Version(ctx context.Context) (info VersionInfo, err error) {
 	err = c.exchange(ctx, "", &info)(NewGetVersionRequest(c.server))
 	info.Version = untrusted.New(info.Version).String()
-	if e, _ := errors.AsType[*Error](err); e != nil && (e.Kind == Forbidden || e.Kind == JWTRejected) {
-		e.Kind = NotAirflow // it takes neither
+	if failure.Is(err, Forbidden, JWTRejected) { // it takes neither
+		err = failure.Permanent(NotAirflow, "%w", err)
 	}
 	return info, err
 }
@@ -102,20 +105,20 @@ func (c *Client) call(ctx context.Context, out any, resource string, names ...st
 		name := ""
 		for _, name = range names {
 			if leavesPath.MatchString(name) {
-				given := untrusted.New(name)
-				return failf(BadName, 0, given.String(), "%q cannot stand in a path of airflow's API", given)
+				const form = "%q cannot stand in a path of airflow's API"
+				return failure.Permanent(BadName, form, untrusted.New(name)).About(untrusted.New(name).String())
 			}
 		}
 		err = c.authorized(ctx, out, req, err)
-		switch e, _ := errors.AsType[*Error](err); {
-		case e == nil:
-		case e.Kind == Forbidden:
-			rights := map[string]string{"GET": "read", "POST": "create", "PATCH": "edit", "DELETE": "delete"}
-			c.forbidden(e, resource, "can_"+rights[req.Method])
-		case name != "" && e.Status == http.StatusNotFound && mentions(e.message.Raw(), name):
-			kinds := map[string]Kind{"Connections": NoConnection, "Pools": NoPool, "Variables": NoVariable,
+		r := refused(err)
+		if failure.Is(err, NotAirflow) && r.status == 404 && name != "" && mentions(r.message.Raw(), name) {
+			kinds := map[string]failure.Kind{"Connections": NoConnection, "Pools": NoPool, "Variables": NoVariable,
 				"XComs": NoXCom}
 			return notFound(cmp.Or(kinds[resource], NoDAG), name)
+		}
+		if failure.Is(err, Forbidden) {
+			rights := map[string]string{"GET": "read", "POST": "create", "PATCH": "edit", "DELETE": "delete"}
+			return c.forbidden(err, resource, "can_"+rights[req.Method])
 		}
 		return err
 	}
@@ -131,21 +134,3 @@ func (c *Client) Delete(ctx context.Context, resource, name string) error {
 	}[resource]
 	return c.call(ctx, nil, resource, name)(request(c.server, name))
 }
-// Secret is a password or a token, which no way of printing or marshalling shows. A nil Secret is an empty one.
-type Secret interface {
-	Reveal() string
-	Empty() bool
-}
-
-// hidden is a Secret that fmt prints as an address, and that no encoder accepts.
-type hidden func() string
-
-func hide(text string) hidden { return func() string { return text } }
-
-// Reveal returns the text.
-func (h hidden) Reveal() string { return h() }
-
-// Empty reports whether there is no text.
-func (h hidden) Empty() bool { return h() == "" }
-
-func orEmpty(s Secret) Secret { return cmp.Or(s, Secret(hide(""))) }

@@ -15,6 +15,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"ecr-refresh/steps/failure"
+	"ecr-refresh/steps/secret"
 	"ecr-refresh/steps/untrusted"
 )
 
@@ -96,7 +98,7 @@ func inTurn(handlers ...http.HandlerFunc) http.HandlerFunc {
 func newClient(t *testing.T, base string, edit ...func(*Config)) *Client {
 	t.Helper()
 	untrusted.Conceal(newPassword) // as who makes a token does
-	cfg := Config{BaseURL: base, Login: "refresher", Password: hide(apiPassword), Account: "the account"}
+	cfg := Config{BaseURL: base, Login: "refresher", Password: secret.New(apiPassword), Account: "the account"}
 	for _, e := range edit {
 		e(&cfg)
 	}
@@ -141,9 +143,9 @@ func noError(t *testing.T, errs ...error) {
 }
 
 // wantError checks kind and text of err, and that it has none of the secrets.
-func wantError(t *testing.T, err error, kind Kind, text string) *Error {
+func wantError(t *testing.T, err error, kind failure.Kind, text string) *failure.Error {
 	t.Helper()
-	var e *Error
+	var e *failure.Error
 	if !errors.As(err, &e) {
 		t.Fatalf("error %v, want %q", err, text)
 	}
@@ -207,8 +209,8 @@ func TestVersion(t *testing.T) {
 // A client keeps JWTs, and Variable values, where no verb of fmt reaches them.
 func TestHiddenIsNotPrinted(t *testing.T) {
 	t.Parallel()
-	c := newClient(t, "http://airflow", func(cfg *Config) { cfg.Token = hide(newPassword) })
-	for _, held := range []any{c, c.config, hide(newPassword)} {
+	c := newClient(t, "http://airflow", func(cfg *Config) { cfg.Token = secret.New(newPassword) })
+	for _, held := range []any{c, c.config, secret.New(newPassword)} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
 			noSecret(t, fmt.Sprintf(verb, held))
 		}

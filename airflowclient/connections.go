@@ -12,6 +12,8 @@ import (
 	"sync"
 	"unicode/utf8"
 
+	"ecr-refresh/steps/failure"
+	"ecr-refresh/steps/secret"
 	"ecr-refresh/steps/untrusted"
 
 	"golang.org/x/sync/errgroup"
@@ -65,7 +67,7 @@ func (c *Client) ConnectionsByID(ctx context.Context, ids []string) (map[string]
 		}
 		if err != nil || size == 0 || offset >= page.TotalEntries {
 			for _, id := range missing {
-				failed[id] = cmp.Or(err, error(notFound(NoConnection, id)))
+				failed[id] = cmp.Or(err, notFound(NoConnection, id))
 			}
 			return found, failed
 		}
@@ -86,14 +88,14 @@ type Update struct {
 	ID, Type, Host string // Airflow wants the type in every update: that of Connection
 	Port           int
 	Login, Schema  string
-	Password       Secret
+	Password       secret.Secret
 }
 
 func (u Update) body() ConnectionBody {
 	return ConnectionBody{
 		ConnectionId: u.ID, ConnType: u.Type, Host: unlessZero(u.Host), Port: unlessZero(u.Port),
 		Login: unlessZero(u.Login), Schema: unlessZero(u.Schema),
-		Password: unlessZero(orEmpty(u.Password).Reveal()),
+		Password: unlessZero(u.Password.Reveal()),
 	}
 }
 
@@ -104,18 +106,17 @@ func unlessZero[T comparable](v T) *T {
 	return &v
 }
 
-// check checks what is to be written, and conceals the password.
+// check checks what is to be written.
 func check(u Update, needsPassword bool) error {
-	password := orEmpty(u.Password).Reveal()
-	untrusted.Conceal(password)
-	switch {
+	switch password := u.Password.Reveal(); {
 	case u.Type == "":
-		return failf(Invalid, 0, u.ID, "the connection's type is not given")
+		return failure.Permanent(Invalid, "the connection's type is not given").About(u.ID)
 	case password == masked || password == "" && needsPassword:
-		return failf(BadPassword, 0, u.ID,
-			"the new password is empty or %s, which Airflow would take for \"keep the old one\"", masked)
+		const form = "the new password is empty or %s, which Airflow would take for \"keep the old one\""
+		return failure.Permanent(BadPassword, form, masked).About(u.ID)
 	case !utf8.ValidString(password):
-		return failf(BadPassword, 0, u.ID, "the new password is not UTF-8 and would be changed on its way")
+		const form = "the new password is not UTF-8 and would be changed on its way"
+		return failure.Permanent(BadPassword, form).About(u.ID)
 	}
 	return nil
 }
@@ -215,16 +216,16 @@ type bulkError struct {
 func (e bulkError) names(u Update) bool { return mentions(e.Error.Raw(), u.ID) }
 
 // skipped returns the error of a connection that a bulk update has not updated.
-func (c *Client) skipped(id string, of bulkError) *Error {
+func (c *Client) skipped(id string, of bulkError) error {
 	switch of.Status {
 	case 0:
-		return failf(Invalid, 0, id, "airflow did not update it: %s", invalid)
+		return failure.Permanent(Invalid, "airflow did not update it: %s", invalid).About(id)
 	case http.StatusNotFound:
 		return notFound(NoConnection, id)
 	}
-	e := failf(kindOf(of.Status), of.Status, id, "%s", answered("airflow", of.Status, of.Error))
-	if e.Kind == Forbidden {
-		c.forbidden(e, "Connections", "can_edit")
+	err := refusal{"airflow", of.Status, of.Error}.failure()
+	if err.Kind == Forbidden {
+		return c.forbidden(err, "Connections", "can_edit")
 	}
-	return e
+	return err.About(id)
 }

@@ -10,12 +10,15 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"ecr-refresh/steps/failure"
+	"ecr-refresh/steps/secret"
 )
 
 func someUpdates(ids ...string) []Update {
 	var updates []Update
 	for _, id := range ids {
-		updates = append(updates, Update{ID: id, Type: "docker", Password: hide(newPassword)})
+		updates = append(updates, Update{ID: id, Type: "docker", Password: secret.New(newPassword)})
 	}
 	return updates
 }
@@ -82,8 +85,9 @@ func TestConnectionsByIDFail(t *testing.T) {
 		if len(failed) != want || want == 2 && found["c2"].ID != "c2" {
 			t.Errorf("found %v, failed %v", found, failed)
 		}
-		if e := wantError(t, failed["c101"], Forbidden, "403"); e.Object != "Connections" || e.Right != "can_read" {
-			t.Errorf("facts are %+v", e)
+		wantError(t, failed["c101"], Forbidden, "403")
+		if right := MissingRight(failed["c101"]); right != "can_read on Connections" {
+			t.Errorf("the right that is missing is %q", right)
 		}
 	}
 	for _, odd := range []string{`{}`, `{"connections":[{}],"total_entries":9223372036854775807}`,
@@ -103,19 +107,19 @@ func TestUpdateIsNotSent(t *testing.T) {
 	c := newClient(t, a.URL)
 	for _, test := range []struct {
 		update Update
-		kind   Kind
+		kind   failure.Kind
 		text   string
 	}{
 		{Update{Type: "docker"}, BadPassword, "keep the old one"},
-		{Update{Type: "docker", Password: hide("***")}, BadPassword, "keep the old one"},
-		{Update{Type: "docker", Password: hide("a\xffb")}, BadPassword, "not UTF-8"},
-		{Update{Password: hide(newPassword)}, Invalid, "type is not given"},
+		{Update{Type: "docker", Password: secret.New("***")}, BadPassword, "keep the old one"},
+		{Update{Type: "docker", Password: secret.New("a\xffb")}, BadPassword, "not UTF-8"},
+		{Update{Password: secret.New(newPassword)}, Invalid, "type is not given"},
 	} {
 		failed := c.UpdateConnections(t.Context(), append(someUpdates("good"), test.update))
 		if wantError(t, failed[""], test.kind, test.text); len(failed) != 1 {
 			t.Errorf("failed %v, want one", failed)
 		}
-		if test.update.Password != nil {
+		if !test.update.Password.Empty() {
 			wantError(t, c.PutConnection(t.Context(), test.update), test.kind, test.text)
 		}
 		c.UpdateConnections(t.Context(), []Update{test.update})
@@ -142,12 +146,12 @@ func TestBulkFailures(t *testing.T) {
 		`{"success":["a","b.c"],"errors":[{"error":"b.c is locked","status_code":409}]}`: {
 			"b.c": "b.c conflict: airflow answered 409: b.c is locked"},
 		`{"success":[],"errors":[{"error":"no 'b.c'","status_code":404},{"error":"a: down","status_code":500}]}`: {
-			"a": "a unavailable: airflow answered 500: a: down", "b.c": "b.c" + absent},
+			"a": "a Airflow unavailable: airflow answered 500: a: down", "b.c": "b.c" + absent},
 		`{"success":["a"],"errors":[{"error":"cannot write ` + newPassword + `","status_code":409}]}`: {
 			"b.c": "b.c conflict: airflow answered 409: cannot write [redacted]"},
 		`{"success":["a","b.c"],"errors":[{"error":"locked","status_code":500}]}`: {
-			"a":   "a unavailable: airflow answered 500: locked",
-			"b.c": "b.c unavailable: airflow answered 500: locked"},
+			"a":   "a Airflow unavailable: airflow answered 500: locked",
+			"b.c": "b.c Airflow unavailable: airflow answered 500: locked"},
 		`{"success":["a"],"errors":[{"error":"[{'input': '` + newPassword + `'}]"}]}`: {
 			"b.c": "b.c invalid: airflow did not update it: the request did not pass validation"},
 		`{"success":["a"],"errors":[{"error":{"x":1},"status_code":400}, {"error":"y","status_code":409}]}`: {
@@ -161,8 +165,8 @@ func TestBulkFailures(t *testing.T) {
 		got := map[string]string{}
 		c := clientOf(t, routes{bulk: answers(200, `{"update":`+update+`}`)})
 		for id, err := range c.UpdateConnections(t.Context(), someUpdates("a", "b.c")) {
-			e := err.(*Error)
-			got[id] = strings.TrimPrefix(e.Right+" ", " ") + e.Object + " " + string(e.Kind) + ": " + err.Error()
+			kind, is := failure.Describe(err)
+			got[id] = strings.TrimPrefix(is.Want+" ", " ") + is.Object + " " + string(kind) + ": " + err.Error()
 		}
 		if !maps.Equal(got, want) {
 			t.Errorf("%s: got %v, want %v", update, got, want)

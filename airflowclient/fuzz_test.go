@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"ecr-refresh/steps/secret"
 )
 
 // FuzzAnswer: whatever Airflow answers to a bulk update, nothing panics, each connection that it does not report as
@@ -26,12 +28,12 @@ func FuzzAnswer(f *testing.F) {
 			_, _ = w.Write([]byte(body))
 		}))
 		defer server.Close()
-		c, err := New(Config{BaseURL: server.URL, Token: hide("token")})
+		c, err := New(Config{BaseURL: server.URL, Token: secret.New("token")})
 		if err != nil {
 			t.Fatal(err)
 		}
 		c.shortest, c.longest = 1, 1 // waits
-		password := hide("hunter22hunter22")
+		password := secret.New("hunter22hunter22")
 		failed := c.UpdateConnections(t.Context(), []Update{
 			{ID: "a", Type: "docker", Password: password}, {ID: "b", Type: "docker", Password: password}})
 		var answer struct{ Update struct{ Success []string } }

@@ -30,10 +30,10 @@ func (c *Client) CreatePool(ctx context.Context, p Pool) error {
 }
 
 // Variable returns the value of a Variable of the metadata database, or ErrNotFound. One from elsewhere is not there.
-func (c *Client) Variable(ctx context.Context, key string) (Secret, error) {
+func (c *Client) Variable(ctx context.Context, key string) (string, error) {
 	var row struct{ Value string }
 	err := c.call(ctx, &row, "Variables", key)(NewGetVariableRequest(c.server, key))
-	return hide(row.Value), err
+	return row.Value, err
 }
 
 // PutVariable changes the value of a Variable, or creates it.

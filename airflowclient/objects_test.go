@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"ecr-refresh/steps/failure"
+	"ecr-refresh/steps/secret"
 	"ecr-refresh/steps/untrusted"
 )
 
@@ -24,10 +26,7 @@ func TestCalls(t *testing.T) {
 	write := func(f func(*Client) error) func(*Client) (any, error) {
 		return func(c *Client) (any, error) { return nil, f(c) }
 	}
-	variable := func(c *Client) (any, error) {
-		v, err := c.Variable(ctx, "k")
-		return v.Reveal(), err
-	}
+	variable := func(c *Client) (any, error) { return c.Variable(ctx, "k") }
 	update := func(c *Client) (any, error) {
 		updates := someUpdates("a", "b")
 		updates[1].Login = "AWS"
@@ -107,9 +106,8 @@ func TestDelete(t *testing.T) {
 		if err := c.Delete(t.Context(), resource, "x"); !errors.Is(err, ErrNotFound) {
 			t.Errorf("%s: %v of what is gone", resource, err)
 		}
-		e := MissingRight(c.Delete(t.Context(), resource, "x"))
-		if e == nil || e.Right != "can_delete" || e.Object != resource {
-			t.Errorf("%s: the right that is missing is %+v", resource, e)
+		if right := MissingRight(c.Delete(t.Context(), resource, "x")); right != "can_delete on "+resource {
+			t.Errorf("the right that is missing is %q, not can_delete on %s", right, resource)
 		}
 	}
 }
@@ -125,7 +123,7 @@ func TestPut(t *testing.T) {
 		"POST /api/v2/connections":    inTurn(answers(201, `{}`), there),
 	})
 	c := newClient(t, a.URL, withToken)
-	whole := Update{"c", "http", "h", 8080, "l", "s", hide(newPassword)}
+	whole := Update{"c", "http", "h", 8080, "l", "s", secret.New(newPassword)}
 	noError(t, c.PutVariable(t.Context(), "k", "v"), c.PutConnection(t.Context(), whole))
 	const connection = `{"conn_type":"http","connection_id":"c","host":"h","login":"l","password":"` + newPassword +
 		`","port":8080,"schema":"s"}`
@@ -143,7 +141,7 @@ func TestRightsAndNames(t *testing.T) {
 	ctx := t.Context()
 	for _, test := range []struct {
 		right, message, object string
-		kind                   Kind // "": it has no name
+		kind                   failure.Kind // "": it has no name
 		call                   func(c *Client, name string) error
 	}{
 		{"Connections can_read", "The Connection with connection_id: `c` was not found", "c", NoConnection,
@@ -168,7 +166,7 @@ func TestRightsAndNames(t *testing.T) {
 		c := newClient(t, "http://airflow", withToken)
 		c.http.Transport = handled(answers(403, `{"detail":"Forbidden"}`))
 		e := wantError(t, test.call(c, "x"), Forbidden, "airflow answered 403: Forbidden")
-		if got := e.Object + " " + e.Right; got != test.right {
+		if got := e.Facts.Object + " " + e.Facts.Want; got != test.right {
 			t.Errorf("it needs %s, want %s", got, test.right)
 		}
 		if test.kind == "" {
@@ -177,7 +175,7 @@ func TestRightsAndNames(t *testing.T) {
 		c.http.Transport = handled(answers(404, `{"detail":`+quoted(test.message)+`}`))
 		err := test.call(c, test.object)
 		e = wantError(t, err, test.kind, "airflow has "+string(test.kind))
-		if !errors.Is(err, ErrNotFound) || e.Object != test.object || e.Status != 404 {
+		if !errors.Is(err, ErrNotFound) || e.Facts.Object != test.object {
 			t.Errorf("facts are %+v", e)
 		}
 		for _, name := range []string{"", ".", "..", "a/b", "a\nb"} {

@@ -4,56 +4,25 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"io"
 	"mime"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
+	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/untrusted"
 
 	"github.com/hashicorp/go-retryablehttp"
 )
 
 const (
-	attempts       = 3
-	loginAttempts  = 6 // of a login that is answered 500
-	attemptTimeout = 10 * time.Second
-	maxAnswer      = 8 << 20 // bytes: a page of 100 connections with their extras
-	maxFailure     = 1 << 20 // bytes of an answer whose message is looked for: one of a bulk request repeats it
+	attempts      = 3
+	loginAttempts = 6       // of a login that is answered 500
+	maxAnswer     = 8 << 20 // bytes: a page of 100 connections with their extras
+	maxFailure    = 1 << 20 // bytes of an answer whose message is looked for: one of a bulk request repeats it
 )
-
-// newHTTP returns a client that follows no redirect: one would take the password to another host.
-func newHTTP(config *tls.Config) *http.Client {
-	return &http.Client{
-		Timeout:       attemptTimeout,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport: &http.Transport{
-			Proxy:                  http.ProxyFromEnvironment,
-			OnProxyConnectResponse: proxyAnswer,
-			TLSClientConfig:        config,
-			ForceAttemptHTTP2:      true,
-			IdleConnTimeout:        attemptTimeout, // without one, a client that is forgotten keeps its connections
-			MaxResponseHeaderBytes: 64 << 10,
-		},
-	}
-}
-
-// proxyAnswer returns an error that names the proxy where it does not connect.
-func proxyAnswer(_ context.Context, proxy *url.URL, _ *http.Request, resp *http.Response) error {
-	code := resp.StatusCode
-	if code == http.StatusOK {
-		return nil
-	}
-	kind := Proxy
-	if code == http.StatusProxyAuthRequired {
-		kind = ProxyAuth
-	}
-	return failf(kind, code, proxy.Host, "the proxy %s answered %d %s", proxy.Host, code, http.StatusText(code))
-}
 
 // through names the proxy that an answer over http came through, which may be the proxy's own, or "airflow".
 func (a answer) through() string {
@@ -68,7 +37,7 @@ func (a answer) through() string {
 func (c *Client) exchange(ctx context.Context, bearer string, out any) func(*http.Request, error) error {
 	return func(req *http.Request, err error) error {
 		if err != nil {
-			return c.unanswered(ctx, err)
+			return c.unanswered(err)
 		}
 		req.Header.Set("Accept", "application/json")
 		req.Header.Set("User-Agent", "ecr-refresh")
@@ -85,7 +54,7 @@ func (c *Client) exchange(ctx context.Context, bearer string, out any) func(*htt
 			_, err = c.retrying().Do(again)
 		}
 		if err != nil {
-			return c.unanswered(ctx, err)
+			return c.unanswered(err)
 		}
 		return decode(a, out)
 	}
@@ -108,7 +77,7 @@ func (c *Client) retrying() *retryablehttp.Client {
 		},
 		CheckRetry: func(ctx context.Context, resp *http.Response, err error) (bool, error) {
 			if err != nil {
-				return attempt < attempts && !c.unanswered(ctx, err).Permanent(), nil
+				return attempt < attempts && !failure.IsPermanent(c.unanswered(err)), nil
 			}
 			return shouldRetry(ctx, resp, attempt)
 		},
@@ -127,8 +96,8 @@ func shouldRetry(ctx context.Context, resp *http.Response, attempt int) (bool, e
 	asked := retryablehttp.DefaultBackoff(0, 0, 0, resp) // 0 without the header
 	deadline, limited := ctx.Deadline()
 	if again = again && attempt < most; again && limited && asked > max(0, time.Until(deadline)) {
-		return false, failf(Unavailable, resp.StatusCode, "",
-			"airflow answered %d and asks to wait %.0f s, longer than the time left", resp.StatusCode, asked.Seconds())
+		const form = "airflow answered %d and asks to wait %.0f s, longer than the time left"
+		return false, failure.Transient(Unavailable, form, resp.StatusCode, asked.Seconds())
 	}
 	return again, err
 }
@@ -161,11 +130,11 @@ func decode(a answer, out any) error {
 	case status != http.StatusOK && status != http.StatusCreated:
 		return failed(a)
 	case len(a.body) > maxAnswer:
-		return failf(NotAirflow, status, "", "airflow's answer is longer than %d MiB", maxAnswer>>20)
+		return failure.Permanent(NotAirflow, "airflow's answer is longer than %d MiB", maxAnswer>>20)
 	case !a.isJSON():
-		return failf(NotAirflow, status, "", "%s answered %d with %s instead of JSON", a.through(), status, a.media)
+		return failure.Permanent(NotAirflow, "%s answered %d with %s instead of JSON", a.through(), status, a.media)
 	case json.Unmarshal(a.body, out) != nil:
-		return failf(NotAirflow, status, "", "airflow answered %d with JSON of another shape than Airflow 3's", status)
+		return failure.Permanent(NotAirflow, "airflow answered %d with JSON of another shape than Airflow 3's", status)
 	}
 	return nil
 }

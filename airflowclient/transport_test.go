@@ -8,6 +8,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"ecr-refresh/steps/failure"
+	"ecr-refresh/steps/transport"
 )
 
 func retryAfter(status int, wait string) http.HandlerFunc {
@@ -53,7 +56,7 @@ func TestRetries(t *testing.T) {
 		}
 	}
 	a := newAirflow(t, routes{bulk: breaks})
-	wantError(t, updateOne(t, newClient(t, a.URL)), Unreachable, "unexpected EOF")
+	wantError(t, updateOne(t, newClient(t, a.URL)), failure.Unreachable, "unexpected EOF")
 	if n := len(a.received(bulk)); n != attempts {
 		t.Errorf("%d attempts, want %d", n, attempts)
 	}
@@ -77,11 +80,11 @@ func TestWaits(t *testing.T) {
 		asks           string
 		limit          time.Duration // 0: none
 		least, longest time.Duration
-		kind           Kind
+		kind           failure.Kind
 		text           string
 	}{
 		{"", 0, 1500 * time.Millisecond, 3750 * time.Millisecond, Unavailable, "answered 503: slow down"},
-		{"", time.Second, time.Second, time.Second, Timeout, "no answer in time"},
+		{"", time.Second, time.Second, time.Second, failure.Timeout, "no answer in time"},
 		{"20", 0, 40 * time.Second, 40 * time.Second, Unavailable, "answered 503: slow down"},
 		{"61", time.Minute, 0, 0, Unavailable, "answered 503 and asks to wait 61 s, longer than the time left"},
 		{"30", 59 * time.Second, 30 * time.Second, 30 * time.Second, Unavailable, "asks to wait 30 s"},
@@ -116,7 +119,7 @@ func TestLimits(t *testing.T) {
 	c := newClient(t, a.URL)
 	noError(t, readOne(t, c))
 	wantError(t, readOne(t, c), NotAirflow, "airflow's answer is longer than 8 MiB")
-	if n := len(a.received(one)); n != 2 || c.http.Timeout != attemptTimeout {
+	if n := len(a.received(one)); n != 2 || c.http.Timeout != transport.AttemptTimeout {
 		t.Errorf("%d attempts, want 2; each has %s", n, c.http.Timeout)
 	}
 }

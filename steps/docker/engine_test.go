@@ -133,7 +133,7 @@ func TestAnswers(t *testing.T) {
 	}{
 		{200, json, `{"Status":"Login\nSucceeded"}`, outcome{}},
 		{200, "", ``, permanent(docker.NotDocker, "it answered 200 with nothing instead of JSON")},
-		{301, json, `{}`, permanent(docker.NotDocker, `it answered 301, a redirect to "elsewhere.example.com:8443"`)},
+		{301, json, `{}`, permanent(docker.NotDocker, `it answered 301, a redirect to "https://elsewhere:8443"`)},
 		{400, json, `S3CRET`, passing(docker.Failed, "Docker answered 400: Bad Request")},
 		{403, json, `{"message":"by\nopa"}`, permanent(docker.NotDocker, "Docker answered 403: by opa")},
 		{404, json, `{"detail":"S3CRET"}`, permanent(docker.NotDocker, "Docker answered 404: Not Found")},
@@ -189,7 +189,7 @@ func serve(t *testing.T, status int, form, answer string) *docker.Engine {
 			t.Errorf("%s %s with a body of %d bytes", r.Method, r.URL, r.ContentLength)
 		}
 		w.Header().Set("Content-Type", form)
-		w.Header().Set("Location", "https://user:S3CRET@elsewhere.example.com:8443/path?S3CRET")
+		w.Header().Set("Location", "https://user:S3CRET@elsewhere:8443/path?S3CRET")
 		w.WriteHeader(status)
 		_, _ = io.WriteString(w, answer)
 	}))

@@ -86,10 +86,9 @@ func innermost(err error) call {
 // classify returns an error of the AWS SDK as one of a kind, which reports whether a retry may help.
 func classify(err error) error {
 	c := innermost(err)
-	refused, ok := errors.AsType[*failure.Error](err)
 	switch {
-	case ok && refused.Kind != failure.Proxy: // by DefaultConfig's allow
-		return refused
+	case errors.As(err, new(*failure.Error)): // by DefaultConfig's allow, or a proxy
+		return failure.Network(c.service, err)
 	case c.status != 0:
 		return c.answered(err)
 	case c.service == metadataService:

@@ -5,6 +5,7 @@ package failure
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -30,9 +31,6 @@ func (e *Error) Error() string { return e.Err.Error() }
 
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
-
-// Permanent reports whether a retry cannot help. IsPermanent calls it.
-func (e *Error) Permanent() bool { return !e.Transient }
 
 // Permanent returns an error that a retry cannot help. The format is fmt.Errorf's, %w included.
 func Permanent(kind Kind, format string, args ...any) *Error {
@@ -98,11 +96,17 @@ func Describe(err error) (Kind, Facts) {
 	return "", Facts{}
 }
 
-// IsPermanent reports whether a retry cannot help: an error of the chain says so by its method Permanent. An error of
-// unknown kind may be helped by a retry.
+// Is reports whether err is of one of several kinds.
+func Is(err error, kinds ...Kind) bool {
+	kind, _ := Describe(err)
+	return kind != "" && slices.Contains(kinds, kind)
+}
+
+// IsPermanent reports whether a retry cannot help, as the outermost *Error in err's chain says. One without it may be
+// helped by a retry.
 func IsPermanent(err error) bool {
-	var e interface{ Permanent() bool }
-	return errors.As(err, &e) && e.Permanent()
+	e, ok := errors.AsType[*Error](err)
+	return ok && !e.Transient
 }
 
 // ExitCode returns the exit code of a command: 0 for nil; 1 where a service failed, and the same command may succeed

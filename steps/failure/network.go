@@ -18,20 +18,23 @@ const (
 	Timeout     Kind = "no answer in time"
 	Unreachable Kind = "host is not reachable"
 	Proxy       Kind = "proxy does not connect" // Object is the proxy, Want the host
+	ProxyAuth   Kind = "proxy wants a login"    // and here
 )
 
 // Network classifies the error of a call to host that got no answer: TLS that cannot be agreed on is permanent, all
-// else may pass. It returns context.Canceled as it is.
+// else may pass. An error that a client's own code returned, such as transport.ProxyAnswer, stays of its kind.
 func Network(host string, err error) error {
 	if errors.Is(err, context.Canceled) {
-		return err
+		return fmt.Errorf("reach %s: %w", host, context.Canceled)
 	}
 	var timeout net.Error // context.DeadlineExceeded, too
-	var proxy *Error
+	var own *Error
 	why := Cause(err)
 	switch {
-	case errors.As(err, &proxy) && proxy.Kind == Proxy:
-		return fmt.Errorf("reach %s: %w", host, proxy.Want(host))
+	case errors.As(err, &own) && (own.Kind == Proxy || own.Kind == ProxyAuth):
+		return fmt.Errorf("reach %s: %w", host, own.Want(host))
+	case own != nil:
+		return own
 	case IsCertificate(err):
 		return Permanent(Untrusted, "reach %s: %s", host, why).About(host)
 	case IsAlert(err):

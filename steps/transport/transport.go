@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"ecr-refresh/steps/failure"
@@ -24,7 +25,7 @@ const (
 func New(roots *x509.CertPool) *http.Transport {
 	return &http.Transport{
 		Proxy: http.ProxyFromEnvironment, OnProxyConnectResponse: ProxyAnswer, TLSClientConfig: TLS(roots),
-		IdleConnTimeout: AttemptTimeout,
+		IdleConnTimeout: AttemptTimeout, MaxResponseHeaderBytes: 64 << 10,
 	}
 }
 
@@ -35,8 +36,10 @@ func ProxyAnswer(_ context.Context, proxy *url.URL, _ *http.Request, resp *http.
 	if code == http.StatusOK {
 		return nil
 	}
-	err := failure.Transient(failure.Proxy, "the proxy %s answered %d %s", proxy.Host, code, http.StatusText(code))
-	err.Transient = IsTransient(code)
+	err := failure.Permanent(failure.Proxy, "the proxy %s answered %d %s", proxy.Host, code, http.StatusText(code))
+	if err.Transient = IsTransient(code); code == http.StatusProxyAuthRequired {
+		err.Kind = failure.ProxyAuth
+	}
 	return err.About(proxy.Host)
 }
 
@@ -46,16 +49,18 @@ func TLS(roots *x509.CertPool) *tls.Config {
 }
 
 // IsTransient reports whether another attempt may succeed after an answer of this status.
-func IsTransient(status int) bool { return status == http.StatusTooManyRequests || status >= 500 }
+func IsTransient(status int) bool {
+	return status >= 500 || slices.Contains([]int{408, 423, 425, 429}, status)
+}
 
 // NoRedirect, as an http.Client's CheckRedirect, follows no redirect: it would send a password to another host.
 func NoRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// RedirectHost returns the host that a redirect leads to, or "". Its path and query may hold anything.
+// RedirectHost returns the host that a redirect leads to, with its scheme, or "". Its path and query may hold anything.
 func RedirectHost(resp *http.Response) untrusted.Text {
 	to, err := resp.Location()
 	if err != nil {
 		return untrusted.Text{}
 	}
-	return untrusted.New(to.Host)
+	return untrusted.New(to.Scheme + "://" + to.Host)
 }

@@ -36,7 +36,7 @@ func (d *Doctor) checkAirflow(ctx context.Context, f *Findings) {
 		return
 	}
 	const name = "airflow account"
-	if err = setup.MayUpdate(ctx, d.Airflow); airflowclient.MissingRight(err) != nil {
+	if err = setup.MayUpdate(ctx, d.Airflow); airflowclient.MissingRight(err) != "" {
 		f.add(fail, name, hints.Of(err), "%s", err)
 	} else if !f.result(name, err, "%s may edit connections", d.Account) {
 		return // it cannot log in

@@ -125,8 +125,8 @@ func (f *Findings) result(name string, err error, format string, args ...any) bo
 	switch {
 	case err == nil:
 		f.add(ok, name, "", format, args...)
-	case lacks != nil:
-		f.add(skip, name, hint, "not known: this account lacks %s on %s", lacks.Right, lacks.Object)
+	case lacks != "":
+		f.add(skip, name, hint, "not known: this account lacks %s", lacks)
 	default:
 		f.add(fail, name, hints.Of(err), "%s", err)
 	}

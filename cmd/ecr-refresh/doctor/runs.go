@@ -181,7 +181,7 @@ func (d *Doctor) Run(ctx context.Context) Findings {
 	run, err := d.Reader.Trigger(ctx, d.DAG, map[string]any{"dry_run": true})
 	if err != nil {
 		hint := hints.Of(err)
-		if airflowclient.MissingRight(err) != nil { // Airflow does not say which right is missing
+		if airflowclient.MissingRight(err) != "" { // Airflow does not say which right is missing
 			hint = "the account needs can_create on DAG Runs and can_edit on DAGs (FAB), or role User " +
 				"(SimpleAuthManager)"
 		}

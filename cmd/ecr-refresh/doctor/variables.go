@@ -25,7 +25,7 @@ func (d *Doctor) checkVariables(ctx context.Context, f *Findings) {
 			f.result("Variables", err, "")
 			return
 		}
-		stored[key] = strings.TrimSpace(value.Reveal())
+		stored[key] = strings.TrimSpace(value)
 		if env := input.VariableOverride(key, stored[key]); env != "" {
 			f.add(warn, "Variable "+key, "set the Variable in Airflow alone, unless this shell alone has "+env,
 				"%s is set here, and not to what Airflow stores: tasks read it first on workers that have it", env)

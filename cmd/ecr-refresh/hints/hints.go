@@ -4,11 +4,9 @@
 package hints
 
 import (
-	"errors"
 	"regexp"
 	"strings"
 
-	"ecr-refresh/airflowclient"
 	"ecr-refresh/cmd/ecr-refresh/input"
 	"ecr-refresh/cmd/ecr-refresh/names"
 	"ecr-refresh/steps/failure"
@@ -17,12 +15,7 @@ import (
 // Of returns the hint for err, or "".
 func Of(err error) string {
 	kind, facts := failure.Describe(err)
-	text := hints()[kind]
-	if e := (*airflowclient.Error)(nil); kind == "" && errors.As(err, &e) {
-		text, facts.Object, facts.Want = hints()[e.Kind], e.Object, e.Right
-		text = strings.ReplaceAll(text, "{grant}", grants()[e.AuthManager])
-	}
-	text = translate(text, input.Operator())
+	text := translate(hints()[kind], input.Operator())
 	text = strings.NewReplacer("{object}", facts.Object, "{want}", facts.Want).Replace(text)
 	return strings.ReplaceAll(text, names.AirflowConnection, input.APIConnection())
 }

@@ -22,21 +22,17 @@ func read(t *testing.T, path string) string {
 }
 
 // kinds returns all kinds of failure that the program can meet, by their names in Go.
-func kinds(t *testing.T) map[string]any {
+func kinds(t *testing.T) map[string]failure.Kind {
 	t.Helper()
-	kind := regexp.MustCompile(`(?m)^(?:const )?\s*(\w+)\s+(?:failure\.)?Kind\s+= (notFoundPrefix \+ )?"(.+?)"`)
-	all := map[string]any{}
+	kind := regexp.MustCompile(`(?m)^(?:const )?\s*(\w+)\s+(?:failure\.)?Kind\s+= "(.+?)"`)
+	all := map[string]failure.Kind{}
 	for _, folder := range []string{"steps", "airflowclient", "cmd/ecr-refresh"} {
 		err := filepath.WalkDir("../../../"+folder, func(path string, _ fs.DirEntry, err error) error {
 			if err != nil || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
 				return err
 			}
 			for _, m := range kind.FindAllStringSubmatch(read(t, path), -1) {
-				text := strings.Replace(m[2], "notFoundPrefix + ", "no such ", 1) + m[3]
-				name := filepath.Base(filepath.Dir(path)) + "." + m[1]
-				if all[name] = failure.Kind(text); folder == "airflowclient" {
-					all[name] = airflowclient.Kind(text)
-				}
+				all[filepath.Base(filepath.Dir(path))+"."+m[1]] = failure.Kind(m[2])
 			}
 			return nil
 		})
@@ -53,7 +49,7 @@ func TestEveryKindHasAHint(t *testing.T) {
 	all, explained := kinds(t), map[string]bool{}
 	for _, e := range entries(t) {
 		for name := range strings.FieldsSeq(e[1]) {
-			if all[name] == nil || explained[name] {
+			if all[name] == "" || explained[name] {
 				t.Errorf("%s has a second entry in %s, or is no kind", name, troubleshooting)
 			}
 			explained[name] = true
@@ -137,16 +133,15 @@ func TestTroubleshootingQuotesTheProgram(t *testing.T) {
 // Only FAB has Airflow's commands for rights.
 func TestAuthManagers(t *testing.T) {
 	t.Parallel()
-	for manager, want := range map[string]string{
-		airflowclient.FAB:    "airflow roles add-perms ROLE -r 'Connections' -a can_edit",
-		airflowclient.Simple: "the role op",
-		"":                   "grant it where this Airflow's auth manager keeps rights",
+	for kind, want := range map[failure.Kind]string{
+		airflowclient.ForbiddenByFAB:    "airflow roles add-perms ROLE -r 'Connections' -a can_edit",
+		airflowclient.ForbiddenBySimple: "the role op",
+		airflowclient.Forbidden:         "grant it where this Airflow's auth manager keeps rights",
 	} {
-		got := Of(&airflowclient.Error{
-			Kind: airflowclient.Forbidden, Object: "Connections", Right: "can_edit", AuthManager: manager,
-		})
-		if !strings.Contains(got, want) || strings.Contains(got, "airflow roles") != (manager == airflowclient.FAB) {
-			t.Errorf("%q: %s", manager, got)
+		got := Of(failure.Permanent(kind, "").About("Connections").Want("can_edit"))
+		ofFAB := strings.Contains(got, "airflow roles")
+		if !strings.Contains(got, want) || ofFAB != (kind == airflowclient.ForbiddenByFAB) {
+			t.Errorf("%q: %s", kind, got)
 		}
 	}
 }

@@ -29,29 +29,19 @@ const (
 	awsDown    = "<wait for the retries|run it again in a minute>, then see https://health.aws.amazon.com/health/status"
 	registryIn = "<Variables ecr_aws_account and ecr_aws_region_name (or ecr_targets)|--account and --region (or " +
 		"--targets)>"
-	untrusted = "give <ECR_REFRESH_CA_FILE{env}|--ca-file (ECR_REFRESH_CA_FILE)> the certificate of the proxy or " +
-		"private CA in between, or check the clock, and the name in the server's certificate"
+	reachable = "check that {object} is up, and can be reached from {host}: its address, DNS, the network, " +
+		"HTTPS_PROXY and NO_PROXY{env}"
 	orURL = "<| or --airflow-url (ECR_REFRESH_AIRFLOW_URL)>"
 
-	apiAddress   = "check schema, host, port and base path of connection airflow-api"
-	apiReachable = "check that Airflow's API server runs and can be reached from {host}: schema, host and port of " +
-		"connection airflow-api, HTTPS_PROXY and NO_PROXY{env}"
+	apiAddress = "check schema, host, port and base path of connection airflow-api"
+	needs      = "the account< of connection airflow-api|> needs {want} on {object}: "
+	areEnough  = " (can_read and can_edit on Connections are enough to refresh them)"
 )
 
-// grants returns what {grant} stands for, by airflowclient.Error's AuthManager.
-func grants() map[string]string {
-	const enough = " (can_read and can_edit on Connections are enough to refresh them)"
-	return map[string]string{
-		airflowclient.FAB:    "airflow roles add-perms ROLE -r '{object}' -a {want}" + enough,
-		airflowclient.Simple: "give it the role op in [core] simple_auth_manager_users (viewer reads pools and runs)",
-		"":                   "grant it where this Airflow's auth manager keeps rights" + enough,
-	}
-}
-
-// hints returns the table of failure.Kind and airflowclient.Kind, in the order of a run. It is called where an error is
-// reported, so that a good run does not pay for it.
-func hints() map[any]string {
-	return map[any]string{
+// hints returns the table, in the order of a run. It is called where an error is reported, so that a good run does not
+// pay for it.
+func hints() map[failure.Kind]string {
+	return map[failure.Kind]string{
 		// The command line, dag
 		console.Usage:        "<deploy the DAG of this version: ecr-refresh dag install|{want}>",
 		console.StdoutFailed: "check where stdout leads: its disk is full, or its reader has ended",
@@ -99,11 +89,13 @@ func hints() map[any]string {
 		privatefile.NoFolder:    "make its folder, or name a file in another folder",
 
 		// Calls without an answer
-		failure.Untrusted:   untrusted,
+		failure.Untrusted: "give <ECR_REFRESH_CA_FILE{env}|--ca-file (ECR_REFRESH_CA_FILE)> the certificate of the " +
+			"proxy or private CA in between, or check the clock, and the name in the server's certificate",
 		failure.TLSAlert:    "let {object}, or the proxy before it, speak TLS 1.2 or newer, and want no certificate",
-		failure.Timeout:     "check the network between {host} and {object}, HTTPS_PROXY and NO_PROXY{env}",
-		failure.Unreachable: "check DNS and the network between {host} and {object}, HTTPS_PROXY and NO_PROXY{env}",
+		failure.Timeout:     reachable,
+		failure.Unreachable: reachable,
 		failure.Proxy:       "let the proxy {object} connect to {want}, or name that in NO_PROXY{env}",
+		failure.ProxyAuth:   "check user name and password of the proxy in HTTPS_PROXY and HTTP_PROXY{env}",
 
 		// AWS
 		ecr.AccessDenied:      "allow {want} on resource * to this AWS identity",
@@ -194,13 +186,12 @@ func hints() map[any]string {
 		airflowclient.NoLoginEndpoint: apiAddress + "; the auth manager must offer POST /auth/token",
 		airflowclient.NotAirflow:      apiAddress + ": below it, /api/v2/version must answer JSON (Airflow 3)",
 		airflowclient.Redirect:        "give the final address as host of connection airflow-api" + orURL,
-		airflowclient.Forbidden:       "the account< of connection airflow-api|> needs {want} on {object}: {grant}",
-		airflowclient.Invalid:         "use an ecr-refresh that supports this Airflow (docs/compatibility.md)",
-		airflowclient.ProxyAuth:       "check user name and password of the proxy in HTTPS_PROXY and HTTP_PROXY{env}",
-		airflowclient.Proxy:           "let the proxy {object} connect to Airflow, or name its host in NO_PROXY{env}",
-		airflowclient.WrongScheme:     "give connection airflow-api" + orURL + " the schema of its port: http or https",
-		airflowclient.TLSAlert:        "let Airflow, or a proxy, speak TLS 1.2 or newer without a client certificate",
-		airflowclient.Untrusted:       untrusted,
+		airflowclient.Forbidden:       needs + "grant it where this Airflow's auth manager keeps rights" + areEnough,
+		airflowclient.ForbiddenByFAB:  needs + "airflow roles add-perms ROLE -r '{object}' -a {want}" + areEnough,
+		airflowclient.ForbiddenBySimple: needs + "give it the role op in [core] simple_auth_manager_users (viewer " +
+			"reads pools and runs)",
+		airflowclient.Invalid:     "use an ecr-refresh that supports this Airflow (docs/compatibility.md)",
+		airflowclient.WrongScheme: "give connection airflow-api" + orURL + " the schema of its port: http or https",
 		airflowclient.NoConnection: "create it: airflow connections add {object} --conn-type docker --conn-host " +
 			"REGISTRY --conn-login AWS (one from an environment variable or a secrets backend cannot be updated)",
 		airflowclient.NoPool:      "create it: airflow pools set {object} SLOTS DESCRIPTION",
@@ -209,7 +200,5 @@ func hints() map[any]string {
 		airflowclient.NoXCom:      "check the log of that task: it returned no result",
 		airflowclient.Conflict:    "try again: it exists already, or somebody else changes it at the same time",
 		airflowclient.Unavailable: "look into the log of Airflow's API server, then " + again,
-		airflowclient.Timeout:     apiReachable,
-		airflowclient.Unreachable: apiReachable,
 	}
 }

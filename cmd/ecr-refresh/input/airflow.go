@@ -15,7 +15,6 @@ import (
 	"ecr-refresh/steps"
 	"ecr-refresh/steps/ecr"
 	"ecr-refresh/steps/failure"
-	"ecr-refresh/steps/transport"
 )
 
 // Help on the inputs of Airflow's API, for descriptions of commands.
@@ -182,7 +181,7 @@ func (r *Reader) Client(config airflowclient.Config, roots Certificates) *airflo
 		return nil
 	}
 	r.unencrypted(config.BaseURL, "https as schema of connection "+names.AirflowConnection)
-	config.TLS = transport.TLS(roots.All)
+	config.Roots = roots.All
 	client, err := airflowclient.New(config)
 	r.Fault(err)
 	return client

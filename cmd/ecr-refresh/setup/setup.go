@@ -29,7 +29,7 @@ type Setup struct {
 	AWSAccount, Region string
 	Registry           string // its host
 	Login              string // of the account that the Airflow connection has
-	Password           airflowclient.Secret
+	Password           secret.Secret
 	KeyPair            bool // for encryption, where steps 1 and 2 may run on different hosts
 
 	Admin   *airflowclient.Client
@@ -78,7 +78,7 @@ func (s Setup) Run(ctx context.Context) (Result, error) {
 	var failures []error
 	for _, o := range s.objects(ctx) {
 		done, err := settle(ctx, o)
-		if e, ok := errors.AsType[*airflowclient.Error](err); ok && e.Kind == airflowclient.TokenRejected {
+		if failure.Is(err, airflowclient.TokenRejected) {
 			return result, err
 		}
 		result.Objects, failures = append(result.Objects, done), append(failures, err)
@@ -199,7 +199,7 @@ func (s Setup) pool(ctx context.Context) object {
 func (s Setup) variable(ctx context.Context, key, value string) object {
 	var differs []string
 	is, err := s.Admin.Variable(ctx, key)
-	if is.Reveal() != value {
+	if is != value {
 		differs = []string{"its value is not " + value}
 	}
 	return object{"Variable", key, differs, err, func() error {

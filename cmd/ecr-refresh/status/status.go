@@ -251,12 +251,11 @@ func (s *Status) readConnections(ctx context.Context, airflow *airflowclient.Cli
 
 // lacks adds what is not known where err says that the account lacks a right, and returns any other error.
 func (s *Status) lacks(err error, what, who string) error {
-	e := airflowclient.MissingRight(err)
-	if e == nil {
+	right := airflowclient.MissingRight(err)
+	if right == "" {
 		return err
 	}
-	const form = "%s, is not known: the account lacks %s on %s%s"
-	s.Unknown = append(s.Unknown, fmt.Sprintf(form, what, e.Right, e.Object, who))
+	s.Unknown = append(s.Unknown, fmt.Sprintf("%s, is not known: the account lacks %s%s", what, right, who))
 	return nil
 }
 

@@ -42,7 +42,7 @@ func files() (all []row) {
 			"chmod 770 state/ecr-refresh", ""},
 		{"folder of the private key of another user", update, "it belongs to user 65534",
 			"chown 65534:65534 state/ecr-refresh", ""},
-		{"targets are a pipe", extract + " --targets pipe", "it is not JSON", "mkfifo pipe", ""},
+		{"targets are a pipe", extract + " --targets pipe", "it is not JSON: line 1, column 1", "mkfifo pipe", ""},
 		{"targets have no end", extract + " --targets /dev/zero", "it is longer than 8388608 bytes", "true", ""},
 		{"targets come from a pipe that stays open", extract + " --targets pipe", noEnd,
 			"mkfifo pipe; (exec 3<>pipe; sleep 8) >/dev/null 2>&1 & sleep 0.2", ""},
