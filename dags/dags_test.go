@@ -147,6 +147,9 @@ func TestUpgradeStops(t *testing.T) {
 		{edited(t, signed, "# --- End of settings", "# --- The end"), "no block of settings"},
 		{edited(t, signed, "MOUNTS = []", "MOUNTS = [{]"), "MOUNTS " + open},
 		{edited(t, signed, "MOUNTS = []", "MOUNTS = ["), "MOUNTS " + open},
+		{edited(t, signed, "MOUNTS = []", "MOUNTS = [(])"), "MOUNTS " + open},
+		{edited(t, signed, "MOUNTS = []", "MOUNTS = "+strings.Repeat("[", 30_000)+strings.Repeat("]", 29_999)), // at once
+			"MOUNTS " + open},
 		{edited(t, signed, `POOL = "systemqueue"`, `POOL = "systemqueue`), "POOL " + open},
 		{edited(t, signed, `POOL = "systemqueue"`, "POOL ="), "POOL " + open},
 		{edited(t, signed, "MOUNTS = []", "VOLUMES = []"), "this version has no setting VOLUMES"},

@@ -61,12 +61,22 @@ func parse(text string) (d dag, err error) {
 
 // balanced reports whether the quotes and brackets of a Python text are closed.
 func balanced(text string) bool {
-	quoted := regexp.MustCompile(`(?s)"""(\\.|.)*?"""|'''(\\.|.)*?'''|"(\\.|[^"\\\n])*"|'(\\.|[^'\\\n])*'|#[^\n]*`)
-	left := regexp.MustCompile(`[^()[\]{}"']`).ReplaceAllString(quoted.ReplaceAllString(text, ""), "")
-	for before := ""; before != left; {
-		before, left = left, strings.NewReplacer("()", "", "[]", "", "{}", "").Replace(left)
+	token := regexp.MustCompile(
+		`(?s)"""(\\.|.)*?"""|'''(\\.|.)*?'''|"(\\.|[^"\\\n])*"|'(\\.|[^'\\\n])*'|#[^\n]*|[()[\]{}"']`)
+	var missing []byte // what closes the brackets that are open
+	for _, found := range token.FindAllString(text, -1) {
+		at, last := strings.Index("([{", found), len(missing)-1
+		switch {
+		case at >= 0:
+			missing = append(missing, ")]}"[at])
+		case len(found) > 1 || found == "#": // a string or a comment
+		case last < 0 || found[0] != missing[last]:
+			return false
+		default:
+			missing = missing[:last]
+		}
 	}
-	return left == ""
+	return len(missing) == 0
 }
 
 // Upgrade returns text, a DAG of this version, with the settings of an installed one, which Sign returned, but for the
