@@ -53,23 +53,22 @@ func read(path string, max int64, flag int, forbidden fs.FileMode) ([]byte, erro
 	}
 	defer f.Close()
 	info, err := f.Stat()
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, fault(NotReadable, "read %q: %w", path, cause(err))
-	}
-	if !info.Mode().IsRegular() {
+	case !info.Mode().IsRegular():
 		return nil, fault(NotRegular, "read %q: it is not a regular file", path)
-	}
-	if ownerOf(info) != 0 {
+	case ownerOf(info) != 0:
 		forbidden = 0o077
 	}
 	if err := check(path, info, forbidden); err != nil {
 		return nil, err
 	}
 	text, err := io.ReadAll(io.LimitReader(f, max+1))
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, fault(NotReadable, "read %q: %w", path, cause(err))
-	}
-	if int64(len(text)) > max {
+	case int64(len(text)) > max:
 		return nil, fault(TooLong, "read %q: it is longer than %d bytes", path, max)
 	}
 	return text, nil
