@@ -9,7 +9,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"slices"
 	"time"
 
 	"ecr-refresh/steps/ecr"
@@ -109,9 +108,7 @@ func (s ExtractECRToken) result(all []*issued) (xcom.ExtractECRToken, error) {
 			result.Tokens = append(result.Tokens, xcom.Token{TokenInfo: e.token.TokenInfo, Connections: e.connections})
 			continue
 		}
-		if !slices.Contains(errs, e.err) { // one call to ECR fails for all registries behind it
-			errs = append(errs, e.err)
-		}
+		errs = append(errs, e.err)
 		for _, id := range e.connections {
 			result.Failures = append(result.Failures, e.failure(result.Step, id, e.err))
 		}

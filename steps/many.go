@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -63,8 +64,14 @@ func inParallel[T any](all []T, do func(T)) {
 }
 
 // verdict returns an error if nothing succeeded: the only one, or one that stands for all. Otherwise the failures go on
-// in the result. It logs each error that it does not return.
+// in the result. It logs each error that it does not return, once: one call to ECR, or to a registry, fails for all behind.
 func verdict(log *slog.Logger, succeeded int, errs []error) error {
+	seen := map[error]bool{}
+	errs = slices.DeleteFunc(errs, func(err error) bool {
+		again := seen[err]
+		seen[err] = true
+		return again
+	})
 	joined := failure.Join(errs)
 	if succeeded == 0 && len(errs) < 2 {
 		return joined

@@ -125,6 +125,20 @@ func TestUpdateCarriesFailures(t *testing.T) {
 		steps.HostMismatch, facts, 2)
 }
 
+// A registry that rejects a token fails all its connections, and is reported once.
+func TestUpdateReportsARegistryOnce(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.connect("other")
+	one := f.extracted(t, id, "other")
+	f.box.ECR.ExpireTokens()
+	two := fail(t, f.update(one).Run, "it answered 403: login rejected", registry.Rejected,
+		failure.Facts{Object: f.box.RegistryHost()}, 1)
+	if len(two.Failures) != 2 || two.Failures[0].Error != two.Failures[1].Error {
+		t.Errorf("failures %+v", two.Failures)
+	}
+}
+
 // airflow is an Airflow that a test interferes with.
 type airflow struct {
 	steps.Airflow
