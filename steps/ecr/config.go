@@ -178,16 +178,13 @@ func limited(client aws.HTTPClient) smithyhttp.ClientDoFunc {
 	}
 }
 
-// named makes a client call the address that is given, as it is: the SDK rejects it together with FIPS or dual-stack,
-// and does not read AWS_ENDPOINT_URL where a profile or a web identity needs STS.
+// named makes a client call the address that is given: the SDK does not read AWS_ENDPOINT_URL where a profile or a web
+// identity needs STS.
 func named(o *sts.Options) {
 	if env, err := config.NewEnvConfig(); err == nil && o.BaseEndpoint == nil && env.BaseEndpoint != "" {
 		o.BaseEndpoint = &env.BaseEndpoint
 	}
-	if o.BaseEndpoint != nil {
-		o.EndpointOptions.UseFIPSEndpoint = aws.FIPSEndpointStateDisabled
-		o.EndpointOptions.UseDualStackEndpoint = aws.DualStackEndpointStateDisabled
-	}
+	Source{}.endpoint(&o.BaseEndpoint, &o.EndpointOptions.UseFIPSEndpoint, &o.EndpointOptions.UseDualStackEndpoint)
 }
 
 // proxy returns what a transport asks about each request before it is sent: http.ProxyFromEnvironment, if allow returns

@@ -144,15 +144,14 @@ func Parse[R result](text string) (r R, err error) {
 	}
 	// Version and step come first, since another version's fields may mean something else.
 	var head Head
-	err = unmarshal(line, &head)
-	if err == nil && head.Version != Version {
+	switch err = unmarshal(line, &head); {
+	case err != nil:
+	case head.Version != Version:
 		const form = "read result of %s: its version is %d, and this binary reads version %d"
 		return r, failure.Permanent(OtherVersion, form, step, head.Version, Version).About(step)
-	}
-	if err == nil && head.Step != step {
+	case head.Step != step:
 		err = fmt.Errorf("it is the result of %.40q", head.Step)
-	}
-	if err == nil {
+	default:
 		err = unmarshal(line, &r)
 	}
 	if err != nil {
