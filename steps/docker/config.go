@@ -48,28 +48,28 @@ type login struct {
 // ReadConfig reads the first of the files at paths that exists, as docker-py does (docker/utils/config.py). The error
 // says why docker-py ignores that file; the Config is then empty, as it is without a file.
 func ReadConfig(paths ...string) (Config, error) {
-	exists := func(path string) bool { _, err := os.Stat(path); return err == nil }
-	at := slices.IndexFunc(paths, exists)
-	if at < 0 {
-		return Config{}, nil
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		if err != nil {
+			continue
+		}
+		var text []byte
+		if info.Mode().IsRegular() && info.Size() <= 1<<20 {
+			text, err = os.ReadFile(path)
+		}
+		if err != nil {
+			return Config{}, fmt.Errorf("read %s: %w", path, errors.Unwrap(err))
+		}
+		if !isJSON(text) {
+			return Config{}, fmt.Errorf("read %s: not the JSON of a Docker config, or longer than 1 MiB", path)
+		}
+		config := Config{path: path}
+		if err := config.parse(text); err != nil {
+			config.err = config.fails(err.Error())
+		}
+		return config, nil
 	}
-	path := paths[at]
-	info, err := os.Stat(path)
-	var text []byte
-	if err == nil && info.Mode().IsRegular() && info.Size() <= 1<<20 {
-		text, err = os.ReadFile(path)
-	}
-	if err != nil {
-		return Config{}, fmt.Errorf("read %s: %w", path, errors.Unwrap(err))
-	}
-	if !isJSON(text) {
-		return Config{}, fmt.Errorf("read %s: not the JSON of a Docker config, or longer than 1 MiB", path)
-	}
-	config := Config{path: path}
-	if err := config.parse(text); err != nil {
-		config.err = config.fails(err.Error())
-	}
-	return config, nil
+	return Config{}, nil
 }
 
 // Empty reports whether docker-py finds no file, or ignores it.
