@@ -99,7 +99,7 @@ func (f *fixture) test(two xcom.UpdateDockerConnection) steps.TestDockerConnecti
 	for _, updated := range two.Connections {
 		conn, _ := f.box.Airflow.Connection(updated.ConnectionID)
 		given[updated.ConnectionID] = steps.DockerConnection{
-			Host: conn.Host, Login: conn.Login, Password: secret.New(conn.Password),
+			Server: conn.Host, Login: conn.Login, Password: secret.New(conn.Password),
 		}
 		asked = append(asked, target.Entry{ConnectionID: updated.ConnectionID})
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -50,7 +49,7 @@ type TestDockerConnection struct {
 
 // DockerConnection is a connection as tasks read it: from a secrets backend, the environment or the database.
 type DockerConnection struct {
-	Host, Port   string
+	Server       string // that DockerHook logs in to: the host as it is written, with the port if there is one
 	Login        string
 	Password     secret.Secret
 	KeepLogin    bool   // reauth of its extra is off: docker-py keeps a login of the same user that its file has
@@ -60,15 +59,9 @@ type DockerConnection struct {
 
 // assumed returns what tasks should read, once a token was put into a connection.
 func assumed(read airflowclient.Connection, t secret.Token) DockerConnection {
-	c := DockerConnection{Host: read.Host.Raw(), Login: t.Username, Password: t.Password, Assumed: true}
-	if read.Port != 0 {
-		c.Port = strconv.Itoa(read.Port)
-	}
-	return c
+	server := strings.TrimSuffix(fmt.Sprintf("%s:%d", read.Host.Raw(), read.Port), ":0")
+	return DockerConnection{Server: server, Login: t.Username, Password: t.Password, Assumed: true}
 }
-
-// server returns what DockerHook logs in to: the host as it is written, with the port if there is one.
-func (c DockerConnection) server() string { return strings.TrimSuffix(c.Host+":"+c.Port, ":") }
 
 // test is one connection and how it logs in.
 type test struct {
@@ -135,7 +128,7 @@ func (s TestDockerConnection) compareAll(ctx context.Context) (tests []test) {
 			tests = append(tests, test{want, nil, func() (string, error) { return "", err }})
 			continue
 		}
-		of := key{conn.server(), conn.Login, want.RegistryURL, secret.Fingerprint(conn.Password), conn.KeepLogin}
+		of := key{conn.Server, conn.Login, want.RegistryURL, secret.Fingerprint(conn.Password), conn.KeepLogin}
 		if logins[of] == nil {
 			logins[of] = sync.OnceValues(func() (string, error) { return s.logIn(ctx, conn, want.RegistryURL) })
 		}
@@ -178,10 +171,10 @@ func (s TestDockerConnection) compare(want xcom.Updated) (*bool, error) {
 // checkServer returns an error unless a connection and the result are of the same registry, which is the one that the
 // run was asked for, or any of ECR where it was not named, and Docker logs in to that: the password goes nowhere else.
 func checkServer(asked target.Entry, want xcom.Updated, conn DockerConnection) error {
-	host := registry.Host(conn.Host)
+	host := registry.Host(conn.Server)
 	if of := registry.Host(want.RegistryURL); host != of {
 		const form = "tasks read host %q, and the token is for %q"
-		return conn.overridden(form, untrusted.New(conn.Host), of).About(want.ConnectionID)
+		return conn.overridden(form, untrusted.New(conn.Server), of).About(want.ConnectionID)
 	}
 	targets, err := target.Resolve([]target.Entry{asked}, func(string) string { return host })
 	switch {
@@ -191,7 +184,7 @@ func checkServer(asked target.Entry, want xcom.Updated, conn DockerConnection) e
 		const form = "the token is for %.100q, and this run was asked to refresh %q"
 		err := failure.Permanent(HostMismatch, form, want.RegistryURL, targets[0].Registry.Name)
 		return err.About(want.ConnectionID).Want(targets[0].Registry.Name)
-	case ecr.Bare(conn.server()) != host: // which is not shown: it may have a login
+	case ecr.Bare(conn.Server) != host: // which is not shown: it may have a login
 		const form = "Docker would log in to another port or name than %s"
 		return failure.Permanent(docker.OtherServer, form, host).About(host)
 	}
@@ -210,7 +203,7 @@ func (c DockerConnection) overridden(form string, args ...any) *failure.Error {
 // registry where there is no Docker. It returns what was answered.
 func (s TestDockerConnection) logIn(ctx context.Context, conn DockerConnection, registryURL string) (string, error) {
 	warning, err := s.Config.Check(ctx, docker.Pull{
-		Server: conn.server(), Registry: registry.Host(registryURL), Username: conn.Login, Reauth: !conn.KeepLogin,
+		Server: conn.Server, Registry: registry.Host(registryURL), Username: conn.Login, Reauth: !conn.KeepLogin,
 		Accepts: s.Registry.Check,
 	})
 	if warning != nil {
@@ -224,7 +217,7 @@ func (s TestDockerConnection) logIn(ctx context.Context, conn DockerConnection, 
 	case s.Engine == nil:
 		return "Accepted by the registry", s.Registry.Check(ctx, registryURL, conn.Login, conn.Password)
 	}
-	return s.Engine.Login(ctx, conn.server(), conn.Login, conn.Password)
+	return s.Engine.Login(ctx, conn.Server, conn.Login, conn.Password)
 }
 
 // answer returns what a login means for one of its connections. After a dry run a rejected password is a warning.

@@ -87,8 +87,8 @@ func TestTestRejectsAnotherConnection(t *testing.T) {
 	two := f.updated(t, id)
 	type conn = steps.DockerConnection
 	for message, change := range map[string]func(*conn){
-		`tasks read host "example.com"`:        func(c *conn) { c.Host = "example.com" },
-		`tasks read host ""`:                   func(c *conn) { c.Host = "" },
+		`tasks read host "example.com"`:        func(c *conn) { c.Server = "example.com" },
+		`tasks read host ""`:                   func(c *conn) { c.Server = "" },
 		"tasks read another login or password": func(c *conn) { c.Login = "somebody" },
 	} {
 		fail(t, give(f.test(two), change).Run, message, steps.Overridden, failure.Facts{Object: id}, 2)
@@ -114,33 +114,33 @@ func TestTestTrustsItsOwnInputs(t *testing.T) {
 	f.now = f.now.Add(time.Hour) // another fingerprint is no error
 	host := f.box.RegistryHost()
 	for _, row := range []struct {
-		host, port, registryURL string // of connection and result
-		asked                   target.Entry
-		message                 string
-		kind                    failure.Kind
-		facts                   failure.Facts
+		server, registryURL string // of connection and result
+		asked               target.Entry
+		message             string
+		kind                failure.Kind
+		facts               failure.Facts
 	}{
-		{host, "", "https://" + host, target.Entry{ConnectionID: "other"}, "was not asked to refresh it",
+		{host, "https://" + host, target.Entry{ConnectionID: "other"}, "was not asked to refresh it",
 			steps.NotAsked, failure.Facts{Object: id}},
-		{"127.0.0.1", "", "https://127.0.0.1", target.Entry{}, `host "127.0.0.1" of connection "docker_default" is not`,
+		{"127.0.0.1", "https://127.0.0.1", target.Entry{}, `host "127.0.0.1" of connection "docker_default" is not`,
 			ecr.NotECRHost, failure.Facts{}},
-		{"evil.example.com", "", "https://evil.example.com", target.Entry{}, "is not that of a private registry",
+		{"evil.example.com", "https://evil.example.com", target.Entry{}, "is not that of a private registry",
 			ecr.NotECRHost, failure.Facts{}},
-		{"public.ecr.aws", "", "https://public.ecr.aws", target.Entry{Registry: host}, "this run was asked to refresh",
+		{"public.ecr.aws", "https://public.ecr.aws", target.Entry{Registry: host}, "this run was asked to refresh",
 			steps.HostMismatch, failure.Facts{Object: id, Want: host}},
-		{host, "", "https://" + host + ":8443", target.Entry{}, "its registry is", steps.BadToken, failure.Facts{}},
-		{host, "", "http://" + host, target.Entry{}, "its registry is", steps.BadToken, failure.Facts{}},
-		{host, "5000", "https://" + host, target.Entry{}, "another port or name", docker.OtherServer,
+		{host, "https://" + host + ":8443", target.Entry{}, "its registry is", steps.BadToken, failure.Facts{}},
+		{host, "http://" + host, target.Entry{}, "its registry is", steps.BadToken, failure.Facts{}},
+		{host + ":5000", "https://" + host, target.Entry{}, "another port or name", docker.OtherServer,
 			failure.Facts{Object: host}},
-		{host + ":80", "", "https://" + host, target.Entry{}, "another port or name", docker.OtherServer,
+		{host + ":80", "https://" + host, target.Entry{}, "another port or name", docker.OtherServer,
 			failure.Facts{Object: host}},
-		{"ftp://" + host, "", "https://" + host, target.Entry{}, "another port or name", docker.OtherServer,
+		{"ftp://" + host, "https://" + host, target.Entry{}, "another port or name", docker.OtherServer,
 			failure.Facts{Object: host}},
-		{"https://me:S3CRET@" + host, "", "https://" + host, target.Entry{}, "another port or name",
+		{"https://me:S3CRET@" + host, "https://" + host, target.Entry{}, "another port or name",
 			docker.OtherServer, failure.Facts{Object: host}},
 	} {
 		step := give(f.test(two), func(c *steps.DockerConnection) {
-			c.Host, c.Port, c.Password = row.host, row.port, secret.New("of somebody")
+			c.Server, c.Password = row.server, secret.New("of somebody")
 		})
 		step.Input.Connections = slices.Clone(two.Connections)
 		step.Input.Connections[0].RegistryURL = row.registryURL
@@ -190,11 +190,11 @@ func TestTestLogsInOnceForEachLogin(t *testing.T) {
 	conn := step.Connections[id]
 	conn.Assumed = true // a password or user that another connection does not have
 	port, user, password := conn, conn, conn
-	port.Port, user.Login = "443", "root"
+	port.Server, user.Login = conn.Server+":443", "root"
 	password.Password = secret.New(strings.Repeat("x", len(conn.Password.Reveal())))
 	step.Connections["port"], step.Connections["user"], step.Connections["password"] = port, user, password
 	path := filepath.Join(t.TempDir(), "config.json")
-	must(t, os.WriteFile(path, []byte(`{"auths":{"`+conn.Host+`":{"auth":"QVdTOnN0YWxl"}}}`), 0o600))
+	must(t, os.WriteFile(path, []byte(`{"auths":{"`+conn.Server+`":{"auth":"QVdTOnN0YWxl"}}}`), 0o600))
 	var err error
 	step.Config, err = docker.ReadConfig(path)
 	must(t, err)
