@@ -87,15 +87,9 @@ func (s UpdateDockerConnection) Run(ctx context.Context) (xcom.UpdateDockerConne
 	return s.result(tokens, failed)
 }
 
-// decrypt checks the age of the tokens, and that what the result shows of them is what it holds encrypted.
+// decrypt checks that what the result shows of the tokens is what it holds encrypted, and how old they are.
 func (s UpdateDockerConnection) decrypt() (all []*issued, err error) {
 	const check = "check result of extract_ecr_token: "
-	for _, t := range s.Input.Tokens {
-		if age := s.Now().Sub(t.IssuedAt); age > s.MaxAge {
-			const form = check + "its token is %s old, over the limit of %s: a newer run may have updated since"
-			return nil, failure.Permanent(OldResult, form, age.Round(time.Second), s.MaxAge)
-		}
-	}
 	tokens, err := secret.Decrypt(s.Identity, s.Input.Recipient, s.Input.Sealed, len(s.Input.Tokens))
 	if err != nil {
 		return nil, err
@@ -107,6 +101,10 @@ func (s UpdateDockerConnection) decrypt() (all []*issued, err error) {
 	for i, t := range tokens {
 		if err := t.Check(s.Now()); err != nil {
 			return nil, failure.Permanent(BadToken, check+"its token is not of ECR: %w", err)
+		}
+		if age := s.Now().Sub(t.IssuedAt); age > s.MaxAge {
+			const form = check + "its token is %s old, over the limit of %s: a newer run may have updated since"
+			return nil, failure.Permanent(OldResult, form, age.Round(time.Second), s.MaxAge)
 		}
 		all = append(all, &issued{token: t, connections: s.Input.Tokens[i].Connections})
 	}
