@@ -108,10 +108,11 @@ func (b *browser) wait(t *testing.T, what, expression string) {
 	})
 }
 
-// click clicks the first visible element that an XPath finds.
+// click clicks the first element that an XPath finds, once it is visible and enabled: while a form still loads, Airflow
+// shows its button and ignores clicks.
 func (b *browser) click(t *testing.T, xpath string) {
 	t.Helper()
-	do(t, b, "click "+xpath, chromedp.Click(xpath))
+	do(t, b, "click "+xpath, chromedp.Click(xpath+"[not(@disabled)]"))
 }
 
 // fill types into a field.
