@@ -54,7 +54,7 @@ func (c *Client) exchange(ctx context.Context, bearer string, out any) func(*htt
 			_, err = c.retrying().Do(again)
 		}
 		if err != nil {
-			return c.unanswered(err)
+			return c.unanswered(cmp.Or(ctx.Err(), err)) // whatever broke when time was over
 		}
 		return decode(a, out)
 	}

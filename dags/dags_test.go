@@ -148,7 +148,7 @@ func TestUpgradeStops(t *testing.T) {
 		{edited(t, signed, "MOUNTS = []", "MOUNTS = [{]"), "MOUNTS " + open},
 		{edited(t, signed, "MOUNTS = []", "MOUNTS = ["), "MOUNTS " + open},
 		{edited(t, signed, "MOUNTS = []", "MOUNTS = [(])"), "MOUNTS " + open},
-		{edited(t, signed, "MOUNTS = []", "MOUNTS = "+strings.Repeat("[", 30_000)+strings.Repeat("]", 29_999)), // at once
+		{edited(t, signed, "MOUNTS = []", "MOUNTS = "+strings.Repeat("[", 30_000)+strings.Repeat("]", 29_999)),
 			"MOUNTS " + open},
 		{edited(t, signed, `POOL = "systemqueue"`, `POOL = "systemqueue`), "POOL " + open},
 		{edited(t, signed, `POOL = "systemqueue"`, "POOL ="), "POOL " + open},
