@@ -63,6 +63,7 @@ func (p *program) command(command cli.Command, settings []input.Setting, read fu
 		return func(ctx context.Context) ([]byte, error) {
 			ctx, cancel := context.WithTimeout(ctx, timeout)
 			defer cancel()
+			c.Began(timeout)
 			return work(ctx)
 		}
 	})
@@ -85,7 +86,7 @@ func (p *program) local(command cli.Command, settings []input.Setting, read func
 		call := &call{Reader: &input.Reader{Context: c, Settings: p.Settings, Stdin: p.stdin}}
 		p.openLog(call)
 		call.Fault(call.CheckFIPS())
-		return call.do(read)
+		return call.InTime(func() error { return call.do(read) })
 	}
 	return &command
 }

@@ -121,6 +121,7 @@ func (r *Reader) AskLogin(account string, config *airflowclient.Config) {
 	if !ok || !console.IsTerminal(file) || r.Faulty() || !config.Token.Empty() {
 		return
 	}
+	r.end.timer.Stop() // a person takes time
 	if config.Login == "" {
 		config.Login = console.Ask(file, r.App.ErrWriter, "login of the "+account+": ")
 	}

@@ -22,6 +22,7 @@ type Certificates struct {
 // Certificates reads the system's certificates and those of --ca-file.
 func (r *Reader) Certificates() (roots Certificates) {
 	r.checkProxies()
+	r.Doing("reads certificates (SSL_CERT_FILE, --ca-file)")
 	var err error
 	if roots.All, err = systemCertificates(); err != nil {
 		r.Fault(failure.Permanent(NoFile, "read the system's certificates (SSL_CERT_FILE): %w", err))
@@ -53,7 +54,7 @@ func (r *Reader) CAFile() []byte {
 	if path == "" {
 		return nil
 	}
-	pem, err := r.readFile(path)
+	pem, err := readFile(path)
 	if err == nil && !x509.NewCertPool().AppendCertsFromPEM([]byte(pem)) {
 		err = failure.Permanent(BadValue, "it has no PEM certificate").About(source)
 	}

@@ -28,6 +28,7 @@ func (r *Reader) Docker() *docker.Engine {
 	if verify && certificates == "" {
 		certificates = cmp.Or(os.Getenv("DOCKER_CONFIG"), os.Getenv("HOME")+"/.docker")
 	}
+	r.Doing("reads DOCKER_CERT_PATH")
 	engine, err := docker.NewEngine(host, certificates, verify)
 	if r.Fault(err); err != nil {
 		return nil

@@ -120,7 +120,7 @@ func TestInputsAreLimited(t *testing.T) {
 		r := reader(map[string]string{"in": "-"})
 		r.Stdin = strings.NewReader(text)
 		read := Result(r, func(text string) (string, error) { return text, nil })
-		file, fileErr := r.readFile(path)
+		file, fileErr := readFile(path)
 		if good && (read != text || file != text || r.Faulty() || fileErr != nil) {
 			t.Errorf("%d and %d of %d bytes: %v, %v", len(read), len(file), size, r.Err(), fileErr)
 		}
