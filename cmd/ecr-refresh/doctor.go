@@ -63,14 +63,14 @@ func (c *call) doctor(roots input.Certificates) *doctor.Doctor {
 		AWS: c.AWS(roots), Registry: checker(roots),
 	}
 	config, err := c.AirflowConfig()
-	d.Reader = unlessFaulty(d, input.AdminAccount, func() *airflowclient.Client {
+	d.Reader = unlessFaulty(d, string(input.Admin), func() *airflowclient.Client {
 		return c.Client(c.AdminConfig(config.BaseURL, true), roots)
 	})
 	if c.Bool("run") && d.Reader != nil {
 		return d // a run does not need the account from here
 	}
 	d.Airflow = unlessFaulty(d, "airflow", func() *airflowclient.Client {
-		c.AskLogin(input.APIAccount, &config)
+		c.AskLogin(&config, input.API)
 		if c.Fault(err); err == nil {
 			c.NeedAirflow(config)
 		}

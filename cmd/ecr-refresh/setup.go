@@ -64,13 +64,13 @@ func (c *call) setup() setup.Setup {
 	if c.Fault(err); err == nil {
 		c.NeedHost(config)
 	}
-	const account = "login and password of the " + input.APIAccount + " (" + names.AirflowPrefix +
+	config.Token = secret.Secret{} // a token cannot be stored
+	config.Account = "login and password of the " + string(input.API) + " (" + names.AirflowPrefix +
 		"{LOGIN,PASSWORD}), or create it in Airflow"
-	config.Token, config.Account = secret.Secret{}, account // a token cannot be stored
 	roots, admin := c.Certificates(), c.AdminConfig(config.BaseURL, false)
 	if err == nil && (!s.Remove || config.Login == "") { // else one error is enough, and the password is not compared
-		c.AskLogin(input.APIAccount, &config)
-		c.NeedLogin(config, input.APIAccount, names.AirflowPrefix)
+		c.AskLogin(&config, input.API)
+		c.NeedLogin(config, input.API)
 	}
 	s.Registry, s.Login, s.Password = registry.Name, config.Login, config.Password
 	s.Admin, s.Account = c.Client(admin, roots), c.Client(config, roots)

@@ -28,7 +28,7 @@ func (d *Doctor) checkAirflow(ctx context.Context, f *Findings) {
 		return
 	}
 	if reader != d.Airflow {
-		if _, err := reader.SimpleRole(ctx); f.result(input.AdminAccount, err, "it can log in") {
+		if _, err := reader.SimpleRole(ctx); f.result(string(input.Admin), err, "it can log in") {
 			d.Reader = reader
 		}
 	}
@@ -129,7 +129,7 @@ func (f *Findings) connection(conn airflowclient.Connection, host string) {
 
 // override adds what tasks may read in place of a connection, which is all that a refresh updates.
 func (f *Findings) override(id string) {
-	if env := input.OverriddenBy(id); env != "" {
+	if env := input.Overriding("CONN", id, ""); env != "" {
 		f.add(warn, "connection "+id, "unset it on the workers, unless it is set in this shell alone",
 			"overridden by %s: a refresh updates Airflow's database alone", env)
 	}

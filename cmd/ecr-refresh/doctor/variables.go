@@ -26,7 +26,7 @@ func (d *Doctor) checkVariables(ctx context.Context, f *Findings) {
 			return
 		}
 		stored[key] = strings.TrimSpace(value.Reveal())
-		if env := input.VariableOverride(key, stored[key]); env != "" {
+		if env := input.Overriding("VAR", key, stored[key]); env != "" {
 			f.add(warn, "Variable "+key, "set the Variable in Airflow alone, unless this shell alone has "+env,
 				"%s is set here, and not to what Airflow stores: tasks read it first on workers that have it", env)
 		}

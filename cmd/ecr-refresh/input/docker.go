@@ -3,9 +3,9 @@ package input
 import (
 	"cmp"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -33,26 +33,15 @@ func (r *Reader) Docker() *docker.Engine {
 	if r.Fault(err); err != nil {
 		return nil
 	}
-	if certificates == "" {
-		r.unencrypted(engine.Host, "TLS to Docker: DOCKER_TLS_VERIFY and DOCKER_CERT_PATH")
-	} else if !verify {
-		r.unverified(engine.Host)
+	switch to, _ := url.Parse(engine.Host); {
+	case certificates == "":
+		r.Fault(r.encrypted("TLS to Docker: DOCKER_TLS_VERIFY and DOCKER_CERT_PATH")(to))
+	case !verify && to.Scheme != "unix" && !isLocal(to):
+		const form = "TLS to Docker at %s verifies no certificate: anybody may get the token"
+		fault := failure.Permanent(Unencrypted, form, engine.Host).Want("DOCKER_TLS_VERIFY=1, beside DOCKER_CERT_PATH")
+		r.Fault(r.insecure(fault, r.yes(requireHTTPS, names.RequireHTTPSEnv)))
 	}
 	return engine
-}
-
-// unverified warns that TLS to Docker on another host verifies no certificate, or rejects that.
-func (r *Reader) unverified(address string) {
-	if regexp.MustCompile(`^unix:|//(localhost|127\.[\d.]+|\[::1\]):\d+$`).MatchString(address) {
-		return
-	}
-	const form = "TLS to Docker at %s verifies no certificate: anybody may get the token"
-	fault := failure.Permanent(Unencrypted, form, address).Want("DOCKER_TLS_VERIFY=1, beside DOCKER_CERT_PATH")
-	if r.yes(requireHTTPS, names.RequireHTTPSEnv) {
-		r.Fault(fmt.Errorf("https is required: %w", fault))
-		return
-	}
-	r.Log.Warn(fault.Error(), steps.FailureKey, fault) // #nosec G706 -- the log keeps each message on its line
 }
 
 // DockerConfig reads the file that docker-py reads (docker/utils/config.py), which ignores one that cannot be read.
@@ -103,7 +92,7 @@ func (r *Reader) DockerConnections(entries []target.Entry, needed bool) map[stri
 		if r.Fault(err); conn != none {
 			seen[id] = steps.DockerConnection{
 				Host: conn.Host, Port: conn.Port, Login: conn.Login, Password: conn.Password,
-				KeepLogin: conn.KeepLogin, OverriddenBy: OverriddenBy(id),
+				KeepLogin: conn.KeepLogin, OverriddenBy: Overriding("CONN", id, ""),
 			}
 		}
 	}

@@ -89,17 +89,10 @@ func connectionIn(prefix string) connection.Connection {
 // connectionEnv returns the name of the variable in which Airflow looks for a connection before its database.
 func connectionEnv(id string) string { return "AIRFLOW_CONN_" + strings.ToUpper(id) }
 
-// OverriddenBy returns the variable that tasks read before Airflow's database for connection id, or "" where it is not
-// set.
-func OverriddenBy(id string) string { return overriding(connectionEnv(id), "") }
-
-// VariableOverride returns the environment variable that tasks read before Airflow's database for a Variable, or ""
-// where it is not set, or to what is stored.
-func VariableOverride(key, stored string) string {
-	return overriding("AIRFLOW_VAR_"+strings.ToUpper(key), stored)
-}
-
-func overriding(env, stored string) string {
+// Overriding returns the variable that tasks read before Airflow's database for a connection ("CONN") or Variable
+// ("VAR"), or "" where it is not set, or to what is stored.
+func Overriding(kind, id, stored string) string {
+	env := "AIRFLOW_" + kind + "_" + strings.ToUpper(id)
 	if here := lookup(env); here == "" || here == stored {
 		return ""
 	}

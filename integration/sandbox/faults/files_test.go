@@ -91,18 +91,19 @@ func files() (all []row) {
 func withoutEnd() (all []row) {
 	for _, f := range []struct{ variable, args, doing string }{
 		{"SSL_CERT_FILE=pipe", extract, "reads certificates (SSL_CERT_FILE, --ca-file)"},
-		{"SSL_CERT_FILE=pipe", "test-docker-connection --in two.json --engine none", "reads certificates (SSL_CERT_FILE"},
+		{"SSL_CERT_FILE=pipe", "test-docker-connection --in two.json --engine none", "reads certificates"},
 		{"SSL_CERT_FILE=pipe", "status", "reads certificates (SSL_CERT_FILE"},
 		{"AWS_CONFIG_FILE=pipe", extract, "asks services, or reads AWS_CONFIG_FILE"},
 		{"AWS_SHARED_CREDENTIALS_FILE=pipe", "doctor", "asks services, or reads AWS_CONFIG_FILE"},
-		{"DOCKER_CERT_PATH=.", "test-docker-connection --in two.json --engine tcp://127.0.0.1:1", "reads DOCKER_CERT_PATH"},
+		{"DOCKER_CERT_PATH=.", "test-docker-connection --in two.json --engine tcp://[::1]:1", "reads DOCKER"},
 		{"", extract + " --targets open", "reads --targets"},
 		{"", extract + " --ca-file open", "reads certificates (SSL_CERT_FILE, --ca-file)"},
 		{"", "update-docker-connection --in -", "reads stdin"},
 	} {
-		all = append(all, row{peer: "files", fault: strings.TrimSpace(f.variable + " has no end: " + f.args), args: f.args,
-			exit: 1, error: "run ecr-refresh " + strings.Fields(f.args)[0], because: noEnd + f.doing,
-			inject: func(s *setting) {
+		fault := strings.TrimSpace(f.variable + " has no end: " + f.args)
+		all = append(all, row{peer: "files", fault: fault, args: f.args, exit: 1,
+			error:   "run ecr-refresh " + strings.Fields(f.args)[0],
+			because: noEnd + f.doing, inject: func(s *setting) {
 				name, value, _ := strings.Cut(f.variable, "=")
 				s.setenv(cmp.Or(name, "NONE"), value)
 				s.shell("mkfifo pipe open ca.pem cert.pem key.pem")
