@@ -35,7 +35,7 @@ var revealers = []string{
 	"steps/secret/identity.go",       // the private key and its file
 	"steps/secret/secret.go",         // Reveal itself, and the fingerprint
 
-	"cmd/ecr-refresh/doctor/variables.go", // a Variable's value is checked
+	"cmd/ecr-refresh/doctor/airflow.go", // a Variable's value is checked
 }
 
 // arrows lists what each package of the product may import of this module: always downwards. A folder stands for what
