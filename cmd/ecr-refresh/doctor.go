@@ -35,7 +35,7 @@ func (p *program) doctor() *cli.Command {
 		Name:  "doctor",
 		Usage: "check what a run needs, and print a hint for each problem",
 		Flags: []cli.Flag{
-			jsonFlag(), input.RequireHTTPSFlag(), dagIDFlag(),
+			jsonFlag(), dagIDFlag(),
 			&cli.StringFlag{Name: "pool", Usage: "`NAME` of the DAG's pool", Value: names.Pool},
 			input.Switch("run", "instead of these checks, trigger a dry run of the DAG and report what became of it"),
 		},

@@ -21,7 +21,7 @@ func (p *program) setup() *cli.Command {
 			input.Switch("remove", "show what of these objects would be removed; with --force, remove it"),
 			input.Switch("force", "change what exists and differs"),
 			input.Switch("no-identity", "no encryption key pair: one host runs all steps"),
-			input.DryRunFlag(), jsonFlag(), input.RequireHTTPSFlag(),
+			input.DryRunFlag(), jsonFlag(),
 		},
 		Description: `Creates what is missing, through Airflow's REST API: pool systemqueue,
 Variables ecr_aws_account and ecr_aws_region_name, connections airflow-api and docker_default, and the encryption

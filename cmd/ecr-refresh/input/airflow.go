@@ -154,7 +154,7 @@ func (r *Reader) NeedAirflow(config airflowclient.Config) {
 	}
 	switch all := strings.Join(fields, ", "); {
 	case len(fields) == 3 && connectionIn(names.AirflowPrefix).Type == "": // the DAG passes on the type of any
-		r.Fault(failure.Permanent(NoAirflow, "Airflow connection %q %s", id, absent()))
+		r.Fault(failure.Permanent(NoAirflow, "Airflow connection %q is missing", id))
 	case Operator() != "" && all != "":
 		r.Fault(failure.Permanent(BadField, "Airflow connection %q has no %s", id, all).About(id).Want(all))
 	default:
@@ -210,8 +210,7 @@ func (r *Reader) encrypted(want string) func(*url.URL) error {
 		if _, again := warned.LoadOrStore(to.Host, true); again && !required {
 			return nil
 		}
-		fault := failure.Permanent(Unencrypted, "http to %s sends secrets unencrypted", to.Host)
-		return r.insecure(fault.Want(want), required)
+		return r.insecure(required, want, "http to "+to.Host+" sends secrets unencrypted")
 	}
 }
 
@@ -219,11 +218,12 @@ func isLocal(to *url.URL) bool {
 	return to.Hostname() == "localhost" || net.ParseIP(to.Hostname()).IsLoopback()
 }
 
-// insecure returns a fault where https is required, and else warns of it.
-func (r *Reader) insecure(fault error, required bool) error {
+// insecure returns an error where https is required, and else warns. want is what to use instead.
+func (r *Reader) insecure(required bool, want, what string) error {
 	if required {
-		return fmt.Errorf("https is required: %w", fault)
+		return failure.Permanent(Unencrypted, "https is required: %s", what).Want(want)
 	}
+	fault := failure.Permanent(Unencrypted, "%s", what).Want(want)
 	r.Log.Warn(fault.Error(), steps.FailureKey, fault) // #nosec G706 -- the log keeps each message on its line
 	return nil
 }

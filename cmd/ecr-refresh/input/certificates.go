@@ -33,9 +33,11 @@ func (r *Reader) Certificates() (roots Certificates) {
 	return roots
 }
 
+func proxies() []string { return []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"} }
+
 // checkProxies reports a proxy's URL that cannot be one: Go's HTTP client would call servers directly then.
 func (r *Reader) checkProxies() {
-	for _, name := range []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"} {
+	for _, name := range proxies() {
 		value := os.Getenv(name)
 		if !strings.Contains(value, "://") { // as Go reads it: golang.org/x/net/http/httpproxy
 			value = "http://" + value

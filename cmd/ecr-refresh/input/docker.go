@@ -37,9 +37,8 @@ func (r *Reader) Docker() *docker.Engine {
 	case certificates == "":
 		r.Fault(r.encrypted("TLS to Docker: DOCKER_TLS_VERIFY and DOCKER_CERT_PATH")(to))
 	case !verify && to.Scheme != "unix" && !isLocal(to):
-		const form = "TLS to Docker at %s verifies no certificate: anybody may get the token"
-		fault := failure.Permanent(Unencrypted, form, engine.Host).Want("DOCKER_TLS_VERIFY=1, beside DOCKER_CERT_PATH")
-		r.Fault(r.insecure(fault, r.yes(requireHTTPS, names.RequireHTTPSEnv)))
+		r.Fault(r.insecure(r.yes(requireHTTPS, names.RequireHTTPSEnv), "DOCKER_TLS_VERIFY=1, beside DOCKER_CERT_PATH",
+			"TLS to Docker at "+engine.Host+" verifies no certificate: anybody may get the token"))
 	}
 	return engine
 }
@@ -87,7 +86,7 @@ func (r *Reader) DockerConnections(entries []target.Entry, needed bool) map[stri
 			err = failure.Permanent(BadField, "connection %q: %w", id, wrong).About(id).Want(field)
 		}
 		if err == nil && conn == none && needed {
-			err = failure.Permanent(NoDocker, "Airflow connection %q %s", id, absent()).About(connectionEnv(id))
+			err = failure.Permanent(NoDocker, "Airflow connection %q is missing", id).About(connectionEnv(id))
 		}
 		if r.Fault(err); conn != none {
 			seen[id] = steps.DockerConnection{

@@ -34,14 +34,6 @@ func sourceOf(env string) string {
 
 func nameOf(env string) string { return fmt.Sprintf("Variable %q", variableOf(env)) }
 
-// absent says of a connection that nothing is known of it; the DAG passes on each one that exists.
-func absent() string {
-	if Operator() != "" {
-		return "does not exist"
-	}
-	return "is missing"
-}
-
 // variableOf returns the name of the Airflow Variable that the DAG passes on as env.
 func variableOf(env string) string { return strings.ToLower(strings.TrimPrefix(env, "AIRFLOW_VAR_")) }
 
@@ -118,9 +110,20 @@ func connectionOf(id string) (connection.Connection, error) {
 	return c, err
 }
 
-// PrepareAWS makes AWS's SDK for Go read its environment as botocore does: "~" in the paths of its two files, and the
-// retry mode legacy, which it does not know.
-func PrepareAWS() {
+// EnvFileHelp describes the file, for the program's help.
+const EnvFileHelp = `ECR_REFRESH_ENV_FILE names a file (mode 0600) that each command reads: a line KEY=value
+for each variable. A flag wins over the environment, and the environment over the file; an empty variable counts
+as not set. Blank lines, and those that start with #, are skipped. A value may stand in quotes, 'so' or "so";
+nothing in it is expanded.`
+
+// Prepare completes the environment, before anything else is read of it. It sets the variables that the file of
+// ECR_REFRESH_ENV_FILE has, and the environment has not: an empty variable counts as none. It makes AWS's SDK for Go
+// read its own as botocore does: "~" in the paths of its two files, and the retry mode legacy, which it does not know.
+// It conceals the secrets that AWS's SDK and net/http read.
+func Prepare() error {
+	if err := envFile(lookup(names.EnvFileEnv)); err != nil {
+		return fmt.Errorf("%s: %w", names.EnvFileEnv, err)
+	}
 	for _, name := range []string{"AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"} {
 		if path, inHome := strings.CutPrefix(os.Getenv(name), "~/"); inHome {
 			_ = os.Setenv(name, os.Getenv("HOME")+"/"+path) // the name is good
@@ -129,37 +132,25 @@ func PrepareAWS() {
 	if os.Getenv("AWS_RETRY_MODE") == "legacy" {
 		_ = os.Setenv("AWS_RETRY_MODE", "standard")
 	}
-}
-
-// Conceal conceals the secrets of the environment that AWS's SDK and net/http read.
-func Conceal() {
 	for _, name := range []string{"AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN"} {
 		untrusted.Conceal(os.Getenv(name))
 	}
-	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"} {
+	for _, name := range proxies() {
 		if proxy, err := url.Parse(os.Getenv(name)); err == nil {
 			password, _ := proxy.User.Password()
 			untrusted.Conceal(password)
 		}
 	}
+	return nil
 }
 
-// EnvFileHelp describes the file, for the program's help.
-const EnvFileHelp = `ECR_REFRESH_ENV_FILE names a file (mode 0600) that each command reads: a line KEY=value
-for each variable. A flag wins over the environment, and the environment over the file; an empty variable counts
-as not set. Blank lines, and those that start with #, are skipped. A value may stand in quotes, 'so' or "so";
-nothing in it is expanded.`
-
-// EnvFile sets the variables that the file of ECR_REFRESH_ENV_FILE has, and the environment has not: an empty variable
-// counts as none.
-func EnvFile() error {
-	path := lookup(names.EnvFileEnv)
+func envFile(path string) error {
 	if path == "" {
 		return nil
 	}
 	text, err := privatefile.ReadMounted(path, maxInput)
 	if err != nil {
-		return fmt.Errorf("%s: %w", names.EnvFileEnv, err)
+		return err
 	}
 	values, err := parseEnv(string(text))
 	for name, value := range values {
@@ -168,7 +159,7 @@ func EnvFile() error {
 		}
 	}
 	if err != nil {
-		return failure.Permanent("", "%s: read %q: %w", names.EnvFileEnv, path, err)
+		return failure.Permanent("", "read %q: %w", path, err)
 	}
 	return nil
 }
