@@ -71,9 +71,7 @@ func (c *call) doctor(roots input.Certificates) *doctor.Doctor {
 	}
 	d.Airflow = unlessFaulty(d, "airflow", func() *airflowclient.Client {
 		c.AskLogin(&config, input.API)
-		if c.Fault(err); err == nil {
-			c.NeedAirflow(config)
-		}
+		c.NeedAirflow(config, err)
 		return c.Client(config, roots)
 	})
 	d.Account, d.Login = config.Account, config.Login

@@ -55,7 +55,7 @@ func (c *call) plan() work {
 	load := c.AWS(roots)
 	airflow, _ := c.AirflowConfig() // as far as it is known
 	return func(ctx context.Context) ([]byte, error) {
-		c.Doing("reads AWS_CONFIG_FILE, AWS_SHARED_CREDENTIALS_FILE or a file that these name")
+		c.Doing(input.ReadsAWS)
 		var all []plannedTarget
 		rows := [][]string{{"CONNECTION", "REGISTRY", "PARTITION", "TOKEN FROM", "AIRFLOW"}}
 		for _, t := range targets {

@@ -61,9 +61,7 @@ func (c *call) setup() setup.Setup {
 		c.Fault(err)
 	}
 	config, err := c.AirflowConfig()
-	if c.Fault(err); err == nil {
-		c.NeedHost(config)
-	}
+	c.NeedHost(config, err)
 	config.Token = secret.Secret{} // a token cannot be stored
 	config.Account = "login and password of the " + string(input.API) + " (" + names.AirflowPrefix +
 		"{LOGIN,PASSWORD}), or create it in Airflow"

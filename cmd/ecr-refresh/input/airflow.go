@@ -47,9 +47,7 @@ func (a Account) describe() (prefix, login string) {
 // Airflow returns a client that logs in with connection airflow-api, or nil where its URL is missing.
 func (r *Reader) Airflow(roots Certificates) *airflowclient.Client {
 	config, err := r.AirflowConfig()
-	if r.Fault(err); err == nil {
-		r.NeedAirflow(config)
-	}
+	r.NeedAirflow(config, err)
 	return r.Client(config, roots)
 }
 
@@ -59,9 +57,7 @@ func (r *Reader) AdminAirflow(roots Certificates) *airflowclient.Client {
 		return r.Airflow(roots)
 	}
 	config, err := r.AirflowConfig()
-	if r.Fault(err); err == nil {
-		r.NeedHost(config)
-	}
+	r.NeedHost(config, err)
 	return r.Client(r.AdminConfig(config.BaseURL, false), roots)
 }
 
@@ -146,26 +142,29 @@ func missing(config airflowclient.Config) (fields []string) {
 	return fields
 }
 
-// NeedAirflow reports what is missing of connection airflow-api: in a task, of that one; in a shell, each input.
-func (r *Reader) NeedAirflow(config airflowclient.Config) {
+// NeedAirflow reports an error of AirflowConfig, or what is missing of connection airflow-api: in a task, of that one;
+// in a shell, each input.
+func (r *Reader) NeedAirflow(config airflowclient.Config, err error) {
 	id, fields := APIConnection(), missing(config)
 	if config.BaseURL == "" {
 		fields = append([]string{"host"}, fields...)
 	}
 	switch all := strings.Join(fields, ", "); {
+	case err != nil:
+		r.Fault(err)
 	case len(fields) == 3 && connectionIn(names.AirflowPrefix).Type == "": // the DAG passes on the type of any
 		r.Fault(failure.Permanent(NoAirflow, "Airflow connection %q is missing", id))
 	case Operator() != "" && all != "":
 		r.Fault(failure.Permanent(BadField, "Airflow connection %q has no %s", id, all).About(id).Want(all))
 	default:
-		r.NeedHost(config)
+		r.NeedHost(config, nil)
 		r.NeedLogin(config, API)
 	}
 }
 
-// NeedHost reports that Airflow's address is missing.
-func (r *Reader) NeedHost(config airflowclient.Config) {
-	if config.BaseURL == "" {
+// NeedHost reports an error of AirflowConfig, or that Airflow's address is missing.
+func (r *Reader) NeedHost(config airflowclient.Config, err error) {
+	if r.Fault(err); err == nil && config.BaseURL == "" {
 		r.Missing("Airflow host", r.AirflowURL.Names(), "")
 	}
 }

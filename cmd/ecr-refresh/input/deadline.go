@@ -7,6 +7,9 @@ import (
 	"ecr-refresh/steps/failure"
 )
 
+// ReadsAWS is what to note where AWS's SDK reads its files.
+const ReadsAWS = "reads AWS_CONFIG_FILE, AWS_SHARED_CREDENTIALS_FILE or a file that these name"
+
 // grace is how long a command may take beside --timeout: it logs out, and doctor looks at a run that goes on.
 const grace = 10 * time.Second
 
@@ -38,6 +41,6 @@ func (r *Reader) Doing(what string) { r.end.doing.Store(what) }
 
 // Began restarts the time of InTime: the inputs are read, for which a person may have been asked.
 func (r *Reader) Began(limit time.Duration) {
-	r.Doing("asks services, or reads AWS_CONFIG_FILE, AWS_SHARED_CREDENTIALS_FILE or a file that these name")
+	r.Doing("asks services, or " + ReadsAWS)
 	r.end.timer.Reset(limit + grace)
 }
