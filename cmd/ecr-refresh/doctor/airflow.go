@@ -54,7 +54,7 @@ func (d *Doctor) checkAPI(ctx context.Context, f *Findings) {
 		edit = "edit it: Admin > Connections; a run logs in with what the connection has"
 		make = "create it: ecr-refresh setup, or Admin > Connections; one of a secrets backend is not seen here"
 	)
-	f.override(names.AirflowConnection)
+	f.override(name, "AIRFLOW_CONN_"+names.AirflowConnection, "")
 	is, err := d.Reader.Connection(ctx, names.AirflowConnection)
 	base, login := d.Reader.BaseURL(), cmp.Or(d.Login, is.Login.Raw())
 	switch differs := setup.AirflowDiffers(is, base, login); {
@@ -106,7 +106,7 @@ func (d *Doctor) checkConnections(ctx context.Context, f *Findings) {
 		if conn, found := stored[t.ConnectionID]; found {
 			f.connection(conn, t.Registry.Name)
 		}
-		f.override(t.ConnectionID)
+		f.override("connection "+t.ConnectionID, "AIRFLOW_CONN_"+t.ConnectionID, "")
 	}
 }
 
@@ -130,11 +130,11 @@ func (f *Findings) connection(conn airflowclient.Connection, host string) {
 	}
 }
 
-// override adds what tasks may read in place of a connection, which is all that a refresh updates.
-func (f *Findings) override(id string) {
-	if env := input.Overriding("CONN", id, ""); env != "" {
-		f.add(warn, "connection "+id, "unset it on the workers, unless it is set in this shell alone",
-			"overridden by %s: a refresh updates Airflow's database alone", env)
+// override adds what tasks may read in place of what Airflow's database has, which is all that a refresh updates.
+func (f *Findings) override(name, env, stored string) {
+	if env = input.Overriding(env, stored); env != "" {
+		f.add(warn, name, "unset it on the workers, unless it is set in this shell alone",
+			"overridden by %s: tasks read that before Airflow's database", env)
 	}
 }
 
@@ -149,10 +149,7 @@ func (d *Doctor) checkVariables(ctx context.Context, f *Findings) {
 			return
 		}
 		stored[key] = strings.TrimSpace(value.Reveal())
-		if env := input.Overriding("VAR", key, stored[key]); env != "" {
-			f.add(warn, "Variable "+key, "set the Variable in Airflow alone, unless this shell alone has "+env,
-				"%s is set here, and not to what Airflow stores: tasks read it first on workers that have it", env)
-		}
+		f.override("Variable "+key, "AIRFLOW_VAR_"+key, stored[key])
 	}
 	d.Inputs.Variables = stored
 	list := func(text string) error { _, err := target.Parse(text); return err }

@@ -91,7 +91,7 @@ func (r *Reader) DockerConnections(entries []target.Entry, needed bool) map[stri
 		if r.Fault(err); conn != none {
 			seen[id] = steps.DockerConnection{
 				Host: conn.Host, Port: conn.Port, Login: conn.Login, Password: conn.Password,
-				KeepLogin: conn.KeepLogin, OverriddenBy: Overriding("CONN", id, ""),
+				KeepLogin: conn.KeepLogin, OverriddenBy: Overriding(connectionEnv(id), ""),
 			}
 		}
 	}

@@ -83,10 +83,10 @@ func connectionIn(prefix string) connection.Connection {
 // connectionEnv returns the name of the variable in which Airflow looks for a connection before its database.
 func connectionEnv(id string) string { return "AIRFLOW_CONN_" + strings.ToUpper(id) }
 
-// Overriding returns the variable that tasks read before Airflow's database for a connection ("CONN") or Variable
-// ("VAR"), or "" where it is not set, or to what is stored.
-func Overriding(kind, id, stored string) string {
-	env := "AIRFLOW_" + kind + "_" + strings.ToUpper(id)
+// Overriding returns env in upper case, a variable that tasks read before Airflow's database (AIRFLOW_CONN_… or
+// AIRFLOW_VAR_…), or "" where it is not set, or to what is stored.
+func Overriding(env, stored string) string {
+	env = strings.ToUpper(env)
 	if here := lookup(env); here == "" || here == stored {
 		return ""
 	}
