@@ -57,14 +57,14 @@ func (r *Reader) CAFile() []byte {
 		return nil
 	}
 	pem, err := readFile(path)
-	if err == nil && !x509.NewCertPool().AppendCertsFromPEM([]byte(pem)) {
+	if err == nil && !x509.NewCertPool().AppendCertsFromPEM(pem) {
 		err = failure.Permanent(BadValue, "it has no PEM certificate").About(source)
 	}
 	if err != nil {
 		r.Fault(fmt.Errorf("read %s %q: %w", source, path, err))
 		return nil
 	}
-	return []byte(pem)
+	return pem
 }
 
 // systemCertificates returns the system's certificates as Go reads them, but where one of the first two bundle files of

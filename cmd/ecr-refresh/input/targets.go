@@ -87,7 +87,8 @@ func (r *Reader) list() (entries []target.Entry, from string) {
 	if path != "" {
 		from = fmt.Sprintf("--%s %q", r.TargetsFile.Flag, path)
 		r.Doing("reads --" + r.TargetsFile.Flag)
-		text, err = readFile(path)
+		file, unread := readFile(path)
+		text, err = string(file), unread
 		if oneRegistry {
 			const form = "%s and --%s or --%s are both set"
 			r.Fault(failure.Permanent(Conflict, form, from, r.Account.Flag, r.Region.Flag))

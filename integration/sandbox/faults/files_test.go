@@ -43,7 +43,7 @@ func files() (all []row) {
 			"chmod 770 state/ecr-refresh", ""},
 		{"folder of the private key of another user", update, "it belongs to user 65534",
 			"chown 65534:65534 state/ecr-refresh", ""},
-		{"targets are a pipe", extract + " --targets pipe", "it is not a JSON list", "mkfifo pipe", ""},
+		{"targets are a pipe", extract + " --targets pipe", "it is not JSON: line 1, column 1", "mkfifo pipe", ""},
 		{"targets have no end", extract + " --targets /dev/zero", "it is longer than 8388608 bytes", "true", ""},
 		{"certificates are a pipe", extract + " --ca-file pipe", "it has no PEM certificate", "mkfifo pipe", ""},
 		{"certificates have no end", extract + " --ca-file /dev/zero", "it is longer than 8388608", "true", ""},
