@@ -57,12 +57,14 @@ func exits(one, two string) string {
 // command returns a command that calls services, with flags for settings. read reads the inputs and returns the work,
 // which runs under --timeout.
 func (p *program) command(command cli.Command, settings []input.Setting, read func(*call) work) *cli.Command {
+	command.Flags = append(command.Flags, input.RequireHTTPSFlag())
 	return p.local(command, append(settings, p.Calling()...), func(c *call) work {
 		work := read(c)
 		timeout := c.Duration(c.Timeout) // read may set its fallback
 		return func(ctx context.Context) ([]byte, error) {
 			ctx, cancel := context.WithTimeout(ctx, timeout)
 			defer cancel()
+			c.Began(timeout)
 			return work(ctx)
 		}
 	})
@@ -77,15 +79,13 @@ func (p *program) local(command cli.Command, settings []input.Setting, read func
 		if word := c.Args().First(); c.Args().Present() {
 			return unknown(c, "unexpected argument", word, c.Command.VisibleCommands())
 		}
-		if err := input.EnvFile(); err != nil {
+		if err := input.Prepare(); err != nil {
 			return err
 		}
-		input.PrepareAWS()
-		input.Conceal()
 		call := &call{Reader: &input.Reader{Context: c, Settings: p.Settings, Stdin: p.stdin}}
 		p.openLog(call)
-		call.Fault(call.CheckFIPS())
-		return call.do(read)
+		call.CheckFIPS()
+		return call.InTime(func() error { return call.do(read) })
 	}
 	return &command
 }

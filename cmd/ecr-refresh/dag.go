@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,11 +22,11 @@ import (
 
 func dagFlags() (flags []cli.Flag) {
 	for _, o := range dags.Options() {
+		var flag cli.Flag = &cli.StringFlag{Name: o.Name, Usage: o.What}
 		if o.Constant == "TAGS" {
-			flags = append(flags, &cli.StringSliceFlag{Name: o.Name, Usage: o.What})
-		} else {
-			flags = append(flags, &cli.StringFlag{Name: o.Name, Usage: o.What})
+			flag = &cli.StringSliceFlag{Name: o.Name, Usage: o.What}
 		}
+		flags = append(flags, flag)
 	}
 	return flags
 }
@@ -37,10 +38,7 @@ func (c *call) rendered() (name, text string, given []string) {
 		if !c.IsSet(o.Name) {
 			continue
 		}
-		value := c.String(o.Name)
-		if tags := c.StringSlice(o.Name); tags != nil {
-			value = strings.Join(tags, ",")
-		}
+		value := cmp.Or(strings.Join(c.StringSlice(o.Name), ","), c.String(o.Name)) // tags are several
 		set, err := o.Set(text, value)
 		if o.Constant == "IMAGE" && c.String("operator") != dags.Docker {
 			err = errors.New("it needs --operator docker")
@@ -102,6 +100,7 @@ Example:
 // install writes a DAG to path, with the settings of the file that is there, unless they are given by flags; with
 // --force without. It returns a diff of what was edited besides settings, with an error.
 func (c *call) install(path, text string, given []string) (edits []byte, err error) {
+	c.Doing("reads " + path)
 	there, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, failure.Permanent("", "read %q: %w", path, errors.Unwrap(err))

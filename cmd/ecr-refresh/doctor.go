@@ -35,7 +35,7 @@ func (p *program) doctor() *cli.Command {
 		Name:  "doctor",
 		Usage: "check what a run needs, and print a hint for each problem",
 		Flags: []cli.Flag{
-			jsonFlag(), input.RequireHTTPSFlag(), dagIDFlag(),
+			jsonFlag(), dagIDFlag(),
 			&cli.StringFlag{Name: "pool", Usage: "`NAME` of the DAG's pool", Value: names.Pool},
 			input.Switch("run", "instead of these checks, trigger a dry run of the DAG and report what became of it"),
 		},
@@ -63,17 +63,15 @@ func (c *call) doctor(roots input.Certificates) *doctor.Doctor {
 		AWS: c.AWS(roots), Registry: checker(roots),
 	}
 	config, err := c.AirflowConfig()
-	d.Reader = unlessFaulty(d, input.AdminAccount, func() *airflowclient.Client {
+	d.Reader = unlessFaulty(d, string(input.Admin), func() *airflowclient.Client {
 		return c.Client(c.AdminConfig(config.BaseURL, true), roots)
 	})
 	if c.Bool("run") && d.Reader != nil {
 		return d // a run does not need the account from here
 	}
 	d.Airflow = unlessFaulty(d, "airflow", func() *airflowclient.Client {
-		c.AskLogin(input.APIAccount, &config)
-		if c.Fault(err); err == nil {
-			c.NeedAirflow(config)
-		}
+		c.AskLogin(&config, input.API)
+		c.NeedAirflow(config, err)
 		return c.Client(config, roots)
 	})
 	d.Account, d.Login = config.Account, config.Login

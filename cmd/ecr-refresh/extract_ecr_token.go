@@ -16,7 +16,6 @@ func (p *program) extractECRToken() *cli.Command {
 	return p.command(cli.Command{
 		Name:  "extract-ecr-token",
 		Usage: "step 1: get a token from ECR, check it at its registry, encrypt it",
-		Flags: []cli.Flag{input.RequireHTTPSFlag()},
 		Description: `AWS credentials come from AWS's default chain (AWS_PROFILE, AWS_ACCESS_KEY_ID, a
 role, …). One token is for the registries of all accounts in the region that this AWS identity may use.
 

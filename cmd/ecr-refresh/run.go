@@ -19,7 +19,7 @@ func (p *program) run() *cli.Command {
 		Name:  "run",
 		Usage: "all three steps in one process; the token is not stored on this host",
 		Flags: []cli.Flag{
-			input.DryRunFlag(), input.RequireHTTPSFlag(),
+			input.DryRunFlag(),
 			input.Switch("json", "with --dry-run: print the plan as one JSON object, if all is well"),
 		},
 		Description: `For cron, systemd timers and Kubernetes CronJobs in place of the DAG: run it every

@@ -21,7 +21,7 @@ func (p *program) setup() *cli.Command {
 			input.Switch("remove", "show what of these objects would be removed; with --force, remove it"),
 			input.Switch("force", "change what exists and differs"),
 			input.Switch("no-identity", "no encryption key pair: one host runs all steps"),
-			input.DryRunFlag(), jsonFlag(), input.RequireHTTPSFlag(),
+			input.DryRunFlag(), jsonFlag(),
 		},
 		Description: `Creates what is missing, through Airflow's REST API: pool systemqueue,
 Variables ecr_aws_account and ecr_aws_region_name, connections airflow-api and docker_default, and the encryption
@@ -61,16 +61,14 @@ func (c *call) setup() setup.Setup {
 		c.Fault(err)
 	}
 	config, err := c.AirflowConfig()
-	if c.Fault(err); err == nil {
-		c.NeedHost(config)
-	}
-	const account = "login and password of the " + input.APIAccount + " (" + names.AirflowPrefix +
+	c.NeedHost(config, err)
+	config.Token = secret.Secret{} // a token cannot be stored
+	config.Account = "login and password of the " + string(input.API) + " (" + names.AirflowPrefix +
 		"{LOGIN,PASSWORD}), or create it in Airflow"
-	config.Token, config.Account = secret.Secret{}, account // a token cannot be stored
 	roots, admin := c.Certificates(), c.AdminConfig(config.BaseURL, false)
 	if err == nil && (!s.Remove || config.Login == "") { // else one error is enough, and the password is not compared
-		c.AskLogin(input.APIAccount, &config)
-		c.NeedLogin(config, input.APIAccount, names.AirflowPrefix)
+		c.AskLogin(&config, input.API)
+		c.NeedLogin(config, input.API)
 	}
 	s.Registry, s.Login, s.Password = registry.Name, config.Login, config.Password
 	s.Admin, s.Account = c.Client(admin, roots), c.Client(config, roots)

@@ -36,7 +36,7 @@ func (p *program) status() *cli.Command {
 		Name:  "status",
 		Usage: "show when each connection's token expires, and who changed the connection since",
 		Flags: []cli.Flag{
-			jsonFlag(), input.RequireHTTPSFlag(), dagIDFlag(),
+			jsonFlag(), dagIDFlag(),
 			&cli.StringFlag{Name: minLeft, Usage: "fail if a token has less than this `DURATION` left or " +
 				"is unknown, or its connection was changed and not tested since"},
 		},

@@ -17,7 +17,6 @@ func (p *program) testDockerConnection() *cli.Command {
 	return p.command(cli.Command{
 		Name:  "test-docker-connection",
 		Usage: "step 3: log in with the connection, as a Docker task would",
-		Flags: []cli.Flag{input.RequireHTTPSFlag()},
 		Description: `Compares the connection, as tasks see it, with what step 2 updated; looks for
 entries of ~/.docker/config.json that docker-py would use in its place; logs in with it, through Docker.
 

@@ -14,7 +14,7 @@ func (p *program) updateDockerConnection() *cli.Command {
 	return p.command(cli.Command{
 		Name:  "update-docker-connection",
 		Usage: "step 2: update Airflow's connection with the token",
-		Flags: []cli.Flag{input.DryRunFlag(), input.RequireHTTPSFlag()},
+		Flags: []cli.Flag{input.DryRunFlag()},
 		Description: `Changes the password of the connection, and its login if that is not the
 token's, but nothing else of it.
 

@@ -17,7 +17,7 @@ func (w *world) viewer(t *testing.T) {
 // noAPIConnection: without airflow-api, the log says so, and how to create it.
 func (w *world) noAPIConnection(t *testing.T) {
 	w.copy(t, "no_api", variant{api: "no-such-connection"}).run(t).
-		wantRed(t, update, 2, `Airflow connection "no-such-connection" does not exist`, "ecr-refresh setup")
+		wantRed(t, update, 2, `Airflow connection "no-such-connection" is missing`, "ecr-refresh setup")
 }
 
 // anotherHost: Variables and the connection's host name two registries.

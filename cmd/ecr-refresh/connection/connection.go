@@ -259,14 +259,11 @@ func CheckBaseURL(base string) error {
 
 // address returns the host behind its scheme.
 func (c Connection) address() string {
-	scheme := cmp.Or(strings.ToLower(c.Schema), "http")
-	if c.Schema == "" && c.Type == "https" {
-		scheme = "https"
-	}
-	switch {
-	case strings.Contains(c.Host, "://"):
+	if strings.Contains(c.Host, "://") {
 		return c.Host
-	case net.ParseIP(c.Host) != nil && strings.Contains(c.Host, ":"):
+	}
+	scheme := cmp.Or(strings.ToLower(c.Schema), map[string]string{"https": "https"}[c.Type], "http")
+	if net.ParseIP(c.Host) != nil && strings.Contains(c.Host, ":") {
 		return scheme + "://[" + c.Host + "]"
 	}
 	return scheme + "://" + c.Host

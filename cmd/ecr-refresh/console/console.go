@@ -12,9 +12,7 @@ import (
 	"regexp"
 	"strings"
 	"text/tabwriter"
-	"unicode"
 	"unicode/utf16"
-	"unicode/utf8"
 
 	"golang.org/x/term"
 
@@ -85,22 +83,20 @@ func oneLine(text string) string {
 // line ends, tabs and Paint's colours pass.
 type Printable struct{ io.Writer }
 
+// hidden matches such a character, or a whole colour.
+var hidden = regexp.MustCompile(`\x1b\[(3[123]|90|0)m|[^\n\t \pL\pM\pN\pP\pS]`)
+
 // Write writes text so, and returns its length.
 func (p Printable) Write(text []byte) (int, error) {
-	var out bytes.Buffer
-	for rest := text; len(rest) > 0; {
-		r, size := utf8.DecodeRune(rest)
-		switch {
-		case unicode.IsPrint(r) || r == '\n' || r == '\t' || colour.Match(rest):
-			out.Write(rest[:size])
-		default:
-			for _, unit := range utf16.Encode([]rune{r}) {
-				fmt.Fprintf(&out, `\u%04x`, unit)
-			}
+	_, err := p.Writer.Write(hidden.ReplaceAllFunc(text, func(match []byte) (escape []byte) {
+		if match[0] == '\x1b' && len(match) > 1 {
+			return match
 		}
-		rest = rest[size:]
-	}
-	_, err := p.Writer.Write(out.Bytes())
+		for _, unit := range utf16.Encode([]rune(string(match))) {
+			escape = fmt.Appendf(escape, `\u%04x`, unit)
+		}
+		return escape
+	}))
 	return len(text), err
 }
 
@@ -120,9 +116,6 @@ const (
 	Bad  = "31" // red
 	Dim  = "90" // grey
 )
-
-// colour matches what Paint writes.
-var colour = regexp.MustCompile(`^\x1b\[(3[123]|90|0)m`)
 
 // Paint returns text in a colour if w is a terminal, unless NO_COLOR is set (https://no-color.org).
 func Paint(w io.Writer, colour, text string) string {

@@ -28,7 +28,7 @@ func (d *Doctor) checkAirflow(ctx context.Context, f *Findings) {
 		return
 	}
 	if reader != d.Airflow {
-		if _, err := reader.SimpleRole(ctx); f.result(input.AdminAccount, err, "it can log in") {
+		if _, err := reader.SimpleRole(ctx); f.result(string(input.Admin), err, "it can log in") {
 			d.Reader = reader
 		}
 	}
@@ -51,7 +51,7 @@ func (d *Doctor) checkAPI(ctx context.Context, f *Findings) {
 		edit = "edit it: Admin > Connections; a run logs in with what the connection has"
 		make = "create it: ecr-refresh setup, or Admin > Connections; one of a secrets backend is not seen here"
 	)
-	f.override(names.AirflowConnection)
+	f.override(name, "AIRFLOW_CONN_"+names.AirflowConnection, "")
 	is, err := d.Reader.Connection(ctx, names.AirflowConnection)
 	base, login := d.Reader.BaseURL(), cmp.Or(d.Login, is.Login.Raw())
 	switch differs := setup.AirflowDiffers(is, base, login); {
@@ -103,7 +103,7 @@ func (d *Doctor) checkConnections(ctx context.Context, f *Findings) {
 		if conn, found := stored[t.ConnectionID]; found {
 			f.connection(conn, t.Registry.Name)
 		}
-		f.override(t.ConnectionID)
+		f.override("connection "+t.ConnectionID, "AIRFLOW_CONN_"+t.ConnectionID, "")
 	}
 }
 
@@ -127,10 +127,10 @@ func (f *Findings) connection(conn airflowclient.Connection, host string) {
 	}
 }
 
-// override adds what tasks may read in place of a connection, which is all that a refresh updates.
-func (f *Findings) override(id string) {
-	if env := input.OverriddenBy(id); env != "" {
-		f.add(warn, "connection "+id, "unset it on the workers, unless it is set in this shell alone",
-			"overridden by %s: a refresh updates Airflow's database alone", env)
+// override adds what tasks may read in place of what Airflow's database has, which is all that a refresh updates.
+func (f *Findings) override(name, env, stored string) {
+	if env = input.Overriding(env, stored); env != "" {
+		f.add(warn, name, "unset it on the workers, unless it is set in this shell alone",
+			"overridden by %s: tasks read that before Airflow's database", env)
 	}
 }

@@ -190,7 +190,7 @@ func (d *Doctor) Run(ctx context.Context) Findings {
 	}
 	d.Inputs.Log.Info(fmt.Sprintf("triggered a dry run of DAG %s: %s", d.DAG, run.ID))
 	err = d.await(ctx, &run)
-	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), checkLimit)
+	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), checkLimit/2)
 	defer cancel()
 	d.report(after, &found, run, err)
 	return found

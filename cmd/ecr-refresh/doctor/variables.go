@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"ecr-refresh/airflowclient"
-	"ecr-refresh/cmd/ecr-refresh/input"
 	"ecr-refresh/cmd/ecr-refresh/names"
 	"ecr-refresh/steps/ecr"
 	"ecr-refresh/steps/failure"
@@ -26,10 +25,7 @@ func (d *Doctor) checkVariables(ctx context.Context, f *Findings) {
 			return
 		}
 		stored[key] = strings.TrimSpace(value)
-		if env := input.VariableOverride(key, stored[key]); env != "" {
-			f.add(warn, "Variable "+key, "set the Variable in Airflow alone, unless this shell alone has "+env,
-				"%s is set here, and not to what Airflow stores: tasks read it first on workers that have it", env)
-		}
+		f.override("Variable "+key, "AIRFLOW_VAR_"+key, stored[key])
 	}
 	d.Inputs.Variables = stored
 	list := func(text string) error { _, err := target.Parse(text); return err }

@@ -52,7 +52,7 @@ func hints() map[failure.Kind]string {
 		input.BadIDs: "<trigger the DAG with other connection_ids, or correct CONNECTION_IDS in its file|correct " +
 			"--connection-ids (ECR_REFRESH_CONNECTION_IDS)>: ids joined by commas, of the targets list if there is one",
 		input.BadField: "set the {want} of connection {object}<: Admin > Connections|>",
-		input.NoFile:   "name a file of at most 8 MiB that exists, and that <the worker's|this> user may read",
+		input.NoFile:   "name a file of at most 8 MiB with an end, which <the worker's|this> user may read",
 		input.Conflict: "give one of them",
 		input.OldDAG:   "deploy the DAG of this version: ecr-refresh dag install",
 		input.NoAirflow: "<create it: ecr-refresh setup, or Admin > Connections (type HTTP, a user who edits " +

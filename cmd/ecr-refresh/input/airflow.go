@@ -26,38 +26,38 @@ ECR_REFRESH_AIRFLOW_TOKEN, a bearer token of that API, replaces login and passwo
 of the airflow-api account where it is set.`
 )
 
-// What messages call the two accounts of Airflow: that of a person, who sets up, and that of connection airflow-api.
+// Account is what messages call one of the two accounts of Airflow.
+type Account string
+
+// That of a person, who sets up, and that of connection airflow-api.
 const (
-	AdminAccount = "admin account"
-	APIAccount   = names.AirflowConnection + " account"
-	// AirflowAccount is the latter in the hint of a rejected login.
-	AirflowAccount = "login and password of connection " + names.AirflowConnection
+	Admin Account = "admin account"
+	API   Account = names.AirflowConnection + " account"
 )
+
+// describe returns the prefix of its variables, and what it is in the hint of a rejected login.
+func (a Account) describe() (prefix, login string) {
+	if a == Admin {
+		return names.AdminPrefix, "login and password of the admin account (" + names.AdminPrefix + "{LOGIN,PASSWORD})"
+	}
+	return names.AirflowPrefix, "login and password of connection " + names.AirflowConnection
+}
 
 // Airflow returns a client that logs in with connection airflow-api, or nil where its URL is missing.
 func (r *Reader) Airflow(roots Certificates) *airflowclient.Client {
 	config, err := r.AirflowConfig()
-	if r.Fault(err); err == nil {
-		r.NeedAirflow(config)
-	}
+	r.NeedAirflow(config, err)
 	return r.Client(config, roots)
 }
 
 // AdminAirflow returns a client of the same Airflow that logs in as the admin, where one is given.
 func (r *Reader) AdminAirflow(roots Certificates) *airflowclient.Client {
-	if !AdminGiven() {
+	if len(missing(r.config("", connectionIn(names.AdminPrefix), Admin))) == 2 {
 		return r.Airflow(roots)
 	}
 	config, err := r.AirflowConfig()
-	if r.Fault(err); err == nil {
-		r.NeedHost(config)
-	}
+	r.NeedHost(config, err)
 	return r.Client(r.AdminConfig(config.BaseURL, false), roots)
-}
-
-// AdminGiven reports whether the environment has the account of a person who may do more than airflow-api's.
-func AdminGiven() bool {
-	return connectionIn(names.AdminPrefix) != connection.Connection{} || !secretIn(names.AdminPrefix+"TOKEN").Empty()
 }
 
 // AirflowConfig returns what the environment has of connection airflow-api. --airflow-url replaces its URL. A URL that
@@ -81,29 +81,27 @@ func (r *Reader) AirflowConfig() (airflowclient.Config, error) {
 	if err != nil {
 		base = ""
 	}
-	return r.config(base, conn, names.AirflowPrefix, AirflowAccount), err
+	return r.config(base, conn, API), err
 }
 
 // AdminConfig returns what the environment has of the admin's account, and asks for the rest on a terminal. An optional
 // account that is not given is empty.
 func (r *Reader) AdminConfig(base string, optional bool) airflowclient.Config {
-	const account = "login and password of the " + AdminAccount + " (" + names.AdminPrefix + "{LOGIN,PASSWORD})"
-	config := r.config(base, connectionIn(names.AdminPrefix), names.AdminPrefix, account)
-	question := AdminAccount
+	config, asked := r.config(base, connectionIn(names.AdminPrefix), Admin), Admin
 	if optional {
-		question += " (empty: none)"
+		asked += " (empty: none)"
 	}
-	r.AskLogin(question, &config)
-	if optional && config.Login == "" && !AdminGiven() {
+	r.AskLogin(&config, asked)
+	if optional && len(missing(config)) == 2 {
 		return airflowclient.Config{}
 	}
-	r.NeedLogin(config, AdminAccount, names.AdminPrefix)
+	r.NeedLogin(config, Admin)
 	return config
 }
 
-// config returns a configuration for the token in a variable or, where that is empty, for the login that account
-// describes.
-func (r *Reader) config(base string, conn connection.Connection, prefix, account string) airflowclient.Config {
+// config returns a configuration for the token in a variable or, where that is empty, for a login.
+func (r *Reader) config(base string, conn connection.Connection, of Account) airflowclient.Config {
+	prefix, account := of.describe()
 	token := secretIn(prefix + "TOKEN")
 	if !token.Empty() {
 		account = prefix + "TOKEN"
@@ -113,45 +111,27 @@ func (r *Reader) config(base string, conn connection.Connection, prefix, account
 	}
 }
 
-// AskLogin asks for what is missing of a login, such as that of the "admin account", where stdin is a terminal. It does
-// not ask when another input is missing.
-func (r *Reader) AskLogin(account string, config *airflowclient.Config) {
+// AskLogin asks for what is missing of a login where stdin is a terminal, unless another input is missing.
+func (r *Reader) AskLogin(config *airflowclient.Config, of Account) {
 	file, ok := r.Stdin.(*os.File)
 	if !ok || !console.IsTerminal(file) || r.Faulty() || !config.Token.Empty() {
 		return
 	}
+	r.end.timer.Stop() // a person takes time
 	if config.Login == "" {
-		config.Login = console.Ask(file, r.App.ErrWriter, "login of the "+account+": ")
+		config.Login = console.Ask(file, r.App.ErrWriter, "login of the "+string(of)+": ")
 	}
 	if config.Login != "" && config.Password.Empty() {
 		var err error
-		account, _, _ = strings.Cut(account, " (")
-		question := fmt.Sprintf("password of the %s %q: ", account, config.Login)
+		name, _, _ := strings.Cut(string(of), " (")
+		question := fmt.Sprintf("password of the %s %q: ", name, config.Login)
 		config.Password, err = console.AskPassword(r.Context.Context, file, r.App.ErrWriter, question)
 		r.Fault(err)
 	}
 }
 
-// NeedAirflow reports what is missing of connection airflow-api: in a task, of that one; in a shell, each input.
-func (r *Reader) NeedAirflow(config airflowclient.Config) {
-	id := APIConnection()
-	fields := lacking(config)
-	if config.BaseURL == "" {
-		fields = append([]string{"host"}, fields...)
-	}
-	switch all := strings.Join(fields, ", "); {
-	case len(fields) == 3 && connectionIn(names.AirflowPrefix).Type == "": // the DAG passes on the type of any
-		r.Fault(failure.Permanent(NoAirflow, "Airflow connection %q %s", id, absent()))
-	case Operator() != "" && all != "":
-		r.Fault(failure.Permanent(BadField, "Airflow connection %q has no %s", id, all).About(id).Want(all))
-	default:
-		r.NeedHost(config)
-		r.NeedLogin(config, APIAccount, names.AirflowPrefix)
-	}
-}
-
-// lacking returns the fields of a login that are missing.
-func lacking(config airflowclient.Config) (fields []string) {
+// missing returns the fields of a login that are not given.
+func missing(config airflowclient.Config) (fields []string) {
 	if config.Login == "" && config.Token.Empty() {
 		fields = append(fields, "login")
 	}
@@ -161,17 +141,38 @@ func lacking(config airflowclient.Config) (fields []string) {
 	return fields
 }
 
-// NeedHost reports that Airflow's address is missing.
-func (r *Reader) NeedHost(config airflowclient.Config) {
+// NeedAirflow reports an error of AirflowConfig, or what is missing of connection airflow-api: in a task, of that one;
+// in a shell, each input.
+func (r *Reader) NeedAirflow(config airflowclient.Config, err error) {
+	id, fields := APIConnection(), missing(config)
 	if config.BaseURL == "" {
+		fields = append([]string{"host"}, fields...)
+	}
+	switch all := strings.Join(fields, ", "); {
+	case err != nil:
+		r.Fault(err)
+	case len(fields) == 3 && connectionIn(names.AirflowPrefix).Type == "": // the DAG passes on the type of any
+		r.Fault(failure.Permanent(NoAirflow, "Airflow connection %q is missing", id))
+	case Operator() != "" && all != "":
+		r.Fault(failure.Permanent(BadField, "Airflow connection %q has no %s", id, all).About(id).Want(all))
+	default:
+		r.NeedHost(config, nil)
+		r.NeedLogin(config, API)
+	}
+}
+
+// NeedHost reports an error of AirflowConfig, or that Airflow's address is missing.
+func (r *Reader) NeedHost(config airflowclient.Config, err error) {
+	if r.Fault(err); err == nil && config.BaseURL == "" {
 		r.Missing("Airflow host", r.AirflowURL.Names(), "")
 	}
 }
 
-// NeedLogin reports what is missing of an account's login; prefix starts its variables.
-func (r *Reader) NeedLogin(config airflowclient.Config, account, prefix string) {
-	for _, field := range lacking(config) {
-		r.Missing(field+" of the "+account, prefix+strings.ToUpper(field), "")
+// NeedLogin reports what is missing of an account's login.
+func (r *Reader) NeedLogin(config airflowclient.Config, of Account) {
+	prefix, _ := of.describe()
+	for _, field := range missing(config) {
+		r.Missing(field+" of the "+string(of), prefix+strings.ToUpper(field), "")
 	}
 }
 
@@ -180,7 +181,9 @@ func (r *Reader) Client(config airflowclient.Config, roots Certificates) *airflo
 	if config.BaseURL == "" {
 		return nil
 	}
-	r.unencrypted(config.BaseURL, "https as schema of connection "+names.AirflowConnection)
+	if to, err := url.Parse(config.BaseURL); err == nil {
+		r.Fault(r.encrypted("https as schema of connection " + names.AirflowConnection)(to))
+	}
 	config.Roots = roots.All
 	client, err := airflowclient.New(config)
 	r.Fault(err)
@@ -193,31 +196,32 @@ func (r *Reader) AWS(roots Certificates) ecr.Config {
 	return ecr.DefaultConfig(roots.All, roots.Extra, r.encrypted(want), r.Log)
 }
 
-// unencrypted checks an address as encrypted does.
-func (r *Reader) unencrypted(address, want string) {
-	if to, err := url.Parse(address); err == nil {
-		r.Fault(r.encrypted(want)(to))
-	}
-}
-
 // encrypted returns what warns, once for each host, that what is sent to another host over http, or to Docker over tcp,
 // can be read on its way, or rejects that. want is what to use instead.
 func (r *Reader) encrypted(want string) func(*url.URL) error {
 	required := r.yes(requireHTTPS, names.RequireHTTPSEnv)
 	var warned sync.Map
 	return func(to *url.URL) error {
-		host := to.Hostname()
-		if to.Scheme != "http" && to.Scheme != "tcp" || host == "localhost" || net.ParseIP(host).IsLoopback() {
+		if to.Scheme != "http" && to.Scheme != "tcp" || isLocal(to) {
 			return nil
 		}
-		const form = "http to %s sends secrets unencrypted"
-		if required {
-			return failure.Permanent(Unencrypted, "https is required: "+form, to.Host).Want(want)
+		if _, again := warned.LoadOrStore(to.Host, true); again && !required {
+			return nil
 		}
-		fault := failure.Permanent(Unencrypted, form, to.Host).Want(want)
-		if _, again := warned.LoadOrStore(to.Host, true); !again {
-			r.Log.Warn(fault.Error(), steps.FailureKey, fault) // #nosec G706 -- the log keeps each message on its line
-		}
-		return nil
+		return r.insecure(required, want, "http to "+to.Host+" sends secrets unencrypted")
 	}
+}
+
+func isLocal(to *url.URL) bool {
+	return to.Hostname() == "localhost" || net.ParseIP(to.Hostname()).IsLoopback()
+}
+
+// insecure returns an error where https is required, and else warns. want is what to use instead.
+func (r *Reader) insecure(required bool, want, what string) error {
+	if required {
+		return failure.Permanent(Unencrypted, "https is required: %s", what).Want(want)
+	}
+	fault := failure.Permanent(Unencrypted, "%s", what).Want(want)
+	r.Log.Warn(fault.Error(), steps.FailureKey, fault) // #nosec G706 -- the log keeps each message on its line
+	return nil
 }

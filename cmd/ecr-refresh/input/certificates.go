@@ -22,6 +22,7 @@ type Certificates struct {
 // Certificates reads the system's certificates and those of --ca-file.
 func (r *Reader) Certificates() (roots Certificates) {
 	r.checkProxies()
+	r.Doing("reads certificates (SSL_CERT_FILE, --ca-file)")
 	var err error
 	if roots.All, err = systemCertificates(); err != nil {
 		r.Fault(failure.Permanent(NoFile, "read the system's certificates (SSL_CERT_FILE): %w", err))
@@ -32,9 +33,11 @@ func (r *Reader) Certificates() (roots Certificates) {
 	return roots
 }
 
+func proxies() []string { return []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"} }
+
 // checkProxies reports a proxy's URL that cannot be one: Go's HTTP client would call servers directly then.
 func (r *Reader) checkProxies() {
-	for _, name := range []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"} {
+	for _, name := range proxies() {
 		value := os.Getenv(name)
 		if !strings.Contains(value, "://") { // as Go reads it: golang.org/x/net/http/httpproxy
 			value = "http://" + value
@@ -53,15 +56,15 @@ func (r *Reader) CAFile() []byte {
 	if path == "" {
 		return nil
 	}
-	pem, err := r.readFile(path)
-	if err == nil && !x509.NewCertPool().AppendCertsFromPEM([]byte(pem)) {
+	pem, err := readFile(path)
+	if err == nil && !x509.NewCertPool().AppendCertsFromPEM(pem) {
 		err = failure.Permanent(BadValue, "it has no PEM certificate").About(source)
 	}
 	if err != nil {
 		r.Fault(fmt.Errorf("read %s %q: %w", source, path, err))
 		return nil
 	}
-	return []byte(pem)
+	return pem
 }
 
 // systemCertificates returns the system's certificates as Go reads them, but where one of the first two bundle files of

@@ -3,9 +3,9 @@ package input
 import (
 	"cmp"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -28,30 +28,19 @@ func (r *Reader) Docker() *docker.Engine {
 	if verify && certificates == "" {
 		certificates = cmp.Or(os.Getenv("DOCKER_CONFIG"), os.Getenv("HOME")+"/.docker")
 	}
+	r.Doing("reads DOCKER_CERT_PATH")
 	engine, err := docker.NewEngine(host, certificates, verify)
 	if r.Fault(err); err != nil {
 		return nil
 	}
-	if certificates == "" {
-		r.unencrypted(engine.Host, "TLS to Docker: DOCKER_TLS_VERIFY and DOCKER_CERT_PATH")
-	} else if !verify {
-		r.unverified(engine.Host)
+	switch to, _ := url.Parse(engine.Host); {
+	case certificates == "":
+		r.Fault(r.encrypted("TLS to Docker: DOCKER_TLS_VERIFY and DOCKER_CERT_PATH")(to))
+	case !verify && to.Scheme != "unix" && !isLocal(to):
+		r.Fault(r.insecure(r.yes(requireHTTPS, names.RequireHTTPSEnv), "DOCKER_TLS_VERIFY=1, beside DOCKER_CERT_PATH",
+			"TLS to Docker at "+engine.Host+" verifies no certificate: anybody may get the token"))
 	}
 	return engine
-}
-
-// unverified warns that TLS to Docker on another host verifies no certificate, or rejects that.
-func (r *Reader) unverified(address string) {
-	if regexp.MustCompile(`^unix:|//(localhost|127\.[\d.]+|\[::1\]):\d+$`).MatchString(address) {
-		return
-	}
-	const form = "TLS to Docker at %s verifies no certificate: anybody may get the token"
-	fault := failure.Permanent(Unencrypted, form, address).Want("DOCKER_TLS_VERIFY=1, beside DOCKER_CERT_PATH")
-	if r.yes(requireHTTPS, names.RequireHTTPSEnv) {
-		r.Fault(fmt.Errorf("https is required: %w", fault))
-		return
-	}
-	r.Log.Warn(fault.Error(), steps.FailureKey, fault) // #nosec G706 -- the log keeps each message on its line
 }
 
 // DockerConfig reads the file that docker-py reads (docker/utils/config.py), which ignores one that cannot be read.
@@ -97,12 +86,12 @@ func (r *Reader) DockerConnections(entries []target.Entry, needed bool) map[stri
 			err = failure.Permanent(BadField, "connection %q: %w", id, wrong).About(id).Want(field)
 		}
 		if err == nil && conn == none && needed {
-			err = failure.Permanent(NoDocker, "Airflow connection %q %s", id, absent()).About(connectionEnv(id))
+			err = failure.Permanent(NoDocker, "Airflow connection %q is missing", id).About(connectionEnv(id))
 		}
 		if r.Fault(err); conn != none {
 			seen[id] = steps.DockerConnection{
 				Server: strings.TrimSuffix(conn.Host+":"+conn.Port, ":"), Login: conn.Login, Password: conn.Password,
-				KeepLogin: conn.KeepLogin, OverriddenBy: OverriddenBy(id),
+				KeepLogin: conn.KeepLogin, OverriddenBy: Overriding(connectionEnv(id), ""),
 			}
 		}
 	}

@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"regexp"
 	"strings"
 
 	"ecr-refresh/cmd/ecr-refresh/connection"
 	"ecr-refresh/cmd/ecr-refresh/names"
 	"ecr-refresh/steps/failure"
+	"ecr-refresh/steps/privatefile"
 	"ecr-refresh/steps/secret"
 	"ecr-refresh/steps/untrusted"
 )
@@ -31,14 +33,6 @@ func sourceOf(env string) string {
 }
 
 func nameOf(env string) string { return fmt.Sprintf("Variable %q", variableOf(env)) }
-
-// absent says of a connection that nothing is known of it; the DAG passes on each one that exists.
-func absent() string {
-	if Operator() != "" {
-		return "does not exist"
-	}
-	return "is missing"
-}
 
 // variableOf returns the name of the Airflow Variable that the DAG passes on as env.
 func variableOf(env string) string { return strings.ToLower(strings.TrimPrefix(env, "AIRFLOW_VAR_")) }
@@ -89,17 +83,10 @@ func connectionIn(prefix string) connection.Connection {
 // connectionEnv returns the name of the variable in which Airflow looks for a connection before its database.
 func connectionEnv(id string) string { return "AIRFLOW_CONN_" + strings.ToUpper(id) }
 
-// OverriddenBy returns the variable that tasks read before Airflow's database for connection id, or "" where it is not
-// set.
-func OverriddenBy(id string) string { return overriding(connectionEnv(id), "") }
-
-// VariableOverride returns the environment variable that tasks read before Airflow's database for a Variable, or ""
-// where it is not set, or to what is stored.
-func VariableOverride(key, stored string) string {
-	return overriding("AIRFLOW_VAR_"+strings.ToUpper(key), stored)
-}
-
-func overriding(env, stored string) string {
+// Overriding returns env in upper case, a variable that tasks read before Airflow's database (AIRFLOW_CONN_… or
+// AIRFLOW_VAR_…), or "" where it is not set, or to what is stored.
+func Overriding(env, stored string) string {
+	env = strings.ToUpper(env)
 	if here := lookup(env); here == "" || here == stored {
 		return ""
 	}
@@ -123,9 +110,20 @@ func connectionOf(id string) (connection.Connection, error) {
 	return c, err
 }
 
-// PrepareAWS makes AWS's SDK for Go read its environment as botocore does: "~" in the paths of its two files, and the
-// retry mode legacy, which it does not know.
-func PrepareAWS() {
+// EnvFileHelp describes the file, for the program's help.
+const EnvFileHelp = `ECR_REFRESH_ENV_FILE names a file (mode 0600) that each command reads: a line KEY=value
+for each variable. A flag wins over the environment, and the environment over the file; an empty variable counts
+as not set. Blank lines, and those that start with #, are skipped. A value may stand in quotes, 'so' or "so";
+nothing in it is expanded.`
+
+// Prepare completes the environment, before anything else is read of it. It sets the variables that the file of
+// ECR_REFRESH_ENV_FILE has, and the environment has not: an empty variable counts as none. It makes AWS's SDK for Go
+// read its own as botocore does: "~" in the paths of its two files, and the retry mode legacy, which it does not know.
+// It conceals the secrets that AWS's SDK and net/http read.
+func Prepare() error {
+	if err := envFile(lookup(names.EnvFileEnv)); err != nil {
+		return fmt.Errorf("%s: %w", names.EnvFileEnv, err)
+	}
 	for _, name := range []string{"AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"} {
 		if path, inHome := strings.CutPrefix(os.Getenv(name), "~/"); inHome {
 			_ = os.Setenv(name, os.Getenv("HOME")+"/"+path) // the name is good
@@ -134,17 +132,55 @@ func PrepareAWS() {
 	if os.Getenv("AWS_RETRY_MODE") == "legacy" {
 		_ = os.Setenv("AWS_RETRY_MODE", "standard")
 	}
-}
-
-// Conceal conceals the secrets of the environment that AWS's SDK and net/http read.
-func Conceal() {
 	for _, name := range []string{"AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN"} {
 		untrusted.Conceal(os.Getenv(name))
 	}
-	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"} {
+	for _, name := range proxies() {
 		if proxy, err := url.Parse(os.Getenv(name)); err == nil {
 			password, _ := proxy.User.Password()
 			untrusted.Conceal(password)
 		}
 	}
+	return nil
+}
+
+func envFile(path string) error {
+	if path == "" {
+		return nil
+	}
+	text, err := privatefile.ReadMounted(path, maxInput)
+	if err != nil {
+		return err
+	}
+	values, err := parseEnv(string(text))
+	for name, value := range values {
+		if lookup(name) == "" && err == nil {
+			err = os.Setenv(name, value) // rejects NUL
+		}
+	}
+	if err != nil {
+		return failure.Permanent("", "read %q: %w", path, err)
+	}
+	return nil
+}
+
+// parseEnv reads lines KEY=value. The value is the rest of the line without blanks around it, or what stands between a
+// pair of quotes. An error names the line, and never repeats it: it may hold a secret.
+func parseEnv(text string) (map[string]string, error) {
+	form := regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_]*)=\s*(?:"(.*)"|'(.*)'|([^"'].*)?)$`)
+	values := map[string]string{}
+	for i, line := range strings.Split(text, "\n") {
+		if line = strings.TrimSpace(line); line == "" || line[0] == '#' {
+			continue
+		}
+		part := form.FindStringSubmatch(line)
+		if part == nil {
+			return nil, fmt.Errorf("line %d is not KEY=value, or has a quote that does not end", i+1)
+		}
+		if _, again := values[part[1]]; again {
+			return nil, fmt.Errorf("line %d sets %s a second time", i+1, part[1])
+		}
+		values[part[1]] = part[2] + part[3] + part[4] // one of them matched
+	}
+	return values, nil
 }

@@ -13,16 +13,14 @@ import (
 	"ecr-refresh/steps/secret"
 )
 
-// CheckFIPS returns an error where Go allows no cryptography but that of FIPS 140-3, and warns where that is wanted.
-func (r *Reader) CheckFIPS() error {
+// CheckFIPS reports that Go allows no cryptography but that of FIPS 140-3, and warns where that is wanted.
+func (r *Reader) CheckFIPS() {
 	const why = "age encrypts results with X25519 and ChaCha20-Poly1305, which FIPS 140-3 does not approve"
 	if fips140.Enforced() {
-		return failure.Permanent(NotApproved, "run with GODEBUG=fips140=only: %s", why)
-	}
-	if fips140.Enabled() {
+		r.Fault(failure.Permanent(NotApproved, "run with GODEBUG=fips140=only: %s", why))
+	} else if fips140.Enabled() {
 		r.Log.Warn("GODEBUG=fips140=on: " + why)
 	}
-	return nil
 }
 
 // PublicKey returns the public key to encrypt to: the one that is given, or that of a private key that is given, or

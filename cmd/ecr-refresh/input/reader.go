@@ -56,6 +56,7 @@ type Reader struct {
 	Variables map[string]string // of Airflow, where it was asked: they stand in for settings that are not given
 
 	faults []error
+	end    deadline
 }
 
 // Fault collects err, unless it is nil.
@@ -185,59 +186,39 @@ func (r *Reader) yes(flag, env string) bool {
 // Result returns the result of the previous step, from exactly one of its sources. stdin is read only for "-": in an
 // Airflow task it is the supervisor's socket.
 func Result[R any](r *Reader, parse func(text string) (R, error)) (result R) {
-	path, text := r.String(r.Previous.Flag), parts(names.ResultEnv)
-	var err error
+	path, text, file, err := r.String(r.Previous.Flag), parts(names.ResultEnv), []byte(nil), error(nil)
 	switch {
-	case path == "":
-	case text != "":
+	case path != "" && text != "":
 		err = failure.Permanent(Conflict, "--%s and %s are both set", r.Previous.Flag, names.ResultEnv)
 	case path == "-":
-		if text, err = r.inTime(func() (string, error) { return readLimited(r.Stdin) }); err != nil {
+		r.Doing("reads stdin")
+		if file, err = readLimited(r.Stdin); err != nil {
 			err = fmt.Errorf("read stdin: %w", err)
 		}
-	default:
-		var file []byte
+	case path != "":
 		file, err = privatefile.Read(path, maxInput)
-		text = string(file)
 	}
 	if err == nil {
-		result, err = parse(text)
+		result, err = parse(text + string(file)) // one of them is empty
 	}
 	r.Fault(err)
 	return result
 }
 
-func readLimited(in io.Reader) (string, error) {
+func readLimited(in io.Reader) ([]byte, error) {
 	text, err := io.ReadAll(io.LimitReader(in, maxInput+1))
 	if err == nil && len(text) > maxInput {
 		err = failure.Permanent(NoFile, "it is longer than %d bytes", maxInput)
 	}
-	return string(text), err
+	return text, err
 }
 
 // readFile reads a file that is no secret.
-func (r *Reader) readFile(path string) (string, error) {
+func readFile(path string) ([]byte, error) {
 	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // opening a pipe must not wait for its writer
 	if err != nil {
-		return "", failure.Permanent(NoFile, "%w", errors.Unwrap(err))
+		return nil, failure.Permanent(NoFile, "%w", errors.Unwrap(err))
 	}
 	defer file.Close()
-	return r.inTime(func() (string, error) { return readLimited(file) })
-}
-
-// inTime returns what read returns, or an error after --timeout, when it waits for that no longer.
-func (r *Reader) inTime(read func() (string, error)) (text string, err error) {
-	done := make(chan func() (string, error), 1)
-	go func() {
-		text, err := read()
-		done <- func() (string, error) { return text, err }
-	}()
-	limit, _ := time.ParseDuration(r.Optional(r.Timeout)) // the command reports one that is malformed
-	limit = max(limit, time.Second)                       // a file takes less
-	select {
-	case result := <-done:
-		return result()
-	case <-time.After(limit):
-		return "", failure.Permanent(NoFile, "it has no end within %s", limit)
-	}
+	return readLimited(file)
 }

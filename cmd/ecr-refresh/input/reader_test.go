@@ -120,8 +120,8 @@ func TestInputsAreLimited(t *testing.T) {
 		r := reader(map[string]string{"in": "-"})
 		r.Stdin = strings.NewReader(text)
 		read := Result(r, func(text string) (string, error) { return text, nil })
-		file, fileErr := r.readFile(path)
-		if good && (read != text || file != text || r.Faulty() || fileErr != nil) {
+		file, fileErr := readFile(path)
+		if good && (read != text || string(file) != text || r.Faulty() || fileErr != nil) {
 			t.Errorf("%d and %d of %d bytes: %v, %v", len(read), len(file), size, r.Err(), fileErr)
 		}
 		const why = "it is longer than 8388608 bytes"

@@ -86,7 +86,9 @@ func (r *Reader) list() (entries []target.Entry, from string) {
 	var err error
 	if path != "" {
 		from = fmt.Sprintf("--%s %q", r.TargetsFile.Flag, path)
-		text, err = r.readFile(path)
+		r.Doing("reads --" + r.TargetsFile.Flag)
+		file, unread := readFile(path)
+		text, err = string(file), unread
 		if oneRegistry {
 			const form = "%s and --%s or --%s are both set"
 			r.Fault(failure.Permanent(Conflict, form, from, r.Account.Flag, r.Region.Flag))

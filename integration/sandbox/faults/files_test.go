@@ -2,6 +2,7 @@ package faults
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -44,8 +45,6 @@ func files() (all []row) {
 			"chown 65534:65534 state/ecr-refresh", ""},
 		{"targets are a pipe", extract + " --targets pipe", "it is not JSON: line 1, column 1", "mkfifo pipe", ""},
 		{"targets have no end", extract + " --targets /dev/zero", "it is longer than 8388608 bytes", "true", ""},
-		{"targets come from a pipe that stays open", extract + " --targets pipe", noEnd,
-			"mkfifo pipe; (exec 3<>pipe; sleep 8) >/dev/null 2>&1 & sleep 0.2", ""},
 		{"certificates are a pipe", extract + " --ca-file pipe", "it has no PEM certificate", "mkfifo pipe", ""},
 		{"certificates have no end", extract + " --ca-file /dev/zero", "it is longer than 8388608", "true", ""},
 		{"--metrics-file is a pipe", extract + " --metrics-file m_{step}.prom", "",
@@ -75,14 +74,6 @@ func files() (all []row) {
 			inject: func(s *setting) { s.shell(f.shell) }, also: func(s *setting) { s.shell(f.check) }})
 	}
 	fips := func(mode string) func(*setting) { return func(s *setting) { s.setenv("GODEBUG", "fips140="+mode) } }
-	all = append(all, row{peer: "files", fault: "stdin has no end", exit: 2,
-		args: "update-docker-connection --in -", error: "read stdin: " + noEnd,
-		inject: func(s *setting) {
-			out, in, err := os.Pipe()
-			must(s.t, err)
-			s.t.Cleanup(func() { in.Close(); out.Close() })
-			s.stdin = out
-		}})
 	return append(all, row{peer: "files", fault: "GODEBUG=fips140=on", args: "run", inject: fips("on"),
 		also: (*setting).wantNew},
 		row{peer: "files", fault: "GODEBUG=fips140=only", args: "run", exit: 2, inject: fips("only"),
@@ -94,6 +85,37 @@ func files() (all []row) {
 				s.t.Cleanup(func() { full.Close() })
 				s.stdout = full
 			}})
+}
+
+// withoutEnd are files that nobody writes to: each ends the program some time after --timeout, whoever reads them.
+func withoutEnd() (all []row) {
+	for _, f := range []struct{ variable, args, doing string }{
+		{"SSL_CERT_FILE=pipe", extract, "reads certificates (SSL_CERT_FILE, --ca-file)"},
+		{"SSL_CERT_FILE=pipe", "test-docker-connection --in two.json --engine none", "reads certificates"},
+		{"SSL_CERT_FILE=pipe", "status", "reads certificates (SSL_CERT_FILE"},
+		{"AWS_CONFIG_FILE=pipe", extract, "asks services, or reads AWS_CONFIG_FILE"},
+		{"AWS_SHARED_CREDENTIALS_FILE=pipe", "doctor", "asks services, or reads AWS_CONFIG_FILE"},
+		{"DOCKER_CERT_PATH=.", "test-docker-connection --in two.json --engine tcp://[::1]:1", "reads DOCKER"},
+		{"", extract + " --targets open", "reads --targets"},
+		{"", extract + " --ca-file open", "reads certificates (SSL_CERT_FILE, --ca-file)"},
+		{"", "update-docker-connection --in -", "reads stdin"},
+	} {
+		fault := strings.TrimSpace(f.variable + " has no end: " + f.args)
+		all = append(all, row{peer: "files", fault: fault, args: f.args, exit: 1,
+			error:   "run ecr-refresh " + strings.Fields(f.args)[0],
+			because: noEnd + f.doing, inject: func(s *setting) {
+				name, value, _ := strings.Cut(f.variable, "=")
+				s.setenv(cmp.Or(name, "NONE"), value)
+				s.shell("mkfifo pipe open ca.pem cert.pem key.pem")
+				keepOpen, err := os.OpenFile(s.path("open"), os.O_RDWR, 0)
+				must(s.t, err)
+				out, in, err := os.Pipe()
+				must(s.t, err)
+				s.t.Cleanup(func() { keepOpen.Close(); in.Close(); out.Close() })
+				s.stdin = out
+			}})
+	}
+	return all
 }
 
 // shell runs a script in the row's folder. It may mount a disk at full.

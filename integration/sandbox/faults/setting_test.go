@@ -57,6 +57,7 @@ type setting struct {
 	proxyPassword string
 	texts         []string    // all that was written
 	waits         func() bool // not nil: SIGTERM ends the program when this holds
+	grace         time.Duration
 }
 
 func newSetting(t *testing.T, ahead time.Duration) *setting {
@@ -64,7 +65,7 @@ func newSetting(t *testing.T, ahead time.Duration) *setting {
 	box, err := sandbox.Start(sandbox.Options{Now: func() time.Time { return time.Now().Add(ahead) }})
 	must(t, err)
 	t.Cleanup(func() { box.Close() })
-	s := &setting{Sandbox: box, t: t, dir: t.TempDir()}
+	s := &setting{Sandbox: box, t: t, dir: t.TempDir(), grace: grace}
 	s.old = s.password()
 	s.plant()
 	s.ECR.Accept(goodToken)
