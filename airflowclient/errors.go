@@ -63,6 +63,7 @@ func MissingRight(err error) string {
 
 // mentions reports whether a message of Airflow has name, as a whole word.
 func mentions(message, name string) bool {
+	name = strings.ToValidUTF8(name, "\ufffd") // as Airflow repeats it
 	whole := `(^|[^\w.-])` + regexp.QuoteMeta(name) + `($|[^\w.-])`
 	return strings.Contains(message, name) && regexp.MustCompile(whole).MatchString(message)
 }
