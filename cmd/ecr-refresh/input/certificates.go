@@ -22,6 +22,12 @@ type Certificates struct {
 // Certificates reads the system's certificates and those of --ca-file.
 func (r *Reader) Certificates() (roots Certificates) {
 	r.checkProxies()
+	for _, name := range []string{"SSL_CERT_FILE", "AWS_CA_BUNDLE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE",
+		"AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"} {
+		if !r.checkFile(name, os.Getenv(name)) {
+			return roots
+		}
+	}
 	var err error
 	if roots.All, err = systemCertificates(); err != nil {
 		r.Fault(failure.Permanent(NoFile, "read the system's certificates (SSL_CERT_FILE): %w", err))
@@ -30,6 +36,20 @@ func (r *Reader) Certificates() (roots Certificates) {
 	roots.Extra = r.CAFile()
 	roots.All.AppendCertsFromPEM(roots.Extra)
 	return roots
+}
+
+// checkFile reports a file of the environment that others read whole, and without --timeout: a pipe, but that of a shell's
+// <(…), a device, or one that is too long. It returns false then.
+func (r *Reader) checkFile(source, path string) bool {
+	const endless = os.ModeNamedPipe | os.ModeDevice
+	info, err := os.Stat(path)
+	if err != nil || path == os.DevNull || strings.HasPrefix(path, "/dev/fd/") ||
+		info.Mode()&endless == 0 && info.Size() <= maxInput {
+		return true
+	}
+	const form = "read %s %q: it is no regular file of at most %d bytes"
+	r.Fault(failure.Permanent(NoFile, form, source, path, maxInput))
+	return false
 }
 
 // checkProxies reports a proxy's URL that cannot be one: Go's HTTP client would call servers directly then.

@@ -28,6 +28,11 @@ func (r *Reader) Docker() *docker.Engine {
 	if verify && certificates == "" {
 		certificates = cmp.Or(os.Getenv("DOCKER_CONFIG"), os.Getenv("HOME")+"/.docker")
 	}
+	for _, name := range []string{"ca.pem", "cert.pem", "key.pem"} {
+		if certificates != "" && !r.checkFile("DOCKER_CERT_PATH", filepath.Join(certificates, name)) {
+			return nil
+		}
+	}
 	engine, err := docker.NewEngine(host, certificates, verify)
 	if r.Fault(err); err != nil {
 		return nil

@@ -83,6 +83,19 @@ func files() (all []row) {
 			s.t.Cleanup(func() { in.Close(); out.Close() })
 			s.stdin = out
 		}})
+	for name, args := range map[string]string{
+		"AWS_CONFIG_FILE": extract, "AWS_CA_BUNDLE": extract, "AWS_WEB_IDENTITY_TOKEN_FILE": extract,
+		"SSL_CERT_FILE": extract, "DOCKER_CERT_PATH": "test-docker-connection --in two.json",
+	} {
+		for what, shell := range map[string]string{"is a pipe": "mkfifo ca.pem", "has no end": "ln -s /dev/zero ca.pem",
+			"is long": "truncate -s 9M ca.pem"} {
+			all = append(all, row{peer: "files", fault: name + " " + what, args: args, exit: 2,
+				error: "it is no regular file of at most 8388608 bytes", inject: func(s *setting) {
+					s.shell(shell)
+					s.setenv(name, s.path(map[bool]string{true: ".", false: "ca.pem"}[name == "DOCKER_CERT_PATH"]))
+				}})
+		}
+	}
 	return append(all, row{peer: "files", fault: "GODEBUG=fips140=on", args: "run", inject: fips("on"),
 		also: (*setting).wantNew},
 		row{peer: "files", fault: "GODEBUG=fips140=only", args: "run", exit: 2, inject: fips("only"),
