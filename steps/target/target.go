@@ -208,7 +208,7 @@ func (e Entry) checkTogether(host ecr.Host) error {
 // connection's host.
 func (e Entry) host(hostOf func(string) string) (ecr.Host, error) {
 	if e.Registry != "" {
-		return ecr.ParseHost(ecr.Bare(e.Registry), e.PartitionSuffix)
+		return ecr.ParseHost(ecr.Bare(untrusted.WithoutLogin(e.Registry)), e.PartitionSuffix)
 	}
 	var known ecr.Host
 	if e.Account == "" || e.Region == "" {

@@ -124,6 +124,8 @@ func TestTargetsBeyondTheSchema(t *testing.T) {
 	for _, row := range []struct{ text, want string }{
 		{`[{"connection_id":"a",REGISTRY},{"connection_id":"b",REGISTRY},{"connection_id":"a",REGISTRY}]`,
 			`targets[2]: connection_id "a" is in targets[0] too: a connection holds one token`},
+		{`"registry":"me:S3/CRET@123456789012.dkr.ecr.us-east-1.amazonaws.com"`,
+			`targets[0]: registry host has a login in it`},
 		{`REGISTRY,"account":"210987654321"`, `targets[0]: account "210987654321" is not that of registry`},
 		{`REGISTRY,"region":"eu-west-1"`, `targets[0]: region "eu-west-1" is not that of registry`},
 		{`"region":"us-east-1"`, `targets[0]: registry, or account and region, is missing, and ` +
