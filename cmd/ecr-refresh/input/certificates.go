@@ -3,7 +3,6 @@ package input
 import (
 	"crypto/x509"
 	"fmt"
-	"net/url"
 	"os"
 	"runtime"
 	"slices"
@@ -55,11 +54,7 @@ func (r *Reader) checkFile(source, path string) bool {
 // checkProxies reports a proxy's URL that cannot be one: Go's HTTP client would call servers directly then.
 func (r *Reader) checkProxies() {
 	for _, name := range []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"} {
-		value := os.Getenv(name)
-		if !strings.Contains(value, "://") { // as Go reads it: golang.org/x/net/http/httpproxy
-			value = "http://" + value
-		}
-		u, err := url.Parse(value)
+		u, err := proxyURL(name)
 		known := err == nil && slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme)
 		if os.Getenv(name) != "" && (!known || u.Hostname() == "" || u.RawQuery+u.Fragment != "" || len(u.Path) > 1) {
 			r.Fault(failure.Permanent(BadProxy, "%s is not the URL of a proxy", name).About(name))

@@ -136,13 +136,22 @@ func PrepareAWS() {
 	}
 }
 
+// proxyURL returns the variable of a proxy as Go reads it: golang.org/x/net/http/httpproxy.
+func proxyURL(env string) (*url.URL, error) {
+	value := os.Getenv(env)
+	if !strings.Contains(value, "://") {
+		value = "http://" + value
+	}
+	return url.Parse(value)
+}
+
 // Conceal conceals the secrets of the environment that AWS's SDK and net/http read.
 func Conceal() {
 	for _, name := range []string{"AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN"} {
 		untrusted.Conceal(os.Getenv(name))
 	}
 	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"} {
-		if proxy, err := url.Parse(os.Getenv(name)); err == nil {
+		if proxy, err := proxyURL(name); err == nil {
 			password, _ := proxy.User.Password()
 			untrusted.Conceal(password)
 		}
