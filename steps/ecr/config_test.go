@@ -181,7 +181,8 @@ func TestEchoedTokens(t *testing.T) { // not parallel: the environment
 	token := "eyJ" + strings.Repeat("webIdentity", 10)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		sent := cmp.Or(r.Header.Get("Authorization"), r.FormValue("WebIdentityToken"))
-		w.Header().Set("Content-Type", map[bool]string{true: "text/xml", false: "application/json"}[r.Method == "POST"])
+		form := map[string]string{http.MethodPost: "text/xml", http.MethodGet: "application/json"}[r.Method]
+		w.Header().Set("Content-Type", form)
 		w.WriteHeader(http.StatusForbidden)
 		if r.Method == http.MethodPost {
 			fmt.Fprintf(w, "<ErrorResponse><Error><Code>X</Code><Message>no %s</Message></Error></ErrorResponse>", sent)

@@ -37,8 +37,8 @@ func (r *Reader) Certificates() (roots Certificates) {
 	return roots
 }
 
-// checkFile reports a file of the environment that others read whole, and without --timeout: a pipe, but that of a shell's
-// <(…), a device, or one that is too long. It returns false then.
+// checkFile reports a file of the environment that others read whole, and without --timeout: a pipe, but that of a
+// shell's <(…), a device, or one that is too long. It returns false then.
 func (r *Reader) checkFile(source, path string) bool {
 	const endless = os.ModeNamedPipe | os.ModeDevice
 	info, err := os.Stat(path)

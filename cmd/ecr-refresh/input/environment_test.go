@@ -85,7 +85,8 @@ func TestConnectionOf(t *testing.T) {
 // The password of a proxy is concealed, however its URL is written.
 func TestProxyPasswords(t *testing.T) {
 	for password, form := range map[string]string{
-		"Qm2Zt9Wb4Kx7": "http://me:%s@proxy:3128", "Vj8Rn3Yd6Hp1": "me:%s@proxy:3128", "Lc5Td0Gs8Mf2": "socks5://me:%s@proxy",
+		"Qm2Zt9Wb4Kx7": "http://me:%s@proxy:3128", "Vj8Rn3Yd6Hp1": "me:%s@proxy:3128",
+		"Lc5Td0Gs8Mf2": "socks5://me:%s@proxy",
 	} {
 		t.Setenv("HTTPS_PROXY", fmt.Sprintf(form, password))
 		if Conceal(); untrusted.New(password).String() != "[redacted]" {
