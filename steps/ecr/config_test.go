@@ -176,7 +176,8 @@ func TestEveryCallIsAskedFor(t *testing.T) { // not parallel: the environment
 	}
 }
 
-// What a service that issues credentials repeats of the token that it was sent, in a header or in the body, is not shown.
+// What a service that issues credentials repeats of the token that it was sent, in a header or in the body, is not
+// shown.
 func TestEchoedTokens(t *testing.T) { // not parallel: the environment
 	token := "eyJ" + strings.Repeat("webIdentity", 10)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
