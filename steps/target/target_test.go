@@ -117,6 +117,16 @@ func TestSchemaAndProgramAgree(t *testing.T) {
 	}
 }
 
+// A registry may have the digest of an image behind it.
+func TestRegistryWithADigest(t *testing.T) {
+	t.Parallel()
+	const host = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
+	targets, err := parse(`[{"connection_id":"a","registry":"`+host+`/repo@sha256:1"}]`, noHost)
+	if err != nil || targets[0].Registry.Name != host {
+		t.Errorf("%+v, %v", targets, err)
+	}
+}
+
 // What no schema can say: what is in two entries, in two fields, or in the connection. The first pass names each field
 // that cannot be read.
 func TestTargetsBeyondTheSchema(t *testing.T) {
