@@ -138,7 +138,7 @@ def hosts(conn, variables, params):
     entries = {name: entry or one for name, entry in asked(variables, params).items()}
     lacking = [n for n, t in entries.items() if not (t.get("registry") or t.get("account") and t.get("region"))]
     of_docker = {n: c for n in lacking if (c := fields(conn, n))["conn_type"] == "docker"}
-    return json.dumps({n: c["host"].rpartition("@")[2] for n, c in of_docker.items()})
+    return json.dumps({n: c["host"].split("@sha256:")[0].rpartition("@")[2] for n, c in of_docker.items()})
 
 
 def reauth(c):

@@ -50,9 +50,10 @@ sys.modules["airflow"].__version__ = "3.3.2"
 named = {
     "a": environments.connection(conn_type="http", host="https://h.example.com/S3CRET"),
     "b": environments.connection(conn_type="docker", host="https://me:S3CRET@h.example.com"),
+    "c": environments.connection(conn_type="docker", host="h.example.com/app@sha256:01"),
 }
-shown = macros["extract_environment"]({}, named, {"connection_ids": "a, b", "dry_run": False})
-assert shown["ECR_REFRESH_CONNECTION_HOSTS"] == '{"b": "h.example.com"}', shown
+shown = macros["extract_environment"]({}, named, {"connection_ids": "a, b, c", "dry_run": False})
+assert json.loads(shown["ECR_REFRESH_CONNECTION_HOSTS"]) == {"b": "h.example.com", "c": "h.example.com/app"}, shown
 # A list of blanks is none, as for ecr-refresh.
 asked = macros["extract_environment"]({"ecr_targets": " \n"}, named, {"connection_ids": "b", "dry_run": False})
 assert "h.example.com" in asked["ECR_REFRESH_CONNECTION_HOSTS"], asked
