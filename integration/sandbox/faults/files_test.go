@@ -83,16 +83,20 @@ func files() (all []row) {
 			s.t.Cleanup(func() { in.Close(); out.Close() })
 			s.stdin = out
 		}})
-	for name, args := range map[string]string{
-		"AWS_CONFIG_FILE": extract, "AWS_CA_BUNDLE": extract, "AWS_WEB_IDENTITY_TOKEN_FILE": extract,
-		"SSL_CERT_FILE": extract, "DOCKER_CERT_PATH": "test-docker-connection --in two.json",
-	} {
-		for what, shell := range map[string]string{"is a pipe": "mkfifo ca.pem", "has no end": "ln -s /dev/zero ca.pem",
-			"is long": "truncate -s 9M ca.pem"} {
-			all = append(all, row{peer: "files", fault: name + " " + what, args: args, exit: 2,
+	const read = "AWS_CONFIG_FILE AWS_CA_BUNDLE AWS_WEB_IDENTITY_TOKEN_FILE SSL_CERT_FILE DOCKER_CERT_PATH"
+	for _, name := range strings.Fields(read) {
+		args, file := extract, "ca.pem"
+		if name == "DOCKER_CERT_PATH" {
+			args, file = "test-docker-connection --in two.json", "."
+		}
+		for _, f := range [][2]string{
+			{"is a pipe", "mkfifo ca.pem"}, {"has no end", "ln -s /dev/zero ca.pem"},
+			{"is long", "truncate -s 9M ca.pem"},
+		} {
+			all = append(all, row{peer: "files", fault: name + " " + f[0], args: args, exit: 2,
 				error: "it is no regular file of at most 8388608 bytes", inject: func(s *setting) {
-					s.shell(shell)
-					s.setenv(name, s.path(map[bool]string{true: ".", false: "ca.pem"}[name == "DOCKER_CERT_PATH"]))
+					s.shell(f[1])
+					s.setenv(name, s.path(file))
 				}})
 		}
 	}
