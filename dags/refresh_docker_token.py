@@ -124,18 +124,21 @@ def requested(variables):
 
 def asked(variables, params):
     """Returns the ids of the connections that a run refreshes, each with its entry of ecr_targets or an empty one."""
-    entries = read(variables.get("ecr_targets", "") or "[]", lambda ts: {t["connection_id"]: dict(t) for t in ts}, None)
+    text = variables.get("ecr_targets", "").strip() or "[]"
+    entries = read(text, lambda ts: {t["connection_id"]: dict(t) for t in ts}, None)
     names = [name.strip() for name in (params["connection_ids"] or "").split(",") if name.strip()]
     names = [] if entries is None else names or entries or ["docker_default"]
     return {n: entries.get(n, {}) for n in names if isinstance(n, str) and (n in entries or not entries)}
 
 
 def hosts(conn, variables, params):
-    """Returns the hosts of the connections without account and region: ecr-refresh derives both from the host."""
+    """Returns the hosts of the connections without account and region: ecr-refresh derives both from the host. Whoever
+    triggers a run names the connections, and all may see what it is given: no host of another type, and no login."""
     one = {"account": variables.get("ecr_aws_account", ""), "region": variables.get("ecr_aws_region_name", "")}
     entries = {name: entry or one for name, entry in asked(variables, params).items()}
     lacking = [n for n, t in entries.items() if not (t.get("registry") or t.get("account") and t.get("region"))]
-    return json.dumps({name: fields(conn, name)["host"] for name in lacking})
+    of_docker = {n: c for n in lacking if (c := fields(conn, n))["conn_type"] == "docker"}
+    return json.dumps({n: c["host"].split("@sha256:")[0].rpartition("@")[2] for n, c in of_docker.items()})
 
 
 def reauth(c):
@@ -147,7 +150,8 @@ def is_ecr(c, suffix):
     """Reports whether a login may go where a connection says: to ECR, or to a host of the suffix that is declared."""
     form = r"[0-9]{12}\.dkr[.-]ecr(?:-fips)?\.[a-z0-9-]+\.([a-z0-9.-]+)|public\.ecr\.aws|ecr-public\.aws\.com"
     host = re.fullmatch(rf"(?:https://)?(?:{form})(?::443)?(?:/.*)?", str(c.host).lower())
-    return host and host[1] in [None, suffix, *SUFFIXES] and c.conn_type == "docker" and str(c.port or 443) == "443"
+    known = host and c.host.isascii() and host[1] in [None, suffix, *SUFFIXES]
+    return known and c.conn_type == "docker" and str(c.port or 443) == "443"
 
 
 def logins(conn, result, entries):

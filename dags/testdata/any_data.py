@@ -45,6 +45,23 @@ class Connections:
 
 dag, _ = environments.load(path, docker=True)
 macros, rendered = dag["user_defined_macros"], 0
+# Whoever triggers a run names connections, and all may see the hosts that it is given: none of another type, no login.
+sys.modules["airflow"].__version__ = "3.3.2"
+named = {
+    "a": environments.connection(conn_type="http", host="https://h.example.com/S3CRET"),
+    "b": environments.connection(conn_type="docker", host="https://me:S3CRET@h.example.com"),
+    "c": environments.connection(conn_type="docker", host="h.example.com/app@sha256:01"),
+}
+shown = macros["extract_environment"]({}, named, {"connection_ids": "a, b, c", "dry_run": False})
+assert json.loads(shown["ECR_REFRESH_CONNECTION_HOSTS"]) == {"b": "h.example.com", "c": "h.example.com/app"}, shown
+# A list of blanks is none, as for ecr-refresh.
+asked = macros["extract_environment"]({"ecr_targets": " \n"}, named, {"connection_ids": "b", "dry_run": False})
+assert "h.example.com" in asked["ECR_REFRESH_CONNECTION_HOSTS"], asked
+# Some characters become ASCII in lower case: a registry's host has none.
+host = "123456789012.d\u212ar.ecr.us-east-1.amazonaws.com"
+named["a"] = environments.connection(conn_type="docker", host=host, login="AWS", password="S3CRET")
+result, params = {"connections": [{"connection_id": "a"}]}, {"connection_ids": "a", "dry_run": False}
+assert "S3CRET" not in str(macros["test_environment"]({}, named, params, result))
 for _ in range(3000):
     sys.modules["airflow"].__version__ = pick(["3.1.8", "3.3.2"])
     variables = {name: text() for name in [*environments.VALUES, "ecr_targets"] if pick([True, False])}

@@ -103,6 +103,16 @@ func TestDockerConfigHelperHangs(t *testing.T) {
 	}
 }
 
+// A helper that writes without an end is ended.
+func TestDockerConfigHelperIsEndless(t *testing.T) {
+	withHelpers(t)
+	began := time.Now()
+	_, err := readConfig(t, `{"credsStore":"endless"}`).Check(t.Context(), rejecting("r.example.com", "r.example.com"))
+	if kind, _ := failure.Describe(err); kind != docker.HelperFails || time.Since(began) > 8*time.Second {
+		t.Errorf("%v of kind %q after %s", err, kind, time.Since(began))
+	}
+}
+
 func TestReadDockerConfig(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()

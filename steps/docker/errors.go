@@ -30,7 +30,10 @@ const (
 
 // unreached classifies the error of a call that got no answer.
 func unreached(err error) error {
+	proxy, ok := errors.AsType[*failure.Error](err)
 	switch {
+	case ok:
+		return proxy
 	case errors.Is(err, fs.ErrPermission):
 		return failure.Permanent(SocketPermission, "permission denied")
 	case failure.IsCertificate(err) || failure.IsAlert(err):

@@ -10,6 +10,7 @@ import (
 
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/secret"
+	"ecr-refresh/steps/transport"
 )
 
 // askHelper returns what the credential helper docker-credential-NAME has for server, or nil, by docker-py's rules
@@ -20,8 +21,9 @@ func askHelper(ctx context.Context, environ []string, name, server string) (*log
 	defer cancel()
 	program := "docker-credential-" + name
 	cmd := exec.CommandContext(ctx, program, "get") // #nosec G204 -- docker-py runs it too
-	cmd.Env, cmd.Stdin, cmd.WaitDelay = environ, strings.NewReader(server), time.Second
-	output, err := cmd.Output()
+	var output capped
+	cmd.Env, cmd.Stdin, cmd.Stdout, cmd.WaitDelay = environ, strings.NewReader(server), &output, time.Second
+	err := cmd.Run()
 	why := "fails"
 	switch {
 	case err == nil:
@@ -37,6 +39,17 @@ func askHelper(ctx context.Context, environ []string, name, server string) (*log
 		why = "is not on PATH"
 	}
 	return nil, failure.Permanent(HelperFails, "%s %s", program, why).About(program).Want(server)
+}
+
+// capped keeps what a program writes. More than a response may have is an error, which closes the program's pipe.
+type capped []byte
+
+func (c *capped) Write(text []byte) (int, error) {
+	if len(*c)+len(text) > transport.MaxResponse {
+		return 0, errors.New("too long")
+	}
+	*c = append(*c, text...)
+	return len(text), nil
 }
 
 // helperLogin reads what a helper printed; ok is false where docker-py fails.

@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net/http"
@@ -26,6 +27,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go/logging"
+	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"ecr-refresh/steps/failure"
@@ -57,7 +59,6 @@ func DefaultConfig(roots *x509.CertPool, extra []byte, allow func(*url.URL) erro
 		} else {
 			*trusted = *roots
 		}
-		cfg.HTTPClient = limited(cfg.HTTPClient)
 		return cfg, checkKeys(ctx, cfg.Credentials)
 	}
 }
@@ -83,7 +84,10 @@ func load(
 			}
 		}),
 		config.WithHTTPClient(client),
-		config.WithEndpointCredentialOptions(func(o *endpointcreds.Options) { o.HTTPClient = limited(client) }),
+		config.WithAPIOptions([]func(*middleware.Stack) error{guard}),
+		config.WithEndpointCredentialOptions(func(o *endpointcreds.Options) { // it has none of these options
+			o.HTTPClient, o.APIOptions = client, append(o.APIOptions, guard)
+		}),
 		config.WithLogger(logging.LoggerFunc(func(_ logging.Classification, format string, v ...any) {
 			log.Debug(fmt.Sprintf("AWS SDK: "+format, v...))
 		})))
@@ -160,21 +164,40 @@ func checkKeys(ctx context.Context, provider aws.CredentialsProvider) error {
 	return err
 }
 
-// limited returns a client whose responses end with an error at transport.MaxResponse bytes: the SDK reads each whole.
-// It conceals the tokens that are sent.
-func limited(client aws.HTTPClient) smithyhttp.ClientDoFunc {
-	return func(req *http.Request) (*http.Response, error) {
-		for _, name := range []string{"X-Amz-Security-Token", "X-Amz-Sso_bearer_token", "X-Aws-Ec2-Metadata-Token"} {
-			untrusted.Conceal(req.Header.Get(name))
+// guard makes each response to a client of the SDK end with an error at transport.MaxResponse bytes: the SDK reads it
+// whole. It conceals the tokens that are sent, in a header or, of a web identity or SSO, as a long word of the body.
+func guard(stack *middleware.Stack) error {
+	return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("guard", func(
+		ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler,
+	) (out middleware.DeserializeOutput, _ middleware.Metadata, _ error) {
+		if req, ok := in.Request.(*smithyhttp.Request); ok {
+			concealTokens(req)
 		}
-		resp, err := client.Do(req)
-		if resp != nil && resp.StatusCode == http.StatusSwitchingProtocols { // its body is a connection: no deadline
-			return nil, errors.Join(errors.New("it switches protocols"), resp.Body.Close())
-		}
-		if resp != nil {
+		out, metadata, err := next.HandleDeserialize(ctx, in)
+		resp, ok := out.RawResponse.(*smithyhttp.Response)
+		switch {
+		case ok && resp.StatusCode == http.StatusSwitchingProtocols: // its body is a connection: no deadline
+			return out, metadata, errors.Join(errors.New("it switches protocols"), resp.Body.Close())
+		case ok:
 			resp.Body = http.MaxBytesReader(nil, resp.Body, transport.MaxResponse)
 		}
-		return resp, err
+		return out, metadata, err
+	}), middleware.After)
+}
+
+func concealTokens(req *smithyhttp.Request) {
+	for _, name := range []string{"X-Amz-Security-Token", "X-Amz-Sso_bearer_token", "X-Aws-Ec2-Metadata-Token"} {
+		untrusted.Conceal(req.Header.Get(name))
+	}
+	if auth := req.Header.Get("Authorization"); !strings.HasPrefix(auth, "AWS4-") { // else it is a signature
+		untrusted.Conceal(auth)
+	}
+	if stream := req.GetStream(); stream != nil {
+		body, _ := io.ReadAll(stream) // from memory
+		_ = req.RewindStream()
+		for _, word := range regexp.MustCompile(`[\w.+/=~-]{60,}`).FindAllString(string(body), -1) {
+			untrusted.Conceal(word)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package ecr_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha1" // #nosec G505 -- names a file of AWS's
 	"crypto/x509"
@@ -172,6 +173,76 @@ func TestEveryCallIsAskedFor(t *testing.T) { // not parallel: the environment
 				t.Errorf("asked for %s", asked)
 			}
 		})
+	}
+}
+
+// What a service that issues credentials repeats of the token that it was sent, in a header or in the body, is not
+// shown.
+func TestEchoedTokens(t *testing.T) { // not parallel: the environment
+	token := "eyJ" + strings.Repeat("webIdentity", 10)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		sent := cmp.Or(r.Header.Get("Authorization"), r.FormValue("WebIdentityToken"))
+		form := map[string]string{http.MethodPost: "text/xml", http.MethodGet: "application/json"}[r.Method]
+		w.Header().Set("Content-Type", form)
+		w.WriteHeader(http.StatusForbidden)
+		if r.Method == http.MethodPost {
+			fmt.Fprintf(w, "<ErrorResponse><Error><Code>X</Code><Message>no %s</Message></Error></ErrorResponse>", sent)
+			return
+		}
+		fmt.Fprintf(w, `{"code":"X","message":"no %s"}`, sent)
+	}))
+	defer server.Close()
+	for _, name := range []string{"web", "container"} {
+		credentialsFrom(t, name, server.URL)
+		file := filepath.Join(t.TempDir(), "token")
+		must(t, os.WriteFile(file, []byte(token+name), 0o600))
+		t.Setenv("AWS_WEB_IDENTITY_TOKEN_FILE", file)
+		if name == "container" {
+			empty := filepath.Join(t.TempDir(), "config")
+			must(t, os.WriteFile(empty, []byte("[profile container]"), 0o600))
+			t.Setenv("AWS_WEB_IDENTITY_TOKEN_FILE", "")
+			t.Setenv("AWS_CONFIG_FILE", empty)
+			t.Setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", server.URL)
+			t.Setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", file)
+		}
+		_, err := ecr.New(ecr.DefaultConfig(x509.NewCertPool(), nil, anyURL, discard))(t.Context(), source)
+		if text := fmt.Sprint(err); !strings.Contains(text, "no [redacted]") || strings.Contains(text, token[10:20]) {
+			t.Errorf("%s: %s", name, text)
+		}
+	}
+}
+
+// An answer without an end, of whatever issues credentials, ends with an error.
+func TestEndlessCredentials(t *testing.T) { // not parallel: the environment
+	long := strings.Repeat("x", 1<<16)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		text := map[string]string{http.MethodGet: `{"roleCredentials":{"accessKeyId":"`, http.MethodPut: "t",
+			http.MethodPost: "<R><AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>"}[r.Method]
+		w.Header().Set("X-Aws-Ec2-Metadata-Token-Ttl-Seconds", "21600")
+		for n, err := fmt.Fprint(w, text); err == nil && n > 1; n, err = fmt.Fprint(w, long) {
+		}
+	}))
+	defer server.Close()
+	for _, name := range []string{"web", "sso", "container", "instance"} {
+		credentialsFrom(t, name, server.URL)
+		if strings.HasPrefix(name, "c") || strings.HasPrefix(name, "i") {
+			empty := filepath.Join(t.TempDir(), "config")
+			must(t, os.WriteFile(empty, []byte("[profile "+name+"]"), 0o600))
+			t.Setenv("AWS_CONFIG_FILE", empty)
+		}
+		if name == "container" {
+			t.Setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", server.URL)
+		} else if name == "instance" {
+			t.Setenv("AWS_EC2_METADATA_DISABLED", "")
+			t.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", server.URL)
+			t.Setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "")
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		_, err := ecr.New(ecr.DefaultConfig(x509.NewCertPool(), nil, anyURL, discard))(ctx, source)
+		if err == nil || ctx.Err() != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		cancel()
 	}
 }
 

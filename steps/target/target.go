@@ -208,7 +208,11 @@ func (e Entry) checkTogether(host ecr.Host) error {
 // connection's host.
 func (e Entry) host(hostOf func(string) string) (ecr.Host, error) {
 	if e.Registry != "" {
-		return ecr.ParseHost(ecr.Bare(e.Registry), e.PartitionSuffix)
+		host, err := ecr.ParseHost(ecr.Bare(e.Registry), e.PartitionSuffix)
+		if err != nil && strings.Contains(e.Registry, "@") { // of a password, or of a digest
+			_, err = ecr.ParseHost("@", "")
+		}
+		return host, err
 	}
 	var known ecr.Host
 	if e.Account == "" || e.Region == "" {

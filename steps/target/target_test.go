@@ -117,6 +117,16 @@ func TestSchemaAndProgramAgree(t *testing.T) {
 	}
 }
 
+// A registry may have the digest of an image behind it.
+func TestRegistryWithADigest(t *testing.T) {
+	t.Parallel()
+	const host = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
+	targets, err := parse(`[{"connection_id":"a","registry":"`+host+`/repo@sha256:1"}]`, noHost)
+	if err != nil || targets[0].Registry.Name != host {
+		t.Errorf("%+v, %v", targets, err)
+	}
+}
+
 // What no schema can say: what is in two entries, in two fields, or in the connection. The first pass names each field
 // that cannot be read.
 func TestTargetsBeyondTheSchema(t *testing.T) {
@@ -124,6 +134,8 @@ func TestTargetsBeyondTheSchema(t *testing.T) {
 	for _, row := range []struct{ text, want string }{
 		{`[{"connection_id":"a",REGISTRY},{"connection_id":"b",REGISTRY},{"connection_id":"a",REGISTRY}]`,
 			`targets[2]: connection_id "a" is in targets[0] too: a connection holds one token`},
+		{`"registry":"me:S3/CRET@123456789012.dkr.ecr.us-east-1.amazonaws.com"`,
+			`targets[0]: registry host has a login in it`},
 		{`REGISTRY,"account":"210987654321"`, `targets[0]: account "210987654321" is not that of registry`},
 		{`REGISTRY,"region":"eu-west-1"`, `targets[0]: region "eu-west-1" is not that of registry`},
 		{`"region":"us-east-1"`, `targets[0]: registry, or account and region, is missing, and ` +

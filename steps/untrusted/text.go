@@ -52,7 +52,7 @@ func (t Text) Format(f fmt.State, verb rune) {
 	shown := t.String()
 	if name := t.Raw(); verb == 'q' {
 		shown = New(WithoutLogin(name)).String()
-		if strings.HasPrefix(name, " ") || strings.HasSuffix(name, " ") {
+		if len(name) < maxShown && strings.Trim(name, " ") != name {
 			shown = strings.Replace(name, strings.TrimSpace(name), shown, 1)
 		}
 	}

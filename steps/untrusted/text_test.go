@@ -96,3 +96,14 @@ func TestRaw(t *testing.T) {
 		t.Errorf("a number is %q, %v", read.A.Raw(), err)
 	}
 }
+
+// The blanks around a name are shown as far as a name has them.
+func TestBlanks(t *testing.T) {
+	t.Parallel()
+	if text := fmt.Sprintf("%q", untrusted.New(" x ")); text != `" x "` {
+		t.Error(text)
+	}
+	if text := fmt.Sprintf("%q", untrusted.New(strings.Repeat(" ", 4000)+"x")); len(text) > 400 {
+		t.Errorf("%d bytes", len(text))
+	}
+}

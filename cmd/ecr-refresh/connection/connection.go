@@ -19,6 +19,7 @@ import (
 	"ecr-refresh/steps/docker"
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/secret"
+	"ecr-refresh/steps/untrusted"
 )
 
 // BadAddress is a kind of failure: host, port and schema of an http connection make no URL.
@@ -212,7 +213,7 @@ func unquote(text string) string {
 // CheckPort returns an error unless port is a number from 1 to 65535, or "".
 func CheckPort(port string) error {
 	if n, err := strconv.ParseUint(port, 10, 16); port != "" && (err != nil || n == 0) {
-		return fmt.Errorf("port %.20q is not a number from 1 to 65535", port)
+		return fmt.Errorf("port %.20q is not a number from 1 to 65535", untrusted.WithoutLogin(port))
 	}
 	return nil
 }
@@ -224,7 +225,8 @@ func (c Connection) BaseURL() (string, error) {
 	u, err := url.Parse(c.address())
 	switch {
 	case !strings.Contains(c.Host, "://") && !regexp.MustCompile(`^(?i:https?)?$`).MatchString(c.Schema):
-		return "", failure.Permanent(BadAddress, "its schema %.40q is neither http nor https", c.Schema)
+		schema := untrusted.WithoutLogin(c.Schema)
+		return "", failure.Permanent(BadAddress, "its schema %.40q is neither http nor https", schema)
 	case err != nil || u.Hostname() == "" || u.User != nil: // it is not repeated: it may have a password
 		return "", failure.Permanent(BadAddress, "its host is neither a name nor a URL without a login")
 	case CheckPort(c.Port) != nil:

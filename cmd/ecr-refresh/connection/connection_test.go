@@ -145,6 +145,8 @@ func FuzzParse(f *testing.F) {
 func TestBaseURL(t *testing.T) {
 	t.Parallel()
 	for c, want := range map[Connection]string{
+		{Host: "af", Schema: "http://me:S3/CRET@af"}: `its schema "…@af" is neither http nor https`,
+
 		{Host: "af"}: "http://af",
 		{Host: "af", Type: "generic", Port: "8080"}: "http://af:8080",
 		{Host: "af", Type: "https"}:                 "https://af",

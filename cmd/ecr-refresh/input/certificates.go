@@ -23,6 +23,12 @@ type Certificates struct {
 func (r *Reader) Certificates() (roots Certificates) {
 	r.checkProxies()
 	r.Doing("reads certificates (SSL_CERT_FILE, --ca-file)")
+	for _, name := range []string{"SSL_CERT_FILE", "AWS_CA_BUNDLE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE",
+		"AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"} {
+		if !r.checkFile(name, os.Getenv(name)) {
+			return roots
+		}
+	}
 	var err error
 	if roots.All, err = systemCertificates(); err != nil {
 		r.Fault(failure.Permanent(NoFile, "read the system's certificates (SSL_CERT_FILE): %w", err))
@@ -35,14 +41,33 @@ func (r *Reader) Certificates() (roots Certificates) {
 
 func proxies() []string { return []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"} }
 
+// checkFile reports a file of the environment that others read whole, and without --timeout: a pipe, but that of a
+// shell's <(…), a device, or one that is too long. It returns false then.
+func (r *Reader) checkFile(source, path string) bool {
+	const endless = os.ModeNamedPipe | os.ModeDevice
+	info, err := os.Stat(path)
+	if err != nil || path == os.DevNull || strings.HasPrefix(path, "/dev/fd/") ||
+		info.Mode()&endless == 0 && info.Size() <= maxInput {
+		return true
+	}
+	const form = "read %s %q: it is no regular file of at most %d bytes"
+	r.Fault(failure.Permanent(NoFile, form, source, path, maxInput))
+	return false
+}
+
+// proxyURL returns the variable of a proxy as Go reads it: golang.org/x/net/http/httpproxy.
+func proxyURL(env string) (*url.URL, error) {
+	value := os.Getenv(env)
+	if !strings.Contains(value, "://") {
+		value = "http://" + value
+	}
+	return url.Parse(value)
+}
+
 // checkProxies reports a proxy's URL that cannot be one: Go's HTTP client would call servers directly then.
 func (r *Reader) checkProxies() {
 	for _, name := range proxies() {
-		value := os.Getenv(name)
-		if !strings.Contains(value, "://") { // as Go reads it: golang.org/x/net/http/httpproxy
-			value = "http://" + value
-		}
-		u, err := url.Parse(value)
+		u, err := proxyURL(name)
 		known := err == nil && slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme)
 		if os.Getenv(name) != "" && (!known || u.Hostname() == "" || u.RawQuery+u.Fragment != "" || len(u.Path) > 1) {
 			r.Fault(failure.Permanent(BadProxy, "%s is not the URL of a proxy", name).About(name))

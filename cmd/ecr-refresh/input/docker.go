@@ -29,6 +29,11 @@ func (r *Reader) Docker() *docker.Engine {
 		certificates = cmp.Or(os.Getenv("DOCKER_CONFIG"), os.Getenv("HOME")+"/.docker")
 	}
 	r.Doing("reads DOCKER_CERT_PATH")
+	for _, name := range []string{"ca.pem", "cert.pem", "key.pem"} {
+		if certificates != "" && !r.checkFile("DOCKER_CERT_PATH", filepath.Join(certificates, name)) {
+			return nil
+		}
+	}
 	engine, err := docker.NewEngine(host, certificates, verify)
 	if r.Fault(err); err != nil {
 		return nil

@@ -3,7 +3,6 @@ package input
 import (
 	"cmp"
 	"fmt"
-	"net/url"
 	"os"
 	"regexp"
 	"strings"
@@ -136,7 +135,7 @@ func Prepare() error {
 		untrusted.Conceal(os.Getenv(name))
 	}
 	for _, name := range proxies() {
-		if proxy, err := url.Parse(os.Getenv(name)); err == nil {
+		if proxy, err := proxyURL(name); err == nil {
 			password, _ := proxy.User.Password()
 			untrusted.Conceal(password)
 		}

@@ -1,12 +1,14 @@
 package input
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
 	"ecr-refresh/cmd/ecr-refresh/connection"
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/secret"
+	"ecr-refresh/steps/untrusted"
 )
 
 // The environment is one for the process: these tests do not run in parallel.
@@ -76,6 +78,19 @@ func TestConnectionOf(t *testing.T) {
 		}
 		if strings.Contains(err.Error(), "S3CR") || strings.Contains(err.Error(), "1234") {
 			t.Error(err)
+		}
+	}
+}
+
+// The password of a proxy is concealed, however its URL is written.
+func TestProxyPasswords(t *testing.T) {
+	for password, form := range map[string]string{
+		"Qm2Zt9Wb4Kx7": "http://me:%s@proxy:3128", "Vj8Rn3Yd6Hp1": "me:%s@proxy:3128",
+		"Lc5Td0Gs8Mf2": "socks5://me:%s@proxy",
+	} {
+		t.Setenv("HTTPS_PROXY", fmt.Sprintf(form, password))
+		if err := Prepare(); err != nil || untrusted.New(password).String() != "[redacted]" {
+			t.Errorf("%s: not concealed: %v", form, err)
 		}
 	}
 }

@@ -78,10 +78,15 @@ func (r *Reader) Collect(read func()) error {
 }
 
 // Err returns nil, or the error of the last input that is missing or malformed. The others are logged, each with its
-// hint. In a shell, an input that is missing takes one line, with its hint.
+// hint, up to a limit. In a shell, an input that is missing takes one line, with its hint.
 func (r *Reader) Err() (err error) {
-	for _, fault := range r.faults {
-		if err != nil {
+	const most = 50 // a result that somebody made may have any number
+	for i, fault := range r.faults {
+		switch {
+		case err == nil || i > most:
+		case i == most:
+			r.Log.Error(fmt.Sprintf("%d more inputs are missing or malformed", len(r.faults)-most))
+		default:
 			r.Log.Error(err.Error(), steps.FailureKey, err)
 		}
 		if kind, facts := failure.Describe(fault); kind == Missing && Operator() == "" {

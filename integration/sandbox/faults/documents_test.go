@@ -59,7 +59,7 @@ func TestForgedResults(t *testing.T) {
 	const token = `"registry_url":"https://123456789012.dkr.ecr.us-east-1.amazonaws.com","username":"AWS",` +
 		`"issued_at":"2026-11-23T17:55:03Z","expires_at":"2026-11-24T05:55:03Z","fingerprint":"3f1c0a9b27de"`
 	const good = `{"connection_id":"c%d",` + token + `,"published":false}`
-	locks := strings.Repeat("a 🔒", 500)
+	blanks, locks := strings.Repeat(" ", 4000), strings.Repeat("a 🔒", 500)
 	const failed = `{"connection_id":"c%%d","step":"extract_ecr_token","error":"%s"}`
 	sealed := func(open, item string, n int) string {
 		return `{"version":1,"step":"extract_ecr_token","recipient":"` + one.Recipient + `","sealed":"` +
@@ -98,11 +98,15 @@ func TestForgedResults(t *testing.T) {
 		"test: failures":               ids(12_000, two+`"failures":[`, fmt.Sprintf(failed, "forged"), `]}`),
 		"test: a long failure":         long(two+`"failures":[{"connection_id":"a","error":"`, "\\u0001 a", `"}]}`),
 		"test: a long id that failed":  long(two+`"failures":[{"connection_id":"`, "🔒", `"}]}`),
+		"test: blank ids that failed":  ids(1_500, two+`"failures":[`, `{"connection_id":"`+blanks+`%d"}`, `]}`),
+		"test in a shell: connections": ids(6_000, two+`"connections":[`, good, `],"failures":[]}`),
 		"test: long failures":          ids(12_000, two+`"failures":[`, fmt.Sprintf(failed, locks), `]}`),
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSetting(t, 0)
-			s.setenv("ECR_REFRESH_OPERATOR", "bash") // in a shell, step 3 asks for each connection of the result
+			if !strings.Contains(name, "in a shell") { // where step 3 asks for each connection of the result
+				s.setenv("ECR_REFRESH_OPERATOR", "bash")
+			}
 			must(t, os.WriteFile(s.path("forged.json"), []byte(text), 0o600))
 			cmd := s.command("update-docker-connection --in forged.json")
 			if strings.HasPrefix(name, "test") {

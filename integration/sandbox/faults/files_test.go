@@ -74,6 +74,23 @@ func files() (all []row) {
 			inject: func(s *setting) { s.shell(f.shell) }, also: func(s *setting) { s.shell(f.check) }})
 	}
 	fips := func(mode string) func(*setting) { return func(s *setting) { s.setenv("GODEBUG", "fips140="+mode) } }
+	const read = "AWS_CONFIG_FILE AWS_CA_BUNDLE AWS_WEB_IDENTITY_TOKEN_FILE SSL_CERT_FILE DOCKER_CERT_PATH"
+	for _, name := range strings.Fields(read) {
+		args, file := extract, "ca.pem"
+		if name == "DOCKER_CERT_PATH" {
+			args, file = "test-docker-connection --in two.json", "."
+		}
+		for _, f := range [][2]string{
+			{"is a pipe", "mkfifo ca.pem"}, {"has no end", "ln -s /dev/zero ca.pem"},
+			{"is long", "truncate -s 9M ca.pem"},
+		} {
+			all = append(all, row{peer: "files", fault: name + " " + f[0], args: args, exit: 2,
+				error: "it is no regular file of at most 8388608 bytes", inject: func(s *setting) {
+					s.shell(f[1])
+					s.setenv(name, s.path(file))
+				}})
+		}
+	}
 	return append(all, row{peer: "files", fault: "GODEBUG=fips140=on", args: "run", inject: fips("on"),
 		also: (*setting).wantNew},
 		row{peer: "files", fault: "GODEBUG=fips140=only", args: "run", exit: 2, inject: fips("only"),
@@ -90,12 +107,7 @@ func files() (all []row) {
 // withoutEnd are files that nobody writes to: each ends the program some time after --timeout, whoever reads them.
 func withoutEnd() (all []row) {
 	for _, f := range []struct{ variable, args, doing string }{
-		{"SSL_CERT_FILE=pipe", extract, "reads certificates (SSL_CERT_FILE, --ca-file)"},
-		{"SSL_CERT_FILE=pipe", "test-docker-connection --in two.json --engine none", "reads certificates"},
-		{"SSL_CERT_FILE=pipe", "status", "reads certificates (SSL_CERT_FILE"},
-		{"AWS_CONFIG_FILE=pipe", extract, "asks services, or reads AWS_CONFIG_FILE"},
-		{"AWS_SHARED_CREDENTIALS_FILE=pipe", "doctor", "asks services, or reads AWS_CONFIG_FILE"},
-		{"DOCKER_CERT_PATH=.", "test-docker-connection --in two.json --engine tcp://[::1]:1", "reads DOCKER"},
+		{"HOME=home", extract, "asks services, or reads AWS_CONFIG_FILE"},
 		{"", extract + " --targets open", "reads --targets"},
 		{"", extract + " --ca-file open", "reads certificates (SSL_CERT_FILE, --ca-file)"},
 		{"", "update-docker-connection --in -", "reads stdin"},
@@ -105,8 +117,8 @@ func withoutEnd() (all []row) {
 			error:   "run ecr-refresh " + strings.Fields(f.args)[0],
 			because: noEnd + f.doing, inject: func(s *setting) {
 				name, value, _ := strings.Cut(f.variable, "=")
-				s.setenv(cmp.Or(name, "NONE"), value)
-				s.shell("mkfifo pipe open ca.pem cert.pem key.pem")
+				s.setenv(cmp.Or(name, "NONE"), s.path(value))
+				s.shell("mkdir -p home/.aws && mkfifo open home/.aws/config")
 				keepOpen, err := os.OpenFile(s.path("open"), os.O_RDWR, 0)
 				must(s.t, err)
 				out, in, err := os.Pipe()

@@ -204,3 +204,14 @@ func speak(conn net.Conn, begins, again string) {
 	_ = conn.SetReadDeadline(time.Now().Add(patience)) // or the end becomes a reset
 	_, _ = io.Copy(io.Discard, conn)
 }
+
+// A proxy that refuses to connect to Docker is named, not Docker.
+func TestProxyBeforeDocker(t *testing.T) {
+	t.Parallel()
+	s := newSetting(t, 0)
+	s.setenv("DOCKER_HOST", "https://docker.invalid:2376")
+	p := s.start(patience, "test-docker-connection --in two.json")
+	if p.wantEnd(); !strings.Contains(p.stderr.String(), s.Proxy.URL().Host+" answered 403 Forbidden") {
+		t.Error(p.stderr.String())
+	}
+}
