@@ -16,13 +16,14 @@ import (
 	"ecr-refresh/steps/xcom"
 )
 
-// Why step 2 updates nothing. The fact Object of the last two is the connection, and Want the host of its registry.
+// Why step 2 updates nothing. The fact Object of the last three is the connection, and Want the host of its registry.
 const (
 	OldResult     failure.Kind = "result is too old"
 	AlteredResult failure.Kind = "result was altered"
 	BadToken      failure.Kind = "token is none that ecr issues"
 	HostMismatch  failure.Kind = "connection is to another registry"
 	HostNotBare   failure.Kind = "connection host is more than a name"
+	NotOfDocker   failure.Kind = "connection is not of type docker"
 )
 
 // UpdateDockerConnection sets the password of Airflow's connections to the tokens of step 1, and changes nothing else.
@@ -112,11 +113,14 @@ func (s UpdateDockerConnection) decrypt() (all []*issued, err error) {
 }
 
 // prepare returns what to send for a connection: exactly id, type and password, and the login if it differs. It rejects
-// a connection to another registry.
+// a connection to another registry, and one of another type, whose host may be a secret.
 func (s UpdateDockerConnection) prepare(
 	id string, conn airflowclient.Connection, t secret.Token,
 ) (airflowclient.Update, error) {
 	update := airflowclient.Update{ID: id, Type: conn.Type.Raw(), Password: t.Password}
+	if update.Type != "docker" {
+		return update, failure.Permanent(NotOfDocker, "its type is %q, not docker", conn.Type).About(id)
+	}
 	host := conn.Host.Raw()
 	if want := registry.Host(t.RegistryURL); registry.Host(host) != want {
 		kind, form := HostMismatch, "its host is %q, and the token is for %q"

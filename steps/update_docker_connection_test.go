@@ -20,7 +20,7 @@ func TestUpdateChangesThePasswordAlone(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	want, _ := f.box.Airflow.Connection(id)
-	want.Type, want.Login = "generic", "somebody"
+	want.Login = "somebody"
 	f.box.Airflow.SetConnection(want)
 	one := f.extracted(t, id)
 	want.Login, want.Password = "AWS", f.box.ECR.LastToken().Password

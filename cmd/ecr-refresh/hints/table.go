@@ -141,6 +141,7 @@ func hints() map[failure.Kind]string {
 		steps.AlteredResult:  newToken + ": it makes a new result",
 		steps.HostMismatch:   "correct " + registryIn + ", or set the host of connection {object} to {want}",
 		steps.HostNotBare:    "set the host of connection {object} to {want}",
+		steps.NotOfDocker:    "name another connection than {object}, or set its type to Docker",
 		steps.EarlierFailure: "see the log of {object}",
 		steps.NotAsked: "<clear extract_ecr_token with Downstream: its result is of other connection_ids or another " +
 			"ecr_targets, or was altered|name it in --connection-ids (ECR_REFRESH_CONNECTION_IDS) or --targets>",
