@@ -372,7 +372,7 @@ func ofExportedType(f *ast.FuncDecl) bool {
 }
 
 // A package variable may only hold what nobody changes: a sentinel error, a compiled pattern, an embedded file. One
-// grows: the secrets of the process (docs/decisions/0009-untrusted-text.md).
+// grows: the secrets of the process (docs/decisions/0010-untrusted-text.md).
 func TestNoMutableState(t *testing.T) {
 	t.Parallel()
 	for _, s := range sources() {
