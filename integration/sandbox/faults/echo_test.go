@@ -2,6 +2,7 @@ package faults
 
 import (
 	"cmp"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -30,6 +31,8 @@ func TestEchoes(t *testing.T) {
 		"airflow":  {"update-docker-connection --in one.json", "run", "status", "doctor", "doctor --json", "setup"},
 		"proxy":    {"update-docker-connection --in one.json", "doctor"},
 		"engine":   {"test-docker-connection --in two.json", "run", "doctor"},
+		"sts":      {"extract-ecr-token", "doctor", "doctor --json"},
+		"oidc":     {"extract-ecr-token", "doctor"}, // STS, where a web identity takes the place of keys
 	} {
 		for _, status := range []int{200, 201, 307, 400, 403, 500} {
 			t.Run(fmt.Sprintf("%s/%d", peer, status), func(t *testing.T) {
@@ -38,6 +41,13 @@ func TestEchoes(t *testing.T) {
 				if peer == "proxy" { // of Airflow alone
 					s.setenv("ECR_REFRESH_AIRFLOW_HOST", "airflow.invalid")
 					s.setenv("HTTP_PROXY", "http://me:"+s.proxyPassword+"@"+s.Proxy.URL().Host)
+				}
+				switch role := "arn:aws:iam::210987654321:role/ecr"; peer {
+				case "sts":
+					s.setenv("AIRFLOW_VAR_ECR_TARGETS", `[{"connection_id":"docker_default","registry":"`+
+						s.RegistryHost()+`","role_arn":"`+role+`"}]`)
+				case "oidc":
+					s.webIdentity(role)
 				}
 				s.peer(peer).Inject(sandbox.Fault{Status: status, Echo: func(r *http.Request) sandbox.Fault {
 					return echo(r, status != 201)
@@ -48,13 +58,28 @@ func TestEchoes(t *testing.T) {
 					}
 					s.start(patience, args).wantEnd()
 				}
+				if len(s.peer(peer).Requests()) == 0 {
+					t.Error("nothing was asked")
+				}
 				s.wantNoSecret()
 			})
 		}
 	}
 }
 
-var words = regexp.MustCompile(`[^\s",:;{}\[\]]{8,}`)
+// webIdentity gives the program a token of a web identity in place of keys.
+func (s *setting) webIdentity(role string) {
+	token := "oidc-" + rand.Text() + rand.Text()
+	s.planted = append(s.planted, token)
+	must(s.t, os.WriteFile(s.path("token"), []byte(token), 0o600))
+	s.setenv("AWS_ROLE_ARN", role)
+	s.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", s.path("token"))
+	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"} {
+		s.setenv(name, "")
+	}
+}
+
+var words = regexp.MustCompile(`[^\s",:;{}\[\]&=]{8,}`)
 
 // echo repeats the beginning of each word of a request.
 func echo(r *http.Request, asJSON bool) sandbox.Fault {
@@ -71,6 +96,10 @@ func echo(r *http.Request, asJSON bool) sandbox.Fault {
 		fields[name] = all
 	}
 	text, _ := json.Marshal(fields)
+	if r.Header.Get("Content-Type") == "application/x-www-form-urlencoded" { // of STS, which speaks XML
+		const form = "<ErrorResponse><Error><Code>%[1]s</Code><Message>%[1]s</Message></Error></ErrorResponse>"
+		text = fmt.Appendf(nil, form, url.QueryEscape(all))
+	}
 	host := cmp.Or(regexp.MustCompile(`[A-Za-z0-9]{24,}`).FindString(all), "elsewhere")
 	return sandbox.Fault{Body: string(text), Header: http.Header{
 		"Content-Type": {map[bool]string{true: jsonType, false: host + "/" + host}[asJSON]}, "X-Amzn-Errortype": {all},

@@ -136,7 +136,7 @@ func (s *setting) setenv(name, value string) {
 func (s *setting) peer(name string) *sandbox.Faults {
 	return map[string]*sandbox.Faults{
 		"ecr": &s.ECR.Faults, "registry": &s.Registry.Faults, "airflow": &s.Airflow.Faults,
-		"engine": &s.Engine.Faults, "proxy": &s.Proxy.Faults,
+		"engine": &s.Engine.Faults, "proxy": &s.Proxy.Faults, "sts": &s.STS.Faults, "oidc": &s.STS.Faults,
 	}[name]
 }
 
@@ -195,7 +195,7 @@ func (s *setting) wantNoSecret() {
 		}
 	}
 	must(s.t, filepath.WalkDir(s.dir, func(path string, entry os.DirEntry, err error) error {
-		if err != nil || !entry.Type().IsRegular() || entry.Name() == "identity" {
+		if err != nil || !entry.Type().IsRegular() || entry.Name() == "identity" || entry.Name() == "token" {
 			return err
 		}
 		text, err := os.ReadFile(path)
