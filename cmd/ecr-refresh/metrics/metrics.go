@@ -26,12 +26,18 @@ type Run struct {
 // Write replaces the file that pattern names, as a whole, with {step} and {dag} replaced: each step and DAG needs a
 // file of its own. A name without {step} gets it before its extension. {dag} is "manual" for a step run by hand.
 func (r Run) Write(pattern string) error {
+	return privatefile.WritePublic(r.path(pattern), []byte(r.text()))
+}
+
+// CheckWrite reports beforehand whether Write could write.
+func (r Run) CheckWrite(pattern string) error { return privatefile.CheckWrite(r.path(pattern)) }
+
+func (r Run) path(pattern string) string {
 	if extension := filepath.Ext(pattern); !strings.Contains(pattern, "{step}") {
 		pattern = strings.TrimSuffix(pattern, extension) + "_{step}" + extension
 	}
 	dag := regexp.MustCompile(`[^\w.-]`).ReplaceAllString(cmp.Or(r.DAG, "manual"), "_") // no other folder
-	path := strings.NewReplacer("{step}", r.Step, "{dag}", dag).Replace(pattern)
-	return privatefile.WritePublic(path, []byte(r.text()))
+	return strings.NewReplacer("{step}", r.Step, "{dag}", dag).Replace(pattern)
 }
 
 // file is what is written, but for labels and values.

@@ -48,7 +48,7 @@ func files() (all []row) {
 		{"certificates are a pipe", extract + " --ca-file pipe", "it has no PEM certificate", "mkfifo pipe", ""},
 		{"certificates have no end", extract + " --ca-file /dev/zero", "it is longer than 8388608", "true", ""},
 		{"--metrics-file is a pipe", extract + " --metrics-file m_{step}.prom", "",
-			"mkfifo m_extract_ecr_token.prom", "grep -q ^ecr_refresh m_extract_ecr_token.prom"},
+			"mkfifo m_extract_ecr_token.prom", "test -p m_extract_ecr_token.prom"},
 		{"folder of --out is missing", extract + " --out nowhere/x.json",
 			`write "nowhere/x.json": no such file or directory`, "true", ""},
 		{"--out is a device", extract + " --out /dev/full", `write "/dev/full": it is not a regular file`, "true", ""},
