@@ -41,7 +41,8 @@ type Engine struct {
 // turns TLS on: a folder with ca.pem, cert.pem and key.pem as in DOCKER_CERT_PATH.
 func NewEngine(host, certPath string, verify bool) (*Engine, error) {
 	to, err := parseHost(host)
-	rt := &http.Transport{IdleConnTimeout: transport.AttemptTimeout, OnProxyConnectResponse: transport.ProxyAnswer}
+	rt := &http.Transport{OnProxyConnectResponse: transport.ProxyAnswer,
+		IdleConnTimeout: transport.AttemptTimeout, MaxResponseHeaderBytes: transport.MaxHeader}
 	if err == nil {
 		err = sockets.ConfigureTransport(rt, to.Scheme, to.Path)
 	}

@@ -45,6 +45,7 @@ func DefaultConfig(roots *x509.CertPool, extra []byte, allow func(*url.URL) erro
 			WithTransportOptions(func(t *http.Transport) {
 				t.TLSClientConfig, t.Proxy = transport.TLS(trusted), proxy(allow)
 				t.OnProxyConnectResponse, t.IdleConnTimeout = transport.ProxyAnswer, transport.AttemptTimeout
+				t.MaxResponseHeaderBytes = transport.MaxHeader
 			})
 		cfg, err := load(ctx, client, log, profile, region)
 		if err != nil {

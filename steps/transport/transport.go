@@ -19,13 +19,15 @@ const (
 	AttemptTimeout = 10 * time.Second
 	// MaxResponse bounds what is read of one response, in bytes. A token takes 3 KiB.
 	MaxResponse = 1 << 20
+	// MaxHeader bounds the header of one response, in bytes.
+	MaxHeader = 64 << 10
 )
 
 // New returns a transport that trusts roots (nil: the system's certificates) and uses HTTPS_PROXY and NO_PROXY.
 func New(roots *x509.CertPool) *http.Transport {
 	return &http.Transport{
 		Proxy: http.ProxyFromEnvironment, OnProxyConnectResponse: ProxyAnswer, TLSClientConfig: TLS(roots),
-		IdleConnTimeout: AttemptTimeout, MaxResponseHeaderBytes: 64 << 10,
+		IdleConnTimeout: AttemptTimeout, MaxResponseHeaderBytes: MaxHeader,
 	}
 }
 
