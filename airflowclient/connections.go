@@ -12,11 +12,11 @@ import (
 	"sync"
 	"unicode/utf8"
 
+	"golang.org/x/sync/errgroup"
+
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/secret"
 	"ecr-refresh/steps/untrusted"
-
-	"golang.org/x/sync/errgroup"
 )
 
 const (

@@ -107,11 +107,12 @@ func (r refusal) failure() *failure.Error {
 // authenticated" and 403 "Invalid JWT token" for a JWT that it rejects, and 403 "Forbidden" for a right that is missing
 // (resolve_user_from_token in airflow/api_fastapi/core_api/security.py).
 func failed(a answer) error {
-	message, to := a.message(), transport.RedirectHost(a.Response)
+	message := a.message()
 	err := refusal{a.through(), a.StatusCode, message}.failure()
 	switch {
 	case err.Kind == Redirect:
-		err.Err = fmt.Errorf("airflow answered %d, a redirect to %q: no redirect is followed", a.StatusCode, to)
+		const form = "airflow answered %d, a redirect to %q: no redirect is followed"
+		err.Err = fmt.Errorf(form, a.StatusCode, transport.RedirectHost(a.Response))
 	case !a.isJSON() && failure.Is(err, Invalid, Forbidden, JWTRejected):
 		err.Kind = NotAirflow
 	case err.Kind == Forbidden && message.Raw() == "Invalid JWT token":

@@ -11,10 +11,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hashicorp/go-retryablehttp"
+
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/untrusted"
-
-	"github.com/hashicorp/go-retryablehttp"
 )
 
 const (

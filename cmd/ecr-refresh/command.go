@@ -142,18 +142,6 @@ func (c *call) text(v any, text []byte) []byte {
 	return text
 }
 
-// withinASecond returns what do returns, or an error: a disk may hang.
-func withinASecond(do func() error) error {
-	done := make(chan error, 1)
-	go func() { done <- do() }()
-	select {
-	case err := <-done:
-		return err
-	case <-time.After(time.Second):
-		return errors.New("no answer of the disk within a second")
-	}
-}
-
 // result returns the work of a step, which prints its result as JSON. If it succeeded, and was no dry run, that is
 // followed by --metrics-file: a file that cannot be written is a warning before the result, and fails no step.
 func result[R any](c *call, step func(context.Context) (R, error)) work {
@@ -166,7 +154,10 @@ func result[R any](c *call, step func(context.Context) (R, error)) work {
 		if pattern := c.Optional(c.Metrics); err == nil && pattern != "" && !c.DryRun() {
 			name, dag := strings.ReplaceAll(c.Command.Name, "-", "_"), os.Getenv("AIRFLOW_CTX_DAG_ID")
 			run := metrics.Run{Step: name, DAG: dag, Began: began, Ended: time.Now(), Result: text}
-			if err := withinASecond(func() error { return run.CheckWrite(pattern) }); err != nil {
+			err := input.Within(time.After(time.Second), func() error { return run.CheckWrite(pattern) }, func() error {
+				return errors.New("no answer of the disk within a second")
+			})
+			if err != nil {
 				c.Log.Warn("metrics: " + err.Error())
 				return text, nil
 			}

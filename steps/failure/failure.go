@@ -3,6 +3,7 @@
 package failure
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -94,6 +95,14 @@ func Describe(err error) (Kind, Facts) {
 		err = e.Err
 	}
 	return "", Facts{}
+}
+
+// WantOf returns the fact Want of the outermost *Error in err's chain, or otherwise where there is none.
+func WantOf(err error, otherwise string) string {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return cmp.Or(e.Facts.Want, otherwise)
+	}
+	return otherwise
 }
 
 // Is reports whether err is of one of several kinds.

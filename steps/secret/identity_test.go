@@ -105,7 +105,7 @@ func TestCreateIdentityRejects(t *testing.T) {
 	} {
 		_, err := secret.CreateIdentity(path)
 		if kindOf(err) != want || !failure.IsPermanent(err) || !strings.Contains(err.Error(), path) ||
-			leaks(err.Error()) {
+			shows(err.Error()) {
 			t.Errorf("%v of kind %q, want %q", err, kindOf(err), want)
 		}
 	}

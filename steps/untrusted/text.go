@@ -49,14 +49,20 @@ func (t Text) Line() string { return process.show(t.Raw()[:min(len(t.Raw()), max
 
 // Format prints String, for every verb. %q is for a name: it keeps blanks at its ends, and nothing before an @.
 func (t Text) Format(f fmt.State, verb rune) {
-	shown := t.String()
-	if name := t.Raw(); verb == 'q' {
-		shown = New(WithoutLogin(name)).String()
-		if len(name) < maxShown && strings.Trim(name, " ") != name {
-			shown = strings.Replace(name, strings.TrimSpace(name), shown, 1)
-		}
+	shown := t.String
+	if verb == 'q' {
+		shown = t.asName
 	}
-	_, _ = fmt.Fprintf(f, fmt.FormatString(f, verb), shown)
+	_, _ = fmt.Fprintf(f, fmt.FormatString(f, verb), shown())
+}
+
+func (t Text) asName() string {
+	name := t.Raw()
+	shown := New(WithoutLogin(name)).String()
+	if len(name) < maxShown && strings.Trim(name, " ") != name {
+		shown = strings.Replace(name, strings.TrimSpace(name), shown, 1)
+	}
+	return shown
 }
 
 // MarshalText returns String: encoding/json calls it, too.

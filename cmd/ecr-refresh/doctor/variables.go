@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -46,10 +45,7 @@ func (d *Doctor) checkForm(f *Findings, key, given, example string, check func(s
 		f.add(warn, name, set+given, "a run does not see what this command line has")
 	case value == "":
 	case err != nil:
-		if fault, ok := errors.AsType[*failure.Error](err); ok {
-			example = cmp.Or(fault.Facts.Want, example)
-		}
-		f.add(fail, name, "correct it: "+set+example, "%s", err)
+		f.add(fail, name, "correct it: "+set+failure.WantOf(err, example), "%s", err)
 		delete(d.Inputs.Variables, key)
 	case given != "" && given != value:
 		f.add(fail, name, set+given,

@@ -26,13 +26,20 @@ func (r *Reader) InTime(do func() error) error {
 	r.Doing("reads its inputs")
 	r.end.timer = time.NewTimer(limit + grace)
 	defer r.end.timer.Stop()
+	return Within(r.end.timer.C, do, func() error {
+		return failure.Transient(NoFile, "run %s: no end in time: it still %s", r.Command.HelpName, r.end.doing.Load())
+	})
+}
+
+// Within returns what do returns, or what late returns if the end comes first: nobody waits for do any more.
+func Within(end <-chan time.Time, do, late func() error) error {
 	done := make(chan error, 1)
 	go func() { done <- do() }()
 	select {
 	case err := <-done:
 		return err
-	case <-r.end.timer.C:
-		return failure.Transient(NoFile, "run %s: no end in time: it still %s", r.Command.HelpName, r.end.doing.Load())
+	case <-end:
+		return late()
 	}
 }
 

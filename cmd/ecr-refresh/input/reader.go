@@ -126,13 +126,10 @@ func (r *Reader) Optional(s Setting) string {
 // Need returns a setting that comes from a Variable. also is put behind the message that it is missing.
 func (r *Reader) Need(s Setting, also string) string {
 	v, source := r.Given(s)
-	err, kind, correct, give, example := s.check(v), BadValue, source, s.Names(), s.example
-	if fault, ok := errors.AsType[*failure.Error](err); ok {
-		example = cmp.Or(fault.Facts.Want, example)
-	}
+	err, kind, correct, give := s.check(v), BadValue, source, s.Names()
 	if Operator() != "" {
 		source = sourceOf(s.Env[0])
-		give = variableOf(s.Env[0]) + " " + example
+		give = variableOf(s.Env[0]) + " " + failure.WantOf(err, s.example)
 		kind, correct, also = Missing, give, ": "+source+" is missing"+also
 	}
 	if v == "" {

@@ -111,6 +111,11 @@ func (s *setting) overTLS(peer string, address net.Addr) {
 
 // listenTLS makes handshakes, directly and behind CONNECT.
 func (s *setting) listenTLS(config *tls.Config) net.Addr {
+	return s.listen(func(conn net.Conn) { shake(conn, config) })
+}
+
+// listen serves connections until the row ends, and closes each behind serve.
+func (s *setting) listen(serve func(net.Conn)) net.Addr {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	must(s.t, err)
 	s.t.Cleanup(func() { listener.Close() })
@@ -120,24 +125,37 @@ func (s *setting) listenTLS(config *tls.Config) net.Addr {
 			if err != nil {
 				return
 			}
-			go shake(conn, config)
+			go func() {
+				defer conn.Close()
+				serve(conn)
+			}()
 		}
 	}()
 	return listener.Addr()
 }
 
-// shake makes the handshake, behind CONNECT where that comes first, and hangs up.
-func shake(conn net.Conn, config *tls.Config) {
-	defer conn.Close()
-	reader := bufio.NewReader(conn)
-	if first, err := reader.Peek(1); err == nil && first[0] == 'C' {
-		if _, err := http.ReadRequest(reader); err != nil {
-			return
-		}
-		_, _ = io.WriteString(conn, "HTTP/1.1 200 Connection established\r\n\r\n")
+// behindConnect answers CONNECT where that comes first, and returns the connection behind it. It is nil if the client
+// hung up.
+func behindConnect(conn net.Conn) (inner *sandbox.BufferedConn, tunnel bool) {
+	inner = &sandbox.BufferedConn{Conn: conn, Reader: bufio.NewReader(conn)}
+	if first, err := inner.Reader.Peek(1); err != nil || first[0] != 'C' {
+		return inner, false
 	}
-	_ = tls.Server(&sandbox.BufferedConn{Conn: conn, Reader: reader}, config).Handshake()
+	if _, err := http.ReadRequest(inner.Reader); err != nil {
+		return nil, true
+	}
+	_, _ = io.WriteString(conn, "HTTP/1.1 200 Connection established\r\n\r\n")
+	return inner, true
+}
+
+// shake makes the handshake, behind CONNECT where that comes first.
+func shake(conn net.Conn, config *tls.Config) {
+	inner, _ := behindConnect(conn)
+	if inner == nil {
+		return
+	}
+	_ = tls.Server(inner, config).Handshake()
 	// What the client has sent already would turn the end into a reset, which may overtake the alert.
 	_ = conn.SetReadDeadline(time.Now().Add(time.Second))
-	_, _ = io.Copy(io.Discard, reader)
+	_, _ = io.Copy(io.Discard, inner.Reader)
 }

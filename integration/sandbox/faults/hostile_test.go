@@ -1,7 +1,6 @@
 package faults
 
 import (
-	"bufio"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -167,32 +166,17 @@ func TestAnswersThatAreNoHTTP(t *testing.T) {
 // answersRaw leads the program to a peer that answers the beginning of each request with raw bytes.
 func (s *setting) answersRaw(peer, begins, again string) {
 	config := s.speaking(tlsFault{})
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	must(s.t, err)
-	s.t.Cleanup(func() { listener.Close() })
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer conn.Close()
-				tunnel := conn
-				if peer == "ecr" || peer == "registry" {
-					reader := bufio.NewReader(conn)
-					if _, err := http.ReadRequest(reader); err != nil {
-						return
-					}
-					_, _ = io.WriteString(conn, "HTTP/1.1 200 Connection established\r\n\r\n")
-					tunnel = tls.Server(&sandbox.BufferedConn{Conn: conn, Reader: reader}, config)
-				}
-				speak(tunnel, begins, again)
-			}()
+	address := s.listen(func(conn net.Conn) {
+		switch inner, tunnel := behindConnect(conn); {
+		case inner == nil:
+		case tunnel: // ECR and the registry
+			speak(tls.Server(inner, config), begins, again)
+		default:
+			speak(inner, begins, again)
 		}
-	}()
+	})
 	s.setenv("DOCKER_CERT_PATH", "")
-	s.leadTo(peer, listener.Addr().String())
+	s.leadTo(peer, address.String())
 }
 
 func speak(conn net.Conn, begins, again string) {
