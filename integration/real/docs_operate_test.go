@@ -17,11 +17,12 @@ import (
 // older is a commit whose DAG is not this one's.
 const older = "a61f953"
 
-// article stands for the DAG of the article: its id and the names of its tasks, in a file of its own.
-const article = `from airflow.sdk import DAG, task
+// article stands for the DAG of the article: its id and its tasks in their order, in a file of its own. The scheduler may
+// run the first run of a new file in the order of the old one.
+const article = `from airflow.sdk import DAG, chain, task
 with DAG("refresh_docker_token_v4", schedule=None, catchup=False):
-    for name in ("extract_ecr_token", "update_docker_connection", "test_docker_connection"):
-        task(task_id=name)(lambda: "old")()
+    chain(*(task(task_id=name)(lambda: "old")() for name in (
+        "extract_ecr_token", "update_docker_connection", "test_docker_connection")))
 `
 
 // TestRealDocsOperate pastes the commands of docs/operate.md into a shell of an administrator, one section after
