@@ -32,7 +32,8 @@ type Connection struct {
 	KeepLogin                       bool // reauth of a Docker connection's extra is off
 }
 
-// ParseList reads JSON lists of logins, each with the connections that have it, and returns these by id.
+// ParseList reads JSON lists of logins, each with the connections that have it, and returns these by id. An older DAG
+// names no types.
 func ParseList(text string) (map[string]Connection, error) {
 	byID := map[string]Connection{}
 	for in := json.NewDecoder(strings.NewReader(text)); in.More(); {
@@ -46,9 +47,6 @@ func ParseList(text string) (map[string]Connection, error) {
 				id, _ := c["connection_id"].(string)
 				fields := map[string]any{"conn_type": c["conn_type"], "host": c["host"], "port": c["port"],
 					"login": l.Login, "password": l.Password, "extra": c} // which has reauth, as a connection's extra
-				if kind, _ := c["conn_type"].(string); kind == "" { // of an older DAG
-					return nil, errors.New("it does not name the types of its connections (conn_type)")
-				}
 				read, wrong := ofFields(fields)
 				byID[id], err = read, cmp.Or(err, wrong)
 			}
