@@ -163,7 +163,8 @@ Loaded image: $name-arm64"
   is "podman load" "$(in_podman image inspect --format '{{.Architecture}} {{.User}}' "$name")" "$arch 65532:65532"
 }
 
-# unpack NAME WHEEL PLATFORM extracts the binary of an archive, prints its path, and fails unless the wheel has the same for uv's PLATFORM.
+# unpack NAME WHEEL PLATFORM extracts the binary of an archive and prints its path. It fails unless uv finds the same one
+# in the wheel, for a platform as uv names it.
 unpack() {
   local folder="$work/$1"
   mkdir "$folder"
@@ -185,7 +186,7 @@ arm64() {
   chmod 755 "$folder/ecr-refresh"
   is "the binary for arm64" "$("$folder/ecr-refresh" --version)" "$version"
   "$folder/ecr-sandbox" -- sh integration/sandbox/demo.sh >"$work/demo" 2>&1 || { cat "$work/demo"; die "a step fails on arm64"; }
-  is "the last lines of the steps on arm64" "$(grep -oE 'accepts the token|has the new token|Docker answered.*' "$work/demo")" \
+  is "what the steps say on arm64" "$(grep -oE 'accepts the token|has the new token|Docker answered.*' "$work/demo")" \
     'accepts the token
 accepts the token
 has the new token
