@@ -102,14 +102,14 @@ bench: build ## compare the steps with Python and AWS's credential helper, on re
 bench-check: build ## the same, and fail if a figure is over its limit
 	@integration/bench/run.sh -check
 
-pictures: build ## write docs/pictures/: screenshots of a real Airflow's UI
+pictures: build ## write docs/pictures/: screenshots of a real Airflow's UI, and of doctor --run
 	@mkdir -p docs/pictures
 	@PICTURES="$(CURDIR)/docs/pictures" integration/real/run.sh -run '^TestRealUI$$'
 
 release: man ## write bin/release: binaries, wheels and packages for each platform, image, SBOM, checksums
 	@cmd/release.sh
 
-release-test: release ## install each of these: pip, uv, dpkg, rpm, Docker, Podman (as root on Debian)
+release-test: release ## install each of these: pip, uv, dpkg, rpm, Docker, Podman, arm64 under qemu (as root on Debian)
 	@integration/real/release.sh
 
 reproduce: ## build the release twice, in new clones of this commit, and compare all bytes

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what `make release` made, as a user would: wheels by pip and uv, deb, rpm, and the image by Docker and Podman;
-# and runs a task of a real Airflow with the wheel.
+# and runs a task of a real Airflow with the wheel. What is for arm64 runs under qemu; of what is for macOS only the
+# headers are read.
 # Nothing is installed on this machine but these tools (as root). Python 3.10 and 3.13 are pyenv's, or those that uv finds
 # or fetches.
 set -euo pipefail
@@ -22,6 +23,8 @@ main() {
   part rpm
   part units
   part image
+  part arm64
+  part macos
   part airflow
   echo "release: $passed passed, 0 failed"
 }
@@ -49,10 +52,12 @@ tools() {
   have podman || missing+=(podman)
   have rpm || missing+=(rpm)
   have systemd-analyze || missing+=(systemd)
+  have qemu-aarch64-static || missing+=(qemu-user-static)
   mkdir -p "$cache"
   exec 9>"$cache/install.lock"
   flock 9
-  [ ${#missing[@]} -eq 0 ] || install_packages apt-release.log "${missing[@]}"
+  # in a subshell, since it sets a trap of its own
+  [ ${#missing[@]} -eq 0 ] || (install_packages apt-release.log "${missing[@]}")
   uv="$(command -v uv || echo "$cache/uv/bin/uv")"
   [ -x "$uv" ] || python3 -m pip install --quiet --root-user-action ignore --target "$cache/uv" uv >&2
   exec 9>&-
@@ -145,15 +150,61 @@ image() {
   timeout 60 bash -c 'until docker version >/dev/null 2>&1; do sleep 0.2; done' || { tail "$work/dockerd.log"; die "dockerd does not start"; }
   is "docker load" "$(docker load --input "$archive" | sort)" "Loaded image: $name-amd64
 Loaded image: $name-arm64"
-  in_docker() { docker run --rm --read-only --network none --cap-drop ALL --user 12345:12345 --env HOME= "$name-$arch" "$@"; }
-  is "the image" "$(in_docker --version)" "$version"
-  in_docker plan --account 123456789012 --region us-east-1 >/dev/null
-  in_docker dag | cmp - <(bin/ecr-refresh dag)
+  in_docker() { docker run --rm --read-only --network none --cap-drop ALL --user 12345:12345 --env HOME= "$@"; }
+  is "the image" "$(in_docker "$name-$arch" --version)" "$version"
+  in_docker "$name-$arch" plan --account 123456789012 --region us-east-1 >/dev/null
+  in_docker "$name-$arch" dag | cmp - <(bin/ecr-refresh dag)
+  is "the image for arm64" "$(in_docker --platform linux/arm64 --volume "$(command -v qemu-aarch64-static):/qemu:ro" \
+    --entrypoint /qemu "$name-arm64" /usr/bin/ecr-refresh --version)" "$version"
   local label='{{index .Config.Labels "org.opencontainers.image.version"}}'
   is "its label" "$(docker image inspect --format "$label" "$name-arm64")" "$number"
   in_podman() { podman --root "$work/podman" --runroot "$work/podman-run" --storage-driver vfs "$@"; }
   in_podman load --quiet --input "$archive" >/dev/null
   is "podman load" "$(in_podman image inspect --format '{{.Architecture}} {{.User}}' "$name")" "$arch 65532:65532"
+}
+
+# unpack NAME WHEEL PLATFORM extracts the binary of an archive and prints its path. It fails unless uv finds the same one
+# in the wheel, for a platform as uv names it.
+unpack() {
+  local folder="$work/$1"
+  mkdir "$folder"
+  tar -C "$folder" -xzf "$(one "ecr-refresh-$1.tar.gz")" ecr-refresh
+  "$uv" pip install --quiet --target "$folder/wheel" --python-platform "$3" "$(one "$2")"
+  cmp "$folder/ecr-refresh" "$folder/wheel/bin/ecr-refresh" >&2 && echo "$folder/ecr-refresh"
+}
+
+# arm64 runs the three steps under qemu, against stand-ins that run without it.
+arm64() {
+  local binary folder="$work/arm64"
+  binary="$(unpack linux-arm64 '*manylinux*_aarch64*.whl' aarch64-manylinux_2_17)"
+  mkdir "$folder"
+  dpkg-deb --extract "$(one '*_arm64.deb')" "$folder/deb"
+  cmp "$folder/deb/usr/bin/ecr-refresh" "$binary"
+  rpm2archive --nocompression - <"$(one '*.aarch64.rpm')" | tar -xO ./usr/bin/ecr-refresh | cmp - "$binary"
+  CGO_ENABLED=0 go build -o "$folder" ./cmd/ecr-sandbox # which adds its folder to PATH
+  printf '#!/bin/sh\nexec qemu-aarch64-static %s "$@"\n' "$binary" >"$folder/ecr-refresh"
+  chmod 755 "$folder/ecr-refresh"
+  is "the binary for arm64" "$("$folder/ecr-refresh" --version)" "$version"
+  "$folder/ecr-sandbox" -- sh integration/sandbox/demo.sh >"$work/demo" 2>&1 || { cat "$work/demo"; die "a step fails on arm64"; }
+  is "what the steps say on arm64" "$(grep -oE 'accepts the token|has the new token|Docker answered.*' "$work/demo")" \
+    'accepts the token
+accepts the token
+has the new token
+Docker answered "Login Succeeded"'
+}
+
+# macos reads what macOS reads before it starts a program. No arm64 Mac starts one that is not signed.
+macos() {
+  local binary libraries='/usr/lib/libSystem.B.dylib
+/usr/lib/libresolv.9.dylib
+/System/Library/Frameworks/CoreFoundation.framework/Versions/A/CoreFoundation
+/System/Library/Frameworks/Security.framework/Versions/A/Security'
+  binary="$(unpack darwin-amd64 '*macosx*_x86_64.whl' x86_64-apple-darwin)"
+  is "the binary for Intel Macs" "$(go run ./integration/real/macho "$binary")" "CpuAmd64 Exec, signed: false
+$libraries"
+  binary="$(unpack darwin-arm64 '*macosx*_arm64.whl' aarch64-apple-darwin)"
+  is "the binary for arm64 Macs" "$(go run ./integration/real/macho "$binary")" "CpuArm64 Exec, signed: true
+$libraries"
 }
 
 # airflow runs step 1 as a task of an Airflow that systemd or cron would start: by its full path, without its folder on

@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -173,9 +174,15 @@ const settled = `[
 	...document.getAnimations().filter(a => a.playState == "running").map(a => a.effect.target),
 ].every(e => !e.checkVisibility({visibilityProperty: true}))`
 
+// ownPath matches a path of the machine that runs the tests.
+var ownPath = regexp.MustCompile(`/(tmp|root|home)/\S+`)
+
 // picture saves what an XPath finds on the page, if pictures are asked for: PICTURES names the folder.
 func (b *browser) picture(t *testing.T, name, xpath string) {
 	t.Helper()
+	if path := ownPath.FindString(do(t, b, "read "+name, chromedp.Text(xpath))); path != "" {
+		t.Errorf("%s shows %s", name, path)
+	}
 	folder := os.Getenv("PICTURES")
 	if folder == "" {
 		return

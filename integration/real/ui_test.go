@@ -1,12 +1,16 @@
 package real
 
 import (
+	"crypto/rand"
 	"fmt"
 	"net/http"
 	"net/url"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/chromedp/chromedp"
 
 	"ecr-refresh/integration/real/peers"
 	"ecr-refresh/integration/sandbox/suite"
@@ -25,6 +29,7 @@ func TestRealUI(t *testing.T) {
 	u.graph(t)
 	u.dryRun(t)
 	u.lists(t)
+	u.red(t)
 	u.wantSound(t, deployedDAG)
 	u.nothingShown(t)
 }
@@ -47,7 +52,7 @@ func (u *ui) logIn(t *testing.T) {
 }
 
 // Heights of the window for what is shorter or longer than a page.
-const graphHeight, formHeight = 560, 1100
+const graphHeight, formHeight, logHeight = 560, 1100, 560
 
 const dagPage = "/dags/" + deployedDAG
 
@@ -143,6 +148,34 @@ func (u *ui) tasks(t *testing.T, id, updated, tested string) {
 		u.wantWords(t, page+"/xcom", `"step"`)
 		u.look(t, page+"/xcom")
 	}
+}
+
+// red is a dry run that fails, since the stored password of airflow-api is wrong. doctor --run names the task, its
+// error, its hint and the page of its log, and that page shows them.
+func (u *ui) red(t *testing.T) {
+	login := u.Airflow.Users["op"]
+	u.setAPI(t, "airflow-api", peers.Login{User: login.User, Password: rand.Text()}, u.Airflow.URL)
+	shown := u.onTerminal(t, u.admin("admin"), "doctor", "--run")
+	u.newestToken(t) // is one more secret
+	reportPiece(t, "doctor --run", shown, u.secrets.pieces())
+	const (
+		failed = `update connection "docker_default": log in as "refresher": airflow answered 401: Invalid credentials`
+		hint   = "check login and password of connection airflow-api: Admin > Connections"
+	)
+	u.showTerminal(t, "ecr-refresh doctor --run", shown)
+	u.wantWords(t, "doctor --run", "fail task "+update, failed, "→ "+hint, "/tasks/"+update)
+	u.picture(t, "doctor-run.png", "//pre")
+
+	page, err := url.Parse(regexp.MustCompile(`http\S+/tasks/\S+`).FindString(shown))
+	must(t, err)
+	u.visit(t, page.RequestURI(), "ecr-refresh: error: "+failed, "ecr-refresh: hint: "+hint,
+		"AirflowFailException: "+failed+"\nhint: "+hint)
+	u.resize(t, logHeight)
+	do(t, u.browser, "wrap the lines of logs", chromedp.Evaluate[string](`localStorage.log_wrap = "true"`))
+	u.open(t, page.RequestURI()+"&log_level=error", "ecr-refresh: hint: ")
+	u.click(t, `//summary[contains(., "AirflowFailException")]`) // closes it: the lines of Airflow's code are in it
+	u.picture(t, "red-task-log.png", `//*[@id="details-panel"]`)
+	u.resize(t, windowHeight)
 }
 
 // lists reads the pages that are about all DAGs.
