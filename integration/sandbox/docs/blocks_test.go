@@ -56,11 +56,11 @@ func (s site) test(t *testing.T, b readme.Block) {
 	case "sandbox":
 		box := startBox(t)
 		account, _ := box.Airflow.User("refresher")
-		b.Session(t, t.TempDir(), s.environ(box), "http://localhost:8080", box.Airflow.URL(),
+		b.Session(t, t.TempDir(), s.environ(box), "http://airflow.example.com:8080", box.Airflow.URL(),
 			"REFRESHER-PASSWORD", account.Password)
 	case "": // JSON
 		wantTargets(t, b)
-	case "shown", "kubectl": // TestCommandLines has read it
+	case "shown", "kubectl", "systemctl": // TestCommandLines has read it
 	default: // package real runs it
 		if !slices.Contains(realKinds(t), b.Kind) {
 			t.Errorf("unknown kind %q", b.Kind)
