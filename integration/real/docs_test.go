@@ -20,14 +20,20 @@ const (
 
 // official has the services of Airflow's docker-compose.yaml, as far as the override needs them.
 const official = `
-x-common: &common {image: "apache/airflow:3.3.2", user: "50000:0", environment: {AIRFLOW__CORE__FERNET_KEY: ""}}
+x-env: &env {AIRFLOW__CORE__FERNET_KEY: "${FERNET_KEY}"}
+x-common: &common
+  {image: "apache/airflow:3.3.2", user: "50000:0", environment: *env, env_file: [{path: .env, required: false}]}
 services:
   airflow-init: *common
   airflow-apiserver: {<<: *common, command: api-server}
   airflow-scheduler: {<<: *common, command: scheduler}
   airflow-dag-processor: {<<: *common, command: dag-processor}
   airflow-triggerer: {<<: *common, command: triggerer}
-  airflow-worker: {<<: *common, command: celery worker, volumes: ["./dags:/opt/airflow/dags"]}
+  airflow-worker:
+    <<: *common
+    command: celery worker
+    volumes: ["./dags:/opt/airflow/dags"]
+    environment: {<<: *env, DUMB_INIT_SETSID: "0"}
 `
 
 // page returns the blocks of a kind in a page of docs.
@@ -64,7 +70,7 @@ func TestRealDocs(t *testing.T) {
 		model := wantOutput(t, read, "")
 		for want, times := range map[string]int{
 			"- AIRFLOW__CORE__FERNET_KEY=of-FERNET_KEY":     strings.Count(official, "*common"),
-			"command: celery worker -q default,systemqueue": 1, "- of-DOCKER_GID": 1,
+			"command: celery worker -q default,systemqueue": 1, "- of-DOCKER_GID": 1, "- DUMB_INIT_SETSID=0": 1,
 			"target: /opt/airflow/dags": 1, "source: /var/run/docker.sock": 1,
 		} {
 			if strings.Count(model, want) != times {

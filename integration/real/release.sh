@@ -18,6 +18,7 @@ pythons=$(printf '%s:' "${PYENV_ROOT:-$HOME/.pyenv}"/versions/*/bin)
 main() {
   tools
   (cd "$release" && sha256sum --quiet --check SHA256SUMS)
+  part archive
   part wheels
   part deb
   part rpm
@@ -61,6 +62,16 @@ tools() {
   uv="$(command -v uv || echo "$cache/uv/bin/uv")"
   [ -x "$uv" ] || python3 -m pip install --quiet --root-user-action ignore --target "$cache/uv" uv >&2
   exec 9>&-
+}
+
+# archive does what the README says of it.
+archive() {
+  local arch
+  arch="$(dpkg --print-architecture)"
+  mkdir "$work/archive"
+  tar -xzf "$(one "*-linux-$arch.tar.gz")" -C "$work/archive" ecr-refresh
+  is "the archive" "$("$work/archive/ecr-refresh" --version)" "$version"
+  is "all that is unpacked" "$(stat -c '%U %a' "$work/archive"/*)" "$(id -un) 755"
 }
 
 wheels() {

@@ -56,10 +56,12 @@ func (s site) test(t *testing.T, b readme.Block) {
 	case "sandbox":
 		box := startBox(t)
 		account, _ := box.Airflow.User("refresher")
-		b.Session(t, t.TempDir(), s.environ(box), "http://localhost:8080", box.Airflow.URL(),
+		b.Session(t, t.TempDir(), s.environ(box), "http://airflow.example.com:8080", box.Airflow.URL(),
 			"REFRESHER-PASSWORD", account.Password)
 	case "": // JSON
 		wantTargets(t, b)
+	case "systemctl":
+		wantUnits(t, b)
 	case "shown", "kubectl": // TestCommandLines has read it
 	default: // package real runs it
 		if !slices.Contains(realKinds(t), b.Kind) {
@@ -88,6 +90,21 @@ func wantLines(t *testing.T, b readme.Block, form string) {
 	for text := range strings.Lines(strings.TrimSpace(b.Text)) {
 		if !line.MatchString(strings.TrimSuffix(text, "\n")) {
 			t.Errorf("%s: %q", b, text)
+		}
+	}
+}
+
+// wantUnits fails unless the packages have each unit that a block names.
+func wantUnits(t *testing.T, b readme.Block) {
+	t.Helper()
+	packages := string(must[[]byte](t)(os.ReadFile(root + "/cmd/release/nfpm.yaml")))
+	units := regexp.MustCompile(`[\w-]+\.(service|timer)`).FindAllString(b.Text, -1)
+	if len(units) == 0 {
+		t.Errorf("%s names no unit", b)
+	}
+	for _, unit := range units {
+		if !strings.Contains(packages, "dst: /usr/lib/systemd/system/"+unit+",") {
+			t.Errorf("%s: the packages have no %s", b, unit)
 		}
 	}
 }

@@ -60,8 +60,9 @@ type compose struct {
 
 // chart has the values of Airflow's Helm chart that the pages use.
 type chart struct {
-	Executor string
-	Images   struct {
+	AirflowVersion string `yaml:"airflowVersion"`
+	Executor       string
+	Images         struct {
 		Airflow struct{ Repository, Tag string }
 	}
 	Env     []struct{ Name, Value string }
