@@ -31,9 +31,13 @@ func dagFlags() (flags []cli.Flag) {
 	return flags
 }
 
-// rendered returns the DAG with the settings of the flags, the constants of these, and the name of its file.
+// rendered returns the DAG with the settings of the flags, the constants of these, and the name of its file, which is
+// that of the DAG where the flags name one.
 func (c *call) rendered() (name, text string, given []string) {
 	name, text = dags.Template(c.String("operator"))
+	if id := c.String("dag-id"); id != "" && !strings.Contains(text, fmt.Sprintf("DAG_ID = %q\n", id)) {
+		name = id + ".py" // beside the DAG of the usual id
+	}
 	for _, o := range dags.Options() {
 		if !c.IsSet(o.Name) {
 			continue

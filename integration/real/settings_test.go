@@ -7,8 +7,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"ecr-refresh/dags"
 )
 
 // alerts is a module of a site, in its DAG folder. Airflow's DAG processor calls the callback of a failed run.
@@ -31,14 +29,14 @@ func (w *world) siteSettings(t *testing.T) {
 	w.wantSound(t, id)
 	w.wantSite(t, id, "docker_site")
 
-	path := filepath.Join(folder, dags.RefreshDockerTokenFile)
+	path, again := filepath.Join(folder, id+".py"), []string{"dag", "install", "--dags-folder", folder, "--dag-id", id}
 	text, err := os.ReadFile(path)
 	must(t, err)
 	must(t, os.WriteFile(path, []byte(edit(t, string(text), `CONNECTION_IDS = "docker_site"`,
 		`CONNECTION_IDS = "docker_site, docker_more"  # both`)), 0o644))
-	h.Do(t, nil, "dag", "install", "--dags-folder", folder).Want(t, 0, "kept settings of the file: DAG_ID, ")
-	h.Do(t, nil, "dag", "install", "--dags-folder", folder, "--retries", "1").Want(t, 0, "wrote ")
-	h.Do(t, nil, "dag", "install", "--dags-folder", folder, "--retries", "0").Want(t, 0, "wrote ")
+	h.Do(t, nil, again...).Want(t, 0, "kept settings of the file: SCHEDULE, ")
+	h.Do(t, nil, append(again, "--retries", "1")...).Want(t, 0, "wrote ")
+	h.Do(t, nil, append(again, "--retries", "0")...).Want(t, 0, "wrote ")
 	w.wantSite(t, id, "docker_site, docker_more")
 
 	w.setDocker(t, "docker_site", w.Refusing.Host)
