@@ -2,7 +2,6 @@ package hints
 
 import (
 	"ecr-refresh/airflowclient"
-	"ecr-refresh/cmd/ecr-refresh/connection"
 	"ecr-refresh/cmd/ecr-refresh/console"
 	"ecr-refresh/cmd/ecr-refresh/input"
 	"ecr-refresh/cmd/ecr-refresh/setup"
@@ -66,8 +65,7 @@ func hints() map[failure.Kind]string {
 			"password (%2F for /)",
 		input.Malformed: "<unset {object}{env}, or write it|write {object}> as Airflow's manual describes in " +
 			`"Storing connections in environment variables"`,
-		connection.BadAddress: apiAddress + "; a path belongs into its host, as https://host/path",
-		target.BadList:        "correct <Variable ecr_targets|the targets>: ids, with registry or account and region",
+		target.BadList: "correct <Variable ecr_targets|the targets>: ids, with registry or account and region",
 
 		// Keys and encryption
 		secret.NotAPublicKey:  newPair,

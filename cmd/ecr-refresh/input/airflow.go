@@ -68,18 +68,17 @@ func (r *Reader) AirflowConfig() (airflowclient.Config, error) {
 		conn, err = connectionOf(names.AirflowConnection)
 	}
 	base, source := r.Given(r.AirflowURL)
-	if err == nil && base == "" && conn.Host != "" {
-		base, err = conn.BaseURL()
+	if base == "" || err != nil {
+		source = fmt.Sprintf("connection %q", APIConnection())
 	}
-	if err != nil {
-		err = fmt.Errorf("connection %q: %w", APIConnection(), err)
-	} else if wrong := connection.CheckBaseURL(base); wrong != nil {
-		err = failure.Permanent(BadValue, "%s %w", source, wrong).About(source)
-	} else if base != "" {
+	if base == "" && conn.Host != "" {
+		base = conn.BaseURL()
+	}
+	if err == nil && base != "" {
 		_, err = airflowclient.New(airflowclient.Config{BaseURL: base})
 	}
 	if err != nil {
-		base = ""
+		base, err = "", fmt.Errorf("%s: %w", source, err)
 	}
 	return r.config(base, conn, API), err
 }

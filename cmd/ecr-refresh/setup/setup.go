@@ -228,8 +228,7 @@ func (s Setup) airflowDiffers(is airflowclient.Connection) []string {
 // have the same. The type may be any: without the HTTP provider, Airflow's command line makes "generic" of http.
 func AirflowDiffers(is airflowclient.Connection, baseURL, login string) []string {
 	parts := connection.Connection{Type: is.Type.Raw(), Schema: is.Schema.Raw(), Host: is.Host.Raw(), Port: port(is)}
-	url, _ := parts.BaseURL()
-	return differ("its URL", strings.TrimRight(url, "/"), baseURL, "login", is.Login.Raw(), login)
+	return differ("its URL", strings.TrimRight(parts.BaseURL(), "/"), baseURL, "login", is.Login.Raw(), login)
 }
 
 // DockerDiffers compares a connection with what it has to be to log in at a registry. It leaves out the password, which
