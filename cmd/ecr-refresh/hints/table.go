@@ -56,9 +56,8 @@ const (
 	awsDown    = "<wait for the retries|run it again in a minute>, then see https://health.aws.amazon.com/health/status"
 	registryIn = "<Variables ecr_aws_account and ecr_aws_region_name (or ecr_targets)|--account and --region (or " +
 		"--targets)>"
-	reachable = "check that {object} is up, and can be reached from {host}: its address, DNS, the network, " +
-		"HTTPS_PROXY and NO_PROXY{env}"
-	orURL = "<| or --airflow-url (ECR_REFRESH_AIRFLOW_URL)>"
+	reachable = "check that {object} is up, and that {host} reaches it: DNS, network, HTTPS_PROXY and NO_PROXY{env}"
+	orURL     = "<| or --airflow-url (ECR_REFRESH_AIRFLOW_URL)>"
 
 	apiAddress = "check schema, host, port and base path of connection airflow-api"
 	needs      = "the account< of connection airflow-api|> needs {want} on {object}: "
@@ -89,11 +88,9 @@ func hints() map[failure.Kind]string {
 		input.NoPrivateKey: newPair + "; without them each host and user makes and finds its own, below its home",
 		input.NotApproved:  "set GODEBUG=fips140=on{env}, or unset it",
 		input.Unencrypted:  "use {want}",
-		input.BadProxy: "write {object}{env} as http://NAME:PASSWORD@HOST:PORT, and percent-encode / @ # ? % in the " +
-			"password (%2F for /)",
-		input.Malformed: "<unset {object}{env}, or write it|write {object}> as Airflow's manual describes in " +
-			`"Storing connections in environment variables"`,
-		target.BadList: "correct <Variable ecr_targets|the targets>: ids, with registry or account and region",
+		input.BadProxy:     "write {object}{env} as http://NAME:PASSWORD@HOST:PORT, with / @ # ? % encoded (%2F for /)",
+		input.Malformed:    "<unset {object}{env}, or write it|write {object}> as a URI or JSON (Airflow's manual)",
+		target.BadList:     "correct <Variable ecr_targets|the targets>: ids, with registry or account and region",
 
 		// Keys and encryption
 		secret.NotAPublicKey:  newPair,
@@ -106,13 +103,12 @@ func hints() map[failure.Kind]string {
 		privatefile.SymbolicLink: "name the file itself, not a link to it",
 		privatefile.NotRegular:   "name a regular file<|; --in - reads a result from stdin>",
 		privatefile.OtherOwner:   "run: chown {want} {object}",
-		privatefile.OpenToOthers: "run: chmod go-rwx {object} (Kubernetes Secret: defaultMode 0400, or 0440 with " +
-			"fsGroup)",
-		privatefile.NotReadable: "check this path, and that user {want} may read it",
-		privatefile.TooLong:     "name the file that ecr-refresh wrote: it is far smaller",
-		privatefile.DiskFull:    "make room on its disk, or name a file on another disk",
-		privatefile.NotWritable: "name a file in a folder that user {want} may write to",
-		privatefile.NoFolder:    "make its folder, or name a file in another folder",
+		privatefile.OpenToOthers: "run: chmod go-rwx {object} (in a Secret: defaultMode 0400, or 0440 with fsGroup)",
+		privatefile.NotReadable:  "check this path, and that user {want} may read it",
+		privatefile.TooLong:      "name the file that ecr-refresh wrote: it is far smaller",
+		privatefile.DiskFull:     "make room on its disk, or name a file on another disk",
+		privatefile.NotWritable:  "name a file in a folder that user {want} may write to",
+		privatefile.NoFolder:     "make its folder, or name a file in another folder",
 
 		// Calls without an answer
 		failure.Untrusted: "give <ECR_REFRESH_CA_FILE{env}|--ca-file (ECR_REFRESH_CA_FILE)> the certificate of the " +
@@ -151,8 +147,7 @@ func hints() map[failure.Kind]string {
 
 		// The registry
 		registry.WrongRegion: "check " + registryIn + ": the token is of another region than {object}, or altered",
-		registry.Rejected: newToken + "; if {object} rejects that, too, allow its identity to use this registry " +
-			"(repository policy, VPC endpoint policy)",
+		registry.Rejected:    newToken + "; then check the repository policy and the VPC endpoint policy of {object}",
 		registry.Unavailable: awsDown,
 		registry.NotRegistry: "check that {object} is a Docker registry, and HTTPS_PROXY and NO_PROXY{env}",
 
@@ -197,10 +192,9 @@ func hints() map[failure.Kind]string {
 		docker.HelperFails:       "remove this entry, or find out on {host} why it fails: echo {want} | {object} get",
 
 		// setup, status
-		setup.Differs:  "look at what differs, then let ecr-refresh setup --force change it",
-		status.NoToken: "trigger the DAG, and look at its last run",
-		status.Doubtful: "trigger the DAG: it updates and tests the connection; ecr-refresh doctor shows its last " +
-			"run, Airflow's Audit Log who changed the connection",
+		setup.Differs:   "look at what differs, then let ecr-refresh setup --force change it",
+		status.NoToken:  "trigger the DAG, and look at its last run",
+		status.Doubtful: "trigger the DAG: it updates and tests the connection; ecr-refresh doctor shows its last run",
 
 		// Airflow
 		airflowclient.BadBaseURL:    apiAddress + orURL + ": http[s]://HOST[:PORT][/PATH], without a login",
@@ -209,16 +203,15 @@ func hints() map[failure.Kind]string {
 		airflowclient.LoginRejected: "check {object}<: Admin > Connections|>",
 		airflowclient.TokenRejected: "put a new token into <Variable ecr_refresh_airflow_token|{object}>, or <delete " +
 			"the Variable|unset it> to log in with login and password",
-		airflowclient.JWTRejected:     "give all API servers one [api_auth] jwt_secret, and check their clocks",
-		airflowclient.NoLoginEndpoint: apiAddress + "; the auth manager must offer POST /auth/token",
-		airflowclient.NotAirflow:      apiAddress + ": below it, /api/v2/version must answer JSON (Airflow 3)",
-		airflowclient.Redirect:        "give the final address as host of connection airflow-api" + orURL,
-		airflowclient.Forbidden:       needs + "grant it where this Airflow's auth manager keeps rights" + areEnough,
-		airflowclient.ForbiddenByFAB:  needs + "airflow roles add-perms ROLE -r '{object}' -a {want}" + areEnough,
-		airflowclient.ForbiddenBySimple: needs + "give it the role op in [core] simple_auth_manager_users (viewer " +
-			"reads pools and runs)",
-		airflowclient.Invalid:     "use an ecr-refresh that supports this Airflow (docs/compatibility.md)",
-		airflowclient.WrongScheme: "give connection airflow-api" + orURL + " the schema of its port: http or https",
+		airflowclient.JWTRejected:       "give all API servers one [api_auth] jwt_secret, and check their clocks",
+		airflowclient.NoLoginEndpoint:   apiAddress + "; the auth manager must offer POST /auth/token",
+		airflowclient.NotAirflow:        apiAddress + ": below it, /api/v2/version must answer JSON (Airflow 3)",
+		airflowclient.Redirect:          "give the final address as host of connection airflow-api" + orURL,
+		airflowclient.Forbidden:         needs + "grant it where this Airflow's auth manager keeps rights" + areEnough,
+		airflowclient.ForbiddenByFAB:    needs + "airflow roles add-perms ROLE -r '{object}' -a {want}" + areEnough,
+		airflowclient.ForbiddenBySimple: needs + "give it the role op in [core] simple_auth_manager_users",
+		airflowclient.Invalid:           "use an ecr-refresh that supports this Airflow (docs/compatibility.md)",
+		airflowclient.WrongScheme:       "give connection airflow-api" + orURL + " the port's schema: http or https",
 		airflowclient.NoConnection: "create it: airflow connections add {object} --conn-type docker --conn-host " +
 			"REGISTRY --conn-login AWS (one from an environment variable or a secrets backend cannot be updated)",
 		airflowclient.NoPool:      "create it: airflow pools set {object} SLOTS DESCRIPTION",
