@@ -116,7 +116,7 @@ func (r *Reader) AskLogin(config *airflowclient.Config, of Account) {
 	if !ok || !console.IsTerminal(file) || r.Faulty() || !config.Token.Empty() {
 		return
 	}
-	r.end.timer.Stop() // a person takes time
+	r.end.Stop() // a person takes time
 	if config.Login == "" {
 		config.Login = console.Ask(file, r.App.ErrWriter, "login of the "+string(of)+": ")
 	}

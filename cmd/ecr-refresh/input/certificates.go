@@ -22,7 +22,6 @@ type Certificates struct {
 // Certificates reads the system's certificates and those of --ca-file.
 func (r *Reader) Certificates() (roots Certificates) {
 	r.checkProxies()
-	r.Doing("reads certificates (SSL_CERT_FILE, --ca-file)")
 	for _, name := range []string{"SSL_CERT_FILE", "AWS_CA_BUNDLE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE",
 		"AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"} {
 		if !r.checkFile(name, os.Getenv(name)) {

@@ -28,7 +28,6 @@ func (r *Reader) Docker() *docker.Engine {
 	if verify && certificates == "" {
 		certificates = cmp.Or(os.Getenv("DOCKER_CONFIG"), os.Getenv("HOME")+"/.docker")
 	}
-	r.Doing("reads DOCKER_CERT_PATH")
 	for _, name := range []string{"ca.pem", "cert.pem", "key.pem"} {
 		if certificates != "" && !r.checkFile("DOCKER_CERT_PATH", filepath.Join(certificates, name)) {
 			return nil
