@@ -18,7 +18,6 @@ import (
 
 	"ecr-refresh/steps/docker"
 	"ecr-refresh/steps/secret"
-	"ecr-refresh/steps/untrusted"
 )
 
 // Connection is an Airflow connection as tasks see it.
@@ -72,7 +71,8 @@ func Parse(text string) (Connection, error) {
 		parse = parseJSON
 	}
 	c, err := parse(text)
-	if err == nil && CheckPort(c.Port) != nil {
+	port, wrong := strconv.ParseUint(cmp.Or(c.Port, "1"), 10, 16)
+	if err == nil && (wrong != nil || port == 0) {
 		return Connection{}, errPort
 	}
 	return c, err
@@ -202,14 +202,6 @@ func unquote(text string) string {
 		char, _ := hex.DecodeString(code[1:])
 		return string(char)
 	})
-}
-
-// CheckPort returns an error unless port is a number from 1 to 65535, or "".
-func CheckPort(port string) error {
-	if n, err := strconv.ParseUint(port, 10, 16); port != "" && (err != nil || n == 0) {
-		return fmt.Errorf("port %.20q is not a number from 1 to 65535", untrusted.WithoutLogin(port))
-	}
-	return nil
 }
 
 // BaseURL joins the fields of an http connection as Airflow's HttpHook does: a host with "://" is the URL itself, and
