@@ -86,11 +86,8 @@ func (r *Reader) AirflowConfig() (airflowclient.Config, error) {
 // AdminConfig returns what the environment has of the admin's account, and asks for the rest on a terminal. An optional
 // account that is not given is empty.
 func (r *Reader) AdminConfig(base string, optional bool) airflowclient.Config {
-	config, asked := r.config(base, connectionIn(names.AdminPrefix), Admin), Admin
-	if optional {
-		asked += " (empty: none)"
-	}
-	r.AskLogin(&config, asked)
+	config := r.config(base, connectionIn(names.AdminPrefix), Admin)
+	r.AskLogin(&config, Admin)
 	if optional && len(missing(config)) == 2 {
 		return airflowclient.Config{}
 	}
@@ -118,12 +115,11 @@ func (r *Reader) AskLogin(config *airflowclient.Config, of Account) {
 	}
 	r.end.Stop() // a person takes time
 	if config.Login == "" {
-		config.Login = console.Ask(file, r.App.ErrWriter, "login of the "+string(of)+": ")
+		config.Login = console.Ask(file, r.App.ErrWriter, "login of the "+string(of)+" (empty: none): ")
 	}
 	if config.Login != "" && config.Password.Empty() {
 		var err error
-		name, _, _ := strings.Cut(string(of), " (")
-		question := fmt.Sprintf("password of the %s %q: ", name, config.Login)
+		question := fmt.Sprintf("password of the %s %q: ", of, config.Login)
 		config.Password, err = console.AskPassword(r.Context.Context, file, r.App.ErrWriter, question)
 		r.Fault(err)
 	}
