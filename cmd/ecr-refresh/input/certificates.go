@@ -94,7 +94,8 @@ func (r *Reader) CAFile() []byte {
 // exists. Go would also parse the hundreds of files beside it, half of a step's time.
 func systemCertificates() (*x509.CertPool, error) {
 	const bundle, folder = "/etc/ssl/certs/ca-certificates.crt", "SSL_CERT_DIR"
-	if info, err := os.Stat(bundle); err == nil && info.Size() > 0 && os.Getenv("SSL_CERT_FILE")+os.Getenv(folder) == "" {
+	info, err := os.Stat(bundle)
+	if err == nil && info.Size() > 0 && os.Getenv("SSL_CERT_FILE")+os.Getenv(folder) == "" {
 		_ = os.Setenv(folder, os.DevNull) // the name is good
 		defer os.Unsetenv(folder)
 	}
