@@ -59,7 +59,8 @@ func (d *Doctor) Examine(ctx context.Context) Findings {
 		checks = append(checks, d.checkAPI, d.checkPool, d.checkDAG)
 	}
 	found.concurrently(ctx, d.checkConnections)
-	found.concurrently(ctx, append(checks, d.targetChecks()...)...)
+	found.concurrently(ctx, slices.Concat(checks, each(d.targets, source, d.checkIdentity),
+		each(d.targets, source, d.checkECR), each(d.targets, host, d.checkConfig))...)
 	return found
 }
 
