@@ -174,12 +174,7 @@ func (r *reader) readTest(ctx context.Context, run airflowclient.DAGRun, input x
 	results := map[string]string{} // by connection id
 	if tested, err := xcom.Parse[xcom.TestDockerConnection](text); err == nil {
 		for _, t := range tested.Connections {
-			results[t.ConnectionID] = "ok"
-			if t.Login == xcom.LoginRefused || t.Login == xcom.NoPassword {
-				results[t.ConnectionID] = t.Login
-			} else if t.Matches != nil && !*t.Matches {
-				results[t.ConnectionID] = "ok, another password"
-			}
+			results[t.ConnectionID] = outcome(t)
 		}
 	} else if run.State == "failed" && len(input.Failures) == 0 {
 		at = run.End
@@ -193,6 +188,16 @@ func (r *reader) readTest(ctx context.Context, run airflowclient.DAGRun, input x
 		}
 	}
 	return nil
+}
+
+func outcome(t xcom.Tested) string {
+	switch {
+	case t.Login == xcom.LoginRefused || t.Login == xcom.NoPassword:
+		return t.Login
+	case t.Matches != nil && !*t.Matches:
+		return "ok, another password"
+	}
+	return "ok"
 }
 
 // readEvents adds the newest change of each connection that was updated; the oldest update is known.
