@@ -176,9 +176,6 @@ func parseEnv(text string) (map[string]string, error) {
 		if part == nil {
 			return nil, fmt.Errorf("line %d is not KEY=value, or has a quote that does not end", i+1)
 		}
-		if _, again := values[part[1]]; again {
-			return nil, fmt.Errorf("line %d sets %s a second time", i+1, part[1])
-		}
 		values[part[1]] = part[2] + part[3] + part[4] // one of them matched
 	}
 	return values, nil
