@@ -58,8 +58,7 @@ func ParseList(text string) (map[string]Connection, error) {
 var (
 	errJSON = errors.New("it is not the JSON of a connection: check its quotes, commas and braces")
 	errURI  = errors.New("it is neither JSON nor a URI: percent-encode / @ : # ? [ ] % in a password (%2F for /)")
-	errPort = errors.New("its port is not a number from 1 to 65535: " +
-		"percent-encode special characters in a password (%2F for /)")
+	errPort = errors.New("its port is not from 1 to 65535: percent-encode / @ : # ? [ ] % in a password (%2F for /)")
 )
 
 // Parse reads a connection in JSON or as a URI (Airflow: airflow/sdk/definitions/connection.py, from_json and
