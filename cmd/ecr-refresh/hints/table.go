@@ -93,8 +93,7 @@ func hints() map[failure.Kind]string {
 		target.BadList:     "correct <Variable ecr_targets|the targets>: ids, with registry or account and region",
 
 		// Keys and encryption
-		secret.NotAPublicKey:  newPair,
-		secret.NotAPrivateKey: newPair,
+		secret.NotAKey:        newPair,
 		secret.OtherKeyPair:   "use one key pair for <all workers|steps 1 and 2>: " + newPair,
 		secret.Damaged:        newToken + ": it encrypts a new token",
 		secret.CannotStoreKey: "<let this worker's user create {object}|make {object} writable>, or " + newPair,
@@ -114,7 +113,6 @@ func hints() map[failure.Kind]string {
 		failure.Untrusted: "give <ECR_REFRESH_CA_FILE{env}|--ca-file (ECR_REFRESH_CA_FILE)> the certificate of the " +
 			"proxy or private CA in between, or check the clock, and the name in the server's certificate",
 		failure.TLSAlert:    "let {object}, or the proxy before it, speak TLS 1.2 or newer, and want no certificate",
-		failure.Timeout:     reachable,
 		failure.Unreachable: reachable,
 		failure.Proxy:       "let the proxy {object} connect to {want}, or name that in NO_PROXY{env}",
 		failure.ProxyAuth:   "check user name and password of the proxy in HTTPS_PROXY and HTTP_PROXY{env}",
