@@ -113,7 +113,7 @@ func (r *Reader) AskLogin(config *airflowclient.Config, of Account) {
 	if !ok || !console.IsTerminal(file) || r.Faulty() || !config.Token.Empty() {
 		return
 	}
-	r.end.Stop() // a person takes time
+	r.End.Stop() // a person takes time
 	if config.Login == "" {
 		config.Login = console.Ask(file, r.App.ErrWriter, "login of the "+string(of)+" (empty: none): ")
 	}

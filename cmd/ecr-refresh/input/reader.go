@@ -51,12 +51,12 @@ type Reader struct {
 	Settings
 	Stdin io.Reader
 	Log   *slog.Logger
+	End   *time.Timer // ends the command: it is stopped while a person is asked
 
 	Hosts     map[string]string // of connections, by id, as far as Airflow reported them
 	Variables map[string]string // of Airflow, where it was asked: they stand in for settings that are not given
 
 	faults []error
-	end    *time.Timer // see InTime
 }
 
 // Fault collects err, unless it is nil.
