@@ -55,15 +55,11 @@ func (c *call) setup() setup.Setup {
 	s := setup.Setup{KeyPair: !c.Bool("no-identity"), Force: c.Bool("force"), DryRun: c.DryRun(),
 		Remove: c.Bool("remove")}
 	s.AWSAccount, s.Region = c.Need(c.Account, ""), c.Need(c.Region, "")
-	registry, err := ecr.NewHost(s.AWSAccount, s.Region, "", false, false)
-	if !c.Faulty() {
-		c.Fault(err)
-	}
+	registry, _ := ecr.NewHost(s.AWSAccount, s.Region, "", false, false) // Need has checked them
 	config, err := c.AirflowConfig()
 	c.NeedHost(config, err)
 	config.Token = secret.Secret{} // a token cannot be stored
-	config.Account = "login and password of the " + string(input.API) + " (" + names.AirflowPrefix +
-		"{LOGIN,PASSWORD}), or create it in Airflow"
+	config.Account = "the " + string(input.API) + " in Airflow, and " + names.AirflowPrefix + "{LOGIN,PASSWORD}"
 	roots, admin := c.Certificates(), c.AdminConfig(config.BaseURL, false)
 	if err == nil && (!s.Remove || config.Login == "") { // else one error is enough, and the password is not compared
 		c.AskLogin(&config, input.API)
