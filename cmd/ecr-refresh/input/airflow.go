@@ -176,9 +176,8 @@ func (r *Reader) Client(config airflowclient.Config, roots Certificates) *airflo
 	if config.BaseURL == "" {
 		return nil
 	}
-	if to, err := url.Parse(config.BaseURL); err == nil {
-		r.Fault(r.encrypted("https as schema of connection " + names.AirflowConnection)(to))
-	}
+	to, _ := url.Parse(config.BaseURL) // AirflowConfig has checked it
+	r.Fault(r.encrypted("https as schema of connection " + names.AirflowConnection)(to))
 	config.Roots = roots.All
 	client, err := airflowclient.New(config)
 	r.Fault(err)
@@ -213,10 +212,10 @@ func isLocal(to *url.URL) bool {
 
 // insecure returns an error where https is required, and else warns. want is what to use instead.
 func (r *Reader) insecure(required bool, want, what string) error {
+	fault := failure.Permanent(Unencrypted, "https is required: %s", what).Want(want)
 	if required {
-		return failure.Permanent(Unencrypted, "https is required: %s", what).Want(want)
+		return fault
 	}
-	fault := failure.Permanent(Unencrypted, "%s", what).Want(want)
-	r.Log.Warn(fault.Error(), steps.FailureKey, fault) // #nosec G706 -- the log keeps each message on its line
+	r.Log.Warn(what, steps.FailureKey, fault) // #nosec G706 -- the log keeps each message on its line
 	return nil
 }
