@@ -179,13 +179,13 @@ func result[R any](c *call, step func(context.Context) (R, error)) work {
 		if pattern := c.Optional(c.Metrics); err == nil && pattern != "" && !c.DryRun() {
 			name, dag := strings.ReplaceAll(c.Command.Name, "-", "_"), os.Getenv("AIRFLOW_CTX_DAG_ID")
 			run := metrics.Run{Step: name, DAG: dag, Began: began, Ended: time.Now(), Result: text}
-			late := errors.New("no answer of the disk within a second")
-			err := within(time.After(time.Second), func() error { return run.CheckWrite(pattern) }, late)
+			path, late := run.Path(pattern), errors.New("no answer of the disk within a second")
+			err := within(time.After(time.Second), func() error { return privatefile.CheckWrite(path) }, late)
 			if err != nil {
 				c.Log.Warn("metrics: " + err.Error())
 				return text, nil
 			}
-			c.written = func() { _ = run.Write(pattern) } // nothing may follow the result in a task's log
+			c.written = func() { _ = privatefile.WritePublic(path, run.Text()) } // the result ends a task's log
 		}
 		return text, err
 	}
