@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -77,13 +78,21 @@ func (c *Client) BaseURL() string { return c.config.BaseURL }
 
 // baseURL checks raw. Its error never repeats it: a URL with user information holds a password.
 func baseURL(raw string) (string, error) {
+	wrong := "is not of the form http[s]://HOST[:PORT][/BASE/PATH]"
 	u, err := url.Parse(raw)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil ||
-		u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
-		return "", failure.Permanent(BadBaseURL,
-			"airflow's base URL is not of the form http[s]://HOST[:PORT][/BASE/PATH]")
+	if err == nil {
+		_, err = strconv.ParseUint(cmp.Or(u.Port(), "80"), 10, 16)
 	}
-	return strings.TrimRight(u.String(), "/"), nil
+	switch {
+	case !strings.Contains(raw, "://"):
+		wrong = "has no scheme: write https:// (or http://) before it"
+	case regexp.MustCompile(`/api/v[12]/*$`).MatchString(raw):
+		wrong = "ends with the path of the API: leave out /api/v2"
+	case err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" && u.User == nil &&
+		u.RawQuery == "" && !u.ForceQuery && u.Fragment == "":
+		return strings.TrimRight(u.String(), "/"), nil
+	}
+	return "", failure.Permanent(BadBaseURL, "airflow's base URL %s", wrong)
 }
 
 // Version returns Airflow's release, without a login.

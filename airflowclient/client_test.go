@@ -171,12 +171,16 @@ func noSecret(t *testing.T, text string) {
 
 func TestBaseURL(t *testing.T) {
 	t.Parallel()
-	for _, raw := range []string{
-		"airflow:8080", "ftp://h", "http://h:port", "http://u:s3cretword@h:bad", "https://:8080",
-		"http://u:s3cretword@h", "http://h?x=1", "http://h?", "http://h#x",
+	const form, scheme, path = "is not of the form", "has no scheme", "ends with the path of the API"
+	for raw, wrong := range map[string]string{
+		"airflow:8080": scheme, "af.example.com": scheme, "af:8080/api/v2": scheme, "user:s3cretword@af": scheme,
+		"ftp://h": form, "http://h:port": form, "http://u:s3cretword@h:bad": form, "https://:8080": form,
+		"http://u:s3cretword@h": form, "http://h?x=1": form, "http://h?": form, "http://h#x": form,
+		"http://h:65536": form, "http://h:8080:9090": form, "https://s3cretword bad": form,
+		"https://h/api/v2/": path, "http://h:8080/b/c/api/v1": path, "https://[::1]:80/api/v2": path,
 	} {
 		_, err := New(Config{BaseURL: raw})
-		wantError(t, err, BadBaseURL, "airflow's base URL is not of the form")
+		wantError(t, err, BadBaseURL, "airflow's base URL "+wrong)
 		if strings.Contains(err.Error(), "s3cretword") {
 			t.Errorf("%q stands in %q", "s3cretword", err)
 		}

@@ -114,9 +114,9 @@ func TestUnanswered(t *testing.T) {
 	}{
 		{live, errors.New("connect:\nrefused " + newPassword), failure.Unreachable,
 			"reach airflow at http://airflow: connect: refused [redacted]", attempts},
-		{live, &net.DNSError{IsTimeout: true}, failure.Timeout, "http://airflow: no answer in time", attempts},
+		{live, &net.DNSError{IsTimeout: true}, failure.Unreachable, "http://airflow: no answer in time", attempts},
 		{live, &net.DNSError{Err: "no such host"}, failure.Unreachable, "no such host", attempts},
-		{late, io.EOF, failure.Timeout, "no answer in time", 0},
+		{late, io.EOF, failure.Unreachable, "no answer in time", 0},
 		{live, &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}, failure.Untrusted,
 			"reach airflow at http://airflow: tls: failed to verify certificate", 1},
 		{live, &net.OpError{Op: "remote error", Err: errors.New("tls: protocol version")}, failure.TLSAlert,

@@ -64,7 +64,7 @@ func (p *program) command(command cli.Command, settings []input.Setting, read fu
 		return func(ctx context.Context) ([]byte, error) {
 			ctx, cancel := context.WithTimeout(ctx, timeout)
 			defer cancel()
-			c.Began(timeout)
+			c.End.Reset(timeout + grace) // the inputs are read
 			return work(ctx)
 		}
 	})
@@ -85,9 +85,34 @@ func (p *program) local(command cli.Command, settings []input.Setting, read func
 		call := &call{Reader: &input.Reader{Context: c, Settings: p.Settings, Stdin: p.stdin}}
 		p.openLog(call)
 		call.CheckFIPS()
-		return call.InTime(func() error { return call.do(read) })
+		return call.inTime(func() error { return call.do(read) })
 	}
 	return &command
+}
+
+// grace is how long a command may take beside --timeout: it logs out, and doctor looks at a run that goes on.
+const grace = 10 * time.Second
+
+// inTime returns what do returns, or an error some time after --timeout, whatever do waits for then: a library may read
+// a pipe that nobody writes to.
+func (c *call) inTime(do func() error) error {
+	limit, _ := time.ParseDuration(c.Optional(c.Timeout)) // Duration reports one that is malformed
+	c.End = time.NewTimer(limit + grace)
+	defer c.End.Stop()
+	const late = "run %s: no end in time: stdin, or a file that it reads, may have none"
+	return within(c.End.C, do, failure.Transient(input.NoFile, late, c.Command.HelpName))
+}
+
+// within returns what do returns, or late if the end comes first: nobody waits for do any more.
+func within(end <-chan time.Time, do func() error, late error) error {
+	done := make(chan error, 1)
+	go func() { done <- do() }()
+	select {
+	case err := <-done:
+		return err
+	case <-end:
+		return late
+	}
 }
 
 func flags(settings []input.Setting) (all []cli.Flag) {
@@ -154,14 +179,13 @@ func result[R any](c *call, step func(context.Context) (R, error)) work {
 		if pattern := c.Optional(c.Metrics); err == nil && pattern != "" && !c.DryRun() {
 			name, dag := strings.ReplaceAll(c.Command.Name, "-", "_"), os.Getenv("AIRFLOW_CTX_DAG_ID")
 			run := metrics.Run{Step: name, DAG: dag, Began: began, Ended: time.Now(), Result: text}
-			err := input.Within(time.After(time.Second), func() error { return run.CheckWrite(pattern) }, func() error {
-				return errors.New("no answer of the disk within a second")
-			})
+			path, late := run.Path(pattern), errors.New("no answer of the disk within a second")
+			err := within(time.After(time.Second), func() error { return privatefile.CheckWrite(path) }, late)
 			if err != nil {
 				c.Log.Warn("metrics: " + err.Error())
 				return text, nil
 			}
-			c.written = func() { _ = run.Write(pattern) } // nothing may follow the result in a task's log
+			c.written = func() { _ = privatefile.WritePublic(path, run.Text()) } // the result ends a task's log
 		}
 		return text, err
 	}

@@ -104,7 +104,6 @@ Example:
 // install writes a DAG to path, with the settings of the file that is there, unless they are given by flags; with
 // --force without. It returns a diff of what was edited besides settings, with an error.
 func (c *call) install(path, text string, given []string) (edits []byte, err error) {
-	c.Doing("reads " + path)
 	there, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, failure.Permanent("", "read %q: %w", path, errors.Unwrap(err))

@@ -55,7 +55,6 @@ func (c *call) plan() work {
 	load := c.AWS(roots)
 	airflow, _ := c.AirflowConfig() // as far as it is known
 	return func(ctx context.Context) ([]byte, error) {
-		c.Doing(input.ReadsAWS)
 		var all []plannedTarget
 		rows := [][]string{{"CONNECTION", "REGISTRY", "PARTITION", "TOKEN FROM", "AIRFLOW"}}
 		for _, t := range targets {

@@ -66,8 +66,8 @@ func TestSetupAsks(t *testing.T) {
 	admin, _ := box.Airflow.User("admin")
 	shown := onTerminal(t, append(env, "TERM=dumb"), "admin\n"+admin.Password+"\n", "setup")
 	for _, line := range []string{
-		"ecr-refresh: login of the admin account: ", `ecr-refresh: password of the admin account "admin": `,
-		"pool systemqueue",
+		"ecr-refresh: login of the admin account (empty: none): ",
+		`ecr-refresh: password of the admin account "admin": `, "pool systemqueue",
 	} {
 		if strings.Count(shown, line) != 1 {
 			t.Errorf("%q is not once in %q", line, shown)
@@ -83,7 +83,8 @@ func TestDoctorAsks(t *testing.T) {
 	env = append(env, "ECR_REFRESH_AIRFLOW_LOGIN=", "ECR_REFRESH_AIRFLOW_PASSWORD=")
 	shown := onTerminal(t, env, "\nrefresher\n"+refresher.Password+"\n", "doctor")
 	for _, line := range []string{
-		"ecr-refresh: login of the admin account (empty: none): ", "ecr-refresh: login of the airflow-api account: ",
+		"ecr-refresh: login of the admin account (empty: none): ",
+		"ecr-refresh: login of the airflow-api account (empty: none): ",
 		`ecr-refresh: password of the airflow-api account "refresher": `, "connection airflow-api may edit",
 	} {
 		if strings.Count(shown, line) != 1 {

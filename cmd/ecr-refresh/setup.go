@@ -25,16 +25,15 @@ func (p *program) setup() *cli.Command {
 		},
 		Description: `Creates what is missing, through Airflow's REST API: pool systemqueue,
 Variables ecr_aws_account and ecr_aws_region_name, connections airflow-api and docker_default, and the encryption
-key pair. Shows what exists and what differs, but for passwords and private keys, which Airflow does not show;
-changes nothing that exists without --force. Then it logs in with the airflow-api account, and checks its rights.
+key pair. Shows what exists and differs, and changes that with --force; passwords and keys are not compared, since
+Airflow does not show them. Then it logs in with the airflow-api account, and checks its rights.
 
-With --remove, it shows which of these it would remove, and removes them with --force. An object that is not as
-setup would create it with these inputs stays, and is named: passwords and keys are not compared. What setup does
-not create stays: the airflow-api account, the DAG, Variable ecr_targets.
+With --remove, it shows which of these it would remove, and removes them with --force. What differs from what setup
+would create stays, and so do the airflow-api account, the DAG, and Variable ecr_targets.
 
-The admin account, with which setup creates, comes from ECR_REFRESH_ADMIN_{LOGIN,PASSWORD} (required), or
-ECR_REFRESH_ADMIN_TOKEN. The airflow-api account, which the DAG uses and connection airflow-api stores, comes from
-ECR_REFRESH_AIRFLOW_{LOGIN,PASSWORD} (required). On a terminal, setup asks for what is missing of the two.
+Setup logs in with the admin account, ECR_REFRESH_ADMIN_{LOGIN,PASSWORD} or ECR_REFRESH_ADMIN_TOKEN (required).
+The DAG uses the airflow-api account, ECR_REFRESH_AIRFLOW_{LOGIN,PASSWORD} (required), which the connection
+airflow-api stores. On a terminal, setup asks for what is missing of the two.
 
 Example:
   ecr-refresh setup --account 123456789012 --region us-east-1 --airflow-url http://localhost:8080 --dry-run` +
@@ -56,15 +55,11 @@ func (c *call) setup() setup.Setup {
 	s := setup.Setup{KeyPair: !c.Bool("no-identity"), Force: c.Bool("force"), DryRun: c.DryRun(),
 		Remove: c.Bool("remove")}
 	s.AWSAccount, s.Region = c.Need(c.Account, ""), c.Need(c.Region, "")
-	registry, err := ecr.NewHost(s.AWSAccount, s.Region, "", false, false)
-	if !c.Faulty() {
-		c.Fault(err)
-	}
+	registry, _ := ecr.NewHost(s.AWSAccount, s.Region, "", false, false) // Need has checked them
 	config, err := c.AirflowConfig()
 	c.NeedHost(config, err)
 	config.Token = secret.Secret{} // a token cannot be stored
-	config.Account = "login and password of the " + string(input.API) + " (" + names.AirflowPrefix +
-		"{LOGIN,PASSWORD}), or create it in Airflow"
+	config.Account = "the " + string(input.API) + " in Airflow, and " + names.AirflowPrefix + "{LOGIN,PASSWORD}"
 	roots, admin := c.Certificates(), c.AdminConfig(config.BaseURL, false)
 	if err == nil && (!s.Remove || config.Login == "") { // else one error is enough, and the password is not compared
 		c.AskLogin(&config, input.API)

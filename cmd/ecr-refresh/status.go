@@ -15,16 +15,14 @@ const statusHelp = `Reads from Airflow's REST API what the DAG's latest runs ret
 that (Airflow's event log), and the connections. An update or change by hand counts as a change.
 
   UPDATED, EXPIRES, LEFT   the token of the last update by a run
-  CHANGED                  after that: who changed the connection; "deleted", "no password", "other host",
-                           "other login": how it differs from what the update left
+  CHANGED                  after that: by whom, and how it differs from what the update left
   TESTED                   the last test by a run: "ok", "refused", "failed"; "not since" the update or the change
 
 ` + input.AirflowHelp + `
 ` + input.AdminHelp + `
 The account must be allowed to read runs and XComs: any role of the SimpleAuthManager; FAB's Viewer, or can_read on
-DAGs, DAG Runs, Task Instances and XComs. More is known with can_read on Audit Logs (who changed a connection; every
-role of the SimpleAuthManager, FAB's Admin) and can_read on Connections (deleted, no password, other host or login;
-Op). What is not known without them is a warning, and fails nothing.
+DAGs, DAG Runs, Task Instances and XComs. More is known with can_read on Audit Logs (every role of the
+SimpleAuthManager, FAB's Admin) and on Connections (Op); without them, what is not known is a warning.
 
 Examples:
   ecr-refresh status

@@ -17,13 +17,8 @@ import (
 	"strings"
 
 	"ecr-refresh/steps/docker"
-	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/secret"
-	"ecr-refresh/steps/untrusted"
 )
-
-// BadAddress is a kind of failure: host, port and schema of an http connection make no URL.
-const BadAddress failure.Kind = "address of an http connection"
 
 // Connection is an Airflow connection as tasks see it.
 type Connection struct {
@@ -63,8 +58,7 @@ func ParseList(text string) (map[string]Connection, error) {
 var (
 	errJSON = errors.New("it is not the JSON of a connection: check its quotes, commas and braces")
 	errURI  = errors.New("it is neither JSON nor a URI: percent-encode / @ : # ? [ ] % in a password (%2F for /)")
-	errPort = errors.New("its port is not a number from 1 to 65535: " +
-		"percent-encode special characters in a password (%2F for /)")
+	errPort = errors.New("its port is not from 1 to 65535: percent-encode / @ : # ? [ ] % in a password (%2F for /)")
 )
 
 // Parse reads a connection in JSON or as a URI (Airflow: airflow/sdk/definitions/connection.py, from_json and
@@ -76,7 +70,8 @@ func Parse(text string) (Connection, error) {
 		parse = parseJSON
 	}
 	c, err := parse(text)
-	if err == nil && CheckPort(c.Port) != nil {
+	port, wrong := strconv.ParseUint(cmp.Or(c.Port, "1"), 10, 16)
+	if err == nil && (wrong != nil || port == 0) {
 		return Connection{}, errPort
 	}
 	return c, err
@@ -208,63 +203,21 @@ func unquote(text string) string {
 	})
 }
 
-// CheckPort returns an error unless port is a number from 1 to 65535, or "".
-func CheckPort(port string) error {
-	if n, err := strconv.ParseUint(port, 10, 16); port != "" && (err != nil || n == 0) {
-		return fmt.Errorf("port %.20q is not a number from 1 to 65535", untrusted.WithoutLogin(port))
-	}
-	return nil
-}
-
 // BaseURL joins the fields of an http connection as Airflow's HttpHook does: a host with "://" is the URL itself, and
 // the place for a base path; else the scheme is the connection's schema, or its type, or http. The port goes to the
-// host, where HttpHook would put it behind the path.
-func (c Connection) BaseURL() (string, error) {
-	u, err := url.Parse(c.address())
-	switch {
-	case !strings.Contains(c.Host, "://") && !regexp.MustCompile(`^(?i:https?)?$`).MatchString(c.Schema):
-		schema := untrusted.WithoutLogin(c.Schema)
-		return "", failure.Permanent(BadAddress, "its schema %.40q is neither http nor https", schema)
-	case err != nil || u.Hostname() == "" || u.User != nil: // it is not repeated: it may have a password
-		return "", failure.Permanent(BadAddress, "its host is neither a name nor a URL without a login")
-	case CheckPort(c.Port) != nil:
-		return "", failure.Permanent(BadAddress, "%w", CheckPort(c.Port))
-	case c.Port != "" && u.Port() != "" && u.Port() != c.Port:
-		return "", failure.Permanent(BadAddress, "its port is %s, and its host has port %s", c.Port, u.Port())
-	case c.Port != "":
-		u.Host = net.JoinHostPort(u.Hostname(), c.Port)
+// host, where HttpHook would put it behind the path. Of bad fields it makes no good URL.
+func (c Connection) BaseURL() string {
+	base := c.Host
+	if net.ParseIP(base) != nil && strings.Contains(base, ":") {
+		base = "[" + base + "]"
 	}
-	if err := CheckBaseURL(u.String()); err != nil {
-		return "", failure.Permanent(BadAddress, "its URL %w", err)
+	if !strings.Contains(base, "://") {
+		base = cmp.Or(strings.ToLower(c.Schema), map[string]string{"https": "https"}[c.Type], "http") + "://" + base
 	}
-	return u.String(), nil
-}
-
-var nearBase = regexp.MustCompile(`^(?:(https?)://)?([\w.-]+(?::\d+)?|\[[0-9A-Fa-f:]+\](?::\d+)?)` +
-	`((?:/[\w.~-]+)*?)(/api/v[12])?/*$`) // scheme, host, base path, path of the API
-
-// CheckBaseURL returns an error for Airflow's URL without a scheme, or with the path of the API at its end; it says
-// which was probably meant. A path without a scheme is not repeated: it may be a piece of a password.
-func CheckBaseURL(base string) error {
-	part := nearBase.FindStringSubmatch(base)
-	switch {
-	case part == nil: // it is good, or unlike a base URL
-	case part[1] == "":
-		return fmt.Errorf("has no scheme: write https:// (or http://) before %s", part[2])
-	case part[4] != "":
-		return fmt.Errorf("ends with %s: did you mean %s://%s%s?", part[4], part[1], part[2], part[3])
+	u, err := url.Parse(base)
+	if err != nil || c.Port == "" || c.Port == u.Port() {
+		return base
 	}
-	return nil
-}
-
-// address returns the host behind its scheme.
-func (c Connection) address() string {
-	if strings.Contains(c.Host, "://") {
-		return c.Host
-	}
-	scheme := cmp.Or(strings.ToLower(c.Schema), map[string]string{"https": "https"}[c.Type], "http")
-	if net.ParseIP(c.Host) != nil && strings.Contains(c.Host, ":") {
-		return scheme + "://[" + c.Host + "]"
-	}
-	return scheme + "://" + c.Host
+	u.Host += ":" + c.Port
+	return u.String()
 }

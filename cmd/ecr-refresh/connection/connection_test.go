@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"ecr-refresh/steps/failure"
+	"ecr-refresh/airflowclient"
 )
 
 // Every text is read as a real Airflow reads it: TestRealConnections compares testdata/connections.json with one. Some
@@ -114,8 +114,7 @@ func TestNoPieceOfAPasswordIsAnotherField(t *testing.T) {
 				for _, two := range raw {
 					text := fmt.Sprintf(form, start+one+"S3CRET"+two+"S3CRET")
 					c, err := Parse(text)
-					base, wrong := c.BaseURL()
-					shown := fmt.Sprint(c.Type, c.Schema, c.Host, c.Port, c.Login, base, err, wrong)
+					shown := fmt.Sprint(c.Type, c.Schema, c.Host, c.Port, c.Login, c.BaseURL(), err)
 					if strings.Contains(strings.ToUpper(shown), "S3CRET") {
 						t.Errorf("%s: %s", text, shown)
 					}
@@ -135,9 +134,8 @@ func FuzzParse(f *testing.F) {
 			checkNothingRepeated(t, err)
 			return
 		}
-		base, err := c.BaseURL()
-		if CheckPort(c.Port) != nil || err == nil && !strings.Contains(base, "://") {
-			t.Errorf("%q: port %q, base URL %q", text, c.Port, base)
+		if base := c.BaseURL(); !strings.Contains(base, "://") {
+			t.Errorf("%q: base URL %q", text, base)
 		}
 	})
 }
@@ -145,15 +143,12 @@ func FuzzParse(f *testing.F) {
 func TestBaseURL(t *testing.T) {
 	t.Parallel()
 	for c, want := range map[Connection]string{
-		{Host: "af", Schema: "http://me:S3/CRET@af"}: `its schema "…@af" is neither http nor https`,
-
 		{Host: "af"}: "http://af",
 		{Host: "af", Type: "generic", Port: "8080"}: "http://af:8080",
 		{Host: "af", Type: "https"}:                 "https://af",
 		{Host: "af", Type: "https", Schema: "http"}: "http://af",
 		{Host: "af", Schema: "HTTPS", Port: "443"}:  "https://af:443",
 		{Host: "af:8080", Port: "8080"}:             "http://af:8080",
-		{Host: "af:8080", Port: "9090"}:             "its port is 9090, and its host has port 8080",
 		{Host: "::1"}:                               "http://[::1]",
 		{Host: "::1", Port: "8080"}:                 "http://[::1]:8080",
 		{Host: "[::1]", Port: "8080"}:               "http://[::1]:8080",
@@ -161,52 +156,33 @@ func TestBaseURL(t *testing.T) {
 		{Host: "https://af/base", Schema: "http"}:   "https://af/base",
 		{Host: "https://af/base", Port: "8443"}:     "https://af:8443/base",
 		{Host: "https://af:8443/b", Port: "8443"}:   "https://af:8443/b",
-		{Host: "https://af:8443/b", Port: "443"}:    "its port is 443, and its host has port 8443",
 		{Host: "https://[::1]/base", Port: "8443"}:  "https://[::1]:8443/base",
-		{Host: "https://af/api/v2"}:                 "its URL ends with /api/v2: did you mean https://af?",
-		{Host: "af/b/api/v1/", Port: "8080"}:        "its URL ends with /api/v1: did you mean http://af:8080/b?",
 		{Host: "af/api/v3"}:                         "http://af/api/v3",
-		{Host: "af", Schema: "base/path"}:           `its schema "base/path" is neither http nor https`,
-		{Host: "af", Port: "http"}:                  `port "http" is not a number from 1 to 65535`,
-		{Host: "af", Port: "0"}:                     `port "0" is not a number from 1 to 65535`,
-		{Host: "af", Port: "65536"}:                 `port "65536" is not a number from 1 to 65535`,
-		{Host: "https://user:S3CRET@af"}:            noHost,
-		{Host: "user:S3CRET@af"}:                    noHost,
-		{Host: "https://S3CRET bad"}:                noHost,
-		{Host: "https://"}:                          noHost,
-		{Port: "8080"}:                              noHost,
 	} {
-		got, err := c.BaseURL()
-		kind, _ := failure.Describe(err)
-		if err != nil {
-			got = err.Error()
+		if got := good(c.BaseURL()); got != want {
+			t.Errorf("%+v: %s, want %s", c, got, want)
 		}
-		if got != want || (kind == BadAddress) != (err != nil) {
-			t.Errorf("%+v: %s, want %s, of kind %q", c, got, want, kind)
+	}
+	for _, c := range []Connection{
+		{Host: "af", Schema: "http://me:S3/CRET@af"}, {Host: "af", Schema: "base/path"}, {Host: "af", Port: "http"},
+		{Host: "af:8080", Port: "9090"}, {Host: "https://af:8443/b", Port: "443"}, {Host: "af", Port: "65536"},
+		{Host: "https://af/api/v2"}, {Host: "af/b/api/v1/", Port: "8080"}, {Host: "https://"}, {Port: "8080"},
+		{Host: "https://user:S3CRET@af"}, {Host: "user:S3CRET@af"}, {Host: "https://S3CRET bad"},
+	} {
+		if got := good(c.BaseURL()); got != "" {
+			t.Errorf("%+v: %s is good", c, got)
 		}
 	}
 }
 
-func TestCheckBaseURL(t *testing.T) {
-	t.Parallel()
-	for base, want := range map[string]string{
-		"": "<nil>", "https://af": "<nil>", "http://af:8080/base/": "<nil>", "https://af/api/v2/x": "<nil>",
-		"https://af/api/v2/":        "ends with /api/v2: did you mean https://af?",
-		"http://af:8080/b/c/api/v1": "ends with /api/v1: did you mean http://af:8080/b/c?",
-		"https://[::1]:80/api/v2":   "ends with /api/v2: did you mean https://[::1]:80?",
-		"af.example.com":            "has no scheme: write https:// (or http://) before af.example.com",
-		"localhost:8080/":           "has no scheme: write https:// (or http://) before localhost:8080",
-		"af:8080/api/v2":            "has no scheme: write https:// (or http://) before af:8080",
-		"af/S3CRET":                 "has no scheme: write https:// (or http://) before af",
-		"user:S3CRET@af":            "<nil>", // airflowclient rejects it
-	} {
-		if got := fmt.Sprint(CheckBaseURL(base)); got != want {
-			t.Errorf("%q: %s, want %s", base, got, want)
-		}
+// good returns a base URL as Airflow's client takes it, or "".
+func good(base string) string {
+	client, err := airflowclient.New(airflowclient.Config{BaseURL: base})
+	if err != nil {
+		return ""
 	}
+	return client.BaseURL()
 }
-
-const noHost = "its host is neither a name nor a URL without a login"
 
 func TestParseList(t *testing.T) {
 	t.Parallel()

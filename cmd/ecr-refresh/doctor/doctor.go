@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -42,9 +43,8 @@ type Doctor struct {
 	Registry *registry.Client
 	Docker   *docker.Engine
 
-	faults   Findings
-	patience time.Duration // with a task that waits: none at the end of Run
-	targets  []target.Target
+	faults  Findings
+	targets []target.Target
 }
 
 type check func(context.Context, *Findings)
@@ -52,7 +52,6 @@ type check func(context.Context, *Findings)
 // Examine runs all checks: first those of Airflow's Variables and connections, since these may name the registries,
 // then all others at once.
 func (d *Doctor) Examine(ctx context.Context) Findings {
-	d.patience = 2 * time.Minute
 	found, checks := d.faults, []check{d.checkDocker}
 	found.concurrently(ctx, d.checkAirflow)
 	if d.Reader != nil {
@@ -60,7 +59,8 @@ func (d *Doctor) Examine(ctx context.Context) Findings {
 		checks = append(checks, d.checkAPI, d.checkPool, d.checkDAG)
 	}
 	found.concurrently(ctx, d.checkConnections)
-	found.concurrently(ctx, append(checks, d.targetChecks()...)...)
+	found.concurrently(ctx, slices.Concat(checks, each(d.targets, source, d.checkIdentity),
+		each(d.targets, source, d.checkECR), each(d.targets, host, d.checkConfig))...)
 	return found
 }
 
@@ -136,13 +136,16 @@ func (f *Findings) result(name string, err error, format string, args ...any) bo
 // Table returns the findings for a person, to be written to w. Its lines have at most 100 columns, 29 of them for the
 // name; only a URL, or a longer word, makes a longer line.
 func (f Findings) Table(w io.Writer) []byte {
-	const columns, nameColumn = 100, 29
-	const width = columns - len("skip  ") - nameColumn - len("  ")
+	const nameColumn = 29
 	colours := map[string]string{ok: console.Good, warn: console.Warn, fail: console.Bad, skip: console.Dim}
 	var text bytes.Buffer
 	for _, one := range f.Checks {
 		state, name := console.Paint(w, colours[one.State], fmt.Sprintf("%-4s", one.State)), one.Name
-		lines := slices.Concat(wrap("", one.Message, width), wrap("→ ", one.Hint, width), wrap("", one.URL, width))
+		lines := wrap(one.Message)
+		if one.Hint != "" {
+			lines = append(lines, wrap("→ "+one.Hint)...)
+		}
+		lines = append(lines, wrap(one.URL)...)
 		if utf8.RuneCountInString(name) > nameColumn {
 			lines = append([]string{""}, lines...)
 		}
@@ -155,18 +158,10 @@ func (f Findings) Table(w io.Writer) []byte {
 	return text.Bytes()
 }
 
-// wrap breaks a text behind a mark between its words.
-func wrap(mark, text string, width int) (lines []string) {
-	for _, word := range strings.Fields(text) {
-		last := len(lines) - 1
-		if last < 0 || utf8.RuneCountInString(lines[last]+" "+word) > width {
-			lines = append(lines, mark+word)
-		} else {
-			lines[last] += " " + word
-		}
-		mark = ""
-	}
-	return lines
+// wrap breaks a text between its words into lines of at most 63 columns, but for a longer word.
+func wrap(text string) []string {
+	line := regexp.MustCompile(`.{1,63}( |$)|\S+ ?`)
+	return line.FindAllString(strings.Join(strings.Fields(text), " "), -1)
 }
 
 // Err returns an error if a check failed.

@@ -12,13 +12,6 @@ import (
 	"ecr-refresh/steps/target"
 )
 
-// targetChecks are of each identity and region, and of what docker-py makes of each registry.
-func (d *Doctor) targetChecks() []check {
-	source := func(t target.Target) ecr.Source { return t.Source }
-	return slices.Concat(each(d.targets, source, d.checkIdentity), each(d.targets, source, d.checkECR),
-		each(d.targets, host, d.checkConfig))
-}
-
 // each returns a check of every different value that of returns for the targets.
 func each[T comparable](
 	targets []target.Target, of func(target.Target) T, look func(context.Context, *Findings, T),
@@ -34,6 +27,8 @@ func each[T comparable](
 }
 
 func host(t target.Target) string { return t.Registry.Name }
+
+func source(t target.Target) ecr.Source { return t.Source }
 
 // checkIdentity asks STS. A run does not, so that a failure is only a warning.
 func (d *Doctor) checkIdentity(ctx context.Context, f *Findings, source ecr.Source) {

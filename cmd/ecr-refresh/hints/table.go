@@ -1,10 +1,16 @@
+// Package hints is the one table of what to do next about each kind of failure, in two dialects: in an Airflow task's
+// log a hint names the Variable, connection, pool, queue or worker's environment; in a shell the flag and the
+// environment name.
 package hints
 
 import (
+	"regexp"
+	"strings"
+
 	"ecr-refresh/airflowclient"
-	"ecr-refresh/cmd/ecr-refresh/connection"
 	"ecr-refresh/cmd/ecr-refresh/console"
 	"ecr-refresh/cmd/ecr-refresh/input"
+	"ecr-refresh/cmd/ecr-refresh/names"
 	"ecr-refresh/cmd/ecr-refresh/setup"
 	"ecr-refresh/cmd/ecr-refresh/status"
 	"ecr-refresh/steps"
@@ -18,6 +24,27 @@ import (
 	"ecr-refresh/steps/xcom"
 )
 
+// Of returns the hint for err, or "".
+func Of(err error) string {
+	kind, facts := failure.Describe(err)
+	text := translate(hints()[kind], input.Operator())
+	text = strings.NewReplacer("{object}", facts.Object, "{want}", facts.Want).Replace(text)
+	return strings.ReplaceAll(text, names.AirflowConnection, input.APIConnection())
+}
+
+// translate returns text in the dialect of operator's tasks; "" is a shell.
+func translate(text, operator string) string {
+	dialect, host, environment := "$1", "the worker", " in the worker's environment"
+	switch operator {
+	case "":
+		dialect, host, environment = "$2", "this machine", ""
+	case "docker": // a container has nothing of the worker's environment
+		environment = " in ENVIRONMENT of the DAG's file"
+	}
+	text = regexp.MustCompile(`<([^|]*)\|([^>]*)>`).ReplaceAllString(text, dialect)
+	return strings.NewReplacer("{host}", host, "{env}", environment).Replace(text)
+}
+
 // Parts of hints. In all of them, <a|b> is a in a task and b in a shell. {env} is " in the worker's environment" in a
 // task, " in ENVIRONMENT of the DAG's file" with DockerOperator, and "" in a shell; {host} is the worker, or this
 // machine. {object} and {want} are the failure's facts.
@@ -29,9 +56,8 @@ const (
 	awsDown    = "<wait for the retries|run it again in a minute>, then see https://health.aws.amazon.com/health/status"
 	registryIn = "<Variables ecr_aws_account and ecr_aws_region_name (or ecr_targets)|--account and --region (or " +
 		"--targets)>"
-	reachable = "check that {object} is up, and can be reached from {host}: its address, DNS, the network, " +
-		"HTTPS_PROXY and NO_PROXY{env}"
-	orURL = "<| or --airflow-url (ECR_REFRESH_AIRFLOW_URL)>"
+	reachable = "check that {object} is up, and that {host} reaches it: DNS, network, HTTPS_PROXY and NO_PROXY{env}"
+	orURL     = "<| or --airflow-url (ECR_REFRESH_AIRFLOW_URL)>"
 
 	apiAddress = "check schema, host, port and base path of connection airflow-api"
 	needs      = "the account< of connection airflow-api|> needs {want} on {object}: "
@@ -62,16 +88,12 @@ func hints() map[failure.Kind]string {
 		input.NoPrivateKey: newPair + "; without them each host and user makes and finds its own, below its home",
 		input.NotApproved:  "set GODEBUG=fips140=on{env}, or unset it",
 		input.Unencrypted:  "use {want}",
-		input.BadProxy: "write {object}{env} as http://NAME:PASSWORD@HOST:PORT, and percent-encode / @ # ? % in the " +
-			"password (%2F for /)",
-		input.Malformed: "<unset {object}{env}, or write it|write {object}> as Airflow's manual describes in " +
-			`"Storing connections in environment variables"`,
-		connection.BadAddress: apiAddress + "; a path belongs into its host, as https://host/path",
-		target.BadList:        "correct <Variable ecr_targets|the targets>: ids, with registry or account and region",
+		input.BadProxy:     "write {object}{env} as http://NAME:PASSWORD@HOST:PORT, with / @ # ? % encoded (%2F for /)",
+		input.Malformed:    "<unset {object}{env}, or write it|write {object}> as a URI or JSON (Airflow's manual)",
+		target.BadList:     "correct <Variable ecr_targets|the targets>: ids, with registry or account and region",
 
 		// Keys and encryption
-		secret.NotAPublicKey:  newPair,
-		secret.NotAPrivateKey: newPair,
+		secret.NotAKey:        newPair,
 		secret.OtherKeyPair:   "use one key pair for <all workers|steps 1 and 2>: " + newPair,
 		secret.Damaged:        newToken + ": it encrypts a new token",
 		secret.CannotStoreKey: "<let this worker's user create {object}|make {object} writable>, or " + newPair,
@@ -80,19 +102,17 @@ func hints() map[failure.Kind]string {
 		privatefile.SymbolicLink: "name the file itself, not a link to it",
 		privatefile.NotRegular:   "name a regular file<|; --in - reads a result from stdin>",
 		privatefile.OtherOwner:   "run: chown {want} {object}",
-		privatefile.OpenToOthers: "run: chmod go-rwx {object} (Kubernetes Secret: defaultMode 0400, or 0440 with " +
-			"fsGroup)",
-		privatefile.NotReadable: "check this path, and that user {want} may read it",
-		privatefile.TooLong:     "name the file that ecr-refresh wrote: it is far smaller",
-		privatefile.DiskFull:    "make room on its disk, or name a file on another disk",
-		privatefile.NotWritable: "name a file in a folder that user {want} may write to",
-		privatefile.NoFolder:    "make its folder, or name a file in another folder",
+		privatefile.OpenToOthers: "run: chmod go-rwx {object} (in a Secret: defaultMode 0400, or 0440 with fsGroup)",
+		privatefile.NotReadable:  "check this path, and that user {want} may read it",
+		privatefile.TooLong:      "name the file that ecr-refresh wrote: it is far smaller",
+		privatefile.DiskFull:     "make room on its disk, or name a file on another disk",
+		privatefile.NotWritable:  "name a file in a folder that user {want} may write to",
+		privatefile.NoFolder:     "make its folder, or name a file in another folder",
 
 		// Calls without an answer
 		failure.Untrusted: "give <ECR_REFRESH_CA_FILE{env}|--ca-file (ECR_REFRESH_CA_FILE)> the certificate of the " +
 			"proxy or private CA in between, or check the clock, and the name in the server's certificate",
 		failure.TLSAlert:    "let {object}, or the proxy before it, speak TLS 1.2 or newer, and want no certificate",
-		failure.Timeout:     reachable,
 		failure.Unreachable: reachable,
 		failure.Proxy:       "let the proxy {object} connect to {want}, or name that in NO_PROXY{env}",
 		failure.ProxyAuth:   "check user name and password of the proxy in HTTPS_PROXY and HTTP_PROXY{env}",
@@ -125,8 +145,7 @@ func hints() map[failure.Kind]string {
 
 		// The registry
 		registry.WrongRegion: "check " + registryIn + ": the token is of another region than {object}, or altered",
-		registry.Rejected: newToken + "; if {object} rejects that, too, allow its identity to use this registry " +
-			"(repository policy, VPC endpoint policy)",
+		registry.Rejected:    newToken + "; then check the repository policy and the VPC endpoint policy of {object}",
 		registry.Unavailable: awsDown,
 		registry.NotRegistry: "check that {object} is a Docker registry, and HTTPS_PROXY and NO_PROXY{env}",
 
@@ -171,10 +190,9 @@ func hints() map[failure.Kind]string {
 		docker.HelperFails:       "remove this entry, or find out on {host} why it fails: echo {want} | {object} get",
 
 		// setup, status
-		setup.Differs:  "look at what differs, then let ecr-refresh setup --force change it",
-		status.NoToken: "trigger the DAG, and look at its last run",
-		status.Doubtful: "trigger the DAG: it updates and tests the connection; ecr-refresh doctor shows its last " +
-			"run, Airflow's Audit Log who changed the connection",
+		setup.Differs:   "look at what differs, then let ecr-refresh setup --force change it",
+		status.NoToken:  "trigger the DAG, and look at its last run",
+		status.Doubtful: "trigger the DAG: it updates and tests the connection; ecr-refresh doctor shows its last run",
 
 		// Airflow
 		airflowclient.BadBaseURL:    apiAddress + orURL + ": http[s]://HOST[:PORT][/PATH], without a login",
@@ -183,16 +201,15 @@ func hints() map[failure.Kind]string {
 		airflowclient.LoginRejected: "check {object}<: Admin > Connections|>",
 		airflowclient.TokenRejected: "put a new token into <Variable ecr_refresh_airflow_token|{object}>, or <delete " +
 			"the Variable|unset it> to log in with login and password",
-		airflowclient.JWTRejected:     "give all API servers one [api_auth] jwt_secret, and check their clocks",
-		airflowclient.NoLoginEndpoint: apiAddress + "; the auth manager must offer POST /auth/token",
-		airflowclient.NotAirflow:      apiAddress + ": below it, /api/v2/version must answer JSON (Airflow 3)",
-		airflowclient.Redirect:        "give the final address as host of connection airflow-api" + orURL,
-		airflowclient.Forbidden:       needs + "grant it where this Airflow's auth manager keeps rights" + areEnough,
-		airflowclient.ForbiddenByFAB:  needs + "airflow roles add-perms ROLE -r '{object}' -a {want}" + areEnough,
-		airflowclient.ForbiddenBySimple: needs + "give it the role op in [core] simple_auth_manager_users (viewer " +
-			"reads pools and runs)",
-		airflowclient.Invalid:     "use an ecr-refresh that supports this Airflow (docs/compatibility.md)",
-		airflowclient.WrongScheme: "give connection airflow-api" + orURL + " the schema of its port: http or https",
+		airflowclient.JWTRejected:       "give all API servers one [api_auth] jwt_secret, and check their clocks",
+		airflowclient.NoLoginEndpoint:   apiAddress + "; the auth manager must offer POST /auth/token",
+		airflowclient.NotAirflow:        apiAddress + ": below it, /api/v2/version must answer JSON (Airflow 3)",
+		airflowclient.Redirect:          "give the final address as host of connection airflow-api" + orURL,
+		airflowclient.Forbidden:         needs + "grant it where this Airflow's auth manager keeps rights" + areEnough,
+		airflowclient.ForbiddenByFAB:    needs + "airflow roles add-perms ROLE -r '{object}' -a {want}" + areEnough,
+		airflowclient.ForbiddenBySimple: needs + "give it the role op in [core] simple_auth_manager_users",
+		airflowclient.Invalid:           "use an ecr-refresh that supports this Airflow (docs/compatibility.md)",
+		airflowclient.WrongScheme:       "give connection airflow-api" + orURL + " the port's schema: http or https",
 		airflowclient.NoConnection: "create it: airflow connections add {object} --conn-type docker --conn-host " +
 			"REGISTRY --conn-login AWS (one from an environment variable or a secrets backend cannot be updated)",
 		airflowclient.NoPool:      "create it: airflow pools set {object} SLOTS DESCRIPTION",

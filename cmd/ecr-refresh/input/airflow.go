@@ -68,18 +68,17 @@ func (r *Reader) AirflowConfig() (airflowclient.Config, error) {
 		conn, err = connectionOf(names.AirflowConnection)
 	}
 	base, source := r.Given(r.AirflowURL)
-	if err == nil && base == "" && conn.Host != "" {
-		base, err = conn.BaseURL()
+	if base == "" || err != nil {
+		source = fmt.Sprintf("connection %q", APIConnection())
 	}
-	if err != nil {
-		err = fmt.Errorf("connection %q: %w", APIConnection(), err)
-	} else if wrong := connection.CheckBaseURL(base); wrong != nil {
-		err = failure.Permanent(BadValue, "%s %w", source, wrong).About(source)
-	} else if base != "" {
+	if base == "" && conn.Host != "" {
+		base = conn.BaseURL()
+	}
+	if err == nil && base != "" {
 		_, err = airflowclient.New(airflowclient.Config{BaseURL: base})
 	}
 	if err != nil {
-		base = ""
+		base, err = "", fmt.Errorf("%s: %w", source, err)
 	}
 	return r.config(base, conn, API), err
 }
@@ -87,11 +86,8 @@ func (r *Reader) AirflowConfig() (airflowclient.Config, error) {
 // AdminConfig returns what the environment has of the admin's account, and asks for the rest on a terminal. An optional
 // account that is not given is empty.
 func (r *Reader) AdminConfig(base string, optional bool) airflowclient.Config {
-	config, asked := r.config(base, connectionIn(names.AdminPrefix), Admin), Admin
-	if optional {
-		asked += " (empty: none)"
-	}
-	r.AskLogin(&config, asked)
+	config := r.config(base, connectionIn(names.AdminPrefix), Admin)
+	r.AskLogin(&config, Admin)
 	if optional && len(missing(config)) == 2 {
 		return airflowclient.Config{}
 	}
@@ -117,14 +113,13 @@ func (r *Reader) AskLogin(config *airflowclient.Config, of Account) {
 	if !ok || !console.IsTerminal(file) || r.Faulty() || !config.Token.Empty() {
 		return
 	}
-	r.end.timer.Stop() // a person takes time
+	r.End.Stop() // a person takes time
 	if config.Login == "" {
-		config.Login = console.Ask(file, r.App.ErrWriter, "login of the "+string(of)+": ")
+		config.Login = console.Ask(file, r.App.ErrWriter, "login of the "+string(of)+" (empty: none): ")
 	}
 	if config.Login != "" && config.Password.Empty() {
 		var err error
-		name, _, _ := strings.Cut(string(of), " (")
-		question := fmt.Sprintf("password of the %s %q: ", name, config.Login)
+		question := fmt.Sprintf("password of the %s %q: ", of, config.Login)
 		config.Password, err = console.AskPassword(r.Context.Context, file, r.App.ErrWriter, question)
 		r.Fault(err)
 	}
@@ -181,9 +176,8 @@ func (r *Reader) Client(config airflowclient.Config, roots Certificates) *airflo
 	if config.BaseURL == "" {
 		return nil
 	}
-	if to, err := url.Parse(config.BaseURL); err == nil {
-		r.Fault(r.encrypted("https as schema of connection " + names.AirflowConnection)(to))
-	}
+	to, _ := url.Parse(config.BaseURL) // AirflowConfig has checked it
+	r.Fault(r.encrypted("https as schema of connection " + names.AirflowConnection)(to))
 	config.Roots = roots.All
 	client, err := airflowclient.New(config)
 	r.Fault(err)
@@ -218,10 +212,10 @@ func isLocal(to *url.URL) bool {
 
 // insecure returns an error where https is required, and else warns. want is what to use instead.
 func (r *Reader) insecure(required bool, want, what string) error {
+	fault := failure.Permanent(Unencrypted, "https is required: %s", what).Want(want)
 	if required {
-		return failure.Permanent(Unencrypted, "https is required: %s", what).Want(want)
+		return fault
 	}
-	fault := failure.Permanent(Unencrypted, "%s", what).Want(want)
-	r.Log.Warn(fault.Error(), steps.FailureKey, fault) // #nosec G706 -- the log keeps each message on its line
+	r.Log.Warn(what, steps.FailureKey, fault) // #nosec G706 -- the log keeps each message on its line
 	return nil
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/url"
 	"os"
-	"runtime"
 	"slices"
 	"strings"
 
@@ -22,7 +21,6 @@ type Certificates struct {
 // Certificates reads the system's certificates and those of --ca-file.
 func (r *Reader) Certificates() (roots Certificates) {
 	r.checkProxies()
-	r.Doing("reads certificates (SSL_CERT_FILE, --ca-file)")
 	for _, name := range []string{"SSL_CERT_FILE", "AWS_CA_BUNDLE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE",
 		"AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"} {
 		if !r.checkFile(name, os.Getenv(name)) {
@@ -92,20 +90,14 @@ func (r *Reader) CAFile() []byte {
 	return pem
 }
 
-// systemCertificates returns the system's certificates as Go reads them, but where one of the first two bundle files of
-// Go exists only that file is parsed: Go also parses the hundreds of files beside it, half of a step's time.
+// systemCertificates returns the system's certificates as Go reads them: of Debian's bundle file alone, where that
+// exists. Go would also parse the hundreds of files beside it, half of a step's time.
 func systemCertificates() (*x509.CertPool, error) {
-	if runtime.GOOS != "linux" || os.Getenv("SSL_CERT_FILE")+os.Getenv("SSL_CERT_DIR") != "" {
-		return x509.SystemCertPool()
-	}
-	for _, bundle := range []string{ // crypto/x509/root_linux.go, in its order
-		"/etc/ssl/certs/ca-certificates.crt",
-		"/etc/pki/tls/certs/ca-bundle.crt",
-	} {
-		pool := x509.NewCertPool()
-		if pem, err := os.ReadFile(bundle); err == nil && pool.AppendCertsFromPEM(pem) {
-			return pool, nil
-		}
+	const bundle, folder = "/etc/ssl/certs/ca-certificates.crt", "SSL_CERT_DIR"
+	info, err := os.Stat(bundle)
+	if err == nil && info.Size() > 0 && os.Getenv("SSL_CERT_FILE")+os.Getenv(folder) == "" {
+		_ = os.Setenv(folder, os.DevNull) // the name is good
+		defer os.Unsetenv(folder)
 	}
 	return x509.SystemCertPool()
 }

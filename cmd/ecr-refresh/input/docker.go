@@ -2,7 +2,6 @@ package input
 
 import (
 	"cmp"
-	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -28,7 +27,6 @@ func (r *Reader) Docker() *docker.Engine {
 	if verify && certificates == "" {
 		certificates = cmp.Or(os.Getenv("DOCKER_CONFIG"), os.Getenv("HOME")+"/.docker")
 	}
-	r.Doing("reads DOCKER_CERT_PATH")
 	for _, name := range []string{"ca.pem", "cert.pem", "key.pem"} {
 		if certificates != "" && !r.checkFile("DOCKER_CERT_PATH", filepath.Join(certificates, name)) {
 			return nil
@@ -83,12 +81,9 @@ func (r *Reader) DockerConnections(entries []target.Entry, needed bool) map[stri
 		if conn == none {
 			conn, err = connectionOf(id)
 		}
-		wrong, field := connection.CheckPort(conn.Port), "port"
 		if kind := cmp.Or(conn.Type, "docker"); kind != "docker" {
-			wrong, field = fmt.Errorf("its type is %.40q, not docker", kind), "type"
-		}
-		if err == nil && wrong != nil {
-			err = failure.Permanent(BadField, "connection %q: %w", id, wrong).About(id).Want(field)
+			const form = "connection %q: its type is %.40q, not docker"
+			err = failure.Permanent(BadField, form, id, kind).About(id).Want("type")
 		}
 		if err == nil && conn == none && needed {
 			err = failure.Permanent(NoDocker, "Airflow connection %q is missing", id).About(connectionEnv(id))

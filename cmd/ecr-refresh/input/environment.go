@@ -112,8 +112,7 @@ func connectionOf(id string) (connection.Connection, error) {
 // EnvFileHelp describes the file, for the program's help.
 const EnvFileHelp = `ECR_REFRESH_ENV_FILE names a file (mode 0600) that each command reads: a line KEY=value
 for each variable. A flag wins over the environment, and the environment over the file; an empty variable counts
-as not set. Blank lines, and those that start with #, are skipped. A value may stand in quotes, 'so' or "so";
-nothing in it is expanded.`
+as not set. Blank lines and comments (# …) are skipped. A value may stand in quotes, 'so' or "so"; none is expanded.`
 
 // Prepare completes the environment, before anything else is read of it. It sets the variables that the file of
 // ECR_REFRESH_ENV_FILE has, and the environment has not: an empty variable counts as none. It makes AWS's SDK for Go
@@ -175,9 +174,6 @@ func parseEnv(text string) (map[string]string, error) {
 		part := form.FindStringSubmatch(line)
 		if part == nil {
 			return nil, fmt.Errorf("line %d is not KEY=value, or has a quote that does not end", i+1)
-		}
-		if _, again := values[part[1]]; again {
-			return nil, fmt.Errorf("line %d sets %s a second time", i+1, part[1])
 		}
 		values[part[1]] = part[2] + part[3] + part[4] // one of them matched
 	}

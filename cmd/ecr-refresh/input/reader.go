@@ -51,12 +51,12 @@ type Reader struct {
 	Settings
 	Stdin io.Reader
 	Log   *slog.Logger
+	End   *time.Timer // ends the command: it is stopped while a person is asked
 
 	Hosts     map[string]string // of connections, by id, as far as Airflow reported them
 	Variables map[string]string // of Airflow, where it was asked: they stand in for settings that are not given
 
 	faults []error
-	end    deadline
 }
 
 // Fault collects err, unless it is nil.
@@ -193,7 +193,6 @@ func Result[R any](r *Reader, parse func(text string) (R, error)) (result R) {
 	case path != "" && text != "":
 		err = failure.Permanent(Conflict, "--%s and %s are both set", r.Previous.Flag, names.ResultEnv)
 	case path == "-":
-		r.Doing("reads stdin")
 		if file, err = readLimited(r.Stdin); err != nil {
 			err = fmt.Errorf("read stdin: %w", err)
 		}

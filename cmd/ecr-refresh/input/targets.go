@@ -86,7 +86,6 @@ func (r *Reader) list() (entries []target.Entry, from string) {
 	var err error
 	if path != "" {
 		from = fmt.Sprintf("--%s %q", r.TargetsFile.Flag, path)
-		r.Doing("reads --" + r.TargetsFile.Flag)
 		file, unread := readFile(path)
 		text, err = string(file), unread
 		if oneRegistry {

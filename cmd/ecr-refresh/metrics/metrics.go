@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"ecr-refresh/steps/privatefile"
 	"ecr-refresh/steps/xcom"
 )
 
@@ -23,16 +22,9 @@ type Run struct {
 	Result       []byte // JSON, of any step
 }
 
-// Write replaces the file that pattern names, as a whole, with {step} and {dag} replaced: each step and DAG needs a
-// file of its own. A name without {step} gets it before its extension. {dag} is "manual" for a step run by hand.
-func (r Run) Write(pattern string) error {
-	return privatefile.WritePublic(r.path(pattern), []byte(r.text()))
-}
-
-// CheckWrite reports beforehand whether Write could write.
-func (r Run) CheckWrite(pattern string) error { return privatefile.CheckWrite(r.path(pattern)) }
-
-func (r Run) path(pattern string) string {
+// Path returns the file that pattern names, with {step} and {dag} replaced: each step and DAG needs a file of its own.
+// A name without {step} gets it before its extension. {dag} is "manual" for a step run by hand.
+func (r Run) Path(pattern string) string {
 	if extension := filepath.Ext(pattern); !strings.Contains(pattern, "{step}") {
 		pattern = strings.TrimSuffix(pattern, extension) + "_{step}" + extension
 	}
@@ -54,7 +46,8 @@ ecr_refresh_duration_seconds{%[1]s} %[4]v
 ecr_refresh_failed_connections{%[1]s} %[5]d
 `
 
-func (r Run) text() string {
+// Text returns what is written to it.
+func (r Run) Text() []byte {
 	var result struct {
 		Tokens      []xcom.Token
 		Connections []xcom.Tested // or xcom.Updated, which has the same two fields
@@ -74,5 +67,5 @@ func (r Run) text() string {
 		const line = "ecr_refresh_token_expiry_timestamp_seconds{%s,connection=%q} %d\n"
 		expiry += fmt.Sprintf(line, labels, c.ConnectionID, c.ExpiresAt.Unix())
 	}
-	return fmt.Sprintf(file, labels, expiry, r.Ended.Unix(), r.Ended.Sub(r.Began).Seconds(), len(result.Failures))
+	return fmt.Appendf(nil, file, labels, expiry, r.Ended.Unix(), r.Ended.Sub(r.Began).Seconds(), len(result.Failures))
 }

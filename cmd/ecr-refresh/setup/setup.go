@@ -119,9 +119,9 @@ func (s Setup) objects(ctx context.Context) []object {
 		s.pool(ctx),
 		s.variable(ctx, names.AccountVariable, s.AWSAccount), s.variable(ctx, names.RegionVariable, s.Region),
 		s.connection(ctx, airflowclient.Update{ID: names.AirflowConnection, Type: "http", Host: s.Account.BaseURL(),
-			Login: s.Login, Password: s.Password}, s.airflowDiffers),
+			Login: s.Login, Password: s.Password}),
 		s.connection(ctx, airflowclient.Update{ID: names.DockerConnection, Type: "docker", Host: s.Registry,
-			Login: "AWS"}, func(is airflowclient.Connection) []string { return DockerDiffers(is, s.Registry) }),
+			Login: "AWS"}),
 	}
 	if s.KeyPair {
 		all = append(all, s.keyPair(ctx))
@@ -207,29 +207,25 @@ func (s Setup) variable(ctx context.Context, key, value string) object {
 	}}
 }
 
-func (s Setup) connection(
-	ctx context.Context, want airflowclient.Update, differs func(airflowclient.Connection) []string,
-) object {
+func (s Setup) connection(ctx context.Context, want airflowclient.Update) object {
 	is, err := s.Admin.Connection(ctx, want.ID)
-	return object{"connection", want.ID, differs(is), err, func() error { return s.Admin.PutConnection(ctx, want) }}
-}
-
-func (s Setup) airflowDiffers(is airflowclient.Connection) []string {
-	differs := AirflowDiffers(is, s.Account.BaseURL(), s.Login)
-	if is.Password == nil {
-		differs = append(differs, "it has no password")
-	} else if s.Force && !s.Remove {
-		differs = append(differs, "the password is set again")
+	differs := DockerDiffers(is, want.Host)
+	if want.ID == names.AirflowConnection {
+		differs = AirflowDiffers(is, want.Host, want.Login)
+		if is.Password == nil {
+			differs = append(differs, "it has no password")
+		} else if s.Force && !s.Remove {
+			differs = append(differs, "the password is set again")
+		}
 	}
-	return differs
+	return object{"connection", want.ID, differs, err, func() error { return s.Admin.PutConnection(ctx, want) }}
 }
 
 // AirflowDiffers compares the login of a connection and the URL that it leads to: several sets of host, port and schema
 // have the same. The type may be any: without the HTTP provider, Airflow's command line makes "generic" of http.
 func AirflowDiffers(is airflowclient.Connection, baseURL, login string) []string {
 	parts := connection.Connection{Type: is.Type.Raw(), Schema: is.Schema.Raw(), Host: is.Host.Raw(), Port: port(is)}
-	url, _ := parts.BaseURL()
-	return differ("its URL", strings.TrimRight(url, "/"), baseURL, "login", is.Login.Raw(), login)
+	return differ("its URL", strings.TrimRight(parts.BaseURL(), "/"), baseURL, "login", is.Login.Raw(), login)
 }
 
 // DockerDiffers compares a connection with what it has to be to log in at a registry. It leaves out the password, which

@@ -95,7 +95,7 @@ func Read(ctx context.Context, airflow *airflowclient.Client, dag string, now ti
 	if err != nil {
 		return Status{}, fmt.Errorf("read runs of DAG %q: %w", dag, err)
 	}
-	r := reader{Client: airflow, dag: dag, now: now, known: map[string]*Connection{}, tests: map[string]Test{}}
+	r := reader{Client: airflow, dag: dag, now: now, known: map[string]*Connection{}, tests: map[string]*Test{}}
 	for _, run := range runs { // one that is cleared starts anew
 		if !r.oldest.IsZero() && !run.Start.IsZero() && now.Sub(run.Start) > maxAge {
 			continue
@@ -107,11 +107,8 @@ func Read(ctx context.Context, airflow *airflowclient.Client, dag string, now ti
 	ids := slices.Sorted(maps.Keys(r.known))
 	s := Status{Connections: []*Connection{}, Unknown: []string{}, now: now}
 	for _, id := range ids {
-		c := r.known[id]
-		if test, found := r.tests[id]; found {
-			c.Tested = &test
-		}
-		s.Connections = append(s.Connections, c)
+		r.known[id].Tested = r.tests[id]
+		s.Connections = append(s.Connections, r.known[id])
 	}
 	if !r.oldest.IsZero() {
 		err = errors.Join(s.readEvents(ctx, airflow, r.oldest), s.readConnections(ctx, airflow, ids))
@@ -125,8 +122,8 @@ type reader struct {
 	dag    string
 	now    time.Time
 	known  map[string]*Connection
-	tests  map[string]Test // the newest of each connection
-	oldest time.Time       // the first result that has updated a connection; zero: none has
+	tests  map[string]*Test // the newest of each connection
+	oldest time.Time        // the first result that has updated a connection; zero: none has
 }
 
 // read adds what a run returned, unless it is of another program or version.
@@ -183,8 +180,8 @@ func (r *reader) readTest(ctx context.Context, run airflowclient.DAGRun, input x
 		}
 	}
 	for id, result := range results {
-		if at.After(r.tests[id].At) {
-			r.tests[id] = Test{at, run.ID, strings.HasPrefix(result, "ok"), result}
+		if last := r.tests[id]; last == nil || at.After(last.At) {
+			r.tests[id] = &Test{at, run.ID, strings.HasPrefix(result, "ok"), result}
 		}
 	}
 	return nil
