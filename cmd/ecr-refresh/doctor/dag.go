@@ -123,14 +123,22 @@ func ended(run dagRun) bool { return run.State == "success" || run.State == "fai
 
 func since(t time.Time) time.Duration { return time.Since(t).Round(time.Second) }
 
+// taskInstances returns the tasks of a run in their order.
+func (d *Doctor) taskInstances(ctx context.Context, runID string) ([]instance, error) {
+	tasks, err := d.Reader.TaskInstances(ctx, d.DAG, runID)
+	order := []string{xcom.StepExtractECRToken, xcom.StepUpdateDockerConnection, xcom.StepTestDockerConnection}
+	slices.SortFunc(tasks, func(a, b instance) int {
+		return slices.Index(order, a.ID) - slices.Index(order, b.ID)
+	})
+	return tasks, err
+}
+
 // tasks adds what became of the tasks of a run, and what the next one waits for.
 func (d *Doctor) tasks(ctx context.Context, f *Findings, run dagRun) {
-	tasks, err := d.Reader.TaskInstances(ctx, d.DAG, run.ID)
+	tasks, err := d.taskInstances(ctx, run.ID)
 	if err != nil {
 		f.result("tasks", err, "")
 	}
-	order := []string{xcom.StepExtractECRToken, xcom.StepUpdateDockerConnection, xcom.StepTestDockerConnection}
-	slices.SortFunc(tasks, func(a, b instance) int { return slices.Index(order, a.ID) - slices.Index(order, b.ID) })
 	from, blocked := run.Start, false
 	for _, task := range tasks {
 		if blocked { // Airflow sets what is behind a task that failed to one of several states
@@ -246,11 +254,7 @@ func (d *Doctor) await(ctx context.Context, run *dagRun) error {
 		if at := slices.IndexFunc(runs, func(r dagRun) bool { return r.ID == run.ID }); at >= 0 {
 			*run = runs[at]
 		}
-		now := "state of the run: " + run.State
-		if other := newest(runs, "running"); run.State == "queued" && other.ID != "" {
-			now = "waiting for the end of run " + other.ID
-		}
-		if now != logged {
+		if now := d.progress(ctx, *run, runs); now != "" && now != logged {
 			d.Inputs.Log.Info(now)
 			logged = now
 		}
@@ -263,6 +267,21 @@ func (d *Doctor) await(ctx context.Context, run *dagRun) error {
 		case <-time.After(time.Second):
 		}
 	}
+}
+
+// progress returns what a run is at, or "" where that is not known.
+func (d *Doctor) progress(ctx context.Context, run dagRun, runs []dagRun) string {
+	if other := newest(runs, "running"); run.State == "queued" && other.ID != "" {
+		return "waiting for the end of run " + other.ID
+	}
+	var states []string
+	tasks, _ := d.taskInstances(ctx, run.ID) // is asked again
+	for _, task := range tasks {
+		if task.State != "" {
+			states = append(states, task.ID+": "+task.State)
+		}
+	}
+	return untrusted.Clean(strings.Join(states, ", "))
 }
 
 // report adds how the run ended, or why nobody waits for it any more, and what became of its tasks.
