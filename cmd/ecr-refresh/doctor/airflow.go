@@ -149,7 +149,9 @@ func (d *Doctor) checkVariables(ctx context.Context, f *Findings) {
 			return
 		}
 		stored[key] = strings.TrimSpace(value)
-		f.override("Variable "+key, "AIRFLOW_VAR_"+key, stored[key])
+		if stored[key] != "" {
+			f.override("Variable "+key, "AIRFLOW_VAR_"+key, stored[key])
+		}
 	}
 	d.Inputs.Variables = stored
 	list := func(text string) error { _, err := target.Parse(text); return err }
