@@ -22,7 +22,6 @@ const (
 	AlteredResult failure.Kind = "result was altered"
 	BadToken      failure.Kind = "token is none that ecr issues"
 	HostMismatch  failure.Kind = "connection is to another registry"
-	HostNotBare   failure.Kind = "connection host is more than a name"
 	NotOfDocker   failure.Kind = "connection is not of type docker"
 )
 
@@ -121,13 +120,9 @@ func (s UpdateDockerConnection) prepare(
 	if update.Type != "docker" {
 		return update, failure.Permanent(NotOfDocker, "its type is %q, not docker", conn.Type).About(id)
 	}
-	host := conn.Host.Raw()
-	if want := registry.Host(t.RegistryURL); registry.Host(host) != want {
-		kind, form := HostMismatch, "its host is %q, and the token is for %q"
-		if registry.IsIn(host, want) {
-			kind, form = HostNotBare, "its host is %q, not %q alone"
-		}
-		return update, failure.Permanent(kind, form, conn.Host, want).About(id).Want(want)
+	if want := registry.Host(t.RegistryURL); registry.Host(conn.Host.Raw()) != want {
+		const form = "its host is %q, and the token is for %q"
+		return update, failure.Permanent(HostMismatch, form, conn.Host, want).About(id).Want(want)
 	}
 	if conn.Login.Raw() != t.Username {
 		s.Log.Info(fmt.Sprintf("connection %q: login %q becomes %q", id, conn.Login, t.Username))

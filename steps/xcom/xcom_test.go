@@ -84,7 +84,8 @@ func TestParseWhatAirflowMakesOfIt(t *testing.T) {
 func TestParseRejects(t *testing.T) {
 	t.Parallel()
 	const none, not, version, bad = xcom.NoResult, xcom.NotAResult, xcom.OtherVersion, xcom.BadResult
-	const notJSON, noID = "it is not the JSON of a step's result, or is cut", "is not a connection id, or is there twice"
+	const notJSON = "it is not the JSON of a step's result, or is cut"
+	const noID = "is not a connection id, or is there twice"
 	const lacks = "it lacks a field, or a list in it is empty"
 	const nothing = "read result: extract_ecr_token left no result"
 	for _, row := range []struct {

@@ -139,16 +139,15 @@ func hints() map[failure.Kind]string {
 		steps.OldResult:      newToken + "<: it gets a new token|, or raise --max-age (ECR_REFRESH_MAX_AGE)>",
 		steps.BadToken:       "set the clocks of the workers (NTP), and " + newToken,
 		steps.AlteredResult:  newToken + ": it makes a new result",
-		steps.HostMismatch:   "correct " + registryIn + ", or set the host of connection {object} to {want}",
-		steps.HostNotBare:    "set the host of connection {object} to {want}",
+		steps.HostMismatch:   "set the host of connection {object} to {want} alone, or correct " + registryIn,
 		steps.NotOfDocker:    "name another connection than {object}, or set its type to Docker",
 		steps.EarlierFailure: "see the log of {object}",
 		steps.NotAsked: "<clear extract_ecr_token with Downstream: its result is of other connection_ids or another " +
 			"ecr_targets, or was altered|name it in --connection-ids (ECR_REFRESH_CONNECTION_IDS) or --targets>",
-		steps.NoLogin:              "run the DAG without dry_run; check what overrides the connection on the workers",
-		steps.Overridden:           "check AIRFLOW_CONN_… and secrets backend of the workers: tasks read these first",
-		steps.OverriddenByVariable: "unset {want} on the workers: tasks read it before Airflow's database",
-		steps.ManyFailed:           "see the error lines above",
+		steps.NoLogin: "run the DAG without dry_run; check what overrides the connection on the workers",
+		steps.Overridden: "unset AIRFLOW_CONN_{want} on the workers, or remove {object} from their secrets backend: tasks " +
+			"read these first",
+		steps.ManyFailed: "see the error lines above",
 
 		// Docker
 		docker.BadHost: "set DOCKER_HOST<{env}| (--engine)> to unix:///PATH or tcp://HOST:PORT<|, or --engine none>",
