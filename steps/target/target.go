@@ -70,25 +70,19 @@ func Parse(text string) ([]Entry, error) {
 	return entries, nil
 }
 
-// explain returns where a fault of syntax is, and what it probably is. It repeats one character alone: the rest may be
-// a secret that was pasted.
+// explain returns where a fault of syntax is, and what it probably is, or encoding/json's words. It repeats one
+// character alone: the rest may be a secret that was pasted.
 func explain(text string, fault *json.SyntaxError) string {
 	before, rest := text[:max(fault.Offset-1, 0)], text[max(fault.Offset-1, 0):]
 	_, size := utf8.DecodeRuneInString(rest)
 	line, column := strings.Count(before, "\n"), utf8.RuneCountInString(before[strings.LastIndex(before, "\n")+1:])
-	what := "it is unexpected"
+	what := regexp.MustCompile(`^invalid character '.+?' `).ReplaceAllString(fault.Error(), "")
 	for _, likely := range [][2]string{ // of the character and encoding/json's words
-		{`end of JSON`, "the text is cut, or a quote or bracket is not closed"},
 		{`^\x{feff}`, "remove this byte order mark (BOM)"},
 		{"^['`‘’“”„].*looking", `strings stand between "`},
-		{`^[/#].*(looking|after)`, "JSON has no comments"},
 		{`^[]},].*looking`, "a comma too many before it"},
 		{`^[^]}].*after (array|object key:)`, "a comma is missing before it"},
-		{`after object key$`, "a colon is missing before it"},
-		{`after top-level`, "the list ends before it"},
 		{`^[\r\n].*in string`, "a quote is missing before it"},
-		{`in string escape`, `write \ as \\`},
-		{`looking`, `strings stand between ", and words are true and false`},
 	} {
 		if regexp.MustCompile("(?s)" + likely[0]).MatchString(rest[:size] + fault.Error()) {
 			what = likely[1]
