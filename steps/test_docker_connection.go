@@ -21,7 +21,7 @@ import (
 	"ecr-refresh/steps/xcom"
 )
 
-// Why step 3 fails. Object is the connection, and Want of Overridden its id in capitals; of EarlierFailure it is the step.
+// Why step 3 fails. Object is the connection (of EarlierFailure the step), Want of Overridden its id in capitals.
 const (
 	EarlierFailure failure.Kind = "an earlier step failed"
 	NotAsked       failure.Kind = "connection is not to be refreshed"

@@ -11,7 +11,6 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/ecrpublic"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
@@ -28,13 +27,11 @@ const (
 	RoleDenied           failure.Kind = "aws role denied"         // sts:AssumeRole
 	WebIdentityDenied    failure.Kind = "aws web identity denied" // sts:AssumeRoleWithWebIdentity
 	SSOLogin             failure.Kind = "aws sso login needed"
-	BadKeys              failure.Kind = "aws keys rejected"
+	BadKeys              failure.Kind = "aws keys rejected" // or their signature, by its time
 	SessionExpired       failure.Kind = "aws session expired"
-	ClockSkew            failure.Kind = "aws signature out of time"
 	WrongAccountOrRegion failure.Kind = "aws account or region rejected"
-	Throttled            failure.Kind = "aws throttled"
-	Unavailable          failure.Kind = "aws unavailable"
-	NotAWS               failure.Kind = "not aws" // something else answered
+	Unavailable          failure.Kind = "aws unavailable" // or limits the rate of calls
+	NotAWS               failure.Kind = "not aws"         // something else answered
 	BadConfig            failure.Kind = "aws configuration"
 	BadEndpoint          failure.Kind = "aws endpoint"
 	NoCredentials        failure.Kind = "no aws credentials"
@@ -109,8 +106,6 @@ func (c call) answered(err error) error {
 	var answer *smithyhttp.ResponseError
 	answered := fmt.Sprintf("%s answered %d", c.service, c.status)
 	switch {
-	case errors.As(err, new(*http.MaxBytesError)):
-		return failure.Transient(NotAWS, "%s's answer is longer than %d MiB", c.service, transport.MaxResponse>>20)
 	case hasCode && c.service != containerEndpoint:
 		return c.coded(api)
 	case transport.IsTransient(c.status):
@@ -125,7 +120,7 @@ func (c call) answered(err error) error {
 		to := transport.RedirectHost(answer.Response.Response)
 		return failure.Permanent(NotAWS, "%s, a redirect to %q", answered, to)
 	}
-	return failure.Transient(NotAWS, "%s with something that is not AWS's JSON, or is cut", answered)
+	return failure.Transient(NotAWS, "%s with something that is not AWS's JSON, is cut or too long", answered)
 }
 
 // metadata classifies why the instance metadata service returned no credentials. Its session token travels no further
@@ -172,7 +167,7 @@ func isNetwork(err error) bool {
 
 // coded classifies an answer with an error code. What is denied is the innermost call.
 func (c call) coded(api smithy.APIError) error {
-	kind, want := kindOf(api), ""
+	kind, want := kindOf(api.ErrorCode()), ""
 	switch {
 	case kind != AccessDenied:
 	case c.operation == "AssumeRoleWithWebIdentity":
@@ -188,17 +183,14 @@ func (c call) coded(api smithy.APIError) error {
 	}
 	return &failure.Error{
 		Kind: kind, Facts: failure.Facts{Want: want}, Err: errors.New("AWS answered" + textOf(api)),
-		Transient: kind == Throttled || kind == Unavailable,
+		Transient: kind == Unavailable,
 	}
 }
 
 // kindOf returns the kind of an error code, of which some services know a form with "Exception" at its end.
 // https://docs.aws.amazon.com/AmazonECR/latest/APIReference/CommonErrors.html
-func kindOf(api smithy.APIError) failure.Kind {
-	if strings.HasPrefix(api.ErrorMessage(), "Signature ") { // "expired: …" or "not yet current: …"
-		return ClockSkew
-	}
-	switch strings.TrimSuffix(api.ErrorCode(), "Exception") {
+func kindOf(code string) failure.Kind {
+	switch strings.TrimSuffix(code, "Exception") {
 	case "AccessDenied", "UnauthorizedOperation", "InvalidIdentityToken", "IDPRejectedClaim",
 		"Unauthorized", "Forbidden", "InvalidGrant", "InvalidClient", "UnauthorizedClient": // of SSO
 		return AccessDenied
@@ -209,9 +201,6 @@ func kindOf(api smithy.APIError) failure.Kind {
 		return SessionExpired
 	case "InvalidParameter", "UnsupportedCommand", "ValidationError", "OptInRequired", "RegionDisabled":
 		return WrongAccountOrRegion
-	}
-	if _, throttled := retry.DefaultThrottleErrorCodes[api.ErrorCode()]; throttled {
-		return Throttled
 	}
 	return Unavailable
 }

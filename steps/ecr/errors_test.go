@@ -28,9 +28,9 @@ func TestErrorCodes(t *testing.T) {
 		want          failure.Kind
 		permanent     bool
 	}{
-		{"ThrottlingException", "Rate exceeded", ecr.Throttled, false},
-		{"InvalidSignatureException", "Signature expired: 1 is now earlier than 2", ecr.ClockSkew, true},
-		{"InvalidSignatureException", "Signature not yet current: 2 is still later than 1", ecr.ClockSkew, true},
+		{"ThrottlingException", "Rate exceeded", ecr.Unavailable, false},
+		{"InvalidSignatureException", "Signature expired: 1 is now earlier than 2", ecr.BadKeys, true},
+		{"InvalidSignatureException", "Signature not yet current: 2 is still later than 1", ecr.BadKeys, true},
 		{"InvalidSignatureException", "The request signature we calculated does not match", ecr.BadKeys, true},
 		{"InvalidClientTokenId", "The security token included in the request is invalid", ecr.BadKeys, true},
 		{"ExpiredTokenException", "The security token included in the request is expired", ecr.SessionExpired, true},

@@ -106,9 +106,7 @@ func hints() map[failure.Kind]string {
 		ecr.BadKeys: "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY{env}, the region, and {host}'s clock",
 		ecr.SessionExpired: "<give the worker a role|run aws sso login>, or set a new AWS_SESSION_TOKEN with its " +
 			"keys{env}, and check {host}'s clock",
-		ecr.ClockSkew:            "set {host}'s clock (NTP): AWS rejects a signature whose time is some minutes off",
 		ecr.WrongAccountOrRegion: "check " + registryIn + ", and that the region is enabled",
-		ecr.Throttled:            "<spread the runs that call ECR|run it again in a minute>: AWS limits these calls",
 		ecr.Unavailable:          awsDown,
 		ecr.NotAWS:               "check AWS_ENDPOINT_URL and HTTPS_PROXY{env}: something answers in the place of AWS",
 		ecr.BadConfig:            "check AWS_PROFILE, AWS_CONFIG_FILE, AWS_SHARED_CREDENTIALS_FILE, AWS_CA_BUNDLE{env}",
