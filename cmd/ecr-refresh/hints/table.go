@@ -77,16 +77,12 @@ func hints() map[failure.Kind]string {
 		secret.CannotStoreKey: "<let this worker's user create {object}|make {object} writable>, or " + newPair,
 
 		// Files
-		privatefile.SymbolicLink: "name the file itself, not a link to it",
-		privatefile.NotRegular:   "name a regular file<|; --in - reads a result from stdin>",
-		privatefile.OtherOwner:   "run: chown {want} {object}",
+		privatefile.NotRegular: "name the file itself, no link, folder, pipe or longer one<|; --in - reads stdin>",
+		privatefile.OtherOwner: "run: chown {want} {object}",
 		privatefile.OpenToOthers: "run: chmod go-rwx {object} (Kubernetes Secret: defaultMode 0400, or 0440 with " +
 			"fsGroup)",
 		privatefile.NotReadable: "check this path, and that user {want} may read it",
-		privatefile.TooLong:     "name the file that ecr-refresh wrote: it is far smaller",
-		privatefile.DiskFull:    "make room on its disk, or name a file on another disk",
-		privatefile.NotWritable: "name a file in a folder that user {want} may write to",
-		privatefile.NoFolder:    "make its folder, or name a file in another folder",
+		privatefile.NotWritable: "name a file in a folder that exists and user {want} may write to, on a disk with room",
 
 		// Calls without an answer
 		failure.Untrusted: "give <ECR_REFRESH_CA_FILE{env}|--ca-file (ECR_REFRESH_CA_FILE)> the certificate of the " +
