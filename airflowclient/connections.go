@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
-	"net/http"
 	"slices"
 	"unicode/utf8"
 
@@ -144,7 +143,8 @@ func (c *Client) UpdateConnections(ctx context.Context, updates []Update) map[st
 }
 
 // update is one call. By default one missing connection keeps all the others from being written: hence skip. The call
-// is answered 200 whatever happened: what is not in the list of successes has failed, or it was skipped.
+// is answered 200 whatever happened. Airflow ends it at its first error: what is not in the list of successes has that
+// error, or it was skipped (handle_bulk_update in core_api/services/public/connections.py).
 func (c *Client) update(ctx context.Context, updates []Update) map[string]error {
 	action := BulkUpdateActionConnectionBody{
 		Action: BulkUpdateActionConnectionBodyActionUpdate, ActionOnNonExistence: new(BulkActionNotOnExistenceSkip),
@@ -160,22 +160,15 @@ func (c *Client) update(ctx context.Context, updates []Update) map[string]error 
 		}
 	}
 	err := c.call(ctx, &result, "Connections")(NewBulkConnectionsRequest(c.server, body))
-	errs := result.Update.Errors
-	// An error that names no connection is of all that did not succeed.
-	ofNone := slices.IndexFunc(errs, func(e bulkError) bool { return !slices.ContainsFunc(updates, e.names) })
 	failed := map[string]error{}
 	for _, u := range updates {
-		succeeded := slices.Contains(result.Update.Success, u.ID)
-		at := slices.IndexFunc(errs, func(e bulkError) bool { return e.names(u) })
-		if at < 0 && !succeeded {
-			at = ofNone
-		}
 		switch {
 		case err != nil:
 			failed[u.ID] = err
-		case at >= 0:
-			failed[u.ID] = c.skipped(u.ID, errs[at])
-		case !succeeded:
+		case slices.Contains(result.Update.Success, u.ID):
+		case len(result.Update.Errors) > 0:
+			failed[u.ID] = result.Update.Errors[0].failure().About(u.ID)
+		default:
 			failed[u.ID] = notFound(NoConnection, u.ID)
 		}
 	}
@@ -188,19 +181,9 @@ type bulkError struct {
 	Status int `json:"status_code"`
 }
 
-func (e bulkError) names(u Update) bool { return mentions(e.Error.Raw(), u.ID) }
-
-// skipped returns the error of a connection that a bulk update has not updated.
-func (c *Client) skipped(id string, of bulkError) error {
-	switch of.Status {
-	case 0:
-		return failure.Permanent(Invalid, "airflow did not update it: %s", invalid).About(id)
-	case http.StatusNotFound:
-		return notFound(NoConnection, id)
+func (e bulkError) failure() *failure.Error {
+	if e.Status == 0 {
+		return failure.Permanent(Invalid, "airflow did not update it: %s", invalid)
 	}
-	err := refusal{"airflow", of.Status, of.Error}.failure()
-	if err.Kind == Forbidden {
-		return c.forbidden(err, "Connections", "can_edit")
-	}
-	return err.About(id)
+	return refusal{"airflow", e.Status, e.Error}.failure()
 }

@@ -140,11 +140,6 @@ func TestBulkFailures(t *testing.T) {
 		`{"success":["a","b.c"],"errors":[]}`: nil,
 		`{"success":["a"],"errors":[]}`:       {"b.c": "b.c" + absent},
 		`null`:                                {"a": "a" + absent, "b.c": "b.c" + absent},
-		`{"success":["a"],"errors":[{"error":"{'b.c'} were not found.","status_code":404}]}`: {"b.c": "b.c" + absent},
-		`{"success":["a","b.c"],"errors":[{"error":"b.c is locked","status_code":409}]}`: {
-			"b.c": "b.c conflict: airflow answered 409: b.c is locked"},
-		`{"success":[],"errors":[{"error":"no 'b.c'","status_code":404},{"error":"a: down","status_code":500}]}`: {
-			"a": "a Airflow unavailable: airflow answered 500: a: down", "b.c": "b.c" + absent},
 		`{"success":["a"],"errors":[{"error":"cannot write ` + newPassword + `","status_code":409}]}`: {
 			"b.c": "b.c conflict: airflow answered 409: cannot write [redacted]"},
 		`{"success":[],"errors":[{"error":"locked","status_code":500}]}`: {
@@ -154,8 +149,6 @@ func TestBulkFailures(t *testing.T) {
 			"b.c": "b.c invalid: airflow did not update it: the request did not pass validation"},
 		`{"success":["a"],"errors":[{"error":{"x":1},"status_code":400}, {"error":"y","status_code":409}]}`: {
 			"b.c": "b.c invalid: airflow answered 400 Bad Request"},
-		`{"success":["a"],"errors":[{"error":"Forbidden","status_code":403}]}`: {
-			"b.c": "can_edit Connections forbidden: airflow answered 403: Forbidden"},
 		`{"success":["a","b.c"],"errors":["x"]}`: {
 			"a":   " not Airflow: airflow answered 200 with JSON of another shape than Airflow 3's",
 			"b.c": " not Airflow: airflow answered 200 with JSON of another shape than Airflow 3's"},
