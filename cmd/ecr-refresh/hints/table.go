@@ -77,12 +77,12 @@ func hints() map[failure.Kind]string {
 		secret.CannotStoreKey: "<let this worker's user create {object}|make {object} writable>, or " + newPair,
 
 		// Files
-		privatefile.NotRegular: "name the file itself, no link, folder, pipe or longer one<|; --in - reads stdin>",
+		privatefile.NotRegular: "name the file itself: no link, folder or pipe<|; --in - reads a result from stdin>",
 		privatefile.OtherOwner: "run: chown {want} {object}",
 		privatefile.OpenToOthers: "run: chmod go-rwx {object} (Kubernetes Secret: defaultMode 0400, or 0440 with " +
 			"fsGroup)",
 		privatefile.NotReadable: "check this path, and that user {want} may read it",
-		privatefile.NotWritable: "name a file in a folder that exists and user {want} may write to, on a disk with room",
+		privatefile.NotWritable: "name a file in a folder that exists, with room, and that user {want} may write to",
 
 		// Calls without an answer
 		failure.Untrusted: "give <ECR_REFRESH_CA_FILE{env}|--ca-file (ECR_REFRESH_CA_FILE)> the certificate of the " +
@@ -139,8 +139,8 @@ func hints() map[failure.Kind]string {
 		steps.NotAsked: "<clear extract_ecr_token with Downstream: its result is of other connection_ids or another " +
 			"ecr_targets, or was altered|name it in --connection-ids (ECR_REFRESH_CONNECTION_IDS) or --targets>",
 		steps.NoLogin: "run the DAG without dry_run; check what overrides the connection on the workers",
-		steps.Overridden: "unset AIRFLOW_CONN_{want} on the workers, or remove {object} from their secrets backend: tasks " +
-			"read these first",
+		steps.Overridden: "unset AIRFLOW_CONN_{want} on the workers, or remove {object} from their secrets backend: " +
+			"tasks read these first",
 		steps.ManyFailed: "see the error lines above",
 
 		// Docker
