@@ -111,7 +111,7 @@ func (c *Client) call(ctx context.Context, out any, resource string, names ...st
 		}
 		err = c.authorized(ctx, out, req, err)
 		r := refused(err)
-		if failure.Is(err, NotAirflow) && r.status == 404 && name != "" && mentions(r.message.Raw(), name) {
+		if failure.Is(err, NotAirflow) && r.status == 404 && name != "" && strings.Contains(r.message.Raw(), name) {
 			kinds := map[string]failure.Kind{"Connections": NoConnection, "Pools": NoPool, "Variables": NoVariable,
 				"XComs": NoXCom}
 			return notFound(cmp.Or(kinds[resource], NoDAG), name)

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"regexp"
 	"strings"
 
 	"ecr-refresh/steps/failure"
@@ -59,13 +58,6 @@ func MissingRight(err error) string {
 		return is.Want + " on " + is.Object
 	}
 	return ""
-}
-
-// mentions reports whether a message of Airflow has name, as a whole word.
-func mentions(message, name string) bool {
-	name = strings.ToValidUTF8(name, "\ufffd") // as Airflow repeats it
-	whole := `(^|[^\w.-])` + regexp.QuoteMeta(name) + `($|[^\w.-])`
-	return strings.Contains(message, name) && regexp.MustCompile(whole).MatchString(message)
 }
 
 // refusal is an answer that reports a failure, as the cause of an error.
@@ -133,9 +125,9 @@ func (c *Client) unanswered(err error) error {
 // invalid stands for a message that may quote the request, password included.
 const invalid = "the request did not pass validation"
 
-// message picks what a person can use out of an answer that reports a failure. Airflow's `detail` is a string, a list
-// of validation errors or an object; an unknown route has `error` instead; of plain text nothing is repeated, nor the
-// input and context of a validation error, nor the Simple auth manager's 422, a string that holds the request.
+// message picks what a person can use out of an answer that reports a failure. Airflow's `detail` is a string or a list
+// of validation errors; an unknown route has `error` instead. Nothing else is repeated, nor the input and context of a
+// validation error, nor the Simple auth manager's 422, a string that holds the request.
 func (a answer) message() (text untrusted.Text) {
 	var body struct{ Detail, Error any }
 	if !a.isJSON() || len(a.body) > maxFailure || json.Unmarshal(a.body, &body) != nil {
@@ -149,8 +141,6 @@ func (a answer) message() (text untrusted.Text) {
 			detail = invalid
 		}
 		return untrusted.New(detail)
-	case map[string]any:
-		return untrusted.New(strings.Trim(str(detail["reason"])+": "+str(detail["message"]), ": "))
 	case []any: // that of a bulk request has each error twice
 		for _, e := range detail {
 			if e, _ := e.(map[string]any); str(e["msg"]) != "" {
