@@ -84,7 +84,7 @@ func TestWaits(t *testing.T) {
 		text           string
 	}{
 		{"", 0, 1500 * time.Millisecond, 3750 * time.Millisecond, Unavailable, "answered 503: slow down"},
-		{"", time.Second, time.Second, time.Second, failure.Timeout, "no answer in time"},
+		{"", time.Second, time.Second, time.Second, failure.Unreachable, "no answer in time"},
 		{"20", 0, 40 * time.Second, 40 * time.Second, Unavailable, "answered 503: slow down"},
 		{"61", time.Minute, 0, 0, Unavailable, "answered 503 and asks to wait 61 s, longer than the time left"},
 		{"30", 59 * time.Second, 30 * time.Second, 30 * time.Second, Unavailable, "asks to wait 30 s"},

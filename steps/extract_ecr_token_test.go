@@ -59,7 +59,7 @@ func TestExtractChecksTheTokenAtItsRegistry(t *testing.T) {
 	}
 	f.box.Registry.Refuse(false)
 	step.Recipient = "age1nobody"
-	fail(t, step.Run, "read public key", secret.NotAPublicKey, failure.Facts{}, 2)
+	fail(t, step.Run, "read public key", secret.NotAKey, failure.Facts{}, 2)
 }
 
 // One call for each identity and region, however many accounts; then one check for each registry. A source that fails

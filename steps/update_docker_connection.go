@@ -18,11 +18,10 @@ import (
 
 // Why step 2 updates nothing. The fact Object of the last three is the connection, and Want the host of its registry.
 const (
-	OldResult     failure.Kind = "result is too old"
-	AlteredResult failure.Kind = "result was altered"
-	BadToken      failure.Kind = "token is none that ecr issues"
-	HostMismatch  failure.Kind = "connection is to another registry"
-	NotOfDocker   failure.Kind = "connection is not of type docker"
+	OldResult    failure.Kind = "result is too old"
+	BadToken     failure.Kind = "token is none that ecr issues"
+	HostMismatch failure.Kind = "connection is to another registry"
+	NotOfDocker  failure.Kind = "connection is not of type docker"
 )
 
 // UpdateDockerConnection sets the password of Airflow's connections to the tokens of step 1, and changes nothing else.
@@ -96,7 +95,7 @@ func (s UpdateDockerConnection) decrypt() (all []*issued, err error) {
 	}
 	same := func(t secret.Token, shown xcom.Token) bool { return t.TokenInfo == shown.TokenInfo }
 	if !slices.EqualFunc(tokens, s.Input.Tokens, same) {
-		return nil, failure.Permanent(AlteredResult, check+"what it shows is not what was encrypted: it was altered")
+		return nil, failure.Permanent(secret.Damaged, check+"what it shows is not what was encrypted: it was altered")
 	}
 	for i, t := range tokens {
 		if err := t.Check(s.Now()); err != nil {

@@ -68,7 +68,7 @@ func TestUpdateRejects(t *testing.T) {
 		"fingerprint": func(d *xcom.ExtractECRToken) { d.Tokens[0].Fingerprint = "000000000000" },
 		"more":        func(d *xcom.ExtractECRToken) { d.Tokens = append(d.Tokens, d.Tokens[0]) },
 	} {
-		reject(name, edit, "it was altered", steps.AlteredResult, "", 2)
+		reject(name, edit, "it was altered", secret.Damaged, "", 2)
 	}
 	fewer := func(d *xcom.ExtractECRToken) { d.Tokens = nil }
 	reject("fewer", fewer, "decrypt tokens: cut or altered", secret.Damaged, "", 2)

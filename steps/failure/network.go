@@ -15,8 +15,7 @@ import (
 const (
 	Untrusted   Kind = "certificate is not trusted"
 	TLSAlert    Kind = "TLS handshake was rejected"
-	Timeout     Kind = "no answer in time"
-	Unreachable Kind = "host is not reachable"
+	Unreachable Kind = "host is not reachable"  // or does not answer in time
 	Proxy       Kind = "proxy does not connect" // Object is the proxy, Want the host
 	ProxyAuth   Kind = "proxy wants a login"    // and here
 )
@@ -40,7 +39,7 @@ func Network(host string, err error) error {
 	case IsAlert(err):
 		return Permanent(TLSAlert, "agree on TLS with %s: %s", host, why).About(host)
 	case errors.As(err, &timeout) && timeout.Timeout():
-		return Transient(Timeout, "reach %s: no answer in time", host).About(host)
+		return Transient(Unreachable, "reach %s: no answer in time", host).About(host)
 	}
 	return Transient(Unreachable, "reach %s: %s", host, why).About(host)
 }

@@ -19,7 +19,7 @@ import (
 // Why tokens cannot be decrypted. Object of OtherKeyPair is the public key they are encrypted to, Want the own one.
 const (
 	OtherKeyPair failure.Kind = "encrypted to another key pair"
-	Damaged      failure.Kind = "encrypted tokens are damaged"
+	Damaged      failure.Kind = "encrypted tokens are damaged, or the result was altered"
 )
 
 // maxDecrypted bounds the JSON of a token, whose password takes about 2,400 characters.
@@ -37,7 +37,7 @@ func Encrypt(recipient string, tokens []Token) (string, error) {
 	to, err := age.ParseX25519Recipient(recipient)
 	if err != nil {
 		// Only 15 characters are shown: a user who confused the two keys passes the private key here.
-		return "", failure.Permanent(NotAPublicKey, "read public key %.15q: not an age X25519 key (age1…)", recipient)
+		return "", failure.Permanent(NotAKey, "read public key %.15q: not an age X25519 key (age1…)", recipient)
 	}
 	list := make([]clearToken, len(tokens))
 	for i, t := range tokens {

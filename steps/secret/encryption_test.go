@@ -88,7 +88,7 @@ func TestEncryptRejectsWhatIsNoPublicKey(t *testing.T) {
 	must(t, secret.CheckRecipient(good))
 	for _, to := range []string{"", "age1", strings.ToUpper(good), identity} {
 		err := secret.CheckRecipient(to) // to swap the two keys is a likely mistake
-		if kindOf(err) != secret.NotAPublicKey || !failure.IsPermanent(err) ||
+		if kindOf(err) != secret.NotAKey || !failure.IsPermanent(err) ||
 			strings.Contains(err.Error(), identity[:20]) {
 			t.Errorf("%q: %v of kind %q", to, err, kindOf(err))
 		}

@@ -15,8 +15,7 @@ import (
 
 // Why a key of the encryption key pair cannot be used.
 const (
-	NotAPublicKey  failure.Kind = "not a public key"
-	NotAPrivateKey failure.Kind = "not a private key"
+	NotAKey        failure.Kind = "not a public or private key"
 	CannotStoreKey failure.Kind = "private key cannot be stored"
 )
 
@@ -43,7 +42,7 @@ func ParseIdentity(text Secret) (Identity, error) {
 		}
 		break
 	}
-	return Identity{}, failure.Permanent(NotAPrivateKey, "read private key: not an age X25519 key (AGE-SECRET-KEY-1…)")
+	return Identity{}, failure.Permanent(NotAKey, "read private key: not an age X25519 key (AGE-SECRET-KEY-1…)")
 }
 
 // Recipient returns the public key, age1….

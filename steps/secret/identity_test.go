@@ -31,7 +31,7 @@ func TestParseIdentity(t *testing.T) {
 		switch {
 		case ok && (err != nil || id.Recipient() != want || id.PrivateKey().Reveal() != identity):
 			t.Errorf("%q: %v", text, err)
-		case !ok && (kindOf(err) != secret.NotAPrivateKey || !failure.IsPermanent(err)):
+		case !ok && (kindOf(err) != secret.NotAKey || !failure.IsPermanent(err)):
 			t.Errorf("%q: %v of kind %q", text, err, kindOf(err))
 		case !ok && (strings.Contains(err.Error(), identity[:20]) || strings.Contains(err.Error(), "hello")):
 			t.Errorf("the error repeats the text: %v", err)
@@ -99,7 +99,7 @@ func TestCreateIdentityRejects(t *testing.T) {
 	}
 	for path, want := range map[string]failure.Kind{
 		write("open to others", identity, 0o604):                        privatefile.OpenToOthers,
-		write("garbage", clear, 0o600):                                  secret.NotAPrivateKey,
+		write("garbage", clear, 0o600):                                  secret.NotAKey,
 		write("too long", strings.Repeat("#\n", 4<<10)+identity, 0o600): privatefile.NotRegular,
 		"/proc/ecr-refresh/identity":                                    secret.CannotStoreKey,
 	} {

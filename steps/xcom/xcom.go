@@ -29,9 +29,8 @@ const (
 // Why a result cannot be read. The fact Object is the step that should have left it.
 const (
 	NoResult     failure.Kind = "step left no result"
-	NotAResult   failure.Kind = "not the result of that step, or cut"
+	NotAResult   failure.Kind = "not a valid result of that step, or cut"
 	OtherVersion failure.Kind = "result of another version"
-	BadResult    failure.Kind = "result is not valid"
 )
 
 // maxValues bounds the objects, lists, strings and numbers of a result, of which a connection has eight: whoever edits
@@ -135,10 +134,6 @@ func Parse[R result](text string) (r R, err error) {
 	case "", "null", "None", `""`:
 		return r, failure.Permanent(NoResult, "read result: %s left no result", step).About(step)
 	}
-	// Each value but the first of an object or a list follows a comma.
-	if strings.Count(line, ",")+strings.Count(line, "{")+strings.Count(line, "[") > maxValues {
-		return r, failure.Permanent(BadResult, "read result of %s: it has over %d values", step, maxValues).About(step)
-	}
 	// Version and step come first, since another version's fields may mean something else.
 	var head Head
 	switch err = unmarshal(line, &head); {
@@ -148,14 +143,16 @@ func Parse[R result](text string) (r R, err error) {
 		return r, failure.Permanent(OtherVersion, form, step, head.Version, Version).About(step)
 	case head.Step != step:
 		err = fmt.Errorf("it is the result of %.40q", head.Step)
+	// Each value but the first of an object or a list follows a comma.
+	case strings.Count(line, ",")+strings.Count(line, "{")+strings.Count(line, "[") > maxValues:
+		err = fmt.Errorf("it has over %d values", maxValues)
 	default:
-		err = unmarshal(line, &r)
+		if err = unmarshal(line, &r); err == nil {
+			err = r.check()
+		}
 	}
 	if err != nil {
 		return r, failure.Permanent(NotAResult, "read result of %s: %w", step, err).About(step)
-	}
-	if err = r.check(); err != nil {
-		return r, failure.Permanent(BadResult, "read result of %s: %w", step, err).About(step)
 	}
 	return r, nil
 }

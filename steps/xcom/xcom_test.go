@@ -83,7 +83,7 @@ func TestParseWhatAirflowMakesOfIt(t *testing.T) {
 
 func TestParseRejects(t *testing.T) {
 	t.Parallel()
-	const none, not, version, bad = xcom.NoResult, xcom.NotAResult, xcom.OtherVersion, xcom.BadResult
+	const none, not, version = xcom.NoResult, xcom.NotAResult, xcom.OtherVersion
 	const notJSON = "it is not the JSON of a step's result, or is cut"
 	const noID = "is not a connection id, or is there twice"
 	const lacks = "it lacks a field, or a list in it is empty"
@@ -108,22 +108,22 @@ func TestParseRejects(t *testing.T) {
 		{result1, `2026-11-24T05:55:03Z`, `tomorrow`, notJSON, not},
 		{result1, `"version":1,`, ``, "its version is 0, and this binary reads version 1", version},
 		{`{"version":2,"tokens":{}}`, "", "", "its version is 2", version},
-		{result1, `"tokens":[`, `"tokens":[],"x":[`, lacks, bad},
-		{result1, `"recipient":`, `"x":`, lacks, bad},
-		{result1, `"sealed":`, `"x":`, lacks, bad},
-		{result1, `["docker_default"]`, `[]`, lacks, bad},
-		{result1, `docker_default`, `docker default`, `"docker default" ` + noID, bad},
-		{result1, `docker_default`, ``, `"" ` + noID, bad},
-		{result1, `docker_default`, strings.Repeat("x", 201), noID, bad},
-		{result1, `docker_default`, `docker_default\n`, noID, bad},
-		{result1, `["docker_default"]`, `["a","b","a"]`, `"a" ` + noID, bad},
-		{head2 + `"connections":[],"failures":[]}`, "", "", lacks, bad},
-		{result2, `"docker_default"`, `"a/b"`, `"a/b" ` + noID, bad},
-		{result2, `"registry_url":"https://`, `"registry_url":"https://","x":"`, lacks, bad},
-		{result2, `"username":`, `"x":`, lacks, bad},
-		{result2, `"expires_at":`, `"x":`, lacks, bad},
-		{result2, `"fingerprint":`, `"x":`, lacks, bad},
-		{result2, `"published_at":`, `"x":`, lacks, bad},
+		{result1, `"tokens":[`, `"tokens":[],"x":[`, lacks, not},
+		{result1, `"recipient":`, `"x":`, lacks, not},
+		{result1, `"sealed":`, `"x":`, lacks, not},
+		{result1, `["docker_default"]`, `[]`, lacks, not},
+		{result1, `docker_default`, `docker default`, `"docker default" ` + noID, not},
+		{result1, `docker_default`, ``, `"" ` + noID, not},
+		{result1, `docker_default`, strings.Repeat("x", 201), noID, not},
+		{result1, `docker_default`, `docker_default\n`, noID, not},
+		{result1, `["docker_default"]`, `["a","b","a"]`, `"a" ` + noID, not},
+		{head2 + `"connections":[],"failures":[]}`, "", "", lacks, not},
+		{result2, `"docker_default"`, `"a/b"`, `"a/b" ` + noID, not},
+		{result2, `"registry_url":"https://`, `"registry_url":"https://","x":"`, lacks, not},
+		{result2, `"username":`, `"x":`, lacks, not},
+		{result2, `"expires_at":`, `"x":`, lacks, not},
+		{result2, `"fingerprint":`, `"x":`, lacks, not},
+		{result2, `"published_at":`, `"x":`, lacks, not},
 	} {
 		text := strings.Replace(row.text, row.old, row.new, 1)
 		_, err := parsed(text)

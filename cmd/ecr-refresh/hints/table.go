@@ -70,8 +70,7 @@ func hints() map[failure.Kind]string {
 		target.BadList:        "correct <Variable ecr_targets|the targets>: ids, with registry or account and region",
 
 		// Keys and encryption
-		secret.NotAPublicKey:  newPair,
-		secret.NotAPrivateKey: newPair,
+		secret.NotAKey:        newPair,
 		secret.OtherKeyPair:   "use one key pair for <all workers|steps 1 and 2>: " + newPair,
 		secret.Damaged:        newToken + ": it encrypts a new token",
 		secret.CannotStoreKey: "<let this worker's user create {object}|make {object} writable>, or " + newPair,
@@ -88,7 +87,6 @@ func hints() map[failure.Kind]string {
 		failure.Untrusted: "give <ECR_REFRESH_CA_FILE{env}|--ca-file (ECR_REFRESH_CA_FILE)> the certificate of the " +
 			"proxy or private CA in between, or check the clock, and the name in the server's certificate",
 		failure.TLSAlert:    "let {object}, or the proxy before it, speak TLS 1.2 or newer, and want no certificate",
-		failure.Timeout:     reachable,
 		failure.Unreachable: reachable,
 		failure.Proxy:       "let the proxy {object} connect to {want}, or name that in NO_PROXY{env}",
 		failure.ProxyAuth:   "check user name and password of the proxy in HTTPS_PROXY and HTTP_PROXY{env}",
@@ -127,12 +125,10 @@ func hints() map[failure.Kind]string {
 		// Results, steps
 		xcom.NoResult:     "<clear {object} with Downstream|run that step first, and pass its result with --in>",
 		xcom.OtherVersion: "install one version of ecr-refresh on all workers, and clear {object} with Downstream",
-		xcom.BadResult:    "<clear {object} with Downstream: it makes a new result|run that step again>",
 		xcom.NotAResult: "<clear {object} with Downstream; apache-airflow-providers-docker before 4.5.1 cuts a long " +
 			"result|pass the last line that this step printed, unchanged>",
 		steps.OldResult:      newToken + "<: it gets a new token|, or raise --max-age (ECR_REFRESH_MAX_AGE)>",
 		steps.BadToken:       "set the clocks of the workers (NTP), and " + newToken,
-		steps.AlteredResult:  newToken + ": it makes a new result",
 		steps.HostMismatch:   "set the host of connection {object} to {want} alone, or correct " + registryIn,
 		steps.NotOfDocker:    "name another connection than {object}, or set its type to Docker",
 		steps.EarlierFailure: "see the log of {object}",
