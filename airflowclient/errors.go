@@ -14,9 +14,8 @@ import (
 	"ecr-refresh/steps/untrusted"
 )
 
-// Kinds of failure, beside those of a call without an answer, whose fact Object is "airflow at" BaseURL. Of Conflict
-// and Unavailable, a retry may help. The fact Object is what the call was about; of a rejected login or token,
-// Config.Account.
+// Kinds of failure, beside those of a call without an answer. Of Conflict and Unavailable, a retry may help. The fact
+// Object is what the call was about; of a rejected login or token, Config.Account.
 const (
 	BadBaseURL      failure.Kind = "bad base URL"
 	BadName         failure.Kind = "bad name"     // Object cannot be the name of what was asked for

@@ -47,8 +47,7 @@ type Airflow interface {
 	Logout(ctx context.Context) error
 }
 
-// Run returns what was updated. With several connections it succeeds when any was updated, and the result carries the
-// failures of the others.
+// Run returns what was updated. It succeeds when any connection was updated, and the result carries other failures.
 func (s UpdateDockerConnection) Run(ctx context.Context) (xcom.UpdateDockerConnection, error) {
 	tokens, err := s.decrypt()
 	if err != nil {

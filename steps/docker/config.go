@@ -206,8 +206,7 @@ func (c Config) resolve(ctx context.Context, pull Pull) (*login, error) {
 	return c.entry(pull.Registry), nil
 }
 
-// entry returns the entry of a registry's host, or else the first one whose key has that host, or nil
-// (AuthConfig.resolve_authconfig).
+// entry returns the entry of a registry's host, or else the first whose key has that host, or nil (resolve_authconfig).
 func (c Config) entry(name string) *login {
 	host := hostname(name)
 	at := slices.IndexFunc(c.auths, func(l login) bool { return l.key == host })

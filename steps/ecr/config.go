@@ -149,8 +149,7 @@ func concealTokens(req *smithyhttp.Request) {
 	}
 }
 
-// named makes a client call the address that is given: the SDK does not read AWS_ENDPOINT_URL where a profile or a web
-// identity needs STS.
+// named makes a client call AWS_ENDPOINT_URL, which the SDK does not read where a profile or a web identity needs STS.
 func named(o *sts.Options) {
 	if env, err := config.NewEnvConfig(); err == nil && o.BaseEndpoint == nil && env.BaseEndpoint != "" {
 		o.BaseEndpoint = &env.BaseEndpoint

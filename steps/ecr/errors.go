@@ -98,8 +98,7 @@ func classify(err error) error {
 	return c.credentials(err)
 }
 
-// answered classifies an answer. It repeats only messages with an error code of AWS: something between here and AWS may
-// have made another.
+// answered classifies an answer. It repeats messages with an error code alone: any other may not be AWS's.
 func (c call) answered(err error) error {
 	api := smithy.APIError(new(smithy.GenericAPIError))
 	hasCode := errors.As(err, &api) && api.ErrorCode() != unknownCode

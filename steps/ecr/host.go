@@ -116,8 +116,7 @@ func NewHost(account, region, suffix string, fips, dualStack bool) (Host, error)
 
 func ifFIPS(fips bool) string { return map[bool]string{true: "-fips"}[fips] }
 
-// CheckAccount returns an error unless account is an AWS account id, for "account is %w". Its fact Want is what was
-// probably meant.
+// CheckAccount returns an error, for "account is %w", unless account is an AWS account id. Want is what may be meant.
 func CheckAccount(account string) error {
 	why, meant := "such as 123456789012", strings.NewReplacer("-", "", " ", "").Replace(account)
 	switch number := regexp.MustCompile(`^\d{11,12}$`).MatchString(meant); {

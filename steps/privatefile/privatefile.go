@@ -1,6 +1,5 @@
 // Package privatefile reads and writes small files, each whole or not at all: private ones that only their owner may
-// see (a private key, the results that the steps exchange), and public ones. What is checked is what is read: the
-// checks look at the open file, not at its path.
+// see (a private key, the results that the steps exchange), and public ones. The open file is checked, not its path.
 package privatefile
 
 import (
@@ -112,8 +111,7 @@ func Write(path string, text []byte) error { return write(path, text, 0o600, os.
 // WritePublic is Write for a file that everybody may read (0644).
 func WritePublic(path string, text []byte) error { return write(path, text, 0o644, os.Rename) }
 
-// Create is Write for a file that must not exist yet: the error is fs.ErrExist if it does. It makes the folder (0700)
-// where that is missing.
+// Create is Write for a file that must not exist yet (else fs.ErrExist). It makes a missing folder (0700), too.
 func Create(path string, text []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fault(NotWritable, "write %q: %w", path, cause(err))

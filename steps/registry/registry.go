@@ -45,8 +45,7 @@ func New(rt http.RoundTripper) *Client {
 	}}
 }
 
-// Check returns nil only if the registry's /v2/ answers 200 to Basic authentication, which is how Docker tests a login.
-// registryURL is https://HOST.
+// Check returns nil only if /v2/ of registryURL, https://HOST, answers 200 to Basic authentication, as Docker tests it.
 func (c *Client) Check(ctx context.Context, registryURL, username string, password secret.Secret) error {
 	host := Host(registryURL)
 	req, err := retryablehttp.NewRequestWithContext(ctx, http.MethodGet, registryURL, nil)

@@ -43,8 +43,7 @@ type Entry struct {
 	at string // "targets[0]" where it comes from a list
 }
 
-// Parse reads a targets list: a JSON array of objects. Its error names all fields that cannot be read, each with its
-// entry.
+// Parse reads a targets list: a JSON array of objects. Its error names each field that cannot be read.
 func Parse(text string) ([]Entry, error) {
 	var list []map[string]json.RawMessage
 	err := json.Unmarshal([]byte(text), &list)
@@ -198,8 +197,7 @@ func (e Entry) checkTogether(host ecr.Host) error {
 	return nil
 }
 
-// host returns the registry: the one of the entry, or that of account and region, where what is missing comes from the
-// connection's host.
+// host returns the registry of the entry, or that of its account and region; what is missing the connection's host has.
 func (e Entry) host(hostOf func(string) string) (ecr.Host, error) {
 	if e.Registry != "" {
 		host, err := ecr.ParseHost(ecr.Bare(e.Registry), e.PartitionSuffix)

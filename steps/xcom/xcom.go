@@ -33,8 +33,7 @@ const (
 	OtherVersion failure.Kind = "result of another version"
 )
 
-// maxValues bounds the objects, lists, strings and numbers of a result, of which a connection has eight: whoever edits
-// XComs chooses what is read.
+// maxValues bounds the values of a result, of which a connection has eight: whoever edits XComs chooses what is read.
 const maxValues = 50_000
 
 // Head opens each result.
