@@ -24,11 +24,9 @@ const (
 	TokenRejected   failure.Kind = "token rejected" // the bearer token of Config
 	JWTRejected     failure.Kind = "JWT rejected"   // of a login that has just succeeded
 	NoLoginEndpoint failure.Kind = "no login endpoint"
-	NotAirflow      failure.Kind = "not Airflow" // the answer is not one of Airflow 3's API
-	Redirect        failure.Kind = "redirect of Airflow"
-	Invalid         failure.Kind = "invalid"      // Airflow's validation rejected the request
-	WrongScheme     failure.Kind = "wrong scheme" // https to a port that speaks http
-	Conflict        failure.Kind = "conflict"     // the object exists, or somebody else changes it at the same time
+	NotAirflow      failure.Kind = "not Airflow" // the answer is not one of Airflow 3's API: a redirect, or no TLS
+	Invalid         failure.Kind = "invalid"     // Airflow's validation rejected the request
+	Conflict        failure.Kind = "conflict"    // the object exists, or somebody else changes it at the same time
 	Unavailable     failure.Kind = "Airflow unavailable"
 
 	// MissingRight, by who grants it: Want (can_read, can_edit …) is missing on Object, as FAB calls it (DAG Runs …).
@@ -85,10 +83,7 @@ func (r refusal) failure() *failure.Error {
 	kinds := map[int]failure.Kind{400: Invalid, 401: JWTRejected, 403: Forbidden, 407: failure.ProxyAuth, 409: Conflict,
 		422: Invalid}
 	kind := cmp.Or(kinds[r.status], NotAirflow)
-	switch {
-	case r.status >= 300 && r.status < 400:
-		kind = Redirect
-	case transport.IsTransient(r.status):
+	if transport.IsTransient(r.status) {
 		kind = Unavailable
 	}
 	return &failure.Error{Kind: kind, Err: r, Transient: kind == Conflict || kind == Unavailable}
@@ -98,12 +93,13 @@ func (r refusal) failure() *failure.Error {
 // authenticated" and 403 "Invalid JWT token" for a JWT that it rejects, and 403 "Forbidden" for a right that is missing
 // (resolve_user_from_token in airflow/api_fastapi/core_api/security.py).
 func failed(a answer) error {
+	if a.StatusCode < 400 {
+		const form = "airflow answered %d, a redirect to %q: no redirect is followed"
+		return failure.Permanent(NotAirflow, form, a.StatusCode, transport.RedirectHost(a.Response))
+	}
 	message := a.message()
 	err := refusal{a.through(), a.StatusCode, message}.failure()
 	switch {
-	case err.Kind == Redirect:
-		const form = "airflow answered %d, a redirect to %q: no redirect is followed"
-		err.Err = fmt.Errorf(form, a.StatusCode, transport.RedirectHost(a.Response))
 	case !a.isJSON() && failure.Is(err, Invalid, Forbidden, JWTRejected):
 		err.Kind = NotAirflow
 	case err.Kind == Forbidden && message.Raw() == "Invalid JWT token":
@@ -116,7 +112,7 @@ func failed(a answer) error {
 func (c *Client) unanswered(err error) error {
 	airflow := "airflow at " + c.config.BaseURL
 	if errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, new(tls.RecordHeaderError)) {
-		return failure.Permanent(WrongScheme, "reach %s: %s", airflow, failure.Cause(err))
+		return failure.Permanent(NotAirflow, "reach %s: %s", airflow, failure.Cause(err))
 	}
 	return failure.Network(airflow, err)
 }

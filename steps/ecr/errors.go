@@ -38,7 +38,6 @@ const (
 	NoTokenFile          failure.Kind = "web identity token not read"
 	ProcessFailed        failure.Kind = "credential_process failed"
 	ContainerEndpoint    failure.Kind = "no credentials of a container role" // ECS task role or EKS Pod Identity
-	HopLimit             failure.Kind = "instance metadata hop limit"
 )
 
 // The services that the SDK asks for credentials, beside STS and SSO: the second one last of all.
@@ -126,16 +125,16 @@ func (c call) answered(err error) error {
 // than the hop limit: with a limit of 1, it reaches no container.
 // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html#instance-metadata-returns
 func (c call) metadata(err error) error {
-	kind, why := NoCredentials, fmt.Sprintf("%s answered %d", c.service, c.status)
+	why := fmt.Sprintf("%s answered %d", c.service, c.status)
 	switch {
 	case c.status == 401 || c.status == 0 && errors.Is(err, context.DeadlineExceeded):
-		kind, why = HopLimit, "the session token of "+c.service+" does not arrive"
+		why = "the session token of " + c.service + " does not arrive: in a container, it needs a hop limit of 2"
 	case c.status == 0:
 		why = c.service + " does not answer"
 	case c.status == 404:
 		why = "this instance has no role"
 	}
-	return failure.Permanent(kind, "no AWS credentials found in the environment or the AWS files, and %s", why)
+	return failure.Permanent(NoCredentials, "no AWS credentials found in the environment or the AWS files, and %s", why)
 }
 
 // credentials classifies the error of a source that was not called, or that answered without credentials. What a

@@ -113,11 +113,11 @@ func TestCredentialsOfAMachine(t *testing.T) {
 		permanent bool
 		says      string
 	}{
-		{instance, 405, 401, "t", ecr.HopLimit, true, "session token of the instance metadata service"},
+		{instance, 405, 401, "t", ecr.NoCredentials, true, "session token of the instance metadata service"},
 		{instance, 403, 403, "t", ecr.NoCredentials, true, "the instance metadata service answered 403"},
 		{instance, 200, 404, "t", ecr.NoCredentials, true, "this instance has no role"},
 		{instance, 200, 500, "t", ecr.Unavailable, false, "the instance metadata service answered 500"},
-		{instance, -1, 401, "t", ecr.HopLimit, true, "does not arrive"},
+		{instance, -1, 401, "t", ecr.NoCredentials, true, "does not arrive"},
 		{instance, 0, 0, "", ecr.NoCredentials, true, "the instance metadata service does not answer"},
 		{container, -1, 403, "S3CRET", ecr.ContainerEndpoint, true, "the container's credential endpoint answered 403"},
 		{container, -1, 400, denied, ecr.ContainerEndpoint, true, "answered 400 AccessDeniedException: no"},

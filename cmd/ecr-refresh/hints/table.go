@@ -110,8 +110,6 @@ func hints() map[failure.Kind]string {
 			"name the role), and fsGroup in its securityContext (which lets its user read the token)",
 		ecr.ProcessFailed:     "run credential_process of the profile AWS_PROFILE by hand<, as the worker's user|>",
 		ecr.ContainerEndpoint: "check the Pod Identity association (EKS) or task role (ECS), and its trust policy",
-		ecr.HopLimit: "in a container, set the instance's hop limit to 2 (aws ec2 modify-instance-metadata-options " +
-			"--http-put-response-hop-limit 2); elsewhere, set AWS_PROFILE or AWS_ACCESS_KEY_ID",
 		ecr.NotECRHost: "give ACCOUNT.dkr.ecr.REGION.amazonaws.com, its FIPS, dual-stack or other partition's form, " +
 			"or public.ecr.aws; for a new partition, add partition_suffix to an entry of ecr_targets",
 
@@ -174,14 +172,12 @@ func hints() map[failure.Kind]string {
 			"the Variable|unset it> to log in with login and password",
 		airflowclient.JWTRejected:     "give all API servers one [api_auth] jwt_secret, and check their clocks",
 		airflowclient.NoLoginEndpoint: apiAddress + "; the auth manager must offer POST /auth/token",
-		airflowclient.NotAirflow:      apiAddress + ": below it, /api/v2/version must answer JSON (Airflow 3)",
-		airflowclient.Redirect:        "give the final address as host of connection airflow-api" + orURL,
+		airflowclient.NotAirflow:      apiAddress + orURL + ": below it, /api/v2/version must answer JSON itself",
 		airflowclient.Forbidden:       needs + "grant it where this Airflow's auth manager keeps rights" + areEnough,
 		airflowclient.ForbiddenByFAB:  needs + "airflow roles add-perms ROLE -r '{object}' -a {want}" + areEnough,
 		airflowclient.ForbiddenBySimple: needs + "give it the role op in [core] simple_auth_manager_users (viewer " +
 			"reads pools and runs)",
-		airflowclient.Invalid:     "use an ecr-refresh that supports this Airflow (docs/compatibility.md)",
-		airflowclient.WrongScheme: "give connection airflow-api" + orURL + " the schema of its port: http or https",
+		airflowclient.Invalid: "use an ecr-refresh that supports this Airflow (docs/compatibility.md)",
 		airflowclient.NoConnection: "create it: airflow connections add {object} --conn-type docker --conn-host " +
 			"REGISTRY --conn-login AWS (one from an environment variable or a secrets backend cannot be updated)",
 		airflowclient.NoPool:      "create it: airflow pools set {object} SLOTS DESCRIPTION",
