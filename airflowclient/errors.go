@@ -93,7 +93,7 @@ func (r refusal) failure() *failure.Error {
 // authenticated" and 403 "Invalid JWT token" for a JWT that it rejects, and 403 "Forbidden" for a right that is missing
 // (resolve_user_from_token in airflow/api_fastapi/core_api/security.py).
 func failed(a answer) error {
-	if a.StatusCode < 400 {
+	if a.StatusCode/100 == 3 {
 		const form = "airflow answered %d, a redirect to %q: no redirect is followed"
 		return failure.Permanent(NotAirflow, form, a.StatusCode, transport.RedirectHost(a.Response))
 	}
