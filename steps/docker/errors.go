@@ -48,8 +48,6 @@ func notDocker(resp *http.Response, form string) error {
 	switch code := resp.StatusCode; {
 	case transport.IsTransient(code):
 		return failure.Transient(Unavailable, "%s %s", answer, http.StatusText(code))
-	case code < 200:
-		return failure.Permanent(NotDocker, "%s %s", answer, http.StatusText(code))
 	case code/100 == 3:
 		return failure.Permanent(NotDocker, "%s, a redirect to %q", answer, transport.RedirectHost(resp))
 	}

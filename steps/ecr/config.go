@@ -102,11 +102,9 @@ func checkKeys(ctx context.Context, provider aws.CredentialsProvider) error {
 	untrusted.Conceal(keys.SessionToken)
 	for i, key := range []string{keys.AccessKeyID, keys.SecretAccessKey, keys.SessionToken} {
 		name := []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}[i]
-		if keys.Source != config.CredentialsSourceName {
-			name = strings.ToLower(name) + " of the AWS profile"
-		}
 		if err == nil && strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) {
-			err = failure.Permanent(BadKeys, "%s has a blank, a line break or a character beyond ASCII", name)
+			const form = "%s (or that of the AWS profile) has a blank, a line break or a character beyond ASCII"
+			err = failure.Permanent(BadKeys, form, name)
 		}
 	}
 	return err

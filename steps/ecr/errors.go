@@ -104,6 +104,8 @@ func (c call) answered(err error) error {
 	var answer *smithyhttp.ResponseError
 	answered := fmt.Sprintf("%s answered %d", c.service, c.status)
 	switch {
+	case errors.As(err, new(*http.MaxBytesError)):
+		return failure.Transient(NotAWS, "%s's answer is longer than %d MiB", c.service, transport.MaxResponse>>20)
 	case hasCode && c.service != containerEndpoint:
 		return c.coded(api)
 	case transport.IsTransient(c.status):
@@ -118,7 +120,7 @@ func (c call) answered(err error) error {
 		to := transport.RedirectHost(answer.Response.Response)
 		return failure.Permanent(NotAWS, "%s, a redirect to %q", answered, to)
 	}
-	return failure.Transient(NotAWS, "%s with something that is not AWS's JSON, is cut or too long", answered)
+	return failure.Transient(NotAWS, "%s with something that is not AWS's JSON, or is cut", answered)
 }
 
 // metadata classifies why the instance metadata service returned no credentials. Its session token travels no further

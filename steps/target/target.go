@@ -152,7 +152,7 @@ func Resolve(entries []Entry, hostOf func(connectionID string) string) ([]Target
 	seen := map[string]string{}
 	for _, e := range entries {
 		host, err := e.host(hostOf)
-		err = cmp.Or(CheckConnectionID(e.ConnectionID), err, e.checkTogether(host))
+		err = cmp.Or(xcom.CheckConnectionID(e.ConnectionID), err, e.checkTogether(host))
 		if at, twice := seen[e.ConnectionID]; twice && err == nil {
 			err = fmt.Errorf("connection_id %q is in %s too: a connection holds one token", e.ConnectionID, at)
 		}
@@ -218,12 +218,4 @@ func (e Entry) host(hostOf func(string) string) (ecr.Host, error) {
 	}
 	return ecr.NewHost(cmp.Or(e.Account, known.Account), cmp.Or(e.Region, known.Region), e.PartitionSuffix,
 		e.FIPS || known.FIPS, e.DualStack || known.DualStack)
-}
-
-// CheckConnectionID returns an error unless Airflow accepts id as a connection id.
-func CheckConnectionID(id string) error {
-	if !xcom.IsConnectionID(id) {
-		return failure.Permanent("", "connection id %.40q is not letters, digits, '_', '.' and '-'", id)
-	}
-	return nil
 }

@@ -5,6 +5,7 @@
 package xcom
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -166,8 +167,13 @@ func unmarshal(line string, into any) error {
 
 var connectionID = regexp.MustCompile(`^[\w.-]{1,200}$`)
 
-// IsConnectionID reports whether Airflow accepts id as a connection id.
-func IsConnectionID(id string) bool { return connectionID.MatchString(id) }
+// CheckConnectionID returns an error unless Airflow accepts id as a connection id.
+func CheckConnectionID(id string) error {
+	if !connectionID.MatchString(id) {
+		return failure.Permanent("", "connection id %.40q is not letters, digits, '_', '.' and '-'", id)
+	}
+	return nil
+}
 
 // check leaves the tokens to step 2, which compares each field with what is encrypted.
 func (r ExtractECRToken) check() error {
@@ -201,8 +207,8 @@ func check(missing bool, ids []string) error {
 	}
 	seen := map[string]bool{}
 	for _, id := range ids {
-		if !IsConnectionID(id) || seen[id] {
-			return fmt.Errorf("%.40q is not a connection id, or is there twice", id)
+		if err := CheckConnectionID(id); err != nil || seen[id] {
+			return cmp.Or(err, fmt.Errorf("connection id %.40q is there twice", id))
 		}
 		seen[id] = true
 	}

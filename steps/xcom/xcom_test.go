@@ -85,7 +85,7 @@ func TestParseRejects(t *testing.T) {
 	t.Parallel()
 	const none, not, version = xcom.NoResult, xcom.NotAResult, xcom.OtherVersion
 	const notJSON = "it is not the JSON of a step's result, or is cut"
-	const noID = "is not a connection id, or is there twice"
+	const noID = "is not letters, digits, '_', '.' and '-'"
 	const lacks = "it lacks a field, or a list in it is empty"
 	const nothing = "read result: extract_ecr_token left no result"
 	for _, row := range []struct {
@@ -116,7 +116,7 @@ func TestParseRejects(t *testing.T) {
 		{result1, `docker_default`, ``, `"" ` + noID, not},
 		{result1, `docker_default`, strings.Repeat("x", 201), noID, not},
 		{result1, `docker_default`, `docker_default\n`, noID, not},
-		{result1, `["docker_default"]`, `["a","b","a"]`, `"a" ` + noID, not},
+		{result1, `["docker_default"]`, `["a","b","a"]`, `connection id "a" is there twice`, not},
 		{head2 + `"connections":[],"failures":[]}`, "", "", lacks, not},
 		{result2, `"docker_default"`, `"a/b"`, `"a/b" ` + noID, not},
 		{result2, `"registry_url":"https://`, `"registry_url":"https://","x":"`, lacks, not},
