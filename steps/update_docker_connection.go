@@ -32,19 +32,12 @@ type UpdateDockerConnection struct {
 	MaxAge   time.Duration // rejects older tokens: a newer run may have updated the connections since
 	DryRun   bool          // check everything, update nothing
 
-	Airflow  Airflow
+	Airflow  *airflowclient.Client
 	Registry *registry.Client
 	Now      func() time.Time
 	Log      *slog.Logger
 
 	After map[string]DockerConnection // gets the connections, by id, as tasks should read them, unless it is nil
-}
-
-// Airflow is the part of Airflow's REST API that step 2 uses; *airflowclient.Client implements it.
-type Airflow interface {
-	ConnectionsByID(ctx context.Context, ids []string) (map[string]airflowclient.Connection, map[string]error)
-	UpdateConnections(ctx context.Context, updates []airflowclient.Update) map[string]error
-	Logout(ctx context.Context) error
 }
 
 // Run returns what was updated. It succeeds when any connection was updated, and the result carries other failures.
