@@ -60,8 +60,7 @@ func New(cfg Config) (*Client, error) {
 	}
 	// net/http would report a line break as a failure of the network.
 	if strings.ContainsFunc(cfg.Token.Reveal(), func(r rune) bool { return r <= ' ' || r > '~' }) {
-		const odd = "the bearer token holds a space, a line break or another character that no token has"
-		return nil, failure.Permanent(TokenRejected, odd).About(cfg.Account)
+		return nil, failure.Permanent(TokenRejected, "the bearer token has blanks or odd characters").About(cfg.Account)
 	}
 	return &Client{
 		config: cfg, server: base + "/",

@@ -98,8 +98,7 @@ func unlessZero[T comparable](v T) *T {
 func check(u Update, needsPassword bool) error {
 	password := u.Password.Reveal()
 	if password == masked || password == "" && needsPassword || !utf8.ValidString(password) {
-		const form = "the new password is empty, %s or not UTF-8: Airflow would keep the old one, or store another"
-		return failure.Permanent(BadPassword, form, masked).About(u.ID)
+		return failure.Permanent(BadPassword, "the new password is empty, %s or not UTF-8", masked).About(u.ID)
 	}
 	return nil
 }

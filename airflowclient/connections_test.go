@@ -109,8 +109,8 @@ func TestUpdateIsNotSent(t *testing.T) {
 		kind   failure.Kind
 		text   string
 	}{
-		{Update{Type: "docker"}, BadPassword, "keep the old one"},
-		{Update{Type: "docker", Password: secret.New("***")}, BadPassword, "keep the old one"},
+		{Update{Type: "docker"}, BadPassword, "is empty, ***"},
+		{Update{Type: "docker", Password: secret.New("***")}, BadPassword, "is empty, ***"},
 		{Update{Type: "docker", Password: secret.New("a\xffb")}, BadPassword, "not UTF-8"},
 	} {
 		failed := c.UpdateConnections(t.Context(), append(someUpdates("good"), test.update))

@@ -171,8 +171,8 @@ func (s TestDockerConnection) compare(want xcom.Updated) (*bool, error) {
 func checkServer(asked target.Entry, want xcom.Updated, conn DockerConnection) error {
 	host := registry.Host(conn.Server)
 	if of := registry.Host(want.RegistryURL); host != of {
-		const form = "tasks read host %q, and the token is for %q"
-		err := failure.Permanent(Overridden, form, untrusted.New(conn.Server), of)
+		read := untrusted.New(conn.Server)
+		err := failure.Permanent(Overridden, "tasks read host %q, and the token is for %q", read, of)
 		return err.About(want.ConnectionID).Want(strings.ToUpper(want.ConnectionID))
 	}
 	targets, err := target.Resolve([]target.Entry{asked}, func(string) string { return host })
@@ -184,8 +184,7 @@ func checkServer(asked target.Entry, want xcom.Updated, conn DockerConnection) e
 		err := failure.Permanent(HostMismatch, form, want.RegistryURL, targets[0].Registry.Name)
 		return err.About(want.ConnectionID).Want(targets[0].Registry.Name)
 	case ecr.Bare(conn.Server) != host: // which is not shown: it may have a login
-		const form = "Docker would log in to another port or name than %s"
-		return failure.Permanent(docker.OtherServer, form, host).About(host)
+		return failure.Permanent(docker.OtherServer, "Docker logs in to another port or name than %s", host).About(host)
 	}
 	return nil
 }

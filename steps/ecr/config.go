@@ -103,8 +103,7 @@ func checkKeys(ctx context.Context, provider aws.CredentialsProvider) error {
 	for i, key := range []string{keys.AccessKeyID, keys.SecretAccessKey, keys.SessionToken} {
 		name := []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}[i]
 		if err == nil && strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) {
-			const form = "%s (or that of the AWS profile) has a blank, a line break or a character beyond ASCII"
-			err = failure.Permanent(BadKeys, form, name)
+			err = failure.Permanent(BadKeys, "%s (or the profile's) has a blank, a line break or the like", name)
 		}
 	}
 	return err

@@ -99,8 +99,7 @@ func decode(token *string, expires *time.Time) (secret.Token, error) {
 	user, password, _ := strings.Cut(string(clear), ":")
 	usable := regexp.MustCompile(`^[!-~]+$`).MatchString(password) && len(password) <= maxPassword
 	if err != nil || user != "AWS" || !usable || expires == nil {
-		const form = `ECR's answer has no token that can be used: not "AWS:password" in base64, with an expiry`
-		return secret.Token{}, failure.Transient(NotAWS, form)
+		return secret.Token{}, failure.Transient(NotAWS, "ECR's answer has no token that can be used")
 	}
 	info := secret.TokenInfo{Username: user, ExpiresAt: expires.UTC().Truncate(time.Second)}
 	return secret.Token{TokenInfo: info, Password: secret.New(password)}, nil
