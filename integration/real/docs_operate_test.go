@@ -17,7 +17,7 @@ import (
 // older is a commit whose DAG is not this one's.
 const older = "a61f953"
 
-// article stands for the DAG of the article: its id and its tasks in their order, in a file of its own. The scheduler may
+// article stands for the DAG of the article: its id and tasks in their order, in a file of its own. The scheduler may
 // run the first run of a new file in the order of the old one.
 const article = `from airflow.sdk import DAG, chain, task
 with DAG("refresh_docker_token_v4", schedule=None, catchup=False):
