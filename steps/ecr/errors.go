@@ -85,10 +85,10 @@ func classify(err error) error {
 	switch {
 	case errors.As(err, new(*failure.Error)): // by DefaultConfig's allow, or a proxy
 		return failure.Network(c.service, err)
+	case c.service == metadataService && !transport.IsTransient(c.status):
+		return c.metadata(err)
 	case c.status != 0:
 		return c.answered(err)
-	case c.service == metadataService:
-		return c.metadata(err)
 	case regexp.MustCompile("failed to resolve service endpoint|unsupported protocol scheme").MatchString(err.Error()):
 		return failure.Permanent(BadEndpoint, "the URL of %s is not https://HOST", c.service)
 	case isNetwork(err):
@@ -112,8 +112,6 @@ func (c call) answered(err error) error {
 		return failure.Transient(Unavailable, "%s %s", answered, http.StatusText(c.status))
 	case c.service == containerEndpoint:
 		return failure.Permanent(ContainerEndpoint, "%s%s", answered, textOf(api))
-	case c.service == metadataService:
-		return c.metadata(err)
 	case isNetwork(err): // within the answer
 		return failure.Network(c.service, err)
 	case c.status/100 == 3 && errors.As(err, &answer):
