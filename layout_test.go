@@ -235,7 +235,7 @@ func TestWhoUses(t *testing.T) {
 		{"github.com/creack/pty", "...:test", "test code"},
 		{"net/http/httptest testing", "...:test integration/...", "test code"},
 		{".Reveal", strings.Join(revealers, " ") + " ...:test integration/...", "see revealers"},
-		{".Raw", "airflowclient/client.go airflowclient/connections.go airflowclient/errors.go " +
+		{".Raw", "airflowclient/client.go airflowclient/errors.go " +
 			"airflowclient/transport.go steps/docker/engine.go steps/docker/errors.go steps/untrusted/text.go " +
 			"steps/update_docker_connection.go steps/test_docker_connection.go cmd/ecr-refresh/doctor/airflow.go " +
 			"cmd/ecr-refresh/setup/setup.go cmd/ecr-refresh/status/status.go cmd/ecr-wheel" + others,

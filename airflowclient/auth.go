@@ -127,7 +127,7 @@ func (c *Client) Logout(ctx context.Context) error {
 	if err == nil { // Airflow 3.2 revokes only the JWT of a cookie (logout in core_api/routes/public/auth.py)
 		req.AddCookie(&http.Cookie{Name: "_token", Value: jwt}) // #nosec G124 -- a request carries no attributes
 	}
-	if err = c.exchange(ctx, jwt, new(any))(req, err); failure.Is(err, Redirect, JWTRejected) {
+	if err = c.exchange(ctx, jwt, new(any))(req, err); failure.Is(err, NotAirflow, JWTRejected) {
 		return nil // a rejected JWT needs no revocation
 	}
 	return err

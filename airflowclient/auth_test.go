@@ -102,7 +102,7 @@ func TestBearerToken(t *testing.T) {
 	}
 	for _, odd := range []string{"\n", " ", "\u00e9", "\x7f"} {
 		_, err := New(Config{BaseURL: "http://airflow", Token: secret.New(givenToken + odd), Account: "x"})
-		if e := wantError(t, err, TokenRejected, "the bearer token holds a space"); e.Facts.Object != "x" {
+		if e := wantError(t, err, TokenRejected, "the bearer token has blanks"); e.Facts.Object != "x" {
 			t.Errorf("it is about %q", e.Facts.Object)
 		}
 	}

@@ -61,8 +61,7 @@ func New(cfg Config) (*Client, error) {
 	}
 	// net/http would report a line break as a failure of the network.
 	if strings.ContainsFunc(cfg.Token.Reveal(), func(r rune) bool { return r <= ' ' || r > '~' }) {
-		const odd = "the bearer token holds a space, a line break or another character that no token has"
-		return nil, failure.Permanent(TokenRejected, odd).About(cfg.Account)
+		return nil, failure.Permanent(TokenRejected, "the bearer token has blanks or odd characters").About(cfg.Account)
 	}
 	return &Client{
 		config: cfg, server: base + "/",
@@ -120,7 +119,7 @@ func (c *Client) call(ctx context.Context, out any, resource string, names ...st
 		}
 		err = c.authorized(ctx, out, req, err)
 		r := refused(err)
-		if failure.Is(err, NotAirflow) && r.status == 404 && name != "" && mentions(r.message.Raw(), name) {
+		if failure.Is(err, NotAirflow) && r.status == 404 && name != "" && strings.Contains(r.message.Raw(), name) {
 			kinds := map[string]failure.Kind{"Connections": NoConnection, "Pools": NoPool, "Variables": NoVariable,
 				"XComs": NoXCom}
 			return notFound(cmp.Or(kinds[resource], NoDAG), name)

@@ -2,17 +2,12 @@ package airflowclient
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"maps"
-	"net/http"
 	"slices"
-	"sync"
 	"unicode/utf8"
-
-	"golang.org/x/sync/errgroup"
 
 	"ecr-refresh/steps/failure"
 	"ecr-refresh/steps/secret"
@@ -23,7 +18,6 @@ const (
 	pageSize       = 100 // Airflow's own limit ([api] maximum_page_limit), whatever is asked for
 	fewConnections = 3   // are read one by one: more of them cost fewer calls in pages
 	bulkSize       = 100 // connections that one call updates: a token has 2.4 kB
-	updatesAtOnce  = 2   // more would only delay one another on an Airflow with one process
 
 	masked = "***" // shown instead of a password; sent back, it means "keep what is stored", and is a success
 )
@@ -44,40 +38,34 @@ func (c *Client) Connection(ctx context.Context, id string) (conn Connection, er
 }
 
 // ConnectionsByID reads connections of the metadata database. Each id is in the first map, or in the second with the
-// error: ErrNotFound, or why Airflow could not be asked. The first map may hold other connections, too. It reads pages
-// of all connections while these are no more than the ids that are missing, and the rest one by one.
+// error: ErrNotFound, or why Airflow could not be asked. The first map may hold other connections, too: for more than a
+// few ids it reads the pages of all, and one by one what these do not show.
 func (c *Client) ConnectionsByID(ctx context.Context, ids []string) (map[string]Connection, map[string]error) {
 	found, failed := map[string]Connection{}, map[string]error{}
-	missing := slices.Clone(ids)
-	for offset, pages := 0, fewConnections+1; len(missing) >= pages; {
+	var err error
+	for offset, more := 0, len(ids) > fewConnections; more; {
 		params := GetConnectionsParams{Limit: new(pageSize), Offset: &offset}
 		var page struct {
 			Connections  list[Connection]
 			TotalEntries int `json:"total_entries"`
 		}
-		err := c.call(ctx, &page, "Connections")(NewGetConnectionsRequest(c.server, &params))
+		err = c.call(ctx, &page, "Connections")(NewGetConnectionsRequest(c.server, &params))
 		for _, conn := range page.Connections {
 			found[conn.ID] = conn
 		}
-		missing = slices.DeleteFunc(missing, func(id string) bool { return found[id].ID == id })
-		size := len(page.Connections) // an Airflow may be set to shorter pages than were asked for
-		offset += size
-		if err == nil && offset == 0 { // a list that shows nothing may hide what is there
-			break
-		}
-		if err != nil || size == 0 || offset >= page.TotalEntries {
-			for _, id := range missing {
-				failed[id] = cmp.Or(err, notFound(NoConnection, id))
-			}
-			return found, failed
-		}
-		pages = (page.TotalEntries-offset-1)/size + 1
+		offset += len(page.Connections) // an Airflow may be set to shorter pages than were asked for
+		more = err == nil && len(page.Connections) > 0 && offset < page.TotalEntries
 	}
-	for _, id := range missing {
-		if conn, err := c.Connection(ctx, id); err == nil {
+	for _, id := range ids {
+		conn, listed := found[id]
+		unread := err
+		if !listed && err == nil {
+			conn, unread = c.Connection(ctx, id)
+		}
+		if listed || unread == nil {
 			found[id] = conn
 		} else {
-			failed[id] = err
+			failed[id] = unread
 		}
 	}
 	return found, failed
@@ -108,15 +96,9 @@ func unlessZero[T comparable](v T) *T {
 
 // check checks what is to be written.
 func check(u Update, needsPassword bool) error {
-	switch password := u.Password.Reveal(); {
-	case u.Type == "":
-		return failure.Permanent(Invalid, "the connection's type is not given").About(u.ID)
-	case password == masked || password == "" && needsPassword:
-		const form = "the new password is empty or %s, which Airflow would take for \"keep the old one\""
-		return failure.Permanent(BadPassword, form, masked).About(u.ID)
-	case !utf8.ValidString(password):
-		const form = "the new password is not UTF-8 and would be changed on its way"
-		return failure.Permanent(BadPassword, form).About(u.ID)
+	password := u.Password.Reveal()
+	if password == masked || password == "" && needsPassword || !utf8.ValidString(password) {
+		return failure.Permanent(BadPassword, "the new password is empty, %s or not UTF-8", masked).About(u.ID)
 	}
 	return nil
 }
@@ -145,31 +127,23 @@ func (c *Client) PutConnection(ctx context.Context, u Update) error {
 // each connection that was not updated. An update that would do nothing, or something else than it says, is not sent.
 func (c *Client) UpdateConnections(ctx context.Context, updates []Update) map[string]error {
 	failed := map[string]error{}
-	good := slices.DeleteFunc(slices.Clone(updates), func(u Update) bool {
-		err := check(u, true)
-		if err != nil {
+	var good []Update
+	for _, u := range updates {
+		if err := check(u, true); err != nil {
 			failed[u.ID] = err
+		} else {
+			good = append(good, u)
 		}
-		return err != nil
-	})
-	var mu sync.Mutex
-	var calls errgroup.Group
-	calls.SetLimit(updatesAtOnce)
-	for part := range slices.Chunk(good, bulkSize) {
-		calls.Go(func() error {
-			errs := c.update(ctx, part)
-			mu.Lock()
-			defer mu.Unlock()
-			maps.Copy(failed, errs)
-			return nil
-		})
 	}
-	_ = calls.Wait()
+	for part := range slices.Chunk(good, bulkSize) {
+		maps.Copy(failed, c.update(ctx, part))
+	}
 	return failed
 }
 
 // update is one call. By default one missing connection keeps all the others from being written: hence skip. The call
-// is answered 200 whatever happened: what is not in the list of successes has failed, or it was skipped.
+// is answered 200 whatever happened. Airflow ends it at its first error: what is not in the list of successes has that
+// error, or it was skipped (handle_bulk_update in core_api/services/public/connections.py).
 func (c *Client) update(ctx context.Context, updates []Update) map[string]error {
 	action := BulkUpdateActionConnectionBody{
 		Action: BulkUpdateActionConnectionBodyActionUpdate, ActionOnNonExistence: new(BulkActionNotOnExistenceSkip),
@@ -185,22 +159,15 @@ func (c *Client) update(ctx context.Context, updates []Update) map[string]error 
 		}
 	}
 	err := c.call(ctx, &result, "Connections")(NewBulkConnectionsRequest(c.server, body))
-	done, errs := result.Update.Success, result.Update.Errors
-	// An error that names no connection is of all that did not succeed, or of all.
-	ofNone := slices.IndexFunc(errs, func(e bulkError) bool { return !slices.ContainsFunc(updates, e.names) })
 	failed := map[string]error{}
 	for _, u := range updates {
-		succeeded := slices.Contains(done, u.ID)
-		at := slices.IndexFunc(errs, func(e bulkError) bool { return e.names(u) })
-		if at < 0 && (!succeeded || len(done) == len(updates)) {
-			at = ofNone
-		}
 		switch {
 		case err != nil:
 			failed[u.ID] = err
-		case at >= 0:
-			failed[u.ID] = c.skipped(u.ID, errs[at])
-		case !succeeded:
+		case slices.Contains(result.Update.Success, u.ID):
+		case len(result.Update.Errors) > 0:
+			failed[u.ID] = result.Update.Errors[0].failure().About(u.ID)
+		default:
 			failed[u.ID] = notFound(NoConnection, u.ID)
 		}
 	}
@@ -213,19 +180,9 @@ type bulkError struct {
 	Status int `json:"status_code"`
 }
 
-func (e bulkError) names(u Update) bool { return mentions(e.Error.Raw(), u.ID) }
-
-// skipped returns the error of a connection that a bulk update has not updated.
-func (c *Client) skipped(id string, of bulkError) error {
-	switch of.Status {
-	case 0:
-		return failure.Permanent(Invalid, "airflow did not update it: %s", invalid).About(id)
-	case http.StatusNotFound:
-		return notFound(NoConnection, id)
+func (e bulkError) failure() *failure.Error {
+	if e.Status == 0 {
+		return failure.Permanent(Invalid, "airflow did not update it: %s", invalid)
 	}
-	err := refusal{"airflow", of.Status, of.Error}.failure()
-	if err.Kind == Forbidden {
-		return c.forbidden(err, "Connections", "can_edit")
-	}
-	return err.About(id)
+	return refusal{"airflow", e.Status, e.Error}.failure()
 }

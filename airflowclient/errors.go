@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"regexp"
 	"strings"
 
 	"ecr-refresh/steps/failure"
@@ -15,9 +14,8 @@ import (
 	"ecr-refresh/steps/untrusted"
 )
 
-// Kinds of failure, beside those of a call without an answer, whose fact Object is "airflow at" BaseURL. Of Conflict
-// and Unavailable, a retry may help. The fact Object is what the call was about; of a rejected login or token,
-// Config.Account.
+// Kinds of failure, beside those of a call without an answer. Of Conflict and Unavailable, a retry may help. The fact
+// Object is what the call was about; of a rejected login or token, Config.Account.
 const (
 	BadBaseURL      failure.Kind = "bad base URL"
 	BadName         failure.Kind = "bad name"     // Object cannot be the name of what was asked for
@@ -26,11 +24,9 @@ const (
 	TokenRejected   failure.Kind = "token rejected" // the bearer token of Config
 	JWTRejected     failure.Kind = "JWT rejected"   // of a login that has just succeeded
 	NoLoginEndpoint failure.Kind = "no login endpoint"
-	NotAirflow      failure.Kind = "not Airflow" // the answer is not one of Airflow 3's API
-	Redirect        failure.Kind = "redirect of Airflow"
-	Invalid         failure.Kind = "invalid"      // Airflow's validation rejected the request
-	WrongScheme     failure.Kind = "wrong scheme" // https to a port that speaks http
-	Conflict        failure.Kind = "conflict"     // the object exists, or somebody else changes it at the same time
+	NotAirflow      failure.Kind = "not Airflow" // the answer is not one of Airflow 3's API: a redirect, or no TLS
+	Invalid         failure.Kind = "invalid"     // Airflow's validation rejected the request
+	Conflict        failure.Kind = "conflict"    // the object exists, or somebody else changes it at the same time
 	Unavailable     failure.Kind = "Airflow unavailable"
 
 	// MissingRight, by who grants it: Want (can_read, can_edit …) is missing on Object, as FAB calls it (DAG Runs …).
@@ -61,13 +57,6 @@ func MissingRight(err error) string {
 	return ""
 }
 
-// mentions reports whether a message of Airflow has name, as a whole word.
-func mentions(message, name string) bool {
-	name = strings.ToValidUTF8(name, "\ufffd") // as Airflow repeats it
-	whole := `(^|[^\w.-])` + regexp.QuoteMeta(name) + `($|[^\w.-])`
-	return strings.Contains(message, name) && regexp.MustCompile(whole).MatchString(message)
-}
-
 // refusal is an answer that reports a failure, as the cause of an error.
 type refusal struct {
 	by      string // airflow, or a proxy
@@ -94,10 +83,7 @@ func (r refusal) failure() *failure.Error {
 	kinds := map[int]failure.Kind{400: Invalid, 401: JWTRejected, 403: Forbidden, 407: failure.ProxyAuth, 409: Conflict,
 		422: Invalid}
 	kind := cmp.Or(kinds[r.status], NotAirflow)
-	switch {
-	case r.status >= 300 && r.status < 400:
-		kind = Redirect
-	case transport.IsTransient(r.status):
+	if transport.IsTransient(r.status) {
 		kind = Unavailable
 	}
 	return &failure.Error{Kind: kind, Err: r, Transient: kind == Conflict || kind == Unavailable}
@@ -107,12 +93,13 @@ func (r refusal) failure() *failure.Error {
 // authenticated" and 403 "Invalid JWT token" for a JWT that it rejects, and 403 "Forbidden" for a right that is missing
 // (resolve_user_from_token in airflow/api_fastapi/core_api/security.py).
 func failed(a answer) error {
+	if a.StatusCode/100 == 3 {
+		const form = "airflow answered %d, a redirect to %q: no redirect is followed"
+		return failure.Permanent(NotAirflow, form, a.StatusCode, transport.RedirectHost(a.Response))
+	}
 	message := a.message()
 	err := refusal{a.through(), a.StatusCode, message}.failure()
 	switch {
-	case err.Kind == Redirect:
-		const form = "airflow answered %d, a redirect to %q: no redirect is followed"
-		err.Err = fmt.Errorf(form, a.StatusCode, transport.RedirectHost(a.Response))
 	case !a.isJSON() && failure.Is(err, Invalid, Forbidden, JWTRejected):
 		err.Kind = NotAirflow
 	case err.Kind == Forbidden && message.Raw() == "Invalid JWT token":
@@ -125,7 +112,7 @@ func failed(a answer) error {
 func (c *Client) unanswered(err error) error {
 	airflow := "airflow at " + c.config.BaseURL
 	if errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, new(tls.RecordHeaderError)) {
-		return failure.Permanent(WrongScheme, "reach %s: %s", airflow, failure.Cause(err))
+		return failure.Permanent(NotAirflow, "reach %s: %s", airflow, failure.Cause(err))
 	}
 	return failure.Network(airflow, err)
 }
@@ -133,9 +120,9 @@ func (c *Client) unanswered(err error) error {
 // invalid stands for a message that may quote the request, password included.
 const invalid = "the request did not pass validation"
 
-// message picks what a person can use out of an answer that reports a failure. Airflow's `detail` is a string, a list
-// of validation errors or an object; an unknown route has `error` instead; of plain text nothing is repeated, nor the
-// input and context of a validation error, nor the Simple auth manager's 422, a string that holds the request.
+// message picks what a person can use out of an answer that reports a failure. Airflow's `detail` is a string or a list
+// of validation errors; an unknown route has `error` instead. Nothing else is repeated, nor the input and context of a
+// validation error, nor the Simple auth manager's 422, a string that holds the request.
 func (a answer) message() (text untrusted.Text) {
 	var body struct{ Detail, Error any }
 	if !a.isJSON() || len(a.body) > maxFailure || json.Unmarshal(a.body, &body) != nil {
@@ -149,8 +136,6 @@ func (a answer) message() (text untrusted.Text) {
 			detail = invalid
 		}
 		return untrusted.New(detail)
-	case map[string]any:
-		return untrusted.New(strings.Trim(str(detail["reason"])+": "+str(detail["message"]), ": "))
 	case []any: // that of a bulk request has each error twice
 		for _, e := range detail {
 			if e, _ := e.(map[string]any); str(e["msg"]) != "" {

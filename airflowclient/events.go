@@ -47,8 +47,7 @@ func (c *Client) ConnectionEvents(ctx context.Context, after time.Time) (all []C
 }
 
 // Concerns reports whether the entry is about a connection: named in the call's path or body, in a list of ids to
-// delete, or in the command line, which is in Python's notation. An import names a file: one that overwrites may change
-// any connection, another one none that exists.
+// delete, or in a command line, in Python's notation; or it is an import that overwrites, of any connection.
 func (e ConnectionEvent) Concerns(id string) bool {
 	forms := []string{`"connection_id": "ID"`, `["ID"`, `, "ID",`, `, "ID"]`, `'ID'`, `'--overwrite'`}
 	return slices.ContainsFunc(forms, func(form string) bool {

@@ -60,6 +60,5 @@ func FuzzTexts(f *testing.F) {
 		_ = unquoted(text)
 		_ = claims(text)
 		_ = ConnectionEvent{Extra: text}.Concerns(text)
-		_ = mentions(text, text)
 	})
 }

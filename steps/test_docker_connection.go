@@ -21,13 +21,12 @@ import (
 	"ecr-refresh/steps/xcom"
 )
 
-// Why step 3 fails. Object is the connection, of EarlierFailure the step; Want of OverriddenByVariable that variable.
+// Why step 3 fails. Object is the connection (of EarlierFailure the step), Want of Overridden its id in capitals.
 const (
-	EarlierFailure       failure.Kind = "an earlier step failed"
-	NotAsked             failure.Kind = "connection is not to be refreshed"
-	NoLogin              failure.Kind = "connection has no login or no password"
-	Overridden           failure.Kind = "connection is overridden"
-	OverriddenByVariable failure.Kind = "connection is overridden by an environment variable"
+	EarlierFailure failure.Kind = "an earlier step failed"
+	NotAsked       failure.Kind = "connection is not to be refreshed"
+	NoLogin        failure.Kind = "connection has no login or no password"
+	Overridden     failure.Kind = "connection is overridden"
 )
 
 // overrideWindow is how soon after an update another password can only mean that tasks read it elsewhere. Later,
@@ -49,12 +48,11 @@ type TestDockerConnection struct {
 
 // DockerConnection is a connection as tasks read it: from a secrets backend, the environment or the database.
 type DockerConnection struct {
-	Server       string // that DockerHook logs in to: the host as it is written, with the port if there is one
-	Login        string
-	Password     secret.Secret
-	KeepLogin    bool   // reauth of its extra is off: docker-py keeps a login of the same user that its file has
-	Assumed      bool   // made of what was updated, not read as a task reads it: nothing to compare
-	OverriddenBy string // name of an environment variable that tasks read before the database, if it is set
+	Server    string // that DockerHook logs in to: the host as it is written, with the port if there is one
+	Login     string
+	Password  secret.Secret
+	KeepLogin bool // reauth of its extra is off: docker-py keeps a login of the same user that its file has
+	Assumed   bool // made of what was updated, not read as a task reads it: nothing to compare
 }
 
 // assumed returns what tasks should read, once a token was put into a connection.
@@ -161,7 +159,7 @@ func (s TestDockerConnection) compare(want xcom.Updated) (*bool, error) {
 	age := s.Now().Sub(*want.PublishedAt).Round(time.Second)
 	if age < overrideWindow {
 		const form = "tasks read another login or password than the update %s ago set: it is overridden"
-		return nil, conn.overridden(form, age).About(id)
+		return nil, failure.Permanent(Overridden, form, age).About(id).Want(strings.ToUpper(id))
 	}
 	s.Log.Warn(fmt.Sprintf("connection %q: tasks read another password than the update %s ago set: "+
 		"another run has refreshed it since, or it is overridden", id, age))
@@ -173,8 +171,9 @@ func (s TestDockerConnection) compare(want xcom.Updated) (*bool, error) {
 func checkServer(asked target.Entry, want xcom.Updated, conn DockerConnection) error {
 	host := registry.Host(conn.Server)
 	if of := registry.Host(want.RegistryURL); host != of {
-		const form = "tasks read host %q, and the token is for %q"
-		return conn.overridden(form, untrusted.New(conn.Server), of).About(want.ConnectionID)
+		read := untrusted.New(conn.Server)
+		err := failure.Permanent(Overridden, "tasks read host %q, and the token is for %q", read, of)
+		return err.About(want.ConnectionID).Want(strings.ToUpper(want.ConnectionID))
 	}
 	targets, err := target.Resolve([]target.Entry{asked}, func(string) string { return host })
 	switch {
@@ -185,18 +184,9 @@ func checkServer(asked target.Entry, want xcom.Updated, conn DockerConnection) e
 		err := failure.Permanent(HostMismatch, form, want.RegistryURL, targets[0].Registry.Name)
 		return err.About(want.ConnectionID).Want(targets[0].Registry.Name)
 	case ecr.Bare(conn.Server) != host: // which is not shown: it may have a login
-		const form = "Docker would log in to another port or name than %s"
-		return failure.Permanent(docker.OtherServer, form, host).About(host)
+		return failure.Permanent(docker.OtherServer, "Docker logs in to another port or name than %s", host).About(host)
 	}
 	return nil
-}
-
-// overridden returns an error of a connection that is not as it was updated.
-func (c DockerConnection) overridden(form string, args ...any) *failure.Error {
-	if c.OverriddenBy != "" {
-		return failure.Permanent(OverriddenByVariable, form, args...).Want(c.OverriddenBy)
-	}
-	return failure.Permanent(Overridden, form, args...)
 }
 
 // logIn checks docker-py's configuration, then asks Docker, as DockerHook does at the start of each task, or the

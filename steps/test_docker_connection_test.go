@@ -67,11 +67,9 @@ func TestTestTellsOverriddenFromRefreshed(t *testing.T) {
 	first := f.updated(t, id)
 	f.updated(t, id) // another run
 	f.now = f.now.Add(15*time.Minute - time.Second)
+	overridden := failure.Facts{Object: id, Want: "DOCKER_DEFAULT"}
 	fail(t, f.test(first).Run, `test connection "docker_default": tasks read another login or password`,
-		steps.Overridden, failure.Facts{Object: id}, 2)
-	byVariable := give(f.test(first), func(c *steps.DockerConnection) { c.OverriddenBy = "AIRFLOW_CONN_X" })
-	fail(t, byVariable.Run, "it is overridden", steps.OverriddenByVariable,
-		failure.Facts{Object: id, Want: "AIRFLOW_CONN_X"}, 2)
+		steps.Overridden, overridden, 2)
 	f.now = f.now.Add(time.Second)
 	if three := succeed(t, f.test(first).Run); *three.Connections[0].Matches {
 		t.Error("two tokens match")
@@ -91,11 +89,12 @@ func TestTestRejectsAnotherConnection(t *testing.T) {
 		`tasks read host ""`:                   func(c *conn) { c.Server = "" },
 		"tasks read another login or password": func(c *conn) { c.Login = "somebody" },
 	} {
-		fail(t, give(f.test(two), change).Run, message, steps.Overridden, failure.Facts{Object: id}, 2)
+		overridden := failure.Facts{Object: id, Want: "DOCKER_DEFAULT"}
+		fail(t, give(f.test(two), change).Run, message, steps.Overridden, overridden, 2)
 	}
 	step := f.test(two)
 	delete(step.Connections, id)
-	fail(t, step.Run, `tasks read host ""`, steps.Overridden, failure.Facts{Object: id}, 2)
+	fail(t, step.Run, `tasks read host ""`, steps.Overridden, failure.Facts{Object: id, Want: "DOCKER_DEFAULT"}, 2)
 	noPassword := give(f.test(two), func(c *conn) { c.Assumed, c.Password = true, secret.New("") })
 	noLogin := give(f.test(two), func(c *conn) { c.Assumed, c.Login = true, "" })
 	fail(t, noPassword.Run, "it has no login or no password", steps.NoLogin, failure.Facts{}, 2)

@@ -18,12 +18,10 @@ import (
 
 // Why step 2 updates nothing. The fact Object of the last three is the connection, and Want the host of its registry.
 const (
-	OldResult     failure.Kind = "result is too old"
-	AlteredResult failure.Kind = "result was altered"
-	BadToken      failure.Kind = "token is none that ecr issues"
-	HostMismatch  failure.Kind = "connection is to another registry"
-	HostNotBare   failure.Kind = "connection host is more than a name"
-	NotOfDocker   failure.Kind = "connection is not of type docker"
+	OldResult    failure.Kind = "result is too old"
+	BadToken     failure.Kind = "token is none that ecr issues"
+	HostMismatch failure.Kind = "connection is to another registry"
+	NotOfDocker  failure.Kind = "connection is not of type docker"
 )
 
 // UpdateDockerConnection sets the password of Airflow's connections to the tokens of step 1, and changes nothing else.
@@ -34,7 +32,7 @@ type UpdateDockerConnection struct {
 	MaxAge   time.Duration // rejects older tokens: a newer run may have updated the connections since
 	DryRun   bool          // check everything, update nothing
 
-	Airflow  Airflow
+	Airflow  *airflowclient.Client
 	Registry *registry.Client
 	Now      func() time.Time
 	Log      *slog.Logger
@@ -42,15 +40,7 @@ type UpdateDockerConnection struct {
 	After map[string]DockerConnection // gets the connections, by id, as tasks should read them, unless it is nil
 }
 
-// Airflow is the part of Airflow's REST API that step 2 uses; *airflowclient.Client implements it.
-type Airflow interface {
-	ConnectionsByID(ctx context.Context, ids []string) (map[string]airflowclient.Connection, map[string]error)
-	UpdateConnections(ctx context.Context, updates []airflowclient.Update) map[string]error
-	Logout(ctx context.Context) error
-}
-
-// Run returns what was updated. With several connections it succeeds when any was updated, and the result carries the
-// failures of the others.
+// Run returns what was updated. It succeeds when any connection was updated, and the result carries other failures.
 func (s UpdateDockerConnection) Run(ctx context.Context) (xcom.UpdateDockerConnection, error) {
 	tokens, err := s.decrypt()
 	if err != nil {
@@ -97,7 +87,7 @@ func (s UpdateDockerConnection) decrypt() (all []*issued, err error) {
 	}
 	same := func(t secret.Token, shown xcom.Token) bool { return t.TokenInfo == shown.TokenInfo }
 	if !slices.EqualFunc(tokens, s.Input.Tokens, same) {
-		return nil, failure.Permanent(AlteredResult, check+"what it shows is not what was encrypted: it was altered")
+		return nil, failure.Permanent(secret.Damaged, check+"what it shows is not what was encrypted: it was altered")
 	}
 	for i, t := range tokens {
 		if err := t.Check(s.Now()); err != nil {
@@ -121,13 +111,9 @@ func (s UpdateDockerConnection) prepare(
 	if update.Type != "docker" {
 		return update, failure.Permanent(NotOfDocker, "its type is %q, not docker", conn.Type).About(id)
 	}
-	host := conn.Host.Raw()
-	if want := registry.Host(t.RegistryURL); registry.Host(host) != want {
-		kind, form := HostMismatch, "its host is %q, and the token is for %q"
-		if registry.IsIn(host, want) {
-			kind, form = HostNotBare, "its host is %q, not %q alone"
-		}
-		return update, failure.Permanent(kind, form, conn.Host, want).About(id).Want(want)
+	if want := registry.Host(t.RegistryURL); registry.Host(conn.Host.Raw()) != want {
+		const form = "its host is %q, and the token is for %q"
+		return update, failure.Permanent(HostMismatch, form, conn.Host, want).About(id).Want(want)
 	}
 	if conn.Login.Raw() != t.Username {
 		s.Log.Info(fmt.Sprintf("connection %q: login %q becomes %q", id, conn.Login, t.Username))

@@ -2,6 +2,12 @@ package steps_test
 
 import (
 	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"slices"
 	"testing"
 	"time"
@@ -68,7 +74,7 @@ func TestUpdateRejects(t *testing.T) {
 		"fingerprint": func(d *xcom.ExtractECRToken) { d.Tokens[0].Fingerprint = "000000000000" },
 		"more":        func(d *xcom.ExtractECRToken) { d.Tokens = append(d.Tokens, d.Tokens[0]) },
 	} {
-		reject(name, edit, "it was altered", steps.AlteredResult, "", 2)
+		reject(name, edit, "it was altered", secret.Damaged, "", 2)
 	}
 	fewer := func(d *xcom.ExtractECRToken) { d.Tokens = nil }
 	reject("fewer", fewer, "decrypt tokens: cut or altered", secret.Damaged, "", 2)
@@ -139,14 +145,26 @@ func TestUpdateReportsARegistryOnce(t *testing.T) {
 	}
 }
 
-// airflow is an Airflow that a test interferes with.
-type airflow struct {
-	steps.Airflow
-	update func() (failed map[string]error)
-}
-
-func (a airflow) UpdateConnections(context.Context, []airflowclient.Update) map[string]error {
-	return a.update()
+// airflowWith is the sandbox's Airflow, but for its answer to updates.
+func (f *fixture) airflowWith(t *testing.T, update http.HandlerFunc) *airflowclient.Client {
+	t.Helper()
+	to, err := url.Parse(f.box.Airflow.URL())
+	must(t, err)
+	pass := httputil.NewSingleHostReverseProxy(to)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPatch {
+			update(w, r)
+			return
+		}
+		pass.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	user, _ := f.box.Airflow.User("refresher")
+	client, err := airflowclient.New(airflowclient.Config{
+		BaseURL: server.URL, Login: "refresher", Password: secret.New(user.Password),
+	})
+	must(t, err)
+	return client
 }
 
 // What Airflow rejects for one connection is not in the result as updated. Airflow's token is revoked also when the
@@ -156,20 +174,26 @@ func TestUpdateReportsWhatAirflowRejected(t *testing.T) {
 	f := newFixture(t)
 	f.connect("other")
 	step := f.update(f.extracted(t, id, "other"))
-	gone := failure.Permanent("", "gone")
-	rejected := map[string]error{"other": gone}
-	ctx, cancel := context.WithCancel(t.Context())
-	step.Airflow = airflow{f.airflow, func() map[string]error {
-		cancel()
-		return rejected
-	}}
-	two, err := step.Run(ctx)
-	must(t, err)
+	updated := `"docker_default"`
+	step.Airflow = f.airflowWith(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprintf(w, `{"update":{"success":[%s],"errors":[{"error":"gone","status_code":400}]}}`, updated)
+	})
+	two := succeed(t, step.Run)
 	if len(two.Connections) != 1 || two.Connections[0].ConnectionID != id || two.Failures[0].ConnectionID != "other" ||
 		f.box.Airflow.Revoked() != 1 {
 		t.Errorf("result is %+v, revoked %d times", two, f.box.Airflow.Revoked())
 	}
-	rejected[id] = gone
+	updated = ""
 	fail(t, step.Run, "2 targets failed", steps.ManyFailed, failure.Facts{}, 2)
-	wantLog(t, f, `update connection \"other\": gone`)
+	wantLog(t, f, `update connection \"other\": airflow answered 400: gone`)
+	ctx, cancel := context.WithCancel(t.Context())
+	step.Airflow = f.airflowWith(t, func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		cancel()
+		<-r.Context().Done()
+	})
+	if _, err := step.Run(ctx); err == nil || f.box.Airflow.Revoked() != 3 {
+		t.Errorf("%v, revoked %d times", err, f.box.Airflow.Revoked())
+	}
 }

@@ -206,8 +206,7 @@ func (c Config) resolve(ctx context.Context, pull Pull) (*login, error) {
 	return c.entry(pull.Registry), nil
 }
 
-// entry returns the entry of a registry's host, or else the first one whose key has that host, or nil
-// (AuthConfig.resolve_authconfig).
+// entry returns the entry of a registry's host, or else the first whose key has that host, or nil (resolve_authconfig).
 func (c Config) entry(name string) *login {
 	host := hostname(name)
 	at := slices.IndexFunc(c.auths, func(l login) bool { return l.key == host })
@@ -235,8 +234,7 @@ func (c Config) ofHelper(ctx context.Context, name string) (*login, error) {
 	}
 	found, err := askHelper(ctx, c.Environ, helper, name)
 	if err != nil {
-		const form = "docker-py asks %s before the fresh login, entry %s = %q: %w"
-		return nil, fmt.Errorf(form, c.path, from, helper, err)
+		return nil, fmt.Errorf("docker-py first asks %s, entry %s = %q: %w", c.path, from, helper, err)
 	}
 	if found != nil {
 		found.from = fmt.Sprintf("%s = %q", from, helper)
@@ -245,8 +243,7 @@ func (c Config) ofHelper(ctx context.Context, name string) (*login, error) {
 }
 
 func (c Config) fails(why string) error {
-	const form = "docker-py cannot read %s, and every Docker task fails: %s"
-	return failure.Permanent(BadConfig, form, c.path, why).About(c.path)
+	return failure.Permanent(BadConfig, "docker-py cannot read %s, Docker tasks fail: %s", c.path, why).About(c.path)
 }
 
 // hostname is docker-py's convert_to_hostname, which keeps a port.

@@ -75,7 +75,7 @@ func TestDockerConfigNamesTheEntry(t *testing.T) {
 		{`{"credHelpers":{"r.example.com":"works"}}`, host, docker.EntryWins, `s["r.example.com"] = "works", in`},
 		{`{"credsStore":"missing"}`, host, docker.HelperFails, `docker-credential-missing is not on PATH`},
 		{`{"credHelpers":{"r.example.com":"broken"}}`, host, docker.HelperFails, `docker-credential-broken fails`},
-		{`{"auths":{"other":{"auth":"S3CRET"}}}`, host, docker.BadConfig, `Docker task fails: entry auths["other"]`},
+		{`{"auths":{"other":{"auth":"S3CRET"}}}`, host, docker.BadConfig, `Docker tasks fail: entry auths["other"]`},
 		{`{}`, port, docker.OtherServer, `log in to "r.example.com:443"`},
 		{`{"auths":{"other":{}},"credHelpers":{"other":"x"}}`, host, "", ""},
 	} {

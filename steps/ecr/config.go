@@ -102,11 +102,8 @@ func checkKeys(ctx context.Context, provider aws.CredentialsProvider) error {
 	untrusted.Conceal(keys.SessionToken)
 	for i, key := range []string{keys.AccessKeyID, keys.SecretAccessKey, keys.SessionToken} {
 		name := []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}[i]
-		if keys.Source != config.CredentialsSourceName {
-			name = strings.ToLower(name) + " of the AWS profile"
-		}
 		if err == nil && strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) {
-			err = failure.Permanent(BadKeys, "%s has a blank, a line break or a character beyond ASCII", name)
+			err = failure.Permanent(BadKeys, "%s (or the profile's) has a blank, a line break or the like", name)
 		}
 	}
 	return err
@@ -149,8 +146,7 @@ func concealTokens(req *smithyhttp.Request) {
 	}
 }
 
-// named makes a client call the address that is given: the SDK does not read AWS_ENDPOINT_URL where a profile or a web
-// identity needs STS.
+// named makes a client call AWS_ENDPOINT_URL, which the SDK does not read where a profile or a web identity needs STS.
 func named(o *sts.Options) {
 	if env, err := config.NewEnvConfig(); err == nil && o.BaseEndpoint == nil && env.BaseEndpoint != "" {
 		o.BaseEndpoint = &env.BaseEndpoint

@@ -11,7 +11,6 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/ecrpublic"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
@@ -28,20 +27,17 @@ const (
 	RoleDenied           failure.Kind = "aws role denied"         // sts:AssumeRole
 	WebIdentityDenied    failure.Kind = "aws web identity denied" // sts:AssumeRoleWithWebIdentity
 	SSOLogin             failure.Kind = "aws sso login needed"
-	BadKeys              failure.Kind = "aws keys rejected"
+	BadKeys              failure.Kind = "aws keys rejected" // or their signature, by its time
 	SessionExpired       failure.Kind = "aws session expired"
-	ClockSkew            failure.Kind = "aws signature out of time"
 	WrongAccountOrRegion failure.Kind = "aws account or region rejected"
-	Throttled            failure.Kind = "aws throttled"
-	Unavailable          failure.Kind = "aws unavailable"
-	NotAWS               failure.Kind = "not aws" // something else answered
+	Unavailable          failure.Kind = "aws unavailable" // or limits the rate of calls
+	NotAWS               failure.Kind = "not aws"         // something else answered
 	BadConfig            failure.Kind = "aws configuration"
 	BadEndpoint          failure.Kind = "aws endpoint"
 	NoCredentials        failure.Kind = "no aws credentials"
 	NoTokenFile          failure.Kind = "web identity token not read"
 	ProcessFailed        failure.Kind = "credential_process failed"
 	ContainerEndpoint    failure.Kind = "no credentials of a container role" // ECS task role or EKS Pod Identity
-	HopLimit             failure.Kind = "instance metadata hop limit"
 )
 
 // The services that the SDK asks for credentials, beside STS and SSO: the second one last of all.
@@ -89,10 +85,10 @@ func classify(err error) error {
 	switch {
 	case errors.As(err, new(*failure.Error)): // by DefaultConfig's allow, or a proxy
 		return failure.Network(c.service, err)
+	case c.service == metadataService && !transport.IsTransient(c.status):
+		return c.metadata(err)
 	case c.status != 0:
 		return c.answered(err)
-	case c.service == metadataService:
-		return c.metadata(err)
 	case regexp.MustCompile("failed to resolve service endpoint|unsupported protocol scheme").MatchString(err.Error()):
 		return failure.Permanent(BadEndpoint, "the URL of %s is not https://HOST", c.service)
 	case isNetwork(err):
@@ -101,8 +97,7 @@ func classify(err error) error {
 	return c.credentials(err)
 }
 
-// answered classifies an answer. It repeats only messages with an error code of AWS: something between here and AWS may
-// have made another.
+// answered classifies an answer. It repeats messages with an error code alone: any other may not be AWS's.
 func (c call) answered(err error) error {
 	api := smithy.APIError(new(smithy.GenericAPIError))
 	hasCode := errors.As(err, &api) && api.ErrorCode() != unknownCode
@@ -117,8 +112,6 @@ func (c call) answered(err error) error {
 		return failure.Transient(Unavailable, "%s %s", answered, http.StatusText(c.status))
 	case c.service == containerEndpoint:
 		return failure.Permanent(ContainerEndpoint, "%s%s", answered, textOf(api))
-	case c.service == metadataService:
-		return c.metadata(err)
 	case isNetwork(err): // within the answer
 		return failure.Network(c.service, err)
 	case c.status/100 == 3 && errors.As(err, &answer):
@@ -132,16 +125,16 @@ func (c call) answered(err error) error {
 // than the hop limit: with a limit of 1, it reaches no container.
 // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html#instance-metadata-returns
 func (c call) metadata(err error) error {
-	kind, why := NoCredentials, fmt.Sprintf("%s answered %d", c.service, c.status)
+	why := fmt.Sprintf("%s answered %d", c.service, c.status)
 	switch {
 	case c.status == 401 || c.status == 0 && errors.Is(err, context.DeadlineExceeded):
-		kind, why = HopLimit, "the session token of "+c.service+" does not arrive"
+		why = "the session token of " + c.service + " does not arrive: in a container, it needs a hop limit of 2"
 	case c.status == 0:
 		why = c.service + " does not answer"
 	case c.status == 404:
 		why = "this instance has no role"
 	}
-	return failure.Permanent(kind, "no AWS credentials found in the environment or the AWS files, and %s", why)
+	return failure.Permanent(NoCredentials, "no AWS credentials found in the environment or the AWS files, and %s", why)
 }
 
 // credentials classifies the error of a source that was not called, or that answered without credentials. What a
@@ -172,7 +165,7 @@ func isNetwork(err error) bool {
 
 // coded classifies an answer with an error code. What is denied is the innermost call.
 func (c call) coded(api smithy.APIError) error {
-	kind, want := kindOf(api), ""
+	kind, want := kindOf(api.ErrorCode()), ""
 	switch {
 	case kind != AccessDenied:
 	case c.operation == "AssumeRoleWithWebIdentity":
@@ -188,17 +181,14 @@ func (c call) coded(api smithy.APIError) error {
 	}
 	return &failure.Error{
 		Kind: kind, Facts: failure.Facts{Want: want}, Err: errors.New("AWS answered" + textOf(api)),
-		Transient: kind == Throttled || kind == Unavailable,
+		Transient: kind == Unavailable,
 	}
 }
 
 // kindOf returns the kind of an error code, of which some services know a form with "Exception" at its end.
 // https://docs.aws.amazon.com/AmazonECR/latest/APIReference/CommonErrors.html
-func kindOf(api smithy.APIError) failure.Kind {
-	if strings.HasPrefix(api.ErrorMessage(), "Signature ") { // "expired: …" or "not yet current: …"
-		return ClockSkew
-	}
-	switch strings.TrimSuffix(api.ErrorCode(), "Exception") {
+func kindOf(code string) failure.Kind {
+	switch strings.TrimSuffix(code, "Exception") {
 	case "AccessDenied", "UnauthorizedOperation", "InvalidIdentityToken", "IDPRejectedClaim",
 		"Unauthorized", "Forbidden", "InvalidGrant", "InvalidClient", "UnauthorizedClient": // of SSO
 		return AccessDenied
@@ -209,9 +199,6 @@ func kindOf(api smithy.APIError) failure.Kind {
 		return SessionExpired
 	case "InvalidParameter", "UnsupportedCommand", "ValidationError", "OptInRequired", "RegionDisabled":
 		return WrongAccountOrRegion
-	}
-	if _, throttled := retry.DefaultThrottleErrorCodes[api.ErrorCode()]; throttled {
-		return Throttled
 	}
 	return Unavailable
 }

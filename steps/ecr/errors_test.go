@@ -28,9 +28,9 @@ func TestErrorCodes(t *testing.T) {
 		want          failure.Kind
 		permanent     bool
 	}{
-		{"ThrottlingException", "Rate exceeded", ecr.Throttled, false},
-		{"InvalidSignatureException", "Signature expired: 1 is now earlier than 2", ecr.ClockSkew, true},
-		{"InvalidSignatureException", "Signature not yet current: 2 is still later than 1", ecr.ClockSkew, true},
+		{"ThrottlingException", "Rate exceeded", ecr.Unavailable, false},
+		{"InvalidSignatureException", "Signature expired: 1 is now earlier than 2", ecr.BadKeys, true},
+		{"InvalidSignatureException", "Signature not yet current: 2 is still later than 1", ecr.BadKeys, true},
 		{"InvalidSignatureException", "The request signature we calculated does not match", ecr.BadKeys, true},
 		{"InvalidClientTokenId", "The security token included in the request is invalid", ecr.BadKeys, true},
 		{"ExpiredTokenException", "The security token included in the request is expired", ecr.SessionExpired, true},
@@ -113,11 +113,11 @@ func TestCredentialsOfAMachine(t *testing.T) {
 		permanent bool
 		says      string
 	}{
-		{instance, 405, 401, "t", ecr.HopLimit, true, "session token of the instance metadata service"},
+		{instance, 405, 401, "t", ecr.NoCredentials, true, "session token of the instance metadata service"},
 		{instance, 403, 403, "t", ecr.NoCredentials, true, "the instance metadata service answered 403"},
 		{instance, 200, 404, "t", ecr.NoCredentials, true, "this instance has no role"},
 		{instance, 200, 500, "t", ecr.Unavailable, false, "the instance metadata service answered 500"},
-		{instance, -1, 401, "t", ecr.HopLimit, true, "does not arrive"},
+		{instance, -1, 401, "t", ecr.NoCredentials, true, "does not arrive"},
 		{instance, 0, 0, "", ecr.NoCredentials, true, "the instance metadata service does not answer"},
 		{container, -1, 403, "S3CRET", ecr.ContainerEndpoint, true, "the container's credential endpoint answered 403"},
 		{container, -1, 400, denied, ecr.ContainerEndpoint, true, "answered 400 AccessDeniedException: no"},

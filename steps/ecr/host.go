@@ -116,40 +116,38 @@ func NewHost(account, region, suffix string, fips, dualStack bool) (Host, error)
 
 func ifFIPS(fips bool) string { return map[bool]string{true: "-fips"}[fips] }
 
-// CheckAccount returns an error unless account is an AWS account id, for "account is %w". Its fact Want is what was
-// probably meant.
+// CheckAccount returns an error, for "account is %w", unless account is an AWS account id. Want is what may be meant.
 func CheckAccount(account string) error {
-	digits := strings.NewReplacer("-", "", " ", "").Replace(account)
-	switch number := regexp.MustCompile(`^\d{11,12}$`).MatchString(digits); {
+	why, meant := "such as 123456789012", strings.NewReplacer("-", "", " ", "").Replace(account)
+	switch number := regexp.MustCompile(`^\d{11,12}$`).MatchString(meant); {
 	case !number:
-		return mistaken(account, "account", "such as 123456789012", "")
-	case len(digits) == 11:
-		return mistaken(account, "account", "a leading zero may be lost: 0"+digits, "0"+digits)
-	case digits != account:
-		return mistaken(account, "account", "without dashes or blanks: "+digits, digits)
+		meant = ""
+	case len(meant) == 11:
+		meant = "0" + meant
+		why = "a leading zero may be lost: " + meant
+	case meant == account:
+		return nil
+	default:
+		why = "without dashes or blanks: " + meant
 	}
-	return nil
+	return failure.Permanent("", "%.40q, not an AWS account (%s)", account, why).Want(meant)
 }
 
 // CheckRegion returns an error as CheckAccount does unless region can be the name of an AWS region, maybe a new one.
 func CheckRegion(region string) error {
 	meant, zone := likeRegion(strings.ToLower(region))
-	wellFormed := regexp.MustCompile(`^[a-z]{2,}(-[a-z0-9]+)+-\d+$`).MatchString(region)
-	switch {
+	why := "did you mean " + meant + "?"
+	switch wellFormed := regexp.MustCompile(`^[a-z]{2,}(-[a-z0-9]+)+-\d+$`).MatchString(region); {
 	case wellFormed && (meant == "" || meant == region):
 		return nil
 	case meant == "":
-		return mistaken(region, "region", "such as us-east-1", "")
+		why = "such as us-east-1"
 	case zone:
-		return mistaken(region, "region", "an availability zone of "+meant, meant)
+		why = "an availability zone of " + meant
 	case strings.ToLower(region) == meant:
-		return mistaken(region, "region", "in lower case: "+meant, meant)
+		why = "in lower case: " + meant
 	}
-	return mistaken(region, "region", "did you mean "+meant+"?", meant)
-}
-
-func mistaken(value, what, why, meant string) error {
-	return failure.Permanent("", "%.40q, not an AWS %s (%s)", value, what, why).Want(meant)
+	return failure.Permanent("", "%.40q, not an AWS region (%s)", region, why).Want(meant)
 }
 
 // likeRegion returns the region that name resembles, or "", and whether name is one of its zones. All regions have a

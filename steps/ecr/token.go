@@ -7,7 +7,6 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -98,19 +97,12 @@ func New(load Config) GetToken {
 func decode(token *string, expires *time.Time) (secret.Token, error) {
 	clear, err := base64.StdEncoding.DecodeString(aws.ToString(token))
 	user, password, _ := strings.Cut(string(clear), ":")
-	why := ""
-	switch {
-	case token == nil || expires == nil:
-		why = "the response does not hold exactly one, with its expiry"
-	case err != nil || user != "AWS":
-		why = `it is not "AWS:password" in base64`
-	case !regexp.MustCompile(`^[!-~]+$`).MatchString(password) || len(password) > maxPassword:
-		why = fmt.Sprintf("its password is not 1 to %d ASCII characters without blanks", maxPassword)
-	default:
-		info := secret.TokenInfo{Username: user, ExpiresAt: expires.UTC().Truncate(time.Second)}
-		return secret.Token{TokenInfo: info, Password: secret.New(password)}, nil
+	usable := regexp.MustCompile(`^[!-~]+$`).MatchString(password) && len(password) <= maxPassword
+	if err != nil || user != "AWS" || !usable || expires == nil {
+		return secret.Token{}, failure.Transient(NotAWS, "ECR's answer has no token that can be used")
 	}
-	return secret.Token{}, failure.Transient(NotAWS, "ECR's token cannot be used: %s", why)
+	info := secret.TokenInfo{Username: user, ExpiresAt: expires.UTC().Truncate(time.Second)}
+	return secret.Token{TokenInfo: info, Password: secret.New(password)}, nil
 }
 
 // request calls GetAuthorizationToken of Amazon ECR or of ECR Public. The token is nil unless there is exactly one.

@@ -64,8 +64,7 @@ func With(err error, facts Facts) error {
 	return err
 }
 
-// Join returns one error of several, on one line: permanent only if each is, and of the first kind. It returns nil for
-// none and the error itself for one.
+// Join returns one error of several, on one line: permanent only if each is, and of the first kind. Of none it is nil.
 func Join(errs []error) error {
 	switch len(errs) {
 	case 0:
@@ -111,16 +110,14 @@ func Is(err error, kinds ...Kind) bool {
 	return kind != "" && slices.Contains(kinds, kind)
 }
 
-// IsPermanent reports whether a retry cannot help, as the outermost *Error in err's chain says. One without it may be
-// helped by a retry.
+// IsPermanent reports whether a retry cannot help, as the outermost *Error in err's chain says; without one it may.
 func IsPermanent(err error) bool {
 	e, ok := errors.AsType[*Error](err)
 	return ok && !e.Transient
 }
 
 // ExitCode returns the exit code of a command: 0 for nil; 1 where a service failed, and the same command may succeed
-// later; 2 where it fails again until usage, configuration or a permission is changed. The DAG has tasks retried
-// after 1, and not after 2.
+// later; 2 where it fails again until usage, configuration or a permission is changed.
 func ExitCode(err error) int {
 	switch {
 	case err == nil:

@@ -1,6 +1,5 @@
 // Package privatefile reads and writes small files, each whole or not at all: private ones that only their owner may
-// see (a private key, the results that the steps exchange), and public ones. What is checked is what is read: the
-// checks look at the open file, not at its path.
+// see (a private key, the results that the steps exchange), and public ones. The open file is checked, not its path.
 package privatefile
 
 import (
@@ -18,15 +17,11 @@ import (
 
 // Why a file was not read or written. The fact Object is its path, and Want the user id that should own it or write it.
 const (
-	SymbolicLink failure.Kind = "file is a symbolic link"
-	NotRegular   failure.Kind = "file is not a regular file"
+	NotRegular   failure.Kind = "not a regular file, or too long" // nor is a link one, where it is not followed
 	OtherOwner   failure.Kind = "file belongs to another user"
 	OpenToOthers failure.Kind = "file is open to other users"
 	NotReadable  failure.Kind = "file is not readable"
-	TooLong      failure.Kind = "file is too long"
-	DiskFull     failure.Kind = "disk is full"
-	NotWritable  failure.Kind = "folder is not writable"
-	NoFolder     failure.Kind = "folder does not exist"
+	NotWritable  failure.Kind = "file cannot be written"
 )
 
 // Read returns the text of the regular file at path, at most max bytes. The file must belong to this user or root and
@@ -46,7 +41,7 @@ func read(path string, max int64, flag int, forbidden fs.FileMode) ([]byte, erro
 	// O_NONBLOCK: opening a pipe must not wait for its writer.
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|flag, 0)
 	if errors.Is(err, syscall.ELOOP) {
-		return nil, fault(SymbolicLink, "read %q: it is a symbolic link", path)
+		return nil, fault(NotRegular, "read %q: it is a symbolic link", path)
 	}
 	if err != nil {
 		return nil, fault(NotReadable, "read %q: %w", path, cause(err))
@@ -69,7 +64,7 @@ func read(path string, max int64, flag int, forbidden fs.FileMode) ([]byte, erro
 	case err != nil:
 		return nil, fault(NotReadable, "read %q: %w", path, cause(err))
 	case int64(len(text)) > max:
-		return nil, fault(TooLong, "read %q: it is longer than %d bytes", path, max)
+		return nil, fault(NotRegular, "read %q: it is longer than %d bytes", path, max)
 	}
 	return text, nil
 }
@@ -116,11 +111,10 @@ func Write(path string, text []byte) error { return write(path, text, 0o600, os.
 // WritePublic is Write for a file that everybody may read (0644).
 func WritePublic(path string, text []byte) error { return write(path, text, 0o644, os.Rename) }
 
-// Create is Write for a file that must not exist yet: the error is fs.ErrExist if it does. It makes the folder (0700)
-// where that is missing.
+// Create is Write for a file that must not exist yet (else fs.ErrExist). It makes a missing folder (0700), too.
 func Create(path string, text []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return writeError(path, err)
+		return fault(NotWritable, "write %q: %w", path, cause(err))
 	}
 	return write(path, text, 0o600, os.Link)
 }
@@ -130,7 +124,7 @@ func Create(path string, text []byte) error {
 func write(path string, text []byte, mode fs.FileMode, place func(draft, path string) error) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".ecr-refresh-*")
 	if err != nil {
-		return writeError(path, err)
+		return fault(NotWritable, "write %q: %w", path, cause(err))
 	}
 	defer os.Remove(f.Name()) // a renamed one is gone
 	_, err = f.Write(text)
@@ -138,22 +132,9 @@ func write(path string, text []byte, mode fs.FileMode, place func(draft, path st
 		err = place(f.Name(), path)
 	}
 	if err != nil {
-		return writeError(path, err)
+		return fault(NotWritable, "write %q: %w", path, cause(err))
 	}
 	return nil
-}
-
-func writeError(path string, err error) error {
-	var kind failure.Kind
-	switch {
-	case errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT):
-		kind = DiskFull
-	case errors.Is(err, syscall.EROFS) || errors.Is(err, fs.ErrPermission):
-		kind = NotWritable
-	case errors.Is(err, fs.ErrNotExist):
-		kind = NoFolder
-	}
-	return fault(kind, "write %q: %w", path, cause(err))
 }
 
 func fault(kind failure.Kind, format, path string, args ...any) error {

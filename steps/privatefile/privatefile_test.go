@@ -30,7 +30,7 @@ func TestRead(t *testing.T) {
 		}
 	}
 	somebodys := func(path string) error { return errors.Join(file("text", 0o600)(path), os.Chown(path, nobody, 0)) }
-	const link, open, irregular = privatefile.SymbolicLink, privatefile.OpenToOthers, privatefile.NotRegular
+	const link, open, irregular = privatefile.NotRegular, privatefile.OpenToOthers, privatefile.NotRegular
 	for _, row := range []struct {
 		name          string
 		put           func(path string) error
@@ -38,7 +38,7 @@ func TestRead(t *testing.T) {
 	}{
 		{"closed to writing", file("text", 0o400), "", ""},
 		{"at the limit", file(strings.Repeat("x", long), 0o600), "", ""},
-		{"over the limit", file(strings.Repeat("x", long+1), 0o600), privatefile.TooLong, privatefile.TooLong},
+		{"over the limit", file(strings.Repeat("x", long+1), 0o600), privatefile.NotRegular, privatefile.NotRegular},
 		{"readable by others", file("text", 0o604), open, open},
 		{"writable by others", file("text", 0o602), open, open},
 		{"executable by others", file("text", 0o601), open, open},
@@ -169,7 +169,7 @@ func TestCheckWrite(t *testing.T) {
 	for path, want := range map[string]failure.Kind{
 		folder: irregular, in("pipe"): irregular, in("to-pipe"): irregular, in("to-proc"): irregular,
 		in("to-dev"): irregular, "/dev/stdout": irregular,
-		in("none/file"): privatefile.NoFolder, in("plain"): "", in("to-plain"): "", in("none"): "",
+		in("none/file"): privatefile.NotWritable, in("plain"): "", in("to-plain"): "", in("none"): "",
 	} {
 		err := privatefile.CheckWrite(path)
 		if kind, _ := failure.Describe(err); kind != want || (err == nil) != (want == "") {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 	"time"
 
@@ -46,8 +45,7 @@ func New(rt http.RoundTripper) *Client {
 	}}
 }
 
-// Check returns nil only if the registry's /v2/ answers 200 to Basic authentication, which is how Docker tests a login.
-// registryURL is https://HOST.
+// Check returns nil only if /v2/ of registryURL, https://HOST, answers 200 to Basic authentication, as Docker tests it.
 func (c *Client) Check(ctx context.Context, registryURL, username string, password secret.Secret) error {
 	host := Host(registryURL)
 	req, err := retryablehttp.NewRequestWithContext(ctx, http.MethodGet, registryURL, nil)
@@ -89,12 +87,6 @@ func statusError(resp *http.Response) error {
 	default:
 		return failure.Permanent(NotRegistry, "it answered %d", code)
 	}
-}
-
-// IsIn reports whether text holds a host's name, and not as a part of a longer name.
-func IsIn(text, host string) bool {
-	const around = `(^|[^a-z0-9.-])%s([^a-z0-9.-]|$)`
-	return regexp.MustCompile(fmt.Sprintf(around, regexp.QuoteMeta(host))).MatchString(strings.ToLower(text))
 }
 
 // Host returns the host of a registry's URL, or of a host with neither scheme nor path, in lower case and without port.

@@ -19,7 +19,7 @@ import (
 // Why tokens cannot be decrypted. Object of OtherKeyPair is the public key they are encrypted to, Want the own one.
 const (
 	OtherKeyPair failure.Kind = "encrypted to another key pair"
-	Damaged      failure.Kind = "encrypted tokens are damaged"
+	Damaged      failure.Kind = "encrypted tokens are damaged, or the result was altered"
 )
 
 // maxDecrypted bounds the JSON of a token, whose password takes about 2,400 characters.

@@ -100,7 +100,7 @@ func TestCreateIdentityRejects(t *testing.T) {
 	for path, want := range map[string]failure.Kind{
 		write("open to others", identity, 0o604):                        privatefile.OpenToOthers,
 		write("garbage", clear, 0o600):                                  secret.NotAKey,
-		write("too long", strings.Repeat("#\n", 4<<10)+identity, 0o600): privatefile.TooLong,
+		write("too long", strings.Repeat("#\n", 4<<10)+identity, 0o600): privatefile.NotRegular,
 		"/proc/ecr-refresh/identity":                                    secret.CannotStoreKey,
 	} {
 		_, err := secret.CreateIdentity(path)

@@ -43,8 +43,7 @@ type Entry struct {
 	at string // "targets[0]" where it comes from a list
 }
 
-// Parse reads a targets list: a JSON array of objects. Its error names all fields that cannot be read, each with its
-// entry.
+// Parse reads a targets list: a JSON array of objects. Its error names each field that cannot be read.
 func Parse(text string) ([]Entry, error) {
 	var list []map[string]json.RawMessage
 	err := json.Unmarshal([]byte(text), &list)
@@ -70,25 +69,19 @@ func Parse(text string) ([]Entry, error) {
 	return entries, nil
 }
 
-// explain returns where a fault of syntax is, and what it probably is. It repeats one character alone: the rest may be
-// a secret that was pasted.
+// explain returns where a fault of syntax is, and what it probably is, or encoding/json's words. It repeats one
+// character alone: the rest may be a secret that was pasted.
 func explain(text string, fault *json.SyntaxError) string {
 	before, rest := text[:max(fault.Offset-1, 0)], text[max(fault.Offset-1, 0):]
 	_, size := utf8.DecodeRuneInString(rest)
 	line, column := strings.Count(before, "\n"), utf8.RuneCountInString(before[strings.LastIndex(before, "\n")+1:])
-	what := "it is unexpected"
+	what := regexp.MustCompile(`^invalid character '.+?' `).ReplaceAllString(fault.Error(), "")
 	for _, likely := range [][2]string{ // of the character and encoding/json's words
-		{`end of JSON`, "the text is cut, or a quote or bracket is not closed"},
 		{`^\x{feff}`, "remove this byte order mark (BOM)"},
 		{"^['`‘’“”„].*looking", `strings stand between "`},
-		{`^[/#].*(looking|after)`, "JSON has no comments"},
 		{`^[]},].*looking`, "a comma too many before it"},
 		{`^[^]}].*after (array|object key:)`, "a comma is missing before it"},
-		{`after object key$`, "a colon is missing before it"},
-		{`after top-level`, "the list ends before it"},
 		{`^[\r\n].*in string`, "a quote is missing before it"},
-		{`in string escape`, `write \ as \\`},
-		{`looking`, `strings stand between ", and words are true and false`},
 	} {
 		if regexp.MustCompile("(?s)" + likely[0]).MatchString(rest[:size] + fault.Error()) {
 			what = likely[1]
@@ -159,7 +152,7 @@ func Resolve(entries []Entry, hostOf func(connectionID string) string) ([]Target
 	seen := map[string]string{}
 	for _, e := range entries {
 		host, err := e.host(hostOf)
-		err = cmp.Or(CheckConnectionID(e.ConnectionID), err, e.checkTogether(host))
+		err = cmp.Or(xcom.CheckConnectionID(e.ConnectionID), err, e.checkTogether(host))
 		if at, twice := seen[e.ConnectionID]; twice && err == nil {
 			err = fmt.Errorf("connection_id %q is in %s too: a connection holds one token", e.ConnectionID, at)
 		}
@@ -204,8 +197,7 @@ func (e Entry) checkTogether(host ecr.Host) error {
 	return nil
 }
 
-// host returns the registry: the one of the entry, or that of account and region, where what is missing comes from the
-// connection's host.
+// host returns the registry of the entry, or that of its account and region; what is missing the connection's host has.
 func (e Entry) host(hostOf func(string) string) (ecr.Host, error) {
 	if e.Registry != "" {
 		host, err := ecr.ParseHost(ecr.Bare(e.Registry), e.PartitionSuffix)
@@ -226,12 +218,4 @@ func (e Entry) host(hostOf func(string) string) (ecr.Host, error) {
 	}
 	return ecr.NewHost(cmp.Or(e.Account, known.Account), cmp.Or(e.Region, known.Region), e.PartitionSuffix,
 		e.FIPS || known.FIPS, e.DualStack || known.DualStack)
-}
-
-// CheckConnectionID returns an error unless Airflow accepts id as a connection id.
-func CheckConnectionID(id string) error {
-	if !xcom.IsConnectionID(id) {
-		return failure.Permanent("", "connection id %.40q is not letters, digits, '_', '.' and '-'", id)
-	}
-	return nil
 }

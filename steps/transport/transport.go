@@ -31,8 +31,7 @@ func New(roots *x509.CertPool) *http.Transport {
 	}
 }
 
-// ProxyAnswer, as an http.Transport's OnProxyConnectResponse, returns an error that names the proxy where it does not
-// connect.
+// ProxyAnswer is an OnProxyConnectResponse of http.Transport: its error names a proxy that does not connect.
 func ProxyAnswer(_ context.Context, proxy *url.URL, _ *http.Request, resp *http.Response) error {
 	code := resp.StatusCode
 	if code == http.StatusOK {

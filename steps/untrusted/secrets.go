@@ -50,8 +50,7 @@ func (s *secrets) conceal(secret string) {
 	clear(s.shown) // they may hold it
 }
 
-// show returns what may be shown of text. Each text is scrubbed once, and only so many are: for another one, it returns
-// how many there were.
+// show returns what may be shown of text. Each text is scrubbed once, and only so many are: others are counted.
 func (s *secrets) show(text string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

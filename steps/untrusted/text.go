@@ -82,9 +82,8 @@ var (
 	userInfo = regexp.MustCompile(`//[^/@\s]*@`)
 )
 
-// Clean makes a text that may be partly of somebody else fit for a log. It drops terminal escapes and invisible
-// characters, turns control characters and line breaks into blanks, and drops the marks with which Airflow's log page
-// folds lines (::group::).
+// Clean makes a text that may be partly of somebody else fit for a log: without terminal escapes, invisible characters
+// and the marks that fold lines on Airflow's log page (::group::), and with blanks for control characters.
 func Clean(text string) string {
 	text = strings.ToValidUTF8(escapes.ReplaceAllString(text, ""), "?")
 	return folds.ReplaceAllString(strings.Map(func(r rune) rune {

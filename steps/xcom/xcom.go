@@ -5,6 +5,7 @@
 package xcom
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -29,17 +30,12 @@ const (
 // Why a result cannot be read. The fact Object is the step that should have left it.
 const (
 	NoResult     failure.Kind = "step left no result"
-	NotAResult   failure.Kind = "not the result of that step, or cut"
+	NotAResult   failure.Kind = "not a valid result of that step, or cut"
 	OtherVersion failure.Kind = "result of another version"
-	BadResult    failure.Kind = "result is not valid"
 )
 
-// Whoever edits XComs chooses what is read: maxValues bounds its objects, lists, strings and numbers, of which a
-// connection has eight, and maxFaults what is reported of it.
-const (
-	maxValues = 50_000
-	maxFaults = 20
-)
+// maxValues bounds the values of a result, of which a connection has eight: whoever edits XComs chooses what is read.
+const maxValues = 50_000
 
 // Head opens each result.
 type Head struct {
@@ -121,7 +117,7 @@ func Print(result any) ([]byte, error) {
 // result is what Parse can read.
 type result interface {
 	ExtractECRToken | UpdateDockerConnection | TestDockerConnection
-	check() faults
+	check() error
 	step() string
 }
 
@@ -130,17 +126,13 @@ func (UpdateDockerConnection) step() string { return StepUpdateDockerConnection 
 func (TestDockerConnection) step() string   { return StepTestDockerConnection }
 
 // Parse reads a result from the last non-empty line of text: older Docker providers put lines of the log before it.
-// It ignores unknown fields. The error, which is permanent, names every fault of the result.
+// It ignores unknown fields. The error is permanent.
 func Parse[R result](text string) (r R, err error) {
 	text = strings.TrimSpace(text)
 	line, step := strings.TrimSpace(text[strings.LastIndexByte(text, '\n')+1:]), r.step()
 	switch line {
 	case "", "null", "None", `""`:
 		return r, failure.Permanent(NoResult, "read result: %s left no result", step).About(step)
-	}
-	// Each value but the first of an object or a list follows a comma.
-	if strings.Count(line, ",")+strings.Count(line, "{")+strings.Count(line, "[") > maxValues {
-		return r, failure.Permanent(BadResult, "read result of %s: it has over %d values", step, maxValues).About(step)
 	}
 	// Version and step come first, since another version's fields may mean something else.
 	var head Head
@@ -151,75 +143,74 @@ func Parse[R result](text string) (r R, err error) {
 		return r, failure.Permanent(OtherVersion, form, step, head.Version, Version).About(step)
 	case head.Step != step:
 		err = fmt.Errorf("it is the result of %.40q", head.Step)
+	// Each value but the first of an object or a list follows a comma.
+	case strings.Count(line, ",")+strings.Count(line, "{")+strings.Count(line, "[") > maxValues:
+		err = fmt.Errorf("it has over %d values", maxValues)
 	default:
-		err = unmarshal(line, &r)
+		if err = unmarshal(line, &r); err == nil {
+			err = r.check()
+		}
 	}
 	if err != nil {
 		return r, failure.Permanent(NotAResult, "read result of %s: %w", step, err).About(step)
 	}
-	if found := r.check(); len(found) > 0 {
-		return r, failure.Permanent(BadResult, "read result of %s: %s", step, strings.Join(found, "; ")).About(step)
-	}
 	return r, nil
 }
 
-// unmarshal repeats of the JSON package's messages only those that do not quote the input.
+// unmarshal repeats nothing of the JSON package's messages, which may quote the input.
 func unmarshal(line string, into any) error {
-	err := json.Unmarshal([]byte(line), into)
-	switch field, _ := errors.AsType[*json.UnmarshalTypeError](err); {
-	case err == nil:
-		return nil
-	case field != nil && field.Field != "":
-		name := field.Field[strings.LastIndexByte(field.Field, '.')+1:] // without Go's embedded structs
-		return fmt.Errorf("field %q is not of type %s", name, field.Type)
+	if json.Unmarshal([]byte(line), into) != nil {
+		return errors.New("it is not the JSON of a step's result, or is cut")
 	}
-	return errors.New("it is not a JSON object, or is cut, or a time in it is malformed")
+	return nil
 }
 
 var connectionID = regexp.MustCompile(`^[\w.-]{1,200}$`)
 
-// IsConnectionID reports whether Airflow accepts id as a connection id.
-func IsConnectionID(id string) bool { return connectionID.MatchString(id) }
-
-// faults are what is wrong with a result.
-type faults []string
-
-func (f *faults) add(wrong bool, format string, args ...any) {
-	if wrong && len(*f) < maxFaults {
-		*f = append(*f, fmt.Sprintf(format, args...))
+// CheckConnectionID returns an error unless Airflow accepts id as a connection id.
+func CheckConnectionID(id string) error {
+	if !connectionID.MatchString(id) {
+		return failure.Permanent("", "connection id %.40q is not letters, digits, '_', '.' and '-'", id)
 	}
+	return nil
 }
 
 // check leaves the tokens to step 2, which compares each field with what is encrypted.
-func (r ExtractECRToken) check() (f faults) {
-	f.add(r.Recipient == "", `field "recipient" is missing`)
-	f.add(r.Sealed == "", `field "sealed" is missing`)
-	f.add(len(r.Tokens) == 0, `field "tokens" is empty`)
-	seen := map[string]bool{}
-	for i, t := range r.Tokens {
-		f.add(len(t.Connections) == 0, "tokens[%d].connections is empty", i)
-		for _, id := range t.Connections {
-			f.add(!IsConnectionID(id), "tokens[%d].connections: %.40q is not a connection id", i, id)
-			f.add(seen[id], "tokens[%d].connections: %.40q is there twice", i, id)
-			seen[id] = true
-		}
+func (r ExtractECRToken) check() error {
+	missing := r.Recipient == "" || r.Sealed == "" || len(r.Tokens) == 0
+	var ids []string
+	for _, t := range r.Tokens {
+		missing = missing || len(t.Connections) == 0
+		ids = append(ids, t.Connections...)
 	}
-	return f
+	return check(missing, ids)
 }
 
-func (r UpdateDockerConnection) check() (f faults) {
-	f.add(len(r.Connections)+len(r.Failures) == 0, `field "connections" is empty`)
-	seen := map[string]bool{}
-	for i, c := range r.Connections {
-		f.add(!IsConnectionID(c.ConnectionID), "connections[%d]: %.40q is not a connection id", i, c.ConnectionID)
-		f.add(len(c.RegistryURL) <= len("https://") || c.Username == "" || c.ExpiresAt.IsZero() || c.Fingerprint == "",
-			"connections[%d]: registry_url, username, expires_at or fingerprint is missing", i)
-		f.add(c.Published && c.PublishedAt == nil, "connections[%d].published_at is missing", i)
-		f.add(seen[c.ConnectionID], "connections[%d]: %.40q is there twice", i, c.ConnectionID)
-		seen[c.ConnectionID] = true
+func (r UpdateDockerConnection) check() error {
+	missing := len(r.Connections)+len(r.Failures) == 0
+	var ids []string
+	for _, c := range r.Connections {
+		missing = missing || len(c.RegistryURL) <= len("https://") || c.Username == "" || c.ExpiresAt.IsZero() ||
+			c.Fingerprint == "" || c.Published && c.PublishedAt == nil
+		ids = append(ids, c.ConnectionID)
 	}
-	return f
+	return check(missing, ids)
 }
 
 // check is of no need: no step reads this result.
-func (TestDockerConnection) check() faults { return nil }
+func (TestDockerConnection) check() error { return nil }
+
+// check returns an error if a field is missing, or unless each id is one of a connection, and there once.
+func check(missing bool, ids []string) error {
+	if missing {
+		return errors.New("it lacks a field, or a list in it is empty")
+	}
+	seen := map[string]bool{}
+	for _, id := range ids {
+		if err := CheckConnectionID(id); err != nil || seen[id] {
+			return cmp.Or(err, fmt.Errorf("connection id %.40q is there twice", id))
+		}
+		seen[id] = true
+	}
+	return nil
+}

@@ -99,15 +99,11 @@ func hints() map[failure.Kind]string {
 		secret.CannotStoreKey: "<let this worker's user create {object}|make {object} writable>, or " + newPair,
 
 		// Files
-		privatefile.SymbolicLink: "name the file itself, not a link to it",
-		privatefile.NotRegular:   "name a regular file<|; --in - reads a result from stdin>",
+		privatefile.NotRegular:   "name the file itself: no link, folder or pipe<|; --in - reads a result from stdin>",
 		privatefile.OtherOwner:   "run: chown {want} {object}",
 		privatefile.OpenToOthers: "run: chmod go-rwx {object} (in a Secret: defaultMode 0400, or 0440 with fsGroup)",
 		privatefile.NotReadable:  "check this path, and that user {want} may read it",
-		privatefile.TooLong:      "name the file that ecr-refresh wrote: it is far smaller",
-		privatefile.DiskFull:     "make room on its disk, or name a file on another disk",
-		privatefile.NotWritable:  "name a file in a folder that user {want} may write to",
-		privatefile.NoFolder:     "make its folder, or name a file in another folder",
+		privatefile.NotWritable:  "name a file in a folder that exists, with room, and that user {want} may write to",
 
 		// Calls without an answer
 		failure.Untrusted: "give <ECR_REFRESH_CA_FILE{env}|--ca-file (ECR_REFRESH_CA_FILE)> the certificate of the " +
@@ -126,9 +122,7 @@ func hints() map[failure.Kind]string {
 		ecr.BadKeys: "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY{env}, the region, and {host}'s clock",
 		ecr.SessionExpired: "<give the worker a role|run aws sso login>, or set a new AWS_SESSION_TOKEN with its " +
 			"keys{env}, and check {host}'s clock",
-		ecr.ClockSkew:            "set {host}'s clock (NTP): AWS rejects a signature whose time is some minutes off",
 		ecr.WrongAccountOrRegion: "check " + registryIn + ", and that the region is enabled",
-		ecr.Throttled:            "<spread the runs that call ECR|run it again in a minute>: AWS limits these calls",
 		ecr.Unavailable:          awsDown,
 		ecr.NotAWS:               "check AWS_ENDPOINT_URL and HTTPS_PROXY{env}: something answers in the place of AWS",
 		ecr.BadConfig:            "check AWS_PROFILE, AWS_CONFIG_FILE, AWS_SHARED_CREDENTIALS_FILE, AWS_CA_BUNDLE{env}",
@@ -138,8 +132,6 @@ func hints() map[failure.Kind]string {
 			"name the role), and fsGroup in its securityContext (which lets its user read the token)",
 		ecr.ProcessFailed:     "run credential_process of the profile AWS_PROFILE by hand<, as the worker's user|>",
 		ecr.ContainerEndpoint: "check the Pod Identity association (EKS) or task role (ECS), and its trust policy",
-		ecr.HopLimit: "in a container, set the instance's hop limit to 2 (aws ec2 modify-instance-metadata-options " +
-			"--http-put-response-hop-limit 2); elsewhere, set AWS_PROFILE or AWS_ACCESS_KEY_ID",
 		ecr.NotECRHost: "give ACCOUNT.dkr.ecr.REGION.amazonaws.com, its FIPS, dual-stack or other partition's form, " +
 			"or public.ecr.aws; for a new partition, add partition_suffix to an entry of ecr_targets",
 
@@ -152,22 +144,19 @@ func hints() map[failure.Kind]string {
 		// Results, steps
 		xcom.NoResult:     "<clear {object} with Downstream|run that step first, and pass its result with --in>",
 		xcom.OtherVersion: "install one version of ecr-refresh on all workers, and clear {object} with Downstream",
-		xcom.BadResult:    "<clear {object} with Downstream: it makes a new result|run that step again>",
 		xcom.NotAResult: "<clear {object} with Downstream; apache-airflow-providers-docker before 4.5.1 cuts a long " +
 			"result|pass the last line that this step printed, unchanged>",
 		steps.OldResult:      newToken + "<: it gets a new token|, or raise --max-age (ECR_REFRESH_MAX_AGE)>",
 		steps.BadToken:       "set the clocks of the workers (NTP), and " + newToken,
-		steps.AlteredResult:  newToken + ": it makes a new result",
-		steps.HostMismatch:   "correct " + registryIn + ", or set the host of connection {object} to {want}",
-		steps.HostNotBare:    "set the host of connection {object} to {want}",
+		steps.HostMismatch:   "correct " + registryIn + ", or set the host of connection {object} to {want} alone",
 		steps.NotOfDocker:    "name another connection than {object}, or set its type to Docker",
 		steps.EarlierFailure: "see the log of {object}",
 		steps.NotAsked: "<clear extract_ecr_token with Downstream: its result is of other connection_ids or another " +
 			"ecr_targets, or was altered|name it in --connection-ids (ECR_REFRESH_CONNECTION_IDS) or --targets>",
-		steps.NoLogin:              "run the DAG without dry_run; check what overrides the connection on the workers",
-		steps.Overridden:           "check AIRFLOW_CONN_… and secrets backend of the workers: tasks read these first",
-		steps.OverriddenByVariable: "unset {want} on the workers: tasks read it before Airflow's database",
-		steps.ManyFailed:           "see the error lines above",
+		steps.NoLogin: "run the DAG without dry_run; check what overrides the connection on the workers",
+		steps.Overridden: "unset AIRFLOW_CONN_{want} on the workers, or remove {object} from their secrets backend: " +
+			"tasks read these first",
+		steps.ManyFailed: "see the error lines above",
 
 		// Docker
 		docker.BadHost: "set DOCKER_HOST<{env}| (--engine)> to unix:///PATH or tcp://HOST:PORT<|, or --engine none>",
@@ -203,13 +192,11 @@ func hints() map[failure.Kind]string {
 			"the Variable|unset it> to log in with login and password",
 		airflowclient.JWTRejected:       "give all API servers one [api_auth] jwt_secret, and check their clocks",
 		airflowclient.NoLoginEndpoint:   apiAddress + "; the auth manager must offer POST /auth/token",
-		airflowclient.NotAirflow:        apiAddress + ": below it, /api/v2/version must answer JSON (Airflow 3)",
-		airflowclient.Redirect:          "give the final address as host of connection airflow-api" + orURL,
+		airflowclient.NotAirflow:        apiAddress + orURL + ": below it, /api/v2/version must answer JSON itself",
 		airflowclient.Forbidden:         needs + "grant it where this Airflow's auth manager keeps rights" + areEnough,
 		airflowclient.ForbiddenByFAB:    needs + "airflow roles add-perms ROLE -r '{object}' -a {want}" + areEnough,
 		airflowclient.ForbiddenBySimple: needs + "give it the role op in [core] simple_auth_manager_users",
 		airflowclient.Invalid:           "use an ecr-refresh that supports this Airflow (docs/compatibility.md)",
-		airflowclient.WrongScheme:       "give connection airflow-api" + orURL + " the port's schema: http or https",
 		airflowclient.NoConnection: "create it: airflow connections add {object} --conn-type docker --conn-host " +
 			"REGISTRY --conn-login AWS (one from an environment variable or a secrets backend cannot be updated)",
 		airflowclient.NoPool:      "create it: airflow pools set {object} SLOTS DESCRIPTION",

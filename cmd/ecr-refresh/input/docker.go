@@ -91,7 +91,7 @@ func (r *Reader) DockerConnections(entries []target.Entry, needed bool) map[stri
 		if r.Fault(err); conn != none {
 			seen[id] = steps.DockerConnection{
 				Server: strings.TrimSuffix(conn.Host+":"+conn.Port, ":"), Login: conn.Login, Password: conn.Password,
-				KeepLogin: conn.KeepLogin, OverriddenBy: Overriding(connectionEnv(id), ""),
+				KeepLogin: conn.KeepLogin,
 			}
 		}
 	}

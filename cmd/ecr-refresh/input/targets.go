@@ -13,6 +13,7 @@ import (
 	"ecr-refresh/steps/registry"
 	"ecr-refresh/steps/target"
 	"ecr-refresh/steps/untrusted"
+	"ecr-refresh/steps/xcom"
 )
 
 // Targets returns what is to be refreshed: all entries of the targets list, or those of them that --connection-ids
@@ -59,7 +60,7 @@ func (r *Reader) entries() (entries []target.Entry, from string) {
 		case at >= 0:
 			entries = append(entries, list[at])
 		case from == "":
-			if err := target.CheckConnectionID(id); err != nil {
+			if err := xcom.CheckConnectionID(id); err != nil {
 				r.Fault(failure.Permanent(BadIDs, "%w", err))
 			}
 			account, region := r.Optional(r.Account), r.Optional(r.Region)

@@ -134,7 +134,7 @@ func (r *reader) read(ctx context.Context, run airflowclient.DAGRun) error {
 		return err
 	}
 	for _, f := range result.Failures {
-		if r.known[f.ConnectionID] == nil && xcom.IsConnectionID(f.ConnectionID) {
+		if r.known[f.ConnectionID] == nil && xcom.CheckConnectionID(f.ConnectionID) == nil {
 			r.known[f.ConnectionID] = &Connection{ID: f.ConnectionID, Stored: unknown}
 		}
 	}

@@ -26,7 +26,7 @@ func files() (all []row) {
 		{"result file is a link", update, "it is a symbolic link", "mv one.json real && ln -s real one.json", ""},
 		{"result file of another user", update, "it belongs to user 65534", "chown 65534:65534 one.json", ""},
 		{"result file is a pipe", update, "it is not a regular file", "rm one.json && mkfifo -m 600 one.json", ""},
-		{"result file cut", update, "it is not a JSON object, or is cut", "truncate -s 200 one.json", ""},
+		{"result file cut", update, "it is not the JSON of a step's result, or is cut", "truncate -s 200 one.json", ""},
 		{"result file empty", update, "left no result", "truncate -s 0 one.json", ""},
 		{"result file of 16 MiB", update, "longer than", "truncate -s 16M one.json", "rm one.json"},
 		{"registry in the result altered", update, "it was altered",
