@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,6 +22,7 @@ const (
 	OldResult    failure.Kind = "result is too old"
 	BadToken     failure.Kind = "token is none that ecr issues"
 	HostMismatch failure.Kind = "connection is to another registry"
+	HostNotBare  failure.Kind = "connection host is more than a name"
 	NotOfDocker  failure.Kind = "connection is not of type docker"
 )
 
@@ -112,8 +114,11 @@ func (s UpdateDockerConnection) prepare(
 		return update, failure.Permanent(NotOfDocker, "its type is %q, not docker", conn.Type).About(id)
 	}
 	if want := registry.Host(t.RegistryURL); registry.Host(conn.Host.Raw()) != want {
-		const form = "its host is %q, and the token is for %q"
-		return update, failure.Permanent(HostMismatch, form, conn.Host, want).About(id).Want(want)
+		kind, form := HostMismatch, "its host is %q, and the token is for %q"
+		if strings.Contains(strings.ToLower(conn.Host.Raw()), want) {
+			kind, form = HostNotBare, "its host is %q, not %q alone"
+		}
+		return update, failure.Permanent(kind, form, conn.Host, want).About(id).Want(want)
 	}
 	if conn.Login.Raw() != t.Username {
 		s.Log.Info(fmt.Sprintf("connection %q: login %q becomes %q", id, conn.Login, t.Username))

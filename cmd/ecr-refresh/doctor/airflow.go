@@ -113,8 +113,12 @@ func (d *Doctor) checkConnections(ctx context.Context, f *Findings) {
 // connection compares a connection with the registry that it should lead to. docker-py may not find the login of one
 // whose host has a scheme or a port.
 func (f *Findings) connection(conn airflowclient.Connection, host string) {
-	const hint = "correct Variables " + names.AccountVariable + " and " + names.RegionVariable + " (or " +
-		names.TargetsVariable + "), or these fields of the connection (a run sets the login)"
+	variables := ""
+	if !strings.Contains(strings.ToLower(conn.Host.Raw()), host) {
+		variables = "Variables " + names.AccountVariable + " and " + names.RegionVariable + " (or " +
+			names.TargetsVariable + "), or "
+	}
+	hint := "correct " + variables + "these fields of the connection (a run sets the login)"
 	name, differs := "connection "+conn.ID, strings.Join(setup.DockerDiffers(conn, host), "; ")
 	switch {
 	case differs == "":

@@ -148,7 +148,8 @@ func hints() map[failure.Kind]string {
 			"result|pass the last line that this step printed, unchanged>",
 		steps.OldResult:      newToken + "<: it gets a new token|, or raise --max-age (ECR_REFRESH_MAX_AGE)>",
 		steps.BadToken:       "set the clocks of the workers (NTP), and " + newToken,
-		steps.HostMismatch:   "correct " + registryIn + ", or set the host of connection {object} to {want} alone",
+		steps.HostMismatch:   "correct " + registryIn + ", or set the host of connection {object} to {want}",
+		steps.HostNotBare:    "set the host of connection {object} to {want}",
 		steps.NotOfDocker:    "name another connection than {object}, or set its type to Docker",
 		steps.EarlierFailure: "see the log of {object}",
 		steps.NotAsked: "<clear extract_ecr_token with Downstream: its result is of other connection_ids or another " +
