@@ -1,6 +1,7 @@
 package airflowclient
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/base64"
@@ -55,24 +56,39 @@ func (c *Client) login(ctx context.Context, stale string) (string, error) {
 	return jwt, nil
 }
 
-// createToken sends the password. 201 is what Airflow answers today, 200 what older auth managers may.
+const clientCredentials = "client_credentials"
+
+// createToken sends the password. 201 is what Airflow answers today, 200 what older auth managers may. Keycloak's
+// answers 403 to a wrong password, and 500 where Keycloak is 26.6 or newer (providers/keycloak 0.11.2,
+// services/token.py: it expects Keycloak's former 401, and gets 400). Others answer 400 or 422 to client credentials.
 func (c *Client) createToken(ctx context.Context) (string, error) {
-	body := LoginBody{Username: c.config.Login, Password: c.config.Password.Reveal()}
+	body := map[string]string{"username": c.config.Login, "password": c.config.Password.Reveal()}
+	rejections := []int{400, 401, 403}
+	if c.config.GrantType == clientCredentials {
+		body = map[string]string{
+			"grant_type": clientCredentials, "client_id": body["username"], "client_secret": body["password"]}
+		rejections = append(rejections, 422)
+	}
+	text, _ := json.Marshal(body) // strings
 	var created LoginResponse
-	err := c.exchange(ctx, "", &created)(NewCreateTokenRequest(c.server, body))
+	err := c.exchange(ctx, "", &created)(
+		NewCreateTokenRequestWithBody(c.server, "application/json", bytes.NewReader(text)))
 	switch status := refused(err).status; {
 	case err == nil && created.AccessToken == "":
 		err = failure.Permanent(NotAirflow, "airflow answered without a token")
 	case slices.Contains([]int{404, 405}, status):
 		err = failure.Permanent(NoLoginEndpoint, "%w", err)
-	case slices.Contains([]int{400, 401, 403}, status) && !failure.Is(err, NotAirflow): // 403: Keycloak's auth manager
+	case status == 500:
+		err = failure.Transient(LoginFailed, "%w", err).About(c.config.Account)
+	case slices.Contains(rejections, status) && !failure.Is(err, NotAirflow):
 		err = failure.Permanent(LoginRejected, "%w", err).About(c.config.Account)
 	}
 	return created.AccessToken, err
 }
 
 // forbidden adds to err which right is missing, and which auth manager grants it. The JWTs of FAB have only sub beside
-// what Airflow adds to each; the SimpleAuthManager adds role, Keycloak user_id and more (serialize_user in each one).
+// what Airflow adds to each; the SimpleAuthManager adds role, Keycloak's its own tokens (serialize_user, or
+// generate_api_jwt, in each one).
 func (c *Client) forbidden(err error, object, right string) error {
 	kind := Forbidden
 	c.mu.Lock()
@@ -84,6 +100,12 @@ func (c *Client) forbidden(err error, object, right string) error {
 	switch {
 	case of["role"] != nil:
 		kind = ForbiddenBySimple
+	case of["access_token"] != nil: // scopes and resources, of which Dag has runs, results and events, too
+		kind = ForbiddenByKeycloak
+		right = strings.NewReplacer("can_read", "GET and LIST", "can_create", "POST", "can_edit", "PUT",
+			"can_delete", "DELETE").Replace(right)
+		object = cmp.Or(map[string]string{"Connections": "Connection", "Pools": "Pool", "Variables": "Variable",
+			"ImportError": "View"}[object], "Dag")
 	case of != nil && len(of) == 0:
 		kind = ForbiddenByFAB
 	}

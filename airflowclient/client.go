@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -35,6 +36,10 @@ type Config struct {
 	Account  string         // the caller's name for these three, which errors repeat as their Object
 	Roots    *x509.CertPool // that are trusted; nil: the system's
 	Log      *slog.Logger   // debug lines only, never a body; nil: none
+
+	// GrantType is "password", as is "", or "client_credentials": Login and Password are the id and secret of a client
+	// of Keycloak. No auth manager but Keycloak's is sent it.
+	GrantType string
 }
 
 // Client is one login to one Airflow. It may be used by several goroutines at once.
@@ -55,6 +60,10 @@ func New(cfg Config) (*Client, error) {
 		return nil, err
 	}
 	cfg.BaseURL = base
+	if !slices.Contains([]string{"", "password", clientCredentials}, cfg.GrantType) {
+		const form = "grant_type %.20q is neither password nor client_credentials"
+		return nil, failure.Permanent(BadGrantType, form, cfg.GrantType)
+	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}

@@ -120,7 +120,7 @@ func (w *world) doctorRun(t *testing.T, d *dag) {
 // doctorRights: the rights that --help names are enough, and one that is missing is named.
 func (w *world) doctorRights(t *testing.T, d *dag) {
 	wantCheck(t, w.diagnose(t, 1, "viewer", d.of("--run")...), "trigger DAG", "fail", "airflow answered 403",
-		"can_create on DAG Runs and can_edit on DAGs (FAB), or role User (SimpleAuthManager)")
+		"can_create on DAG Runs and can_edit on DAGs (FAB), role User (SimpleAuthManager), or POST on Dag (Keycloak)")
 	if !isFAB() {
 		w.diagnose(t, 0, "user", d.of("--run")...)
 		return

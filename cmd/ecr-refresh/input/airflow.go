@@ -21,6 +21,8 @@ import (
 const (
 	AirflowHelp = `Connection airflow-api (required) comes from the environment:
 ECR_REFRESH_AIRFLOW_{CONN_TYPE,SCHEMA,HOST,PORT,LOGIN,PASSWORD}, or AIRFLOW_CONN_AIRFLOW_API (a URI, or JSON).
+With grant_type client_credentials in its extra (ECR_REFRESH_AIRFLOW_GRANT_TYPE), login and password are the id and
+secret of a Keycloak client.
 ECR_REFRESH_AIRFLOW_TOKEN, a bearer token of that API, replaces login and password.`
 	AdminHelp = `The admin account, ECR_REFRESH_ADMIN_{LOGIN,PASSWORD} or ECR_REFRESH_ADMIN_TOKEN, takes the place
 of the airflow-api account where it is set.`
@@ -76,12 +78,16 @@ func (r *Reader) AirflowConfig() (airflowclient.Config, error) {
 	} else if wrong := connection.CheckBaseURL(base); wrong != nil {
 		err = failure.Permanent(BadValue, "%s %w", source, wrong).About(source)
 	} else if base != "" {
-		_, err = airflowclient.New(airflowclient.Config{BaseURL: base})
+		_, err = airflowclient.New(airflowclient.Config{BaseURL: base, GrantType: conn.GrantType})
 	}
 	if err != nil {
 		base = ""
 	}
-	return r.config(base, conn, API), err
+	config := r.config(base, conn, API)
+	if config.GrantType = conn.GrantType; config.GrantType != "" && config.Token.Empty() {
+		config.Account += " (a Keycloak client's id and secret), and grant_type in its extra"
+	}
+	return config, err
 }
 
 // AdminConfig returns what the environment has of the admin's account, and asks for the rest on a terminal. An optional
