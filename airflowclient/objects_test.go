@@ -44,7 +44,7 @@ func TestCalls(t *testing.T) {
 		want               any
 	}{
 		{one, "", dockerDB, func(c *Client) (any, error) { return c.Connection(ctx, "docker_default") },
-			Connection{"docker_default", text("docker"), text("h"), text("AWS"), text(""), 5000, &stars, text("{}")}},
+			Connection{"docker_default", text("docker"), text("h"), text("AWS"), text(""), 5000, &stars, text(`{"reauth": true}`)}},
 		{"GET /api/v2/pools/p", "", `{"name":"p","slots":5,"description":null,"include_deferred":true}`,
 			func(c *Client) (any, error) { return c.Pool(ctx, "p") }, Pool{"p", 5, ""}},
 		{"GET /api/v2/dags/d/details", "", `{"dag_id":"d","is_paused":true,"has_import_errors":true}`,

@@ -327,6 +327,7 @@ func (s script) stored() {
 		user, _ := s.Airflow.User(c.Login)
 		password := c.Password != "" && c.Password == user.Password
 		got = fmt.Sprintf("%s %s://%s@%s:%d password:%v", c.Type, c.Schema, c.Login, c.Host, c.Port, password)
+		got = strings.TrimRight(got+" "+c.Extra, " ")
 	}
 	if got != s.args[2] {
 		s.Fatalf("it is %q", got)

@@ -1,6 +1,7 @@
 package input
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/url"
@@ -69,6 +70,7 @@ func (r *Reader) AirflowConfig() (airflowclient.Config, error) {
 	if conn == (connection.Connection{}) {
 		conn, err = connectionOf(names.AirflowConnection)
 	}
+	grantType := cmp.Or(lookup(names.GrantTypeEnv), conn.GrantType)
 	base, source := r.Given(r.AirflowURL)
 	if err == nil && base == "" && conn.Host != "" {
 		base, err = conn.BaseURL()
@@ -78,14 +80,15 @@ func (r *Reader) AirflowConfig() (airflowclient.Config, error) {
 	} else if wrong := connection.CheckBaseURL(base); wrong != nil {
 		err = failure.Permanent(BadValue, "%s %w", source, wrong).About(source)
 	} else if base != "" {
-		_, err = airflowclient.New(airflowclient.Config{BaseURL: base, GrantType: conn.GrantType})
+		_, err = airflowclient.New(airflowclient.Config{BaseURL: base, GrantType: grantType})
 	}
 	if err != nil {
 		base = ""
 	}
 	config := r.config(base, conn, API)
-	if config.GrantType = conn.GrantType; config.GrantType != "" && config.Token.Empty() {
-		config.Account += " (a Keycloak client's id and secret), and grant_type in its extra"
+	if config.GrantType = grantType; grantType == "client_credentials" {
+		config.Account = strings.Replace(config.Account, "login and password",
+			"client id and secret (login and password, with grant_type client_credentials)", 1)
 	}
 	return config, err
 }

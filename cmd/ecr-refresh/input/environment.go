@@ -76,7 +76,6 @@ func connectionIn(prefix string) connection.Connection {
 	return connection.Connection{
 		Type: lookup(prefix + "CONN_TYPE"), Schema: lookup(prefix + "SCHEMA"), Host: lookup(prefix + "HOST"),
 		Port: lookup(prefix + "PORT"), Login: lookup(prefix + "LOGIN"), Password: secretIn(prefix + "PASSWORD"),
-		GrantType: lookup(prefix + "GRANT_TYPE"),
 	}
 }
 

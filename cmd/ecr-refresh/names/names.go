@@ -30,9 +30,9 @@ const (
 	ResultEnv        = "ECR_REFRESH_DOCUMENT"         // in parts: the result of the previous step
 
 	AirflowConnectionEnv = "ECR_REFRESH_AIRFLOW_CONNECTION" // id of the connection that the next ones come from
+	GrantTypeEnv         = "ECR_REFRESH_AIRFLOW_GRANT_TYPE" // of its extra
 
-	// followed by CONN_TYPE, SCHEMA, HOST, PORT, LOGIN, PASSWORD, GRANT_TYPE (of the extra) or TOKEN
-	AirflowPrefix = "ECR_REFRESH_AIRFLOW_"
+	AirflowPrefix = "ECR_REFRESH_AIRFLOW_"       // followed by CONN_TYPE, SCHEMA, HOST, PORT, LOGIN, PASSWORD or TOKEN
 	AdminPrefix   = "ECR_REFRESH_ADMIN_"         // followed by LOGIN, PASSWORD or TOKEN
 	DockerPrefix  = "ECR_REFRESH_DOCKER_"        // followed by HOST, PORT, LOGIN or PASSWORD
 	LoginsEnv     = "ECR_REFRESH_DOCKER_SECRETS" // in parts: the logins of connections
