@@ -30,7 +30,9 @@ func (w *world) keycloak(t *testing.T) {
 		w.wantLeastPrivilege(t, user)
 	})
 	t.Run("wrong password", func(t *testing.T) {
-		w.wrongPassword(t, h, peers.Login{User: user.User, Password: "wrong"})
+		code, answer := w.WrongLogin()
+		h.Update(t, asUser(peers.Login{User: user.User, Password: "wrong"})...).
+			Want(t, code, answer, "check login and password of connection airflow-api")
 	})
 	t.Run("client credentials", func(t *testing.T) { w.clientCredentials(t, h, client) })
 }
@@ -96,15 +98,6 @@ func (w *world) wantLeastPrivilege(t *testing.T, user peers.Login) {
 			t.Errorf("%s: %d, want %d", call, resp.StatusCode, want)
 		}
 	}
-}
-
-// wrongPassword: since 26.6, Keycloak answers 400 where it answered 401, which makes the provider answer 500.
-func (w *world) wrongPassword(t *testing.T, h suite.Shell, login peers.Login) {
-	code, words := 1, []string{"airflow answered 500", "with Keycloak, a wrong password has this answer, too"}
-	if strings.HasPrefix(os.Getenv("KEYCLOAK"), "26.5.") {
-		code, words = 2, []string{"airflow answered 403: Invalid credentials"}
-	}
-	h.Update(t, asUser(login)...).Want(t, code, append(words, "check login and password of connection airflow-api")...)
 }
 
 // clientCredentials: the connection of the page serves the DAG, and the same in a shell.

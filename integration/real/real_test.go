@@ -173,6 +173,8 @@ func start(t *testing.T, o peers.Options) *world {
 
 func isFAB() bool { return os.Getenv("AUTH_MANAGER") == peers.FABAuthManager }
 
+func isSimple() bool { return !isFAB() && !isKeycloak() }
+
 func isKeycloak() bool { return os.Getenv("AUTH_MANAGER") == peers.KeycloakAuthManager }
 
 // setUp creates in Airflow what setup does, and what the copies of the DAG need besides.

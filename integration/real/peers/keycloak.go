@@ -131,7 +131,10 @@ func (k *Keycloak) realm(users map[string]Login) map[string]any {
 				"credentials": []object{{"type": "password", "value": user.Password}}})
 		}
 	}
-	return object{"realm": realm, "enabled": true, "roles": object{"realm": roles}, "users": all,
+	// A test reads with one login for as long as it runs, in seconds: Keycloak's own limits are 5 and 30 minutes.
+	const long = 36_000
+	return object{"realm": realm, "enabled": true, "accessTokenLifespan": long, "ssoSessionIdleTimeout": long,
+		"roles": object{"realm": roles}, "users": all,
 		"clients": []object{{"clientId": k.Client.User, "secret": k.Client.Password, "enabled": true,
 			"standardFlowEnabled": true, "directAccessGrantsEnabled": true, "serviceAccountsEnabled": true,
 			"authorizationServicesEnabled": true, "redirectUris": []string{"http://127.0.0.1:*"}}}}
