@@ -56,18 +56,15 @@ func (c *Client) login(ctx context.Context, stale string) (string, error) {
 	return jwt, nil
 }
 
-const clientCredentials = "client_credentials"
-
-// createToken sends the password. 201 is what Airflow answers today, 200 what older auth managers may. Keycloak's
-// answers 403 to a wrong password, and 500 where Keycloak is 26.6 or newer (providers/keycloak 0.11.2,
-// services/token.py: it expects Keycloak's former 401, and gets 400). Others answer 400 or 422 to client credentials.
+// createToken sends the password. 201 is what Airflow answers today, 200 what older auth managers may. That of Keycloak
+// answers 403 to a wrong one, but 500 with Keycloak 26.6 and newer, whose 400 (once 401) it does not expect
+// (create_token_for of provider 0.11.2). Others answer 400 or 422 to client credentials.
 func (c *Client) createToken(ctx context.Context) (string, error) {
-	body := map[string]string{"username": c.config.Login, "password": c.config.Password.Reveal()}
-	rejections := []int{400, 401, 403}
-	if c.config.GrantType == clientCredentials {
-		body = map[string]string{
-			"grant_type": clientCredentials, "client_id": body["username"], "client_secret": body["password"]}
-		rejections = append(rejections, 422)
+	login, password, rejected := c.config.Login, c.config.Password.Reveal(), []int{400, 401, 403}
+	body := map[string]string{"username": login, "password": password}
+	if grant := c.config.GrantType; grant == "client_credentials" {
+		body = map[string]string{"grant_type": grant, "client_id": login, "client_secret": password}
+		rejected = append(rejected, 422)
 	}
 	text, _ := json.Marshal(body) // strings
 	var created LoginResponse
@@ -80,7 +77,7 @@ func (c *Client) createToken(ctx context.Context) (string, error) {
 		err = failure.Permanent(NoLoginEndpoint, "%w", err)
 	case status == 500:
 		err = failure.Transient(LoginFailed, "%w", err).About(c.config.Account)
-	case slices.Contains(rejections, status) && !failure.Is(err, NotAirflow):
+	case slices.Contains(rejected, status) && !failure.Is(err, NotAirflow):
 		err = failure.Permanent(LoginRejected, "%w", err).About(c.config.Account)
 	}
 	return created.AccessToken, err
@@ -102,10 +99,10 @@ func (c *Client) forbidden(err error, object, right string) error {
 		kind = ForbiddenBySimple
 	case of["access_token"] != nil: // scopes and resources, of which Dag has runs, results and events, too
 		kind = ForbiddenByKeycloak
-		right = strings.NewReplacer("can_read", "GET and LIST", "can_create", "POST", "can_edit", "PUT",
-			"can_delete", "DELETE").Replace(right)
-		object = cmp.Or(map[string]string{"Connections": "Connection", "Pools": "Pool", "Variables": "Variable",
-			"ImportError": "View"}[object], "Dag")
+		ours := map[string]string{"Connections": "Connection", "Pools": "Pool", "Variables": "Variable",
+			"ImportError": "View",
+			"can_read":    "GET and LIST", "can_create": "POST", "can_edit": "PUT", "can_delete": "DELETE"}
+		object, right = cmp.Or(ours[object], "Dag"), ours[right]
 	case of != nil && len(of) == 0:
 		kind = ForbiddenByFAB
 	}

@@ -83,7 +83,7 @@ func TestGrantType(t *testing.T) {
 			answers(422, `{"detail":"x"}`)), one: answers(401, `{"detail":"Token Expired"}`)})
 		err := readOne(t, newClient(t, a.URL, func(cfg *Config) { cfg.GrantType = grantType }))
 		want := Invalid
-		if grantType == clientCredentials {
+		if grantType == "client_credentials" {
 			want = LoginRejected
 		}
 		wantError(t, err, want, "airflow answered 422")
@@ -193,10 +193,10 @@ func TestForbiddenNamesTheAuthManager(t *testing.T) {
 	t.Parallel()
 	const common = `"aud":"apache-airflow","exp":2,"iat":1,"nbf":1,"jti":"x"`
 	for jwt, want := range map[string]failure.Kind{
-		encoded(`{"sub":"a","role":"viewer","teams":[],` + common + `}`):                             ForbiddenBySimple,
-		encoded(`{"sub":"1",` + common + `}`):                                                        ForbiddenByFAB,
-		encoded(`{"user_id":"1","name":"a","access_token":"b","refresh_token":null,` + common + `}`): ForbiddenByKeycloak,
-		encoded(`{"sub":"1","groups":[],` + common + `}`):                                            Forbidden,
+		encoded(`{"sub":"a","role":"viewer","teams":[],` + common + `}`):                  ForbiddenBySimple,
+		encoded(`{"sub":"1",` + common + `}`):                                             ForbiddenByFAB,
+		encoded(`{"user_id":"1","access_token":"b","refresh_token":null,` + common + `}`): ForbiddenByKeycloak,
+		encoded(`{"sub":"1","groups":[],` + common + `}`):                                 Forbidden,
 		"opaque": Forbidden,
 	} {
 		forbids := answers(403, `{"detail":"Forbidden"}`)

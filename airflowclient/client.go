@@ -37,9 +37,7 @@ type Config struct {
 	Roots    *x509.CertPool // that are trusted; nil: the system's
 	Log      *slog.Logger   // debug lines only, never a body; nil: none
 
-	// GrantType is "password", as is "", or "client_credentials": Login and Password are the id and secret of a client
-	// of Keycloak. No auth manager but Keycloak's is sent it.
-	GrantType string
+	GrantType string // "", password, or client_credentials: Login and Password are of a client of Keycloak
 }
 
 // Client is one login to one Airflow. It may be used by several goroutines at once.
@@ -60,7 +58,7 @@ func New(cfg Config) (*Client, error) {
 		return nil, err
 	}
 	cfg.BaseURL = base
-	if !slices.Contains([]string{"", "password", clientCredentials}, cfg.GrantType) {
+	if !slices.Contains([]string{"", "password", "client_credentials"}, cfg.GrantType) {
 		const form = "grant_type %.20q is neither password nor client_credentials"
 		return nil, failure.Permanent(BadGrantType, form, cfg.GrantType)
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 
 	"ecr-refresh/steps/failure"
@@ -59,7 +60,8 @@ func notFound(kind failure.Kind, name string) error {
 
 // MissingRight returns the right that the account lacks if Airflow says so in err, as "can_edit on Connections", or "".
 func MissingRight(err error) string {
-	if _, is := failure.Describe(err); failure.Is(err, Forbidden, ForbiddenByFAB, ForbiddenByKeycloak, ForbiddenBySimple) {
+	kind, is := failure.Describe(err)
+	if slices.Contains([]failure.Kind{Forbidden, ForbiddenByFAB, ForbiddenByKeycloak, ForbiddenBySimple}, kind) {
 		return is.Want + " on " + is.Object
 	}
 	return ""

@@ -34,8 +34,8 @@ type Connection struct {
 }
 
 // User is somebody who may log in to the API. Role is viewer, user, op or admin; connections need op. A user with
-// Permissions ("can_read on Connections") is one of the FAB auth manager: they decide, and Role does not count. Keycloak
-// is "user" or "client" for one of Keycloak's auth manager, whose Permissions are such as "GET on Connection".
+// Permissions ("can_read on Connections") is one of the FAB auth manager: they decide, and Role does not count.
+// Keycloak is "user" or "client" for one of Keycloak's auth manager, whose Permissions are such as "GET on Connection".
 type User struct {
 	Password    string
 	Role        string

@@ -180,8 +180,8 @@ func hints() map[failure.Kind]string {
 		airflowclient.BadBaseURL:  apiAddress + orURL + ": http[s]://HOST[:PORT][/PATH], without a login",
 		airflowclient.BadName:     "use a name without \"/\" and control characters",
 		airflowclient.BadPassword: newToken + "<|, or choose another password where you chose it yourself>",
-		airflowclient.BadGrantType: "correct grant_type in the extra of connection airflow-api<: Admin > Connections| " +
-			"(ECR_REFRESH_AIRFLOW_GRANT_TYPE)>",
+		airflowclient.BadGrantType: "correct grant_type in the extra of connection airflow-api<: Admin > Connections" +
+			"| (ECR_REFRESH_AIRFLOW_GRANT_TYPE)>",
 		airflowclient.LoginRejected: "check {object}<: Admin > Connections|>",
 		airflowclient.LoginFailed: "look into the log of Airflow's API server; with Keycloak, a wrong password has " +
 			"this answer, too: check {object}, then " + again,
@@ -194,8 +194,7 @@ func hints() map[failure.Kind]string {
 		airflowclient.Forbidden:       needs + "grant it where this Airflow's auth manager keeps rights" + areEnough,
 		airflowclient.ForbiddenByFAB:  needs + "airflow roles add-perms ROLE -r '{object}' -a {want}" + areEnough,
 		airflowclient.ForbiddenByKeycloak: needs + "let a permission of Airflow's client in Keycloak grant it to the " +
-			"account's role; that client's decision strategy must be Affirmative (GET, LIST and PUT on Connection are " +
-			"enough)",
+			"account's role; that client's decision strategy must be Affirmative (GET, LIST, PUT are enough)",
 		airflowclient.ForbiddenBySimple: needs + "give it the role op in [core] simple_auth_manager_users (viewer " +
 			"reads pools and runs)",
 		airflowclient.Invalid:     "use an ecr-refresh that supports this Airflow (docs/compatibility.md)",

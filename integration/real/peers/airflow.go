@@ -23,7 +23,7 @@ type Airflow struct {
 	Port  int
 	Home  string           // AIRFLOW_HOME, with the logs of tasks
 	DAGs  string           // the DAG folder
-	Users map[string]Login // by what they may do: admin, op, viewer; under FAB also reader and editor, of Keycloak operator
+	Users map[string]Login // by what they may do: admin, op, viewer; reader, editor (FAB), operator (Keycloak)
 
 	listen  string // the address of its API server
 	release string

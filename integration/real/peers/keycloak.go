@@ -51,7 +51,7 @@ func newKeycloak(dir string) (*Keycloak, error) {
 	}
 	k.Home = filepath.Join(cache, "ecr-refresh", "keycloak-"+release)
 	if _, err := os.Stat(k.bin("kc.sh")); err != nil {
-		return nil, fmt.Errorf("the real peers need Keycloak: run AUTH_MANAGER=keycloak integration/real/peers/install.sh")
+		return nil, errors.New("the real peers need Keycloak: AUTH_MANAGER=keycloak integration/real/peers/install.sh")
 	}
 	k.port, err = freePort("127.0.0.1")
 	k.URL = fmt.Sprintf("http://127.0.0.1:%d", k.port)
@@ -67,8 +67,8 @@ func (*Keycloak) users() map[string]string {
 
 // keycloakRoles are the roles of the users: all but one are those that the provider's command gives permissions.
 func keycloakRoles() map[string]string {
-	return map[string]string{"admin": "Admin", "op": leastPrivileged, "viewer": "Viewer", "user": "User", "operator": "Op",
-		"": "SuperAdmin"}
+	return map[string]string{"admin": "Admin", "op": leastPrivileged, "viewer": "Viewer", "user": "User",
+		"operator": "Op", "": "SuperAdmin"}
 }
 
 func (k *Keycloak) settings() []string {
@@ -110,7 +110,8 @@ func (k *Keycloak) prepare(ctx context.Context, a *Airflow) error {
 	}
 	type object = map[string]any
 	const policy = "Allow-" + leastPrivileged
-	err = k.Authorization(ctx, "POST", "policy/role", object{"name": policy, "roles": []object{{"id": leastPrivileged}}})
+	role := object{"name": policy, "roles": []object{{"id": leastPrivileged}}}
+	err = k.Authorization(ctx, "POST", "policy/role", role)
 	if err != nil {
 		return err
 	}
