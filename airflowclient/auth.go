@@ -38,11 +38,8 @@ func (c *Client) authorized(ctx context.Context, out any, req *http.Request, err
 	}
 }
 
-// login returns Config's token, or a JWT other than stale: the one at hand, or that of a new login.
+// login returns a JWT other than stale: the one at hand, which may be Config's token, or that of a new login.
 func (c *Client) login(ctx context.Context, stale string) (string, error) {
-	if token := c.config.Token.Reveal(); token != "" {
-		return token, nil
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if jwt := c.jwt.Reveal(); jwt != "" && jwt != stale {
@@ -89,7 +86,7 @@ func (c *Client) createToken(ctx context.Context) (string, error) {
 func (c *Client) forbidden(err error, object, right string) error {
 	kind := Forbidden
 	c.mu.Lock()
-	of := claims(cmp.Or(c.config.Token.Reveal(), c.jwt.Reveal()))
+	of := claims(c.jwt.Reveal())
 	c.mu.Unlock()
 	for _, common := range []string{"sub", "iss", "aud", "nbf", "exp", "iat", "jti"} {
 		delete(of, common)
@@ -111,9 +108,7 @@ func (c *Client) forbidden(err error, object, right string) error {
 
 // claims returns what a JWT says of its owner; nil for a token of another kind.
 func claims(jwt string) (all map[string]any) {
-	_, rest, _ := strings.Cut(jwt, ".")
-	encoded, _, _ := strings.Cut(rest, ".")
-	payload, _ := base64.RawURLEncoding.DecodeString(encoded)
+	payload, _ := base64.RawURLEncoding.DecodeString(strings.Split(jwt+".", ".")[1])
 	_ = json.Unmarshal(payload, &all)
 	return all
 }
@@ -137,9 +132,9 @@ func (c *Client) Logout(ctx context.Context) error {
 	defer cancel()
 	c.mu.Lock()
 	jwt := c.jwt.Reveal()
-	c.jwt = secret.Secret{}
+	c.jwt = c.config.Token
 	c.mu.Unlock()
-	if jwt == "" {
+	if jwt == c.config.Token.Reveal() { // nobody is logged in
 		return nil
 	}
 	req, err := NewLogoutRequest(c.server)

@@ -47,8 +47,8 @@ type Client struct {
 	http              *http.Client
 	shortest, longest time.Duration // a wait between two attempts, times their number
 
-	mu  sync.Mutex // held while logging in: one login serves all callers
-	jwt secret.Secret
+	mu  sync.Mutex    // held while logging in: one login serves all callers
+	jwt secret.Secret // or Config's token
 }
 
 // New checks cfg and returns a client. Nothing is sent before the first call.
@@ -71,7 +71,7 @@ func New(cfg Config) (*Client, error) {
 		return nil, failure.Permanent(TokenRejected, odd).About(cfg.Account)
 	}
 	return &Client{
-		config: cfg, server: base + "/",
+		config: cfg, server: base + "/", jwt: cfg.Token,
 		http: &http.Client{
 			Timeout: transport.AttemptTimeout, Transport: transport.New(cfg.Roots), CheckRedirect: transport.NoRedirect,
 		},

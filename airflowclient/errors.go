@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
-	"slices"
 	"strings"
 
 	"ecr-refresh/steps/failure"
@@ -60,8 +59,8 @@ func notFound(kind failure.Kind, name string) error {
 
 // MissingRight returns the right that the account lacks if Airflow says so in err, as "can_edit on Connections", or "".
 func MissingRight(err error) string {
-	kind, is := failure.Describe(err)
-	if slices.Contains([]failure.Kind{Forbidden, ForbiddenByFAB, ForbiddenByKeycloak, ForbiddenBySimple}, kind) {
+	missing := failure.Is(err, Forbidden, ForbiddenByFAB, ForbiddenByKeycloak, ForbiddenBySimple)
+	if _, is := failure.Describe(err); missing {
 		return is.Want + " on " + is.Object
 	}
 	return ""
