@@ -83,7 +83,7 @@ keycloak_server() {
   say "installing Keycloak $keycloak into $home"
   work="$cache/keycloak-$keycloak.new"
   rm -rf "$work"
-  mvn --batch-mode --quiet --strict-checksums -Dmaven.repo.local="$work/maven" \
+  mvn --batch-mode -Dstyle.color=never --quiet --strict-checksums -Dmaven.repo.local="$work/maven" \
     org.apache.maven.plugins:maven-dependency-plugin:2.8:copy -DoutputDirectory="$work" \
     -Dartifact="org.keycloak:keycloak-quarkus-dist:$keycloak:zip"
   (cd "$work" && echo "$keycloak_sha256  keycloak-quarkus-dist-$keycloak.zip" | sha256sum --check --quiet) ||

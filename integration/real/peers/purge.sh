@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Removes what install.sh and install-chromium.sh installed: Debian's packages that were not there before (as root), and
-# ${XDG_CACHE_HOME:-~/.cache}/ecr-refresh with Airflow, its providers, Keycloak and uv. Packages that something else needs by now
-# are kept. The configuration and data of removed packages stay; apt-get purge removes them, too.
+# ${XDG_CACHE_HOME:-~/.cache}/ecr-refresh with Airflow, its providers, Keycloak and uv. Packages that something else
+# needs by now are kept. The configuration and data of removed packages stay; apt-get purge removes them, too.
 set -euo pipefail
 . "$(dirname "$0")/packages.sh"
 
