@@ -1,6 +1,7 @@
 package airflowclient
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/base64"
@@ -37,11 +38,8 @@ func (c *Client) authorized(ctx context.Context, out any, req *http.Request, err
 	}
 }
 
-// login returns Config's token, or a JWT other than stale: the one at hand, or that of a new login.
+// login returns a JWT other than stale: the one at hand, which may be Config's token, or that of a new login.
 func (c *Client) login(ctx context.Context, stale string) (string, error) {
-	if token := c.config.Token.Reveal(); token != "" {
-		return token, nil
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if jwt := c.jwt.Reveal(); jwt != "" && jwt != stale {
@@ -55,28 +53,40 @@ func (c *Client) login(ctx context.Context, stale string) (string, error) {
 	return jwt, nil
 }
 
-// createToken sends the password. 201 is what Airflow answers today, 200 what older auth managers may.
+// createToken sends the password. 201 is what Airflow answers today, 200 what older auth managers may. That of Keycloak
+// answers 403 to a wrong one, but 500 with Keycloak 26.6 and newer, whose 400 (once 401) it does not expect
+// (create_token_for of provider 0.11.2). Others answer 400 or 422 to client credentials.
 func (c *Client) createToken(ctx context.Context) (string, error) {
-	body := LoginBody{Username: c.config.Login, Password: c.config.Password.Reveal()}
+	login, password, rejected := c.config.Login, c.config.Password.Reveal(), []int{400, 401, 403}
+	body := map[string]string{"username": login, "password": password}
+	if grant := c.config.GrantType; grant == "client_credentials" {
+		body = map[string]string{"grant_type": grant, "client_id": login, "client_secret": password}
+		rejected = append(rejected, 422)
+	}
+	text, _ := json.Marshal(body) // strings
 	var created LoginResponse
-	err := c.exchange(ctx, "", &created)(NewCreateTokenRequest(c.server, body))
+	err := c.exchange(ctx, "", &created)(
+		NewCreateTokenRequestWithBody(c.server, "application/json", bytes.NewReader(text)))
 	switch status := refused(err).status; {
 	case err == nil && created.AccessToken == "":
 		err = failure.Permanent(NotAirflow, "airflow answered without a token")
 	case slices.Contains([]int{404, 405}, status):
 		err = failure.Permanent(NoLoginEndpoint, "%w", err)
-	case slices.Contains([]int{400, 401, 403}, status) && !failure.Is(err, NotAirflow): // 403: Keycloak's auth manager
+	case status == 500:
+		err = failure.Transient(LoginFailed, "%w", err).About(c.config.Account)
+	case slices.Contains(rejected, status) && !failure.Is(err, NotAirflow):
 		err = failure.Permanent(LoginRejected, "%w", err).About(c.config.Account)
 	}
 	return created.AccessToken, err
 }
 
 // forbidden adds to err which right is missing, and which auth manager grants it. The JWTs of FAB have only sub beside
-// what Airflow adds to each; the SimpleAuthManager adds role, Keycloak user_id and more (serialize_user in each one).
+// what Airflow adds to each; the SimpleAuthManager adds role, Keycloak's its own tokens (serialize_user, or
+// generate_api_jwt, in each one).
 func (c *Client) forbidden(err error, object, right string) error {
 	kind := Forbidden
 	c.mu.Lock()
-	of := claims(cmp.Or(c.config.Token.Reveal(), c.jwt.Reveal()))
+	of := claims(c.jwt.Reveal())
 	c.mu.Unlock()
 	for _, common := range []string{"sub", "iss", "aud", "nbf", "exp", "iat", "jti"} {
 		delete(of, common)
@@ -84,6 +94,12 @@ func (c *Client) forbidden(err error, object, right string) error {
 	switch {
 	case of["role"] != nil:
 		kind = ForbiddenBySimple
+	case of["access_token"] != nil: // scopes and resources, of which Dag has runs, results and events, too
+		kind = ForbiddenByKeycloak
+		ours := map[string]string{"Connections": "Connection", "Pools": "Pool", "Variables": "Variable",
+			"ImportError": "View",
+			"can_read":    "GET and LIST", "can_create": "POST", "can_edit": "PUT", "can_delete": "DELETE"}
+		object, right = cmp.Or(ours[object], "Dag"), ours[right]
 	case of != nil && len(of) == 0:
 		kind = ForbiddenByFAB
 	}
@@ -92,9 +108,7 @@ func (c *Client) forbidden(err error, object, right string) error {
 
 // claims returns what a JWT says of its owner; nil for a token of another kind.
 func claims(jwt string) (all map[string]any) {
-	_, rest, _ := strings.Cut(jwt, ".")
-	encoded, _, _ := strings.Cut(rest, ".")
-	payload, _ := base64.RawURLEncoding.DecodeString(encoded)
+	payload, _ := base64.RawURLEncoding.DecodeString(strings.Split(jwt+".", ".")[1])
 	_ = json.Unmarshal(payload, &all)
 	return all
 }
@@ -118,9 +132,9 @@ func (c *Client) Logout(ctx context.Context) error {
 	defer cancel()
 	c.mu.Lock()
 	jwt := c.jwt.Reveal()
-	c.jwt = secret.Secret{}
+	c.jwt = c.config.Token
 	c.mu.Unlock()
-	if jwt == "" {
+	if jwt == c.config.Token.Reveal() { // nobody is logged in
 		return nil
 	}
 	req, err := NewLogoutRequest(c.server)

@@ -53,20 +53,46 @@ func TestLoginFails(t *testing.T) {
 		{405, 1, `{"detail":"Method Not Allowed"}`, "answered 405: Method", NoLoginEndpoint},
 		{422, 1, `{"detail":` + quoted("1 validation error\n  input_value={'password': '"+apiPassword+"'}") + `}`,
 			"answered 422: the request did not pass validation", Invalid},
-		{500, loginAttempts, `{"detail":"x"}`, "answered 500: x", Unavailable},
+		{500, loginAttempts, `{"detail":"x"}`, "answered 500: x", LoginFailed},
 		{503, attempts, `{"detail":"x"}`, "answered 503: x", Unavailable},
 		{201, 1, `{}`, "answered without a token", NotAirflow},
 		{200, 1, `<html>`, "answered 200 with text/html", NotAirflow},
 	} {
 		a := newAirflow(t, routes{login: answers(test.status, test.body)})
 		e := wantError(t, readOne(t, newClient(t, a.URL)), test.kind, `log in as "refresher": airflow `+test.text)
-		if test.kind == LoginRejected && e.Facts.Object != "the account" {
+		if (test.kind == LoginRejected || test.kind == LoginFailed) && e.Facts.Object != "the account" {
 			t.Errorf("facts are %+v", e)
 		}
 		if n := len(a.received()); n != test.calls {
 			t.Errorf("%d: %d logins, want %d", test.status, n, test.calls)
 		}
 	}
+}
+
+// Client credentials go to Keycloak alone, which names its fields otherwise: an auth manager that does not know them
+// rejects the login. No other grant type is sent.
+func TestGrantType(t *testing.T) {
+	t.Parallel()
+	for grantType, body := range map[string]string{
+		"":         `{"password":` + quoted(apiPassword) + `,"username":"refresher"}`,
+		"password": `{"password":` + quoted(apiPassword) + `,"username":"refresher"}`,
+		"client_credentials": `{"client_id":"refresher","client_secret":` + quoted(apiPassword) +
+			`,"grant_type":"client_credentials"}`,
+	} {
+		a := newAirflow(t, routes{login: inTurn(answers(201, `{"access_token":"jwt`+jwtEnd+`"}`),
+			answers(422, `{"detail":"x"}`)), one: answers(401, `{"detail":"Token Expired"}`)})
+		err := readOne(t, newClient(t, a.URL, func(cfg *Config) { cfg.GrantType = grantType }))
+		want := Invalid
+		if grantType == "client_credentials" {
+			want = LoginRejected
+		}
+		wantError(t, err, want, "airflow answered 422")
+		if got := a.received(login); len(got) != 2 || got[0].body != body {
+			t.Errorf("%q: received %v, want %s", grantType, got, body)
+		}
+	}
+	_, err := New(Config{BaseURL: "http://airflow", GrantType: "Password"})
+	wantError(t, err, BadGrantType, `grant_type "Password" is neither password nor client_credentials`)
 }
 
 const givenToken = "given~" + jwtEnd
@@ -167,15 +193,20 @@ func TestForbiddenNamesTheAuthManager(t *testing.T) {
 	t.Parallel()
 	const common = `"aud":"apache-airflow","exp":2,"iat":1,"nbf":1,"jti":"x"`
 	for jwt, want := range map[string]failure.Kind{
-		encoded(`{"sub":"a","role":"viewer","teams":[],` + common + `}`):                            ForbiddenBySimple,
-		encoded(`{"sub":"1",` + common + `}`):                                                       ForbiddenByFAB,
-		encoded(`{"user_id":"1","name":"a","access_token":"b","refresh_token":"c",` + common + `}`): Forbidden,
+		encoded(`{"sub":"a","role":"viewer","teams":[],` + common + `}`):                  ForbiddenBySimple,
+		encoded(`{"sub":"1",` + common + `}`):                                             ForbiddenByFAB,
+		encoded(`{"user_id":"1","access_token":"b","refresh_token":null,` + common + `}`): ForbiddenByKeycloak,
+		encoded(`{"sub":"1","groups":[],` + common + `}`):                                 Forbidden,
 		"opaque": Forbidden,
 	} {
 		forbids := answers(403, `{"detail":"Forbidden"}`)
 		c := clientOf(t, routes{login: answers(201, `{"access_token":"`+jwt+`"}`), one: forbids})
 		_, err := c.Connection(t.Context(), "docker_default")
-		if !failure.Is(err, want) || MissingRight(err) != "can_read on Connections" {
+		right := "can_read on Connections"
+		if want == ForbiddenByKeycloak {
+			right = "GET and LIST on Connection"
+		}
+		if !failure.Is(err, want) || MissingRight(err) != right {
 			t.Errorf("%s: %+v, want %q", jwt, err, want)
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -36,6 +37,8 @@ type Config struct {
 	Account  string         // the caller's name for these three, which errors repeat as their Object
 	Roots    *x509.CertPool // that are trusted; nil: the system's
 	Log      *slog.Logger   // debug lines only, never a body; nil: none
+
+	GrantType string // "", password, or client_credentials: Login and Password are of a client of Keycloak
 }
 
 // Client is one login to one Airflow. It may be used by several goroutines at once.
@@ -45,8 +48,8 @@ type Client struct {
 	http              *http.Client
 	shortest, longest time.Duration // a wait between two attempts, times their number
 
-	mu  sync.Mutex // held while logging in: one login serves all callers
-	jwt secret.Secret
+	mu  sync.Mutex    // held while logging in: one login serves all callers
+	jwt secret.Secret // or Config's token
 }
 
 // New checks cfg and returns a client. Nothing is sent before the first call.
@@ -56,6 +59,10 @@ func New(cfg Config) (*Client, error) {
 		return nil, err
 	}
 	cfg.BaseURL = base
+	if !slices.Contains([]string{"", "password", "client_credentials"}, cfg.GrantType) {
+		const form = "grant_type %.20q is neither password nor client_credentials"
+		return nil, failure.Permanent(BadGrantType, form, cfg.GrantType)
+	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
@@ -64,7 +71,7 @@ func New(cfg Config) (*Client, error) {
 		return nil, failure.Permanent(TokenRejected, "the bearer token has blanks or odd characters").About(cfg.Account)
 	}
 	return &Client{
-		config: cfg, server: base + "/",
+		config: cfg, server: base + "/", jwt: cfg.Token,
 		http: &http.Client{
 			Timeout: transport.AttemptTimeout, Transport: transport.New(cfg.Roots), CheckRedirect: transport.NoRedirect,
 		},

@@ -29,6 +29,7 @@ type Connection struct {
 	Host, Login, Schema untrusted.Text
 	Port                int
 	Password            *json.RawMessage // nil: there is none; Airflow never returns the password itself
+	Extra               untrusted.Text   // JSON
 }
 
 // Connection returns one connection of the metadata database, or ErrNotFound. One from elsewhere is not there.
@@ -77,13 +78,14 @@ type Update struct {
 	Port           int
 	Login, Schema  string
 	Password       secret.Secret
+	Extra          string // JSON
 }
 
 func (u Update) body() ConnectionBody {
 	return ConnectionBody{
 		ConnectionId: u.ID, ConnType: u.Type, Host: unlessZero(u.Host), Port: unlessZero(u.Port),
 		Login: unlessZero(u.Login), Schema: unlessZero(u.Schema),
-		Password: unlessZero(u.Password.Reveal()),
+		Password: unlessZero(u.Password.Reveal()), Extra: unlessZero(u.Extra),
 	}
 }
 

@@ -20,19 +20,23 @@ const (
 	BadBaseURL      failure.Kind = "bad base URL"
 	BadName         failure.Kind = "bad name"     // Object cannot be the name of what was asked for
 	BadPassword     failure.Kind = "bad password" // Airflow would keep the old password, or store another
+	BadGrantType    failure.Kind = "bad grant type"
 	LoginRejected   failure.Kind = "login rejected by Airflow"
-	TokenRejected   failure.Kind = "token rejected" // the bearer token of Config
-	JWTRejected     failure.Kind = "JWT rejected"   // of a login that has just succeeded
+	LoginFailed     failure.Kind = "login failed in Airflow" // 500, which may be a rejected login: see createToken
+	TokenRejected   failure.Kind = "token rejected"          // the bearer token of Config
+	JWTRejected     failure.Kind = "JWT rejected"            // of a login that has just succeeded
 	NoLoginEndpoint failure.Kind = "no login endpoint"
 	NotAirflow      failure.Kind = "not Airflow" // the answer is not one of Airflow 3's API: a redirect, or no TLS
 	Invalid         failure.Kind = "invalid"     // Airflow's validation rejected the request
 	Conflict        failure.Kind = "conflict"    // the object exists, or somebody else changes it at the same time
 	Unavailable     failure.Kind = "Airflow unavailable"
 
-	// MissingRight, by who grants it: Want (can_read, can_edit …) is missing on Object, as FAB calls it (DAG Runs …).
-	Forbidden         failure.Kind = "forbidden" // by another auth manager
-	ForbiddenByFAB    failure.Kind = "forbidden by FAB"
-	ForbiddenBySimple failure.Kind = "forbidden by SimpleAuthManager"
+	// MissingRight, by who grants it: Want (can_read, can_edit …) is missing on Object, as FAB calls them (DAG Runs …),
+	// or as Keycloak does (PUT on Connection).
+	Forbidden           failure.Kind = "forbidden" // by another auth manager
+	ForbiddenByFAB      failure.Kind = "forbidden by FAB"
+	ForbiddenByKeycloak failure.Kind = "forbidden by Keycloak"
+	ForbiddenBySimple   failure.Kind = "forbidden by SimpleAuthManager"
 
 	// ErrNotFound: the metadata database has no such object. Object is its name.
 	NoConnection failure.Kind = "no such connection"
@@ -51,7 +55,8 @@ func notFound(kind failure.Kind, name string) error {
 
 // MissingRight returns the right that the account lacks if Airflow says so in err, as "can_edit on Connections", or "".
 func MissingRight(err error) string {
-	if _, is := failure.Describe(err); failure.Is(err, Forbidden, ForbiddenByFAB, ForbiddenBySimple) {
+	missing := failure.Is(err, Forbidden, ForbiddenByFAB, ForbiddenByKeycloak, ForbiddenBySimple)
+	if _, is := failure.Describe(err); missing {
 		return is.Want + " on " + is.Object
 	}
 	return ""

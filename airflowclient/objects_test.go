@@ -44,7 +44,8 @@ func TestCalls(t *testing.T) {
 		want               any
 	}{
 		{one, "", dockerDB, func(c *Client) (any, error) { return c.Connection(ctx, "docker_default") },
-			Connection{"docker_default", text("docker"), text("h"), text("AWS"), text(""), 5000, &stars}},
+			Connection{"docker_default", text("docker"), text("h"), text("AWS"), text(""), 5000, &stars,
+				text(`{"reauth": true}`)}},
 		{"GET /api/v2/pools/p", "", `{"name":"p","slots":5,"description":null,"include_deferred":true}`,
 			func(c *Client) (any, error) { return c.Pool(ctx, "p") }, Pool{"p", 5, ""}},
 		{"GET /api/v2/dags/d/details", "", `{"dag_id":"d","is_paused":true,"has_import_errors":true}`,
@@ -123,10 +124,10 @@ func TestPut(t *testing.T) {
 		"POST /api/v2/connections":    inTurn(answers(201, `{}`), there),
 	})
 	c := newClient(t, a.URL, withToken)
-	whole := Update{"c", "http", "h", 8080, "l", "s", secret.New(newPassword)}
+	whole := Update{"c", "http", "h", 8080, "l", "s", secret.New(newPassword), `{"a":1}`}
 	noError(t, c.PutVariable(t.Context(), "k", "v"), c.PutConnection(t.Context(), whole))
-	const connection = `{"conn_type":"http","connection_id":"c","host":"h","login":"l","password":"` + newPassword +
-		`","port":8080,"schema":"s"}`
+	const connection = `{"conn_type":"http","connection_id":"c","extra":"{\"a\":1}","host":"h","login":"l",` +
+		`"password":"` + newPassword + `","port":8080,"schema":"s"}`
 	if got := a.received(); len(got) != 4 || got[1].body != `{"key":"k","value":"v"}` || got[3].body != connection {
 		t.Errorf("received %v", got)
 	}

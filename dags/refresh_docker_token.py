@@ -217,6 +217,8 @@ def extract_environment(variables, conn, params):
 def update_environment(variables, conn, params, result):
     """Returns the environment of step 2."""
     api = {"ECR_REFRESH_AIRFLOW_" + name.upper(): value for name, value in fields(conn, AIRFLOW_API).items()}
+    extra = getattr(find(conn, AIRFLOW_API), "extra", None)  # may have secrets: nothing else is taken of it
+    api["ECR_REFRESH_AIRFLOW_GRANT_TYPE"] = read(extra, lambda e: str(e["grant_type"] or "")[:40], "")
     secrets = {
         "ECR_REFRESH_AIRFLOW_PASSWORD": api.pop("ECR_REFRESH_AIRFLOW_PASSWORD"),
         "ECR_REFRESH_PRIVATE_KEY": variables.get("ecr_refresh_private_key", ""),

@@ -23,7 +23,7 @@ On a terminal, doctor asks for what is missing of both.
 
 Without an admin, doctor skips what airflow-api's account may not read. To see all, FAB needs can_read on
 Connections, Variables, Pools, DAGs, DAG Code, DAG Runs, Task Instances, Task Logs, XComs and ImportError; --run
-also can_create on DAG Runs and can_edit on DAGs. With SimpleAuthManager it is role Op; for --run, User.
+also can_create on DAG Runs and can_edit on DAGs. With SimpleAuthManager and Keycloak it is role Op; for --run, User.
 
 Examples:
   ecr-refresh doctor
@@ -74,7 +74,7 @@ func (c *call) doctor(roots input.Certificates) *doctor.Doctor {
 		c.NeedAirflow(config, err)
 		return c.Client(config, roots)
 	})
-	d.Account, d.Login = config.Account, config.Login
+	d.Account, d.Login, d.GrantType = config.Account, config.Login, config.GrantType
 	if !c.Bool("run") {
 		d.Docker = unlessFaulty(d, "docker engine", c.Docker)
 	}

@@ -73,7 +73,7 @@ func TestScripts(t *testing.T) {
 			"found":      with(3, script.found),      // STATE NAME WORDS [HINT] [URL]: in stdout of doctor --json
 			"pool":       with(1, script.pool),       // NAME [SLOTS]: add a pool of 5 slots, or SLOTS; 0: none
 			"admin":      with(0, script.admin),      // set ECR_REFRESH_ADMIN_{LOGIN,PASSWORD}
-			"account":    with(1, script.account),    // NAME PERMISSION... (FAB's), or simple ROLE: airflow-api's
+			"account":    with(1, script.account),    // airflow-api's: see there
 			"variable":   with(2, script.variable),   // KEY VALUE: store a Variable; KEY gone: delete it
 			"stored":     with(3, script.stored),     // KIND ID FIELDS: is it stored in Airflow so?
 			"published":  with(1, script.published),  // ID: is the stored password ECR's newest token?
@@ -292,11 +292,15 @@ func (s script) admin() {
 	s.Setenv("ECR_REFRESH_ADMIN_PASSWORD", admin.Password)
 }
 
+// account takes a NAME, and PERMISSION... (FAB's), or simple ROLE, or keycloak-user or keycloak-client PERMISSION...
 func (s script) account() {
 	name, permissions := s.args[0], append([]string{}, s.args[1:]...)
 	user := sandbox.User{Password: "pass-of-" + name + "-4711", Permissions: permissions}
-	if len(permissions) == 2 && permissions[0] == "simple" {
+	switch {
+	case len(permissions) == 2 && permissions[0] == "simple":
 		user.Role, user.Permissions = permissions[1], nil
+	case len(permissions) > 0 && strings.HasPrefix(permissions[0], "keycloak-"):
+		user.Keycloak, user.Permissions = strings.TrimPrefix(permissions[0], "keycloak-"), permissions[1:]
 	}
 	s.Airflow.SetUser(name, user)
 	s.Setenv("ECR_REFRESH_AIRFLOW_LOGIN", name)
@@ -323,6 +327,7 @@ func (s script) stored() {
 		user, _ := s.Airflow.User(c.Login)
 		password := c.Password != "" && c.Password == user.Password
 		got = fmt.Sprintf("%s %s://%s@%s:%d password:%v", c.Type, c.Schema, c.Login, c.Host, c.Port, password)
+		got = strings.TrimRight(got+" "+c.Extra, " ")
 	}
 	if got != s.args[2] {
 		s.Fatalf("it is %q", got)

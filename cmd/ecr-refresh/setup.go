@@ -65,7 +65,7 @@ func (c *call) setup() setup.Setup {
 		c.AskLogin(&config, input.API)
 		c.NeedLogin(config, input.API)
 	}
-	s.Registry, s.Login, s.Password = registry.Name, config.Login, config.Password
+	s.Registry, s.Login, s.GrantType, s.Password = registry.Name, config.Login, config.GrantType, config.Password
 	s.Admin, s.Account = c.Client(admin, roots), c.Client(config, roots)
 	if s.Remove && !s.Force && !c.Faulty() {
 		c.Log.Info("nothing is removed without --force")

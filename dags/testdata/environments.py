@@ -127,6 +127,7 @@ CONNECTIONS = {
         "port": 8443,
         "login": "u",
         "password": "p",
+        "extra": '{"grant_type": "client_credentials", "headers": "SECRET"}',
     },
     "null-port": {"conn_type": "docker", "host": ECR % 2, "login": "AWS", "password": "s"},
 }

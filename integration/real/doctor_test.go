@@ -120,7 +120,7 @@ func (w *world) doctorRun(t *testing.T, d *dag) {
 // doctorRights: the rights that --help names are enough, and one that is missing is named.
 func (w *world) doctorRights(t *testing.T, d *dag) {
 	wantCheck(t, w.diagnose(t, 1, "viewer", d.of("--run")...), "trigger DAG", "fail", "airflow answered 403",
-		"can_create on DAG Runs and can_edit on DAGs (FAB), or role User (SimpleAuthManager)")
+		"can_create on DAG Runs and can_edit on DAGs (FAB), role User (SimpleAuthManager), or POST on Dag (Keycloak)")
 	if !isFAB() {
 		w.diagnose(t, 0, "user", d.of("--run")...)
 		return
@@ -168,7 +168,8 @@ func (w *world) doctorVariables(t *testing.T, d *dag) {
 func (w *world) doctorRed(t *testing.T, d *dag) {
 	login := w.Airflow.Users["op"]
 	w.setAPI(t, "airflow-api", peers.Login{User: login.User, Password: "wrong-" + login.User}, w.Airflow.URL)
-	const why = `log in as "refresher": airflow answered 401: Invalid credentials`
+	_, answer := w.WrongLogin()
+	why := `log in as "refresher": ` + answer
 	all := w.diagnose(t, 1, "admin", d.of("--run")...)
 	wantCheck(t, all, "task "+update, "fail", why, "connection airflow-api")
 	wantCheck(t, all, "task "+test, "skip", "not run")
@@ -180,7 +181,7 @@ func (w *world) doctorRed(t *testing.T, d *dag) {
 	wantCheck(t, all, "task "+update, "fail", why, "connection airflow-api")
 	page, err := url.Parse(all["task "+update].URL)
 	must(t, err)
-	if !isFAB() {
+	if isSimple() {
 		u := &ui{world: w, dag: d, browser: startBrowser(t, w.Airflow.URL, w.secrets)}
 		u.logIn(t)
 		u.visit(t, page.RequestURI(), update, "airflow answered 401: Invalid credentials")

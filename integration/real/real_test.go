@@ -99,6 +99,9 @@ func TestReal(t *testing.T) {
 		})
 		t.Run("commands of the README", w.readmeCommands)
 	}
+	if isKeycloak() {
+		t.Run("keycloak", w.keycloak)
+	}
 	t.Run("ready-made token", w.readyMadeToken)
 	sideBySide(t, "killed containers", map[string]func(*testing.T){
 		"docker, supervisor terminated": w.killed("terminated", syscall.SIGTERM, true, 0),
@@ -169,6 +172,10 @@ func start(t *testing.T, o peers.Options) *world {
 }
 
 func isFAB() bool { return os.Getenv("AUTH_MANAGER") == peers.FABAuthManager }
+
+func isSimple() bool { return !isFAB() && !isKeycloak() }
+
+func isKeycloak() bool { return os.Getenv("AUTH_MANAGER") == peers.KeycloakAuthManager }
 
 // setUp creates in Airflow what setup does, and what the copies of the DAG need besides.
 func (w *world) setUp(t *testing.T) {

@@ -3,8 +3,9 @@
 #
 #   integration/real/run.sh -run TestReal/deployed -v
 #
-# AIRFLOW names the release (3.3.2), AUTH_MANAGER its auth manager (simple, or fab), ECR_REFRESH_BIN the binary
-# (bin/ecr-refresh when there is one, else it is built).
+# AIRFLOW names the release (3.3.2), AUTH_MANAGER its auth manager (simple, fab or keycloak),
+# KEYCLOAK the release of Keycloak (26.7.3, or 26.5.6), ECR_REFRESH_BIN the binary (bin/ecr-refresh when there is one,
+# else it is built).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 

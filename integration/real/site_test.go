@@ -3,6 +3,7 @@ package real
 import (
 	"os"
 	"strconv"
+	"strings"
 	"testing"
 
 	"ecr-refresh/integration/real/peers"
@@ -44,6 +45,17 @@ func (w *world) As(role string) []string {
 	}
 	user := w.Airflow.Users[role]
 	return []string{"ECR_REFRESH_AIRFLOW_LOGIN=" + user.User, "ECR_REFRESH_AIRFLOW_PASSWORD=" + user.Password}
+}
+
+// WrongLogin: Keycloak from 26.6 on answers 400 where it answered 401, which makes its auth manager answer 500.
+func (w *world) WrongLogin() (code int, answer string) {
+	switch {
+	case !isKeycloak():
+		return 2, "airflow answered 401: Invalid credentials"
+	case strings.HasPrefix(os.Getenv("KEYCLOAK"), "26.5."):
+		return 2, "airflow answered 403: Invalid credentials"
+	}
+	return 1, "airflow answered 500 Internal Server Error"
 }
 
 func (w *world) Rejected() []string {

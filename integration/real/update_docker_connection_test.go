@@ -6,12 +6,18 @@ import (
 	"ecr-refresh/integration/real/peers"
 )
 
-// viewer: the API user may log in, but not read connections. The hint is of the auth manager that it has.
+// viewer: the API user may log in, but not edit connections. The hint is of the auth manager that it has.
 func (w *world) viewer(t *testing.T) {
 	w.setAPI(t, "airflow-viewer", w.Airflow.Users["viewer"], w.Airflow.URL)
+	needs := "can_read on Connections: give it the role op"
+	switch {
+	case isFAB():
+		needs = "can_read on Connections: airflow roles add-perms"
+	case isKeycloak(): // its viewer reads all
+		needs = "PUT on Connection: let a permission of Airflow's client in Keycloak grant it"
+	}
 	w.copy(t, "viewer", variant{api: "airflow-viewer"}).run(t).
-		wantRed(t, update, 2, "403", "hint: the account of connection airflow-viewer needs can_read on Connections: "+
-			map[bool]string{true: "airflow roles add-perms", false: "give it the role op"}[isFAB()])
+		wantRed(t, update, 2, "403", "hint: the account of connection airflow-viewer needs "+needs)
 }
 
 // noAPIConnection: without airflow-api, the log says so, and how to create it.

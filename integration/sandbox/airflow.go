@@ -35,10 +35,12 @@ type Connection struct {
 
 // User is somebody who may log in to the API. Role is viewer, user, op or admin; connections need op. A user with
 // Permissions ("can_read on Connections") is one of the FAB auth manager: they decide, and Role does not count.
+// Keycloak is "user" or "client" for one of Keycloak's auth manager, whose Permissions are such as "GET on Connection".
 type User struct {
 	Password    string
 	Role        string
 	Permissions []string
+	Keycloak    string
 }
 
 // Airflow stands in for the REST API of Airflow 3.3 with its SimpleAuthManager, as far as ecr-refresh calls it, and for
@@ -228,6 +230,9 @@ func (a *Airflow) createToken(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "Internal Server Error", http.StatusInternalServerError) // Airflow does not catch it either
 		return
 	}
+	if a.keycloakLogin(w, form) {
+		return
+	}
 	if invalid := checkLogin(form); invalid != "" {
 		reject(w, http.StatusUnprocessableEntity, invalid)
 		return
@@ -273,7 +278,7 @@ func (a *Airflow) login(w http.ResponseWriter, username, password string) {
 
 // claims are those of Airflow's tokens.
 type claims struct {
-	Subject   string `json:"sub"`
+	Subject   string `json:"sub,omitempty"`
 	Role      string `json:"role,omitempty"`
 	Teams     any    `json:"teams,omitempty"` // of the SimpleAuthManager, as Role
 	ID        string `json:"jti"`
@@ -281,6 +286,8 @@ type claims struct {
 	NotBefore int64  `json:"nbf"`
 	Expires   int64  `json:"exp"`
 	Issued    int64  `json:"iat"`
+
+	ofKeycloak
 
 	permissions []string // of a user without a role
 }
@@ -293,10 +300,14 @@ func (a *Airflow) issue(username, role string) string {
 	if role != "" {
 		teams = []string{}
 	}
-	payload, _ := json.Marshal(claims{ // cannot fail: strings and numbers
+	of := claims{
 		Subject: username, Role: role, Teams: teams, ID: rand.Text(), Audience: "apache-airflow",
 		NotBefore: now.Unix(), Expires: now.Add(24 * time.Hour).Unix(), Issued: now.Unix(),
-	})
+	}
+	if a.users[username].Keycloak != "" {
+		of.Subject, of.ofKeycloak = "", keycloakClaims(username)
+	}
+	payload, _ := json.Marshal(of) // cannot fail: strings and numbers
 	signed := encodeSegment([]byte(`{"alg":"HS512","kid":"not-used","typ":"JWT"}`)) + "." + encodeSegment(payload)
 	token := signed + "." + encodeSegment(a.mac(signed))
 	a.issued = append(a.issued, token)
@@ -345,7 +356,7 @@ func (a *Airflow) open(token string) (got claims, valid bool) {
 	if err != nil || json.Unmarshal(payload, &got) != nil {
 		return claims{}, false
 	}
-	got.permissions = a.users[got.Subject].Permissions
+	got.permissions = a.users[got.Subject+got.Name].Permissions
 	return got, !a.revoked[got.ID]
 }
 
@@ -361,6 +372,9 @@ func (a *Airflow) authorize(w http.ResponseWriter, r *http.Request, right, resou
 
 // may asks the role, which is an order, or the permissions. Everybody may read all but Connections and Variables.
 func (c claims) may(right, resource string) bool {
+	if c.Name != "" {
+		right, resource = keycloakPermission(right, resource)
+	}
 	if c.Role == "" {
 		return slices.Contains(c.permissions, right+" on "+resource)
 	}

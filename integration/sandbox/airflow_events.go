@@ -34,7 +34,7 @@ func (a *Airflow) logged(r *http.Request, event string, body any) {
 	extra["method"] = r.Method
 	text, _ := json.MarshalIndent(extra, "", "") // was just decoded
 	dumped := strings.NewReplacer(",\n", ", ", "\n", "").Replace(string(text))
-	a.AddEvent(Event{Event: event, Owner: user.Subject, Extra: dumped})
+	a.AddEvent(Event{Event: event, Owner: user.Subject + user.Name, Extra: dumped})
 }
 
 // masked returns a copy of decoded JSON without passwords.

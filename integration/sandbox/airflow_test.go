@@ -96,6 +96,33 @@ func TestAirflowRejects(t *testing.T) {
 	}
 }
 
+// Keycloak's auth manager with Keycloak 26.7, as package real sees it: its tokens have about 3 kB.
+func TestAirflowOfKeycloak(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	rights := []string{"GET on Connection"}
+	s.Airflow.SetUser("user", sandbox.User{Password: "p", Permissions: rights, Keycloak: "user"})
+	s.Airflow.SetUser("client", sandbox.User{Password: "s", Permissions: rights, Keycloak: "client"})
+	const login, connection = "POST /auth/token", "/api/v2/connections"
+	const rejected = `403 {"detail":"Client credentials authentication failed"}`
+	s.exchange([]exchange{
+		{"", login, `{"grant_type":"password","username":"user","password":"p"}`, `201 {"access_token":"`},
+		{"", login, `{"username":"user","password":"wrong"}`, "500 Internal Server Error"},
+		{"", login, `{"grant_type":"client_credentials","client_id":"client","client_secret":"s"}`, "201"},
+		{"", login, `{"grant_type":"client_credentials","client_id":"client","client_secret":"wrong"}`, rejected},
+		{"", login, `{"grant_type":"client_credentials","client_id":"user","client_secret":"p"}`, rejected},
+		{"", login, `{"grant_type":"none","username":"user","password":"p"}`, "422 Input tag 'none' found"},
+		{"user", "GET " + connection, "", "200"},
+		{"user", "PATCH " + connection, update(`{"connection_id":"a","conn_type":"docker"}`), "403 Forbidden"},
+		{"user", "GET /api/v2/pools/p", "", "403 Forbidden"},
+	}...)
+	for _, jwt := range s.Airflow.JWTs() {
+		if len(jwt) < 2_500 || len(jwt) > 4_000 {
+			t.Errorf("a token has %d characters", len(jwt))
+		}
+	}
+}
+
 // update is the body of a bulk update.
 func update(entities string, more ...string) string {
 	return `{"actions":[{"action":"update","entities":[` + entities + `]` + strings.Join(more, "") + `}]}`

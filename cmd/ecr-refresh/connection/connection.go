@@ -24,7 +24,8 @@ import (
 type Connection struct {
 	Type, Schema, Host, Port, Login string
 	Password                        secret.Secret
-	KeepLogin                       bool // reauth of a Docker connection's extra is off
+	KeepLogin                       bool   // reauth of a Docker connection's extra is off
+	GrantType                       string // of the extra
 }
 
 // ParseList reads JSON lists of logins, each with the connections that have it, and returns these by id. An older DAG
@@ -105,7 +106,7 @@ func ofFields(fields map[string]any) (c Connection, err error) {
 		text, ok := textOf(fields[key])
 		switch to := texts[key]; {
 		case key == "extra":
-			c.KeepLogin = keepsLogin(fields[key])
+			c.KeepLogin, c.GrantType = keepsLogin(fields[key]), GrantType(fields[key])
 		case to == nil:
 			const form = "its key %q is none of conn_type, host, port, login, password, schema, description, extra, " +
 				"or uri alone"
@@ -134,15 +135,29 @@ func textOf(value any) (text string, ok bool) {
 	return "", false
 }
 
-// keepsLogin reports whether an extra, an object or the text of one, turns reauth off, as DockerHook reads it
-// (airflow/providers/docker/hooks/docker.py).
-func keepsLogin(extra any) bool {
+// field returns a field of an extra, which is an object or the text of one.
+func field(extra any, name string) (value any, found bool) {
 	if text, ok := extra.(string); ok {
 		extra = nil
 		_ = json.Unmarshal([]byte(text), &extra) // Airflow takes what is not JSON for nothing
 	}
 	fields, _ := extra.(map[string]any)
-	reauth, found := fields["reauth"]
+	value, found = fields[name]
+	return value, found
+}
+
+// GrantType returns grant_type of an extra, which says how Keycloak's auth manager is to check the login.
+func GrantType(extra any) string {
+	if value, _ := field(extra, "grant_type"); value != nil {
+		return fmt.Sprint(value)
+	}
+	return ""
+}
+
+// keepsLogin reports whether an extra turns reauth off, as DockerHook reads it
+// (airflow/providers/docker/hooks/docker.py).
+func keepsLogin(extra any) bool {
+	reauth, found := field(extra, "reauth")
 	if text, ok := reauth.(string); ok {
 		return slices.Contains([]string{"n", "no", "f", "false", "off", "0"}, strings.ToLower(text))
 	}

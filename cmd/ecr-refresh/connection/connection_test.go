@@ -89,6 +89,26 @@ func TestParseNamesTheFault(t *testing.T) {
 	}
 }
 
+// grant_type is found in each form of an extra, and is empty in what is none.
+func TestGrantType(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"http://c:s@h?grant_type=client_credentials&a=b":                           "client_credentials",
+		"http://c:s@h?__extra__=%7B%22grant_type%22%3A%22client_credentials%22%7D": "client_credentials",
+		`{"conn_type":"http","extra":{"grant_type":"client_credentials"}}`:         "client_credentials",
+		`{"conn_type":"http","extra":"{\"grant_type\":\"client_credentials\"}"}`:   "client_credentials",
+		`{"conn_type":"http","extra":{"grant_type":["a"]}}`:                        "[a]",
+		`{"conn_type":"http","extra":{"grant_type":null}}`:                         "",
+		`{"conn_type":"http","extra":{"GRANT_TYPE":"x"}}`:                          "",
+		`{"conn_type":"http","extra":"grant_type"}`:                                "",
+		"http://c:s@h": "",
+	} {
+		if c, err := Parse(text); err != nil || c.GrantType != want {
+			t.Errorf("%s: %q, %v, want %q", text, c.GrantType, err, want)
+		}
+	}
+}
+
 func TestParseRejectsPorts(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{

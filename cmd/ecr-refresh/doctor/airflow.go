@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"ecr-refresh/airflowclient"
+	"ecr-refresh/cmd/ecr-refresh/connection"
 	"ecr-refresh/cmd/ecr-refresh/hints"
 	"ecr-refresh/cmd/ecr-refresh/input"
 	"ecr-refresh/cmd/ecr-refresh/names"
@@ -56,8 +57,11 @@ func (d *Doctor) checkAPI(ctx context.Context, f *Findings) {
 	)
 	f.override(name, "AIRFLOW_CONN_"+names.AirflowConnection, "")
 	is, err := d.Reader.Connection(ctx, names.AirflowConnection)
-	base, login := d.Reader.BaseURL(), cmp.Or(d.Login, is.Login.Raw())
-	switch differs := setup.AirflowDiffers(is, base, login); {
+	base, login, grantType := d.Reader.BaseURL(), d.Login, d.GrantType
+	if login == "" {
+		login, grantType = is.Login.Raw(), connection.GrantType(is.Extra.Raw())
+	}
+	switch differs := setup.AirflowDiffers(is, base, login, grantType); {
 	case errors.Is(err, airflowclient.ErrNotFound):
 		f.add(fail, name, make, "Airflow has no such connection")
 	case err != nil:

@@ -233,8 +233,8 @@ func (d *Doctor) Run(ctx context.Context) Findings {
 	if err != nil {
 		hint := hints.Of(err)
 		if airflowclient.MissingRight(err) != "" { // Airflow does not say which right is missing
-			hint = "the account needs can_create on DAG Runs and can_edit on DAGs (FAB), or role User " +
-				"(SimpleAuthManager)"
+			hint = "the account needs can_create on DAG Runs and can_edit on DAGs (FAB), role User " +
+				"(SimpleAuthManager), or POST on Dag (Keycloak)"
 		}
 		found.add(fail, "trigger DAG", hint, "%s", err)
 		return found

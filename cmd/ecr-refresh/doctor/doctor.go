@@ -35,9 +35,9 @@ type Doctor struct {
 	Pool, DAG string
 	Version   string // of this program
 
-	Airflow        *airflowclient.Client // logs in as the DAG does
-	Account, Login string                // what it logs in with
-	Reader         *airflowclient.Client // of all that Airflow has, if not Airflow
+	Airflow                   *airflowclient.Client // logs in as the DAG does
+	Account, Login, GrantType string                // what it logs in with
+	Reader                    *airflowclient.Client // of all that Airflow has, if not Airflow
 
 	AWS      ecr.Config
 	Registry *registry.Client

@@ -185,17 +185,23 @@ func hints() map[failure.Kind]string {
 		status.Doubtful: "trigger the DAG: it updates and tests the connection; ecr-refresh doctor shows its last run",
 
 		// Airflow
-		airflowclient.BadBaseURL:    apiAddress + orURL + ": http[s]://HOST[:PORT][/PATH], without a login",
-		airflowclient.BadName:       "use a name without \"/\" and control characters",
-		airflowclient.BadPassword:   newToken + "<|, or choose another password where you chose it yourself>",
+		airflowclient.BadBaseURL:  apiAddress + orURL + ": http[s]://HOST[:PORT][/PATH], without a login",
+		airflowclient.BadName:     "use a name without \"/\" and control characters",
+		airflowclient.BadPassword: newToken + "<|, or choose another password where you chose it yourself>",
+		airflowclient.BadGrantType: "correct grant_type in the extra of connection airflow-api<: Admin > Connections" +
+			"| (ECR_REFRESH_AIRFLOW_GRANT_TYPE)>",
 		airflowclient.LoginRejected: "check {object}<: Admin > Connections|>",
+		airflowclient.LoginFailed: "look into the log of Airflow's API server; with Keycloak, a wrong password has " +
+			"this answer, too: check {object}, then " + again,
 		airflowclient.TokenRejected: "put a new token into <Variable ecr_refresh_airflow_token|{object}>, or <delete " +
 			"the Variable|unset it> to log in with login and password",
-		airflowclient.JWTRejected:       "give all API servers one [api_auth] jwt_secret, and check their clocks",
-		airflowclient.NoLoginEndpoint:   apiAddress + "; the auth manager must offer POST /auth/token",
-		airflowclient.NotAirflow:        apiAddress + orURL + ": below it, /api/v2/version must answer JSON itself",
-		airflowclient.Forbidden:         needs + "grant it where this Airflow's auth manager keeps rights" + areEnough,
-		airflowclient.ForbiddenByFAB:    needs + "airflow roles add-perms ROLE -r '{object}' -a {want}" + areEnough,
+		airflowclient.JWTRejected:     "give all API servers one [api_auth] jwt_secret, and check their clocks",
+		airflowclient.NoLoginEndpoint: apiAddress + "; the auth manager must offer POST /auth/token",
+		airflowclient.NotAirflow:      apiAddress + orURL + ": below it, /api/v2/version must answer JSON itself",
+		airflowclient.Forbidden:       needs + "grant it where this Airflow's auth manager keeps rights" + areEnough,
+		airflowclient.ForbiddenByFAB:  needs + "airflow roles add-perms ROLE -r '{object}' -a {want}" + areEnough,
+		airflowclient.ForbiddenByKeycloak: needs + "let a permission of Airflow's client in Keycloak grant it to the " +
+			"account's role; that client's decision strategy must be Affirmative (GET, LIST, PUT are enough)",
 		airflowclient.ForbiddenBySimple: needs + "give it the role op in [core] simple_auth_manager_users",
 		airflowclient.Invalid:           "use an ecr-refresh that supports this Airflow (docs/compatibility.md)",
 		airflowclient.NoConnection: "create it: airflow connections add {object} --conn-type docker --conn-host " +

@@ -1,6 +1,7 @@
 package input
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/url"
@@ -21,6 +22,8 @@ import (
 const (
 	AirflowHelp = `Connection airflow-api (required) comes from the environment:
 ECR_REFRESH_AIRFLOW_{CONN_TYPE,SCHEMA,HOST,PORT,LOGIN,PASSWORD}, or AIRFLOW_CONN_AIRFLOW_API (a URI, or JSON).
+With grant_type client_credentials in its extra (ECR_REFRESH_AIRFLOW_GRANT_TYPE), login and password are the id and
+secret of a Keycloak client.
 ECR_REFRESH_AIRFLOW_TOKEN, a bearer token of that API, replaces login and password.`
 	AdminHelp = `The admin account, ECR_REFRESH_ADMIN_{LOGIN,PASSWORD} or ECR_REFRESH_ADMIN_TOKEN, takes the place
 of the airflow-api account where it is set.`
@@ -67,6 +70,7 @@ func (r *Reader) AirflowConfig() (airflowclient.Config, error) {
 	if conn == (connection.Connection{}) {
 		conn, err = connectionOf(names.AirflowConnection)
 	}
+	grantType := cmp.Or(lookup(names.GrantTypeEnv), conn.GrantType)
 	base, source := r.Given(r.AirflowURL)
 	if base == "" || err != nil {
 		source = fmt.Sprintf("connection %q", APIConnection())
@@ -80,7 +84,12 @@ func (r *Reader) AirflowConfig() (airflowclient.Config, error) {
 	if err != nil {
 		base, err = "", fmt.Errorf("%s: %w", source, err)
 	}
-	return r.config(base, conn, API), err
+	config := r.config(base, conn, API)
+	if config.GrantType = grantType; grantType == "client_credentials" {
+		config.Account = strings.Replace(config.Account, "login and password",
+			"client id and secret (login and password, with grant_type client_credentials)", 1)
+	}
+	return config, err
 }
 
 // AdminConfig returns what the environment has of the admin's account, and asks for the rest on a terminal. An optional

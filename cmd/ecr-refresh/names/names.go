@@ -30,6 +30,7 @@ const (
 	ResultEnv        = "ECR_REFRESH_DOCUMENT"         // in parts: the result of the previous step
 
 	AirflowConnectionEnv = "ECR_REFRESH_AIRFLOW_CONNECTION" // id of the connection that the next ones come from
+	GrantTypeEnv         = "ECR_REFRESH_AIRFLOW_GRANT_TYPE" // of its extra
 
 	AirflowPrefix = "ECR_REFRESH_AIRFLOW_"       // followed by CONN_TYPE, SCHEMA, HOST, PORT, LOGIN, PASSWORD or TOKEN
 	AdminPrefix   = "ECR_REFRESH_ADMIN_"         // followed by LOGIN, PASSWORD or TOKEN

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -28,7 +29,7 @@ const Differs failure.Kind = "object differs"
 type Setup struct {
 	AWSAccount, Region string
 	Registry           string // its host
-	Login              string // of the account that the Airflow connection has
+	Login, GrantType   string // of the account that the Airflow connection has
 	Password           secret.Secret
 	KeyPair            bool // for encryption, where steps 1 and 2 may run on different hosts
 
@@ -115,11 +116,12 @@ type object struct {
 
 // objects reads them.
 func (s Setup) objects(ctx context.Context) []object {
+	extra, _ := json.Marshal(map[string]string{"grant_type": s.GrantType})
 	all := []object{
 		s.pool(ctx),
 		s.variable(ctx, names.AccountVariable, s.AWSAccount), s.variable(ctx, names.RegionVariable, s.Region),
 		s.connection(ctx, airflowclient.Update{ID: names.AirflowConnection, Type: "http", Host: s.Account.BaseURL(),
-			Login: s.Login, Password: s.Password}),
+			Login: s.Login, Password: s.Password, Extra: string(extra)}),
 		s.connection(ctx, airflowclient.Update{ID: names.DockerConnection, Type: "docker", Host: s.Registry,
 			Login: "AWS"}),
 	}
@@ -211,21 +213,25 @@ func (s Setup) connection(ctx context.Context, want airflowclient.Update) object
 	is, err := s.Admin.Connection(ctx, want.ID)
 	differs := DockerDiffers(is, want.Host)
 	if want.ID == names.AirflowConnection {
-		differs = AirflowDiffers(is, want.Host, want.Login)
+		differs = AirflowDiffers(is, want.Host, want.Login, s.GrantType)
 		if is.Password == nil {
 			differs = append(differs, "it has no password")
 		} else if s.Force && !s.Remove {
 			differs = append(differs, "the password is set again")
 		}
 	}
+	if connection.GrantType(is.Extra.Raw()) == s.GrantType {
+		want.Extra = "" // whatever else it has
+	}
 	return object{"connection", want.ID, differs, err, func() error { return s.Admin.PutConnection(ctx, want) }}
 }
 
 // AirflowDiffers compares the login of a connection and the URL that it leads to: several sets of host, port and schema
 // have the same. The type may be any: without the HTTP provider, Airflow's command line makes "generic" of http.
-func AirflowDiffers(is airflowclient.Connection, baseURL, login string) []string {
+func AirflowDiffers(is airflowclient.Connection, baseURL, login, grantType string) []string {
 	parts := connection.Connection{Type: is.Type.Raw(), Schema: is.Schema.Raw(), Host: is.Host.Raw(), Port: port(is)}
-	return differ("its URL", strings.TrimRight(parts.BaseURL(), "/"), baseURL, "login", is.Login.Raw(), login)
+	return differ("its URL", strings.TrimRight(parts.BaseURL(), "/"), baseURL, "login", is.Login.Raw(), login,
+		"grant_type", connection.GrantType(is.Extra.Raw()), grantType)
 }
 
 // DockerDiffers compares a connection with what it has to be to log in at a registry. It leaves out the password, which

@@ -252,6 +252,9 @@ func (s *Status) lacks(err error, what, who string) error {
 	if right == "" {
 		return err
 	}
+	if failure.Is(err, airflowclient.ForbiddenByKeycloak) {
+		who = " (Keycloak)"
+	}
 	s.Unknown = append(s.Unknown, fmt.Sprintf("%s, is not known: the account lacks %s%s", what, right, who))
 	return nil
 }

@@ -75,8 +75,8 @@ func table(rows []row) string {
 // providers names those that take part.
 func (r row) providers() string {
 	names := []string{map[string]string{"BashOperator": "standard", "DockerOperator": "docker"}[r.operator]}
-	if r.authManager == "fab" {
-		names = append(names, "fab")
+	if r.authManager != "simple" {
+		names = append(names, r.authManager)
 	}
 	if r.executor == "Celery" {
 		names = append(names, "celery")

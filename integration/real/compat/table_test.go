@@ -30,6 +30,11 @@ func TestTable(t *testing.T) {
 	if got := table(rows); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
+	keycloak := row{authManager: "keycloak", operator: "BashOperator", versions: map[string]string{"standard": "1.21.0",
+		"keycloak": "0.11.2"}}
+	if got := keycloak.providers(); got != "standard 1.21.0, keycloak 0.11.2" {
+		t.Errorf("providers are %s", got)
+	}
 	if err := red(rows); err == nil || err.Error() != "airflow 3.0.6, fab: TestReal/copies/docker,_no_identity failed" {
 		t.Errorf("got %v", err)
 	}

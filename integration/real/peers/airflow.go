@@ -23,7 +23,7 @@ type Airflow struct {
 	Port  int
 	Home  string           // AIRFLOW_HOME, with the logs of tasks
 	DAGs  string           // the DAG folder
-	Users map[string]Login // by what they may do: admin, op, viewer; under FAB also reader and editor
+	Users map[string]Login // by what they may do: admin, op, viewer; reader, editor (FAB), operator (Keycloak)
 
 	listen  string // the address of its API server
 	release string
@@ -142,11 +142,17 @@ func (a *Airflow) settings() []string {
 
 // migrate makes the database, and the users.
 func (a *Airflow) migrate(ctx context.Context) error {
-	if err := a.db.start(ctx); err != nil {
+	err := together(func() error { return a.auth.start(ctx) }, func() error {
+		if err := a.db.start(ctx); err != nil {
+			return err
+		}
+		if _, err := a.CLI(ctx, "db", "migrate"); err != nil {
+			return fmt.Errorf("make airflow's database: %w", err)
+		}
+		return nil
+	})
+	if err != nil {
 		return err
-	}
-	if _, err := a.CLI(ctx, "db", "migrate"); err != nil {
-		return fmt.Errorf("make airflow's database: %w", err)
 	}
 	return a.auth.prepare(ctx, a)
 }
@@ -244,6 +250,7 @@ func (a *Airflow) stop() {
 	wait.Wait()
 	a.procs = nil
 	a.celery.stop()
+	a.auth.stop()
 	a.db.stop()
 }
 
@@ -320,6 +327,12 @@ func (a *Airflow) SetXCom(ctx context.Context, dag, run, task string, value any)
 
 // Dump returns all that Airflow has stored in its database, as text.
 func (a *Airflow) Dump(ctx context.Context) (string, error) { return a.db.dump(ctx) }
+
+// Keycloak is what keeps users and rights, or nil.
+func (a *Airflow) Keycloak() *Keycloak {
+	k, _ := a.auth.(*Keycloak)
+	return k
+}
 
 // Workers are the Celery workers, in the order of Options.Workers.
 func (a *Airflow) Workers() []*Worker { return a.celery.workers }

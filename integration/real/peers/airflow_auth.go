@@ -7,14 +7,16 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 )
 
 // The auth managers that Options.AuthManager names.
 const (
-	SimpleAuthManager = "simple"
-	FABAuthManager    = "fab"
+	SimpleAuthManager   = "simple"
+	FABAuthManager      = "fab"
+	KeycloakAuthManager = "keycloak"
 )
 
 // Login is a user of Airflow.
@@ -24,21 +26,36 @@ type Login struct{ User, Password string }
 type authManager interface {
 	users() map[string]string // user names by what they may do: admin, op, viewer, and more where rights are finer
 	settings() []string
+	start(ctx context.Context) error // starts what keeps users and rights, if that is not Airflow
+	stop()
 	prepare(ctx context.Context, a *Airflow) error // makes the users, when there is a database
 }
+
+// inAirflow is an auth manager that keeps users and rights in Airflow.
+type inAirflow struct{}
+
+func (inAirflow) start(context.Context) error { return nil }
+
+func (inAirflow) stop() {}
 
 func newAuthManager(name string, a *Airflow) (authManager, error) {
 	switch name {
 	case "", SimpleAuthManager:
-		return simple{a.path("passwords.json")}, nil
+		return simple{passwords: a.path("passwords.json")}, nil
 	case FABAuthManager:
 		return fab{}, nil
+	case KeycloakAuthManager:
+		return newKeycloak(filepath.Dir(a.Home))
 	}
-	return nil, fmt.Errorf("auth manager %q: want %s or %s", name, SimpleAuthManager, FABAuthManager)
+	const form = "auth manager %q: want %s, %s or %s"
+	return nil, fmt.Errorf(form, name, SimpleAuthManager, FABAuthManager, KeycloakAuthManager)
 }
 
 // simple is Airflow's default, with a role for each user in its settings.
-type simple struct{ passwords string }
+type simple struct {
+	inAirflow
+	passwords string
+}
 
 func (simple) users() map[string]string {
 	return map[string]string{"admin": "admin", "op": "refresher", "user": "user", "viewer": "viewer"}
@@ -69,7 +86,7 @@ func (s simple) prepare(_ context.Context, a *Airflow) error {
 
 // fab is the auth manager of the provider apache-airflow-providers-fab. Its rights are as fine as the tool's own needs:
 // op may read and edit connections, reader and editor one of the two.
-type fab struct{}
+type fab struct{ inAirflow }
 
 func (fab) users() map[string]string {
 	return map[string]string{"admin": "admin", "op": "refresher", "viewer": "viewer", "reader": "reader",

@@ -37,7 +37,7 @@ const (
 type Options struct {
 	Dir         string   // data and logs of all peers; it is made, and not removed
 	Airflow     string   // the release; default 3.3.2
-	AuthManager string   // SimpleAuthManager (the default) or FABAuthManager
+	AuthManager string   // SimpleAuthManager (the default), FABAuthManager or KeycloakAuthManager
 	Workers     []string // names of Celery workers, each a host of its own; without any: the LocalExecutor
 	Queues      string   // of each worker; default: the DAG's, and one of its own
 	Host        string   // the API server's name, at port 8080; default: 127.0.0.1 and a free port
@@ -60,7 +60,7 @@ type Peers struct {
 }
 
 // startWithin bounds the start of all peers together.
-const startWithin = 3 * time.Minute
+const startWithin = 5 * time.Minute
 
 // Start starts all peers. When one cannot start, those that did are stopped again.
 func Start(ctx context.Context, o Options) (*Peers, error) {

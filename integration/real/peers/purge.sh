@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Removes what install.sh and install-chromium.sh installed: Debian's packages that were not there before (as root), and
-# ${XDG_CACHE_HOME:-~/.cache}/ecr-refresh with Airflow, its providers and uv. Packages that something else needs by now
-# are kept. The configuration and data of removed packages stay; apt-get purge removes them, too.
+# ${XDG_CACHE_HOME:-~/.cache}/ecr-refresh with Airflow, its providers, Keycloak and uv. Packages that something else
+# needs by now are kept. The configuration and data of removed packages stay; apt-get purge removes them, too.
 set -euo pipefail
 . "$(dirname "$0")/packages.sh"
 
@@ -9,7 +9,7 @@ main() {
   [ -d "$cache" ] || { say "nothing to remove: there is no $cache"; return; }
   exec 9>"$cache/install.lock"
   flock -n 9 || die "an installation is under way"
-  ! pgrep -f -- "$cache/airflow-" >/dev/null || die "a process runs from $cache: stop the lab and the tests first"
+  ! pgrep -f -- "$cache/(airflow|keycloak)-" >/dev/null || die "a process runs from $cache: stop the lab and the tests first"
   debian_packages
   rm -rf "$cache"
   say "removed $cache"

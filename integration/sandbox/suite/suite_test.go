@@ -86,6 +86,10 @@ func (s standIns) As(role string) []string {
 	return []string{"ECR_REFRESH_AIRFLOW_LOGIN=" + role, "ECR_REFRESH_AIRFLOW_PASSWORD=" + user.Password}
 }
 
+func (s standIns) WrongLogin() (code int, answer string) {
+	return 2, "airflow answered 401: Invalid credentials"
+}
+
 // Rejected makes the registry reject one call.
 func (s standIns) Rejected() []string {
 	s.Registry.Inject(sandbox.Fault{Times: 1, Status: 403, Body: "no"})
