@@ -40,7 +40,7 @@ func (c *Client) Connection(ctx context.Context, id string) (conn Connection, er
 
 // ConnectionsByID reads connections of the metadata database. Each id is in the first map, or in the second with the
 // error: ErrNotFound, or why Airflow could not be asked. The first map may hold other connections, too: for more than a
-// few ids it reads the pages of all, and one by one what these do not show.
+// few ids it reads the pages of all, unless these are more than the ids, and one by one what they do not show.
 func (c *Client) ConnectionsByID(ctx context.Context, ids []string) (map[string]Connection, map[string]error) {
 	found, failed := map[string]Connection{}, map[string]error{}
 	var err error
@@ -54,8 +54,9 @@ func (c *Client) ConnectionsByID(ctx context.Context, ids []string) (map[string]
 		for _, conn := range page.Connections {
 			found[conn.ID] = conn
 		}
-		offset += len(page.Connections) // an Airflow may be set to shorter pages than were asked for
-		more = err == nil && len(page.Connections) > 0 && offset < page.TotalEntries
+		size := len(page.Connections) // an Airflow may be set to shorter pages than were asked for
+		offset += size
+		more = err == nil && size > 0 && offset < page.TotalEntries && (page.TotalEntries-offset)/size < len(ids)
 	}
 	for _, id := range ids {
 		conn, listed := found[id]
