@@ -59,6 +59,9 @@ func notDocker(resp *http.Response, form string) error {
 var fromRegistry = regexp.MustCompile(
 	`(?:failed with status|code from registry|HTTP status|StatusCode):? (\d{3})|too many requests to registry`)
 
+// podmanPrefix stands before what podman reports of a call that failed.
+var podmanPrefix = regexp.MustCompile(`^login attempt to \S+ failed with status: (pinging container registry \S+: )?`)
+
 // answered classifies an answer of Docker other than 200.
 func answered(status int, message untrusted.Text) error {
 	if m := fromRegistry.FindStringSubmatch(message.Raw()); m != nil {
@@ -68,6 +71,7 @@ func answered(status int, message untrusted.Text) error {
 		}
 		return failure.Transient(Unavailable, "the registry answered Docker %s", cmp.Or(m[1], "429"))
 	}
+	message = untrusted.New(podmanPrefix.ReplaceAllString(message.Raw(), ""))
 	words := fmt.Sprintf("Docker answered %d: %s", status, cmp.Or(message.String(), http.StatusText(status)))
 	switch {
 	case strings.Contains(message.Raw(), "x509: "):
