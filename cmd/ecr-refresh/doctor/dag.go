@@ -74,7 +74,6 @@ const RunLimit = 10 * time.Minute
 const (
 	latestRuns = 25 // how many are looked through
 	tokenLife  = 12 * time.Hour
-	patience   = 2 * time.Minute // with a task that waits
 )
 
 type (
@@ -200,7 +199,7 @@ func lastError(log []airflowclient.LogEvent) (text, hint string) {
 // waits adds what a task waits for that no worker has begun: scheduled, it needs a slot of its pool; queued, a worker.
 func (d *Doctor) waits(ctx context.Context, f *Findings, task instance, waited time.Duration) {
 	state, hint := ok, ""
-	if waited > patience {
+	if waited > d.patience {
 		state, hint = fail, hintWorker(task)
 	}
 	why := fmt.Sprintf("it waits for a slot of pool %q, or for the scheduler", task.Pool)

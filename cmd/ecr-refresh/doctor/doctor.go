@@ -43,8 +43,9 @@ type Doctor struct {
 	Registry *registry.Client
 	Docker   *docker.Engine
 
-	faults  Findings
-	targets []target.Target
+	faults   Findings
+	patience time.Duration // with a task that waits: none at the end of Run
+	targets  []target.Target
 }
 
 type check func(context.Context, *Findings)
@@ -52,6 +53,7 @@ type check func(context.Context, *Findings)
 // Examine runs all checks: first those of Airflow's Variables and connections, since these may name the registries,
 // then all others at once.
 func (d *Doctor) Examine(ctx context.Context) Findings {
+	d.patience = 2 * time.Minute
 	found, checks := d.faults, []check{d.checkDocker}
 	found.concurrently(ctx, d.checkAirflow)
 	if d.Reader != nil {
