@@ -70,7 +70,7 @@ func (c *call) doctor(roots input.Certificates) *doctor.Doctor {
 		return d // a run does not need the account from here
 	}
 	d.Airflow = unlessFaulty(d, "airflow", func() *airflowclient.Client {
-		c.AskLogin(&config, input.API)
+		c.AskLogin(&config, input.API, false)
 		c.NeedAirflow(config, err)
 		return c.Client(config, roots)
 	})

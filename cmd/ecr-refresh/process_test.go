@@ -66,7 +66,7 @@ func TestSetupAsks(t *testing.T) {
 	admin, _ := box.Airflow.User("admin")
 	shown := onTerminal(t, append(env, "TERM=dumb"), "admin\n"+admin.Password+"\n", "setup")
 	for _, line := range []string{
-		"ecr-refresh: login of the admin account (empty: none): ",
+		"ecr-refresh: login of the admin account: ",
 		`ecr-refresh: password of the admin account "admin": `, "pool systemqueue",
 	} {
 		if strings.Count(shown, line) != 1 {
@@ -84,7 +84,7 @@ func TestDoctorAsks(t *testing.T) {
 	shown := onTerminal(t, env, "\nrefresher\n"+refresher.Password+"\n", "doctor")
 	for _, line := range []string{
 		"ecr-refresh: login of the admin account (empty: none): ",
-		"ecr-refresh: login of the airflow-api account (empty: none): ",
+		"ecr-refresh: login of the airflow-api account: ",
 		`ecr-refresh: password of the airflow-api account "refresher": `, "connection airflow-api may edit",
 	} {
 		if strings.Count(shown, line) != 1 {

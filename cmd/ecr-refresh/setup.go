@@ -62,7 +62,7 @@ func (c *call) setup() setup.Setup {
 	config.Account = "the " + string(input.API) + " in Airflow, and " + names.AirflowPrefix + "{LOGIN,PASSWORD}"
 	roots, admin := c.Certificates(), c.AdminConfig(config.BaseURL, false)
 	if err == nil && (!s.Remove || config.Login == "") { // else one error is enough, and the password is not compared
-		c.AskLogin(&config, input.API)
+		c.AskLogin(&config, input.API, false)
 		c.NeedLogin(config, input.API)
 	}
 	s.Registry, s.Login, s.GrantType, s.Password = registry.Name, config.Login, config.GrantType, config.Password

@@ -96,7 +96,7 @@ func (r *Reader) AirflowConfig() (airflowclient.Config, error) {
 // account that is not given is empty.
 func (r *Reader) AdminConfig(base string, optional bool) airflowclient.Config {
 	config := r.config(base, connectionIn(names.AdminPrefix), Admin)
-	r.AskLogin(&config, Admin)
+	r.AskLogin(&config, Admin, optional)
 	if optional && len(missing(config)) == 2 {
 		return airflowclient.Config{}
 	}
@@ -117,14 +117,15 @@ func (r *Reader) config(base string, conn connection.Connection, of Account) air
 }
 
 // AskLogin asks for what is missing of a login where stdin is a terminal, unless another input is missing.
-func (r *Reader) AskLogin(config *airflowclient.Config, of Account) {
+func (r *Reader) AskLogin(config *airflowclient.Config, of Account, optional bool) {
 	file, ok := r.Stdin.(*os.File)
 	if !ok || !console.IsTerminal(file) || r.Faulty() || !config.Token.Empty() {
 		return
 	}
 	r.End.Stop() // a person takes time
 	if config.Login == "" {
-		config.Login = console.Ask(file, r.App.ErrWriter, "login of the "+string(of)+" (empty: none): ")
+		none := map[bool]string{true: " (empty: none)"}[optional]
+		config.Login = console.Ask(file, r.App.ErrWriter, "login of the "+string(of)+none+": ")
 	}
 	if config.Login != "" && config.Password.Empty() {
 		var err error
