@@ -57,7 +57,7 @@ func TestConnectionsByID(t *testing.T) {
 		{100, 100, "c0 c1 c2 absent", 2},           // a full page, and the one that is missing
 		{101, 100, "c0 c1 c2 c100", 2},             // the second page has one
 		{250, 100, "c0 c1 c2 c100 c249 absent", 4},
-		{50, 20, "c0 c20 c40 c49", 3}, // a setting makes pages shorter
+		{50, 20, "c0 c20 c40 c49", 3},    // a setting makes pages shorter
 		{5000, 100, "c0 c1 c2 c4999", 2}, // one by one after the first page: there are 49 more
 	} {
 		a := newAirflow(t, connectionsOf(test.total, test.pageSize))
