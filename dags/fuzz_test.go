@@ -18,7 +18,7 @@ func FuzzUpgrade(f *testing.F) {
 		if err != nil && !errors.Is(err, ErrEdited) {
 			return
 		}
-		for _, own := range constant.FindAllStringSubmatch(RefreshDockerToken, -1) {
+		for _, own := range constants(RefreshDockerToken) {
 			if !strings.Contains("\n"+text, "\n"+own[1]) {
 				t.Errorf("%q in place of %q: %s is gone", to, from, own[1])
 			}

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -12,21 +13,30 @@ import (
 // ErrEdited is an error of Upgrade: more than the settings of a DAG was edited.
 var ErrEdited = errors.New("it was edited outside of its settings")
 
-var (
-	// parts of a DAG's text: its settings, and what stands before and behind them.
-	parts = regexp.MustCompile(`(?s)^(.*?\n# --- Settings -+\n)(.*)(# --- End of settings -+\n.*)$`)
-	// constant is a setting, or the first line of one: its name, and its value without the comment behind it.
-	constant = regexp.MustCompile(`(?m)^([A-Z][A-Z0-9_]*) *= *(.*?) *(?:  #.*)?\n`)
-	// literal is a setting as Option.Set writes it, with a comment behind it.
-	literal = regexp.MustCompile(`^\w+ *= *(None|\d+|"[^"]*"|'[^']*'|\[[^]]*\]) *(#.*)?\n$`)
-)
+// parts returns, behind the whole, what stands before the settings of a DAG's text, these, and what stands behind them.
+func parts(text string) []string {
+	form := regexp.MustCompile(`(?s)^(.*?\n# --- Settings -+\n)(.*)(# --- End of settings -+\n.*)$`)
+	return form.FindStringSubmatch(text)
+}
+
+// constants returns the settings among a text, or the first line of each: the line, its name, and its value without the
+// comment behind it.
+func constants(text string) [][]string {
+	return regexp.MustCompile(`(?m)^([A-Z][A-Z0-9_]*) *= *(.*?) *(?:  #.*)?\n`).FindAllStringSubmatch(text, -1)
+}
+
+// isLiteral reports whether a line is a setting as Option.Set writes it, with a comment behind it.
+func isLiteral(line string) bool {
+	form := regexp.MustCompile(`^\w+ *= *(None|\d+|"[^"]*"|'[^']*'|\[[^]]*\]) *(#.*)?\n$`)
+	return form.MatchString(line)
+}
 
 // Upgrade returns text, a DAG of this version, with the settings of an installed one, which Sign returned, and the
 // comments among them, but for the given settings; kept are those that differ. A setting that is new comes below them.
 // With ErrEdited it returns the text nevertheless.
 func Upgrade(text, installed string, given []string) (upgraded string, kept []string, err error) {
 	head, old, _ := strings.Cut(strings.ReplaceAll(installed, "\r\n", "\n"), "\n") // an editor of Windows
-	own, was := parts.FindStringSubmatch(text), parts.FindStringSubmatch(old)
+	own, was := parts(text), parts(old)
 	switch {
 	case !strings.HasPrefix(head, written):
 		return "", nil, errors.New("it was not written by ecr-refresh")
@@ -36,10 +46,10 @@ func Upgrade(text, installed string, given []string) (upgraded string, kept []st
 		err = ErrEdited
 	}
 	settings, there := was[2], map[string][]string{}
-	for _, line := range constant.FindAllStringSubmatch(settings, -1) {
+	for _, line := range constants(settings) {
 		there[line[1]] = line
 	}
-	for _, line := range constant.FindAllStringSubmatch(own[2], -1) {
+	for _, line := range constants(own[2]) {
 		name, is := line[1], there[line[1]]
 		delete(there, name)
 		switch {
@@ -48,14 +58,14 @@ func Upgrade(text, installed string, given []string) (upgraded string, kept []st
 		case is[2] == line[2]:
 		case !slices.Contains(given, name):
 			kept = append(kept, name)
-		case !literal.MatchString(is[0]):
+		case !isLiteral(is[0]):
 			return "", nil, fmt.Errorf("its setting %s is more than a value on one line", name)
 		default:
 			settings = strings.Replace(settings, is[0], line[0], 1)
 		}
 	}
-	for name := range there {
-		return "", nil, fmt.Errorf("this version has no setting %s", name)
+	if unknown := slices.Sorted(maps.Keys(there)); len(unknown) > 0 {
+		return "", nil, fmt.Errorf("this version has no setting %s", strings.Join(unknown, ", "))
 	}
 	return own[1] + settings + own[3], kept, err
 }
@@ -75,6 +85,6 @@ func Signed(signed string) string {
 
 // checksum is of what is around the settings.
 func checksum(text string) string {
-	part := parts.FindStringSubmatch(text)
+	part := parts(text)
 	return fmt.Sprintf("%.8x", sha256.Sum256([]byte(part[1]+part[3])))
 }
