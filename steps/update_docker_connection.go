@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -115,7 +114,7 @@ func (s UpdateDockerConnection) prepare(
 	}
 	if want := registry.Host(t.RegistryURL); registry.Host(conn.Host.Raw()) != want {
 		kind, form := HostMismatch, "its host is %q, and the token is for %q"
-		if strings.Contains(strings.ToLower(conn.Host.Raw()), want) {
+		if registry.IsIn(conn.Host.Raw(), want) {
 			kind, form = HostNotBare, "its host is %q, not %q alone"
 		}
 		return update, failure.Permanent(kind, form, conn.Host, want).About(id).Want(want)

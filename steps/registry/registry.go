@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
@@ -87,6 +88,12 @@ func statusError(resp *http.Response) error {
 	default:
 		return failure.Permanent(NotRegistry, "it answered %d", code)
 	}
+}
+
+// IsIn reports whether text holds a host's name, and not as a part of a longer name.
+func IsIn(text, host string) bool {
+	const around = `(^|[^a-z0-9.-])%s([^a-z0-9.-]|$)`
+	return regexp.MustCompile(fmt.Sprintf(around, regexp.QuoteMeta(host))).MatchString(strings.ToLower(text))
 }
 
 // Host returns the host of a registry's URL, or of a host with neither scheme nor path, in lower case and without port.

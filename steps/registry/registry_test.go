@@ -117,3 +117,15 @@ func TestAddresses(t *testing.T) {
 		}
 	}
 }
+
+func TestIsIn(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]bool{
+		" r.example.com": true, "HTTPS://R.example.com/x": true, "r.example.com:x": true, "u:p@r.example.com": true,
+		"other-r.example.com": false, "r.example.com.evil.example": false, "rxexample.com": false, "": false,
+	} {
+		if got := registry.IsIn(text, "r.example.com"); got != want {
+			t.Errorf("%q: %v", text, got)
+		}
+	}
+}

@@ -118,7 +118,7 @@ func (d *Doctor) checkConnections(ctx context.Context, f *Findings) {
 // whose host has a scheme or a port.
 func (f *Findings) connection(conn airflowclient.Connection, host string) {
 	variables := ""
-	if !strings.Contains(strings.ToLower(conn.Host.Raw()), host) {
+	if !registry.IsIn(conn.Host.Raw(), host) {
 		variables = "Variables " + names.AccountVariable + " and " + names.RegionVariable + " (or " +
 			names.TargetsVariable + "), or "
 	}
